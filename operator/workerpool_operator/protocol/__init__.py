@@ -1,0 +1,57 @@
+"""Messages between a namespace's collector and the operator.
+
+The collector dials every operator replica (`wss://<ip>:8443/v1/collectors`, TLS name = the stream Service's) with
+its projected token (audience `workerpool-operator`) as `Authorization: Bearer`. TokenReview yields the one
+namespace it may speak for: no message carries a namespace.
+
+Up, to all replicas: `Samples`, `Workers`. Down: `Role` from everyone; the orders `Config`, `ReadNow`,
+`Fence`, `PoolSettings` from the leader only, each with the Lease's `leaseTransitions` as `epoch`: a collector
+refuses an order whose epoch is below the highest it has seen.
+
+Orders are level-triggered: each replaces the one before for its subject, and a leader repeats them all to a collector
+that (re)connects. Ages are seconds since the reading was taken, stamped on arrival by the receiver's monotonic clock.
+"""
+
+from workerpool_operator.protocol._messages import (
+    ORDER_TTL_SECONDS,
+    PROTOCOL_VERSION,
+    STREAM_PATH,
+    TOKEN_AUDIENCE,
+    Config,
+    Down,
+    Fence,
+    PoolConfig,
+    PoolSettings,
+    QueueSample,
+    ReadNow,
+    Role,
+    Samples,
+    SampleError,
+    Up,
+    WorkerReport,
+    Workers,
+    decode_down,
+    decode_up,
+)
+
+__all__ = [
+    "ORDER_TTL_SECONDS",
+    "PROTOCOL_VERSION",
+    "STREAM_PATH",
+    "TOKEN_AUDIENCE",
+    "Config",
+    "Down",
+    "Fence",
+    "PoolConfig",
+    "PoolSettings",
+    "QueueSample",
+    "ReadNow",
+    "Role",
+    "SampleError",
+    "Samples",
+    "Up",
+    "WorkerReport",
+    "Workers",
+    "decode_down",
+    "decode_up",
+]

@@ -1,0 +1,164 @@
+"""The message models; see the package docstring for who sends what, and when."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from workerpool.protocol import Counters, Delivery
+
+PROTOCOL_VERSION: Final = 1
+STREAM_PATH: Final = "/v1/collectors"
+TOKEN_AUDIENCE: Final = "workerpool-operator"  # noqa: S105  an audience, not a secret
+ORDER_TTL_SECONDS: Final = 30.0
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SampleError(StrEnum):
+    """Why a queue could not be read. Each maps to a condition reason of its own."""
+
+    UNREACHABLE = "Unreachable"
+    """Name does not resolve, connection refused, or no answer in time."""
+    AUTHENTICATION_FAILED = "AuthenticationFailed"
+    """The broker refused the credentials, or wants some and none are given."""
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    """The pool names a Secret key that is not there."""
+    TLS_FAILED = "TLSFailed"
+    """The broker's certificate could not be verified, or TLS could not be set up."""
+    QUEUE_NOT_FOUND = "QueueNotFound"
+    """The broker answers but has no such queue, and none can be made."""
+    BAD_ANSWER = "BadAnswer"
+    """The broker answered something that makes no sense as a depth."""
+
+
+class QueueSample(_Message):
+    """One reading of one queue. Counts are jobs."""
+
+    queue: str
+    age_seconds: float = Field(ge=0)
+    waiting: int | None = Field(default=None, ge=0, description="Ready to be taken, due delayed jobs included.")
+    in_flight: int | None = Field(default=None, ge=0)
+    oldest_age_seconds: float | None = Field(default=None, ge=0)
+    arrivals_total: int | None = Field(default=None, ge=0, description="Jobs ever enqueued, if the broker counts.")
+    dead_letters: int | None = Field(default=None, ge=0)
+    poll_seconds: float = Field(default=1.0, gt=0, description="How often this queue is read at the moment.")
+    error: SampleError | None = Field(default=None, description="Set: the counts are None.")
+    message: str = Field(default="", max_length=512)
+
+
+class WorkerReport(_Message):
+    """One worker pod as its collector knows it."""
+
+    pod: str
+    uid: str
+    node: str = ""
+    version: str = ""
+    source: Literal["stream", "scrape"] = "stream"
+    connected: bool = True
+    age_seconds: float = Field(ge=0, description="Since the worker was last heard.")
+    in_flight: int = Field(default=0, ge=0)
+    slots: int = Field(default=1, ge=1)
+    fence: str = Field(default="", description="Id of the fence that the worker says is in force.")
+    draining: bool = False
+    paused: str = ""
+    remaining_seconds: float | None = 0.0
+    boot_id: str = ""
+    counters: Counters = Counters()
+
+
+class Samples(_Message):
+    """Readings of a pool's queues, all of them that are due."""
+
+    type: Literal["samples"] = "samples"
+    pool: str
+    samples: tuple[QueueSample, ...]
+
+
+class Workers(_Message):
+    """All workers of a pool that the collector knows, whole: who is not in it is gone."""
+
+    type: Literal["workers"] = "workers"
+    pool: str
+    workers: tuple[WorkerReport, ...]
+    read_id: str = Field(default="", description="Id of the ReadNow that this answers, if any.")
+
+
+class Role(_Message):
+    """Sent on connect and whenever it changes: whether this replica leads, and in which epoch."""
+
+    type: Literal["role"] = "role"
+    protocol: int = PROTOCOL_VERSION
+    leader: bool
+    epoch: int = Field(ge=0)
+
+
+class PoolConfig(_Message):
+    """What a collector must know of one pool."""
+
+    name: str
+    uid: str
+    max_workers: int = Field(default=1, ge=1)
+    queues: tuple[dict[str, Any], ...] = Field(description="Entries of spec.queues, as in the resource.")
+
+
+class Config(_Message):
+    """All pools of the namespace. Replaces what was known: a pool that is not in it is gone."""
+
+    type: Literal["config"] = "config"
+    epoch: int
+    pools: tuple[PoolConfig, ...]
+
+
+class ReadNow(_Message):
+    """Read this pool's queues and workers at once and answer with `Samples` and `Workers`."""
+
+    type: Literal["read_now"] = "read_now"
+    epoch: int
+    pool: str
+    read_id: str
+
+
+class Fence(_Message):
+    """The pods (by uid) of a pool that must take no new job. Replaces the former set; lapses after the TTL."""
+
+    type: Literal["fence"] = "fence"
+    epoch: int
+    pool: str
+    fence_id: str
+    pods: tuple[str, ...]
+    ttl_seconds: float = Field(default=ORDER_TTL_SECONDS, gt=0)
+
+
+class PoolSettings(_Message):
+    """Live settings of a pool's workers; the collector repeats them to its workers while it has them."""
+
+    type: Literal["settings"] = "settings"
+    epoch: int
+    pool: str
+    delivery: Delivery
+
+
+Up = Samples | Workers
+Down = Role | Config | ReadNow | Fence | PoolSettings
+
+_UP: Final[TypeAdapter[Up]] = TypeAdapter(Annotated[Up, Field(discriminator="type")])
+_DOWN: Final[TypeAdapter[Down]] = TypeAdapter(Annotated[Down, Field(discriminator="type")])
+
+
+def decode_up(text: str | bytes) -> Up | None:
+    """The message in a frame from a collector, or None when this version does not know it."""
+    try:
+        return _UP.validate_json(text)
+    except ValidationError:
+        return None
+
+
+def decode_down(text: str | bytes) -> Down | None:
+    """The message in a frame from the operator, or None when this version does not know it."""
+    try:
+        return _DOWN.validate_json(text)
+    except ValidationError:
+        return None

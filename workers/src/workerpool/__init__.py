@@ -1,0 +1,1 @@
+"""Queue workers that drain, retry, dead-letter and lose nothing."""

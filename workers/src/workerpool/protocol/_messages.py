@@ -1,0 +1,105 @@
+"""The message models; see the package docstring for who sends what, and when."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+PROTOCOL_VERSION: Final = 1
+STREAM_PATH: Final = "/v1/workers"
+TOKEN_AUDIENCE: Final = "workerpool-collector"  # noqa: S105  an audience, not a secret
+TOKEN_FILE: Final = "/var/run/secrets/workerpool.dev/token"  # noqa: S105  a path, not a secret
+REPORT_MIN_SECONDS: Final = 0.05
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Counters(_Message):
+    """Totals since this worker process started. They only grow."""
+
+    started: int = 0
+    processed: int = 0
+    failed: int = 0
+    first_attempts: int = 0
+    first_failures: int = 0
+    dead_lettered: int = 0
+    handed_back: int = 0
+
+
+class Hello(_Message):
+    """First message of a connection: who speaks. Identity is proven by the token, not by this."""
+
+    type: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL_VERSION
+    pool: str
+    pod: str
+    version: str
+    slots: int = Field(ge=1)
+    boot_id: str = Field(description="Random per process: counters restart from zero when it changes.")
+
+
+class Report(_Message):
+    """What the worker does right now."""
+
+    type: Literal["report"] = "report"
+    in_flight: int = Field(ge=0, description="Jobs taken and not yet acknowledged or handed back.")
+    slots: int = Field(ge=1)
+    fence: str = Field(default="", description="Id of the fence in force; while set, nothing more is taken.")
+    draining: bool = False
+    paused: str = Field(default="", description="Why nothing is being taken, other than fence and drain.")
+    remaining_seconds: float | None = Field(
+        default=0.0,
+        description="Longest declared timeout minus age over all jobs in flight; 0 when idle; None when any job "
+        "in flight declares no timeout.",
+    )
+    counters: Counters = Counters()
+
+
+class LastWords(_Message):
+    """Final counters, sent when the drain is over and nothing is in flight any more."""
+
+    type: Literal["last_words"] = "last_words"
+    counters: Counters
+    interrupted: int = Field(default=0, description="Jobs that were cancelled and handed back by the drain.")
+
+
+class Delivery(_Message):
+    """Retry policy in force for jobs that are taken from now on (`spec.delivery`)."""
+
+    max_attempts: int = Field(ge=1)
+    backoff_seconds: float = Field(ge=0)
+    backoff_max_seconds: float = Field(ge=0)
+    lease_seconds: float = Field(gt=0)
+
+
+class Settings(_Message):
+    """Live settings, whole. Lapse `ttl_seconds` after arrival."""
+
+    type: Literal["settings"] = "settings"
+    ttl_seconds: float = Field(default=30.0, gt=0)
+    fence: str = Field(default="", description="Non-empty: take nothing more, report this id back at once.")
+    delivery: Delivery | None = None
+
+
+Up = Annotated[Hello | Report | LastWords, Field(discriminator="type")]
+Down = Settings
+
+_UP: Final[TypeAdapter[Hello | Report | LastWords]] = TypeAdapter(Up)
+_DOWN: Final[TypeAdapter[Settings]] = TypeAdapter(Down)
+
+
+def decode_up(text: str | bytes) -> Hello | Report | LastWords | None:
+    """The message in a frame from a worker, or None when this version does not know it."""
+    try:
+        return _UP.validate_json(text)
+    except ValidationError:
+        return None
+
+
+def decode_down(text: str | bytes) -> Settings | None:
+    """The message in a frame from the collector, or None when this version does not know it."""
+    try:
+        return _DOWN.validate_json(text)
+    except ValidationError:
+        return None
