@@ -1,0 +1,229 @@
+"""Scaling in without hurting a job, one observed step at a time.
+
+fence the victims -> keep those that answered with the fence and have nothing to lose -> mark exactly those by
+pod-deletion-cost -> wait until the ReplicaSet controller's cache has the marks -> lower the Deployment -> compare who
+went with who was chosen. Every call starts from what is observed; `ScaleInMemory` only holds what Kubernetes does
+not: which fence is in force, and when marks were written. Losing it (a new leader) costs a second, never a job:
+fences lapse by themselves, and a mark of unknown age is taken as written now.
+
+A worker that is not wanted any more stays fenced while it finishes its jobs: its slots are not needed, and it can
+only become idler. When more workers are wanted again, all are released, but for those whose Deployment was lowered
+and whose deletion is only a matter of time: a job taken now would be cut off.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Final
+
+from workerpool_operator.domain.scaling.workers import DELETION_COST, Readiness, Worker
+
+MARK_SETTLE_SECONDS: Final = 1.0
+"""The ReplicaSet controller reads costs from its informer, which needs this long to have a mark (generously)."""
+RECHECK_SECONDS: Final = 2.0
+"""When nothing is heard, look again after this long."""
+EXCESS_RECHECK_SECONDS: Final = 0.25
+"""A lowered Deployment sheds its pods within milliseconds, unless the controller manager is away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """One Deployment of the pool: what its spec says now, and how many of its pods should go."""
+
+    deployment: str
+    replicas: int
+    remove: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A Deployment that was lowered to `replicas`: `count` of the `chosen` (uids) should go by that."""
+
+    deployment: str
+    replicas: int
+    chosen: frozenset[str]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleInMemory:
+    """What must be remembered between two looks. `epoch` makes fence ids unique over changes of leader."""
+
+    epoch: int
+    sequence: int = 0
+    fenced: frozenset[str] = frozenset()
+    marked_at: Mapping[str, float] = field(default_factory=dict)
+    lowered: tuple[Lowered, ...] = ()
+
+    @property
+    def fence_id(self) -> str:
+        """Id of the fence in force."""
+        return f"{self.epoch}.{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleInStep:
+    """What to do now. `fence` is the whole set of uids that must take nothing more (empty: release all)."""
+
+    memory: ScaleInMemory
+    fence: frozenset[str] = frozenset()
+    mark: tuple[Worker, ...] = ()
+    unmark: tuple[Worker, ...] = ()
+    lower: Mapping[str, int] = field(default_factory=dict)
+    """Deployment -> by how many."""
+    read_now: bool = False
+    waiting_for: int = 0
+    """Chosen workers that cannot go yet."""
+    mistaken: int = 0
+    """Pods that went although others were chosen, since the last look."""
+    look_again: float | None = None
+
+
+def step(*, sizes: Sequence[Sizing], workers: Sequence[Worker], memory: ScaleInMemory, now: float) -> ScaleInStep:
+    """The next step of taking `remove` pods away from each Deployment, from whatever point it has reached."""
+    by_deployment = {size.deployment: _of(workers, size.deployment) for size in sizes}
+    shedding = {size.deployment for size in sizes if len(by_deployment[size.deployment]) > size.replicas}
+    memory, mistaken = _compare(memory, sizes, by_deployment, shedding=shedding)
+    victims = {
+        size.deployment: _victims(by_deployment[size.deployment], size)
+        for size in sizes
+        if size.deployment not in shedding
+    }
+    chosen = [worker for group in victims.values() for worker in group]
+    going = [worker for name in shedding for worker in by_deployment[name] if _is_going(worker, memory)]
+    memory = _refence(memory, chosen=chosen, going=going)
+    leaving = [worker for worker in chosen if worker.may_go(fence=memory.fence_id)]
+    memory = _remember_marks(memory, workers, leaving, now=now)
+    lowerings = [
+        lowering
+        for size in sizes
+        if size.deployment in victims
+        and (lowering := _lower(size, by_deployment[size.deployment], victims[size.deployment], memory, now=now))
+    ]
+    memory = replace(memory, lowered=(*memory.lowered, *(lowered for _, lowered in lowerings)))
+    return ScaleInStep(
+        memory=memory,
+        fence=memory.fenced,
+        mark=tuple(worker for worker in leaving if worker.pod.cost != DELETION_COST),
+        unmark=_stale_marks(workers, keep=[*leaving, *going]),
+        lower={lowered.deployment: count for count, lowered in lowerings},
+        read_now=any(worker.report is not None and not worker.report.fenceable for worker in chosen),
+        waiting_for=len(chosen) - len(leaving),
+        mistaken=mistaken,
+        look_again=_look_again(chosen, leaving, memory=memory, shedding=bool(shedding), now=now),
+    )
+
+
+def _of(workers: Iterable[Worker], deployment: str) -> list[Worker]:
+    return [worker for worker in workers if worker.pod.deployment == deployment]
+
+
+def _victims(workers: Sequence[Worker], size: Sizing) -> list[Worker]:
+    """Who should go: the first in order, less the pods that are asked for and do not exist."""
+    unborn = size.replicas - len(workers)
+    return sorted(workers, key=lambda worker: worker.order)[: max(0, size.remove - unborn)]
+
+
+def _is_going(worker: Worker, memory: ScaleInMemory) -> bool:
+    """Whether a lowered Deployment is about to delete this one; after a change of leader only the mark tells."""
+    known = any(worker.pod.uid in lowered.chosen for lowered in memory.lowered)
+    return known or worker.pod.cost == DELETION_COST
+
+
+def _compare(
+    memory: ScaleInMemory,
+    sizes: Sequence[Sizing],
+    by_deployment: Mapping[str, Sequence[Worker]],
+    *,
+    shedding: set[str],
+) -> tuple[ScaleInMemory, int]:
+    """Settle accounts with Deployments that have shed their pods: a chosen one still there means another went."""
+    sized = {size.deployment: size.replicas for size in sizes}
+    kept: list[Lowered] = []
+    mistaken = 0
+    for lowered in memory.lowered:
+        if lowered.deployment in shedding:
+            kept.append(lowered)
+        elif sized.get(lowered.deployment, 0) <= lowered.replicas:
+            active = {worker.pod.uid for worker in by_deployment.get(lowered.deployment, ())}
+            mistaken += max(0, lowered.count - len(lowered.chosen - active))
+    return replace(memory, lowered=tuple(kept)), mistaken
+
+
+def _refence(memory: ScaleInMemory, *, chosen: Sequence[Worker], going: Sequence[Worker]) -> ScaleInMemory:
+    """A new id whenever somebody joins: an answer to an older fence proves nothing for who was released between."""
+    listening = [worker for worker in chosen if worker.readiness is not Readiness.NOT_STARTED]
+    wanted = frozenset(worker.pod.uid for worker in (*listening, *going))
+    joined = wanted - memory.fenced
+    return replace(memory, sequence=memory.sequence + 1 if joined else memory.sequence, fenced=wanted)
+
+
+def _remember_marks(
+    memory: ScaleInMemory, workers: Sequence[Worker], leaving: Sequence[Worker], *, now: float
+) -> ScaleInMemory:
+    """Note when each mark was first seen or is about to be written; forget pods that are gone."""
+    present = {worker.pod.uid for worker in workers}
+    marked = {uid: at for uid, at in memory.marked_at.items() if uid in present}
+    for worker in leaving:
+        if worker.pod.cost != DELETION_COST:
+            marked[worker.pod.uid] = now
+        else:
+            marked.setdefault(worker.pod.uid, now)
+    return replace(memory, marked_at=marked)
+
+
+def _lower(
+    size: Sizing, workers: Sequence[Worker], victims: Sequence[Worker], memory: ScaleInMemory, *, now: float
+) -> tuple[int, Lowered] | None:
+    """By how many this Deployment can be lowered so that exactly workers that may go are deleted."""
+    unborn = min(size.remove, max(0, size.replicas - len(workers)))
+    leaving = {worker.pod.uid for worker in victims if _marked_to_go(worker, memory)}
+    settled = {uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS}
+    shed = _safe_count(workers, leaving=leaving, settled=settled)
+    if unborn + shed == 0:
+        return None
+    lowered = Lowered(
+        deployment=size.deployment,
+        replicas=size.replicas - unborn - shed,
+        chosen=frozenset(leaving),
+        count=shed,
+    )
+    return unborn + shed, lowered
+
+
+def _marked_to_go(worker: Worker, memory: ScaleInMemory) -> bool:
+    return worker.may_go(fence=memory.fence_id) and worker.pod.cost == DELETION_COST
+
+
+def _safe_count(workers: Sequence[Worker], *, leaving: set[str], settled: set[str]) -> int:
+    """How many the ReplicaSet controller would delete, in its order, before it came to one that must stay.
+
+    Pods that compare equal may be taken in any order, so a group of equals counts only if all of it may go. Of such
+    a group only those count whose mark is surely seen; the others may be taken in their stead, which is as good.
+    """
+    count = 0
+    ordered = sorted(workers, key=lambda worker: worker.eviction_order)
+    for _, equals in groupby(ordered, key=lambda worker: worker.eviction_order):
+        group = {worker.pod.uid for worker in equals}
+        if not group <= leaving:
+            break
+        count += len(group & settled)
+        if not group <= settled:
+            break
+    return count
+
+
+def _stale_marks(workers: Sequence[Worker], *, keep: Sequence[Worker]) -> tuple[Worker, ...]:
+    kept = {worker.pod.uid for worker in keep}
+    return tuple(w for w in workers if w.pod.cost == DELETION_COST and w.pod.uid not in kept)
+
+
+def _look_again(
+    chosen: Sequence[Worker], leaving: Sequence[Worker], *, memory: ScaleInMemory, shedding: bool, now: float
+) -> float | None:
+    moments = [memory.marked_at[worker.pod.uid] + MARK_SETTLE_SECONDS - now for worker in leaving]
+    if shedding or memory.lowered:
+        moments.append(EXCESS_RECHECK_SECONDS)
+    if chosen:
+        moments.append(RECHECK_SECONDS)
+    return max(0.05, min(moments)) if moments else None

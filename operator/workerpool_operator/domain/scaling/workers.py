@@ -1,0 +1,124 @@
+"""Worker pods as scale-in sees them: what Kubernetes says of the pod joined with what the worker says of itself."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+REPORT_FRESH_SECONDS: Final = 15.0
+"""A report older than this decides nothing. Half a fence's time to live: the fence it answers is still in force."""
+DELETION_COST: Final = -1000
+"""Written on exactly the pods that were chosen, so that the ReplicaSet controller takes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """An active pod (neither terminating, Succeeded nor Failed) of a pool."""
+
+    name: str
+    uid: str
+    deployment: str
+    assigned: bool
+    """Whether it has a node."""
+    pending: bool
+    """Phase Pending: no container has run yet."""
+    ready: bool
+    created: str
+    """RFC 3339, so it sorts."""
+    cost: int = 0
+    """Its pod-deletion-cost annotation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The newest that is known of a worker."""
+
+    uid: str
+    age: float
+    in_flight: int
+    fence: str
+    fenceable: bool
+    """Whether it listens to orders; a worker on the bare contract does not."""
+    connected: bool
+    remaining: float | None
+    """Longest declared timeout minus age over its running jobs, seconds; None when one declares none."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it may decide anything."""
+        return self.connected and self.age <= REPORT_FRESH_SECONDS
+
+
+class Readiness(IntEnum):
+    """How willingly a worker is given up; the lowest goes first."""
+
+    NOT_STARTED = 0
+    """Not ready and running nothing. The ReplicaSet controller takes these first, whatever their cost."""
+    IDLE = 1
+    """Ready, nothing in flight."""
+    ENDING = 2
+    """All its jobs end within the drain timeout by their own declared timeouts."""
+    BUSY = 3
+    """Runs jobs that may take longer than a drain."""
+    UNKNOWN = 4
+    """Nothing fresh is known of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One pod with its report, judged."""
+
+    pod: Pod
+    report: Report | None
+    readiness: Readiness
+
+    @property
+    def order(self) -> tuple[int, int, str, str]:
+        """Sort key of who is given up first: willingness, least work, newest, name."""
+        return (
+            self.readiness,
+            self.report.in_flight if self.report else 0,
+            _newest_first(self.pod.created),
+            self.pod.uid,
+        )
+
+    @property
+    def eviction_order(self) -> tuple[bool, bool, bool, int]:
+        """The ReplicaSet controller's own order (ActivePodsWithRanks): it deletes the smallest."""
+        return (self.pod.assigned, not self.pod.pending, self.pod.ready, self.pod.cost)
+
+    def may_go(self, *, fence: str) -> bool:
+        """Whether taking it away now interrupts nothing.
+
+        A worker that listens must have answered with the fence in force: only then can its in-flight count rise no
+        more. One that does not listen is taken on its last word.
+        """
+        if self.readiness is Readiness.NOT_STARTED:
+            return True
+        if self.report is None or not self.report.fresh or self.readiness > Readiness.ENDING:
+            return False
+        return not self.report.fenceable or self.report.fence == fence
+
+
+def judge(pod: Pod, report: Report | None, *, drain_seconds: float) -> Worker:
+    """Join a pod with what its worker reports."""
+    return Worker(pod=pod, report=report, readiness=_readiness(pod, report, drain_seconds=drain_seconds))
+
+
+def _readiness(pod: Pod, report: Report | None, *, drain_seconds: float) -> Readiness:
+    if report is None:
+        return Readiness.UNKNOWN if pod.ready else Readiness.NOT_STARTED
+    if not report.fresh:
+        return Readiness.UNKNOWN
+    if report.in_flight == 0:
+        return Readiness.IDLE if pod.ready else Readiness.NOT_STARTED
+    if report.remaining is not None and report.remaining <= drain_seconds:
+        return Readiness.ENDING
+    return Readiness.BUSY
+
+
+def _newest_first(created: str) -> str:
+    """Invert the digits, so that an ascending sort puts the newest first."""
+    return created.translate(_INVERT)
+
+
+_INVERT: Final = str.maketrans("0123456789", "9876543210")
