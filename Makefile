@@ -1,0 +1,73 @@
+# Everything a contributor types. Each target sets up what it needs by itself; a second run finds it done.
+# JSON=FILE makes the measuring targets also write their figures there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+RUN := scripts/uv run --locked
+JSON_FLAG = $(if $(JSON),--json $(JSON))
+# Passed on to pytest, for example: make test-unit ARGS="-k plan"
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z0-9-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ See it run
+.PHONY: demo demo-down
+demo: setup ## Cluster, operator, Redis, a pool and load, watched live; ends by itself (JSON=FILE)
+	$(RUN) python -m e2e.demo $(JSON_FLAG)
+
+demo-down: setup-python ## Remove everything that `make demo` started
+	$(RUN) python -m e2e.demo --down
+
+##@ Test
+.PHONY: test test-unit test-component e2e e2e-core
+test: ## Unit, component and core e2e tests, set-up and clean-up included
+	scripts/test.sh unit component core
+
+test-unit: ## Pure logic, in seconds
+	scripts/test.sh unit -- $(ARGS)
+
+test-component: ## Against a real broker and a real API server
+	scripts/test.sh component -- $(ARGS)
+
+e2e: ## Every end-to-end test, on real pods
+	scripts/test.sh e2e -- $(ARGS)
+
+e2e-core: ## The end-to-end tests that are part of `make test`
+	scripts/test.sh core -- $(ARGS)
+
+##@ Work on it
+.PHONY: lint format generate setup setup-python clean
+lint: setup-python ## Style, types, layers, generated files, chart
+	scripts/lint.sh
+
+format: setup-python ## Apply the formatter and the safe fixes
+	$(RUN) ruff check --fix-only --quiet .
+	$(RUN) ruff format .
+
+generate: setup-python ## Write the generated files anew: CRDs, chart copies, locked requirements
+	$(RUN) python scripts/generate.py
+
+setup: ## Install what is missing: uv, Python and Debian packages (root); check Go
+	@scripts/setup.sh
+
+setup-python:
+	@scripts/setup.sh python
+
+clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+
+##@ Measure
+.PHONY: bench bench-reaction-smoke faults-f1
+bench: bench-reaction-smoke ## Every benchmark
+
+bench-reaction-smoke: setup ## Reaction time of mode direct, from enqueue to ready pods (JSON=FILE)
+	$(RUN) python -m bench.reaction $(JSON_FLAG)
+
+faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)
+	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)

@@ -1,0 +1,90 @@
+"""Writes every generated file of the tree, or (`--check`) says which of them no longer match their source.
+
+| File | Made from |
+|---|---|
+| `crds/*.yaml`, and the chart's copy | the pydantic models in `workerpool_operator.api` |
+| `requirements.lock` | `uv.lock`: what the image installs, with hashes |
+| the table of values in the chart's README | `values.yaml` and its comments |
+
+Nothing here is edited by hand; a difference is a failed `make lint`.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "charts" / "workerpool-operator"
+CRDS = ("-m", "workerpool_operator.api")
+TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
+VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
+# The image runs the operator and the collector, not the command line with its coloured tables.
+NOT_IN_IMAGE = ("rich", "typer")
+
+
+def requirements() -> str:
+    """The image's dependencies, pinned and hashed. Fails if `uv.lock` is out of date."""
+    prune = [word for name in NOT_IN_IMAGE for word in ("--prune", name)]
+    command = ["uv", "export", "--locked", "--no-dev", "--no-emit-workspace", "--no-header", "--no-annotate", *prune]
+    exported = subprocess.run(
+        [*command, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return "# Generated from uv.lock by `make generate`. What the image installs.\n" + exported.stdout
+
+
+def chart_readme() -> str:
+    """The chart's README with its table of values drawn up anew."""
+    rows = [f"| `{key}` | `{default}` | {text} |" for key, default, text in documented_values()]
+    table = "\n".join(["| Value | Default | Meaning |", "|---|---|---|", *rows]) + "\n"
+    return TABLE.sub(lambda _: table, (CHART / "README.md").read_text())
+
+
+def documented_values() -> Iterator[tuple[str, str, str]]:
+    """(dotted key, default, meaning) of each value in `values.yaml` that carries a `# -- ` comment above it."""
+    path: list[str] = []
+    comment: list[str] = []
+    for line in (CHART / "values.yaml").read_text().splitlines():
+        text = line.strip()
+        if text.startswith("# -- "):
+            comment = [text.removeprefix("# -- ")]
+        elif text.startswith("# ") and comment:
+            comment.append(text.removeprefix("# "))
+        elif match := VALUE.match(line):
+            path = [*path[: len(match["indent"]) // 2], match["key"]]
+            if comment:
+                yield ".".join(path), match["value"] or "{}", " ".join(comment)
+            comment = []
+
+
+def write_or_compare(path: Path, text: str, *, check: bool) -> bool:
+    """True if the file already held the text."""
+    same = path.is_file() and path.read_text() == text
+    if not same and not check:
+        path.write_text(text)
+        print(f"generate: wrote {path.relative_to(ROOT)}")
+    return same
+
+
+def main() -> int:
+    """Exit status: 1 if `--check` found a difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare instead of writing; exit 1 on a difference")
+    check = parser.parse_args().check
+
+    stale = []
+    crds = subprocess.run([sys.executable, *CRDS, *(["--check"] if check else [])], cwd=ROOT, check=False)
+    if crds.returncode:
+        stale.append("crds/")
+    for path, text in ((ROOT / "requirements.lock", requirements()), (CHART / "README.md", chart_readme())):
+        if not write_or_compare(path, text, check=check) and check:
+            stale.append(str(path.relative_to(ROOT)))
+    if stale:
+        print(f"generate: out of date: {', '.join(stale)}; run `make generate`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
