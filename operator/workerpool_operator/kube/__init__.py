@@ -1,0 +1,35 @@
+"""The only place that talks to the Kubernetes API (kopf's watches apart).
+
+`ClusterAccess` finds address and credentials, `Kube` sends requests, `LeaderElector` decides who may write,
+`EventRecorder` writes events, `errors` holds what can go wrong, `kinds` what there is.
+"""
+
+from workerpool_operator.kube import errors, kinds
+from workerpool_operator.kube.access import ClusterAccess
+from workerpool_operator.kube.client import FIELD_MANAGER, Kube, RequestObserver
+from workerpool_operator.kube.errors import KubeError
+from workerpool_operator.kube.events import EventRecorder, EventType
+from workerpool_operator.kube.kinds import Kind, ObjectRef, kind_of, ref_of
+from workerpool_operator.kube.lease import LeaderElector, LeaseTimes
+from workerpool_operator.kube.listing import Listing
+from workerpool_operator.kube.review import Identity
+
+__all__ = [
+    "FIELD_MANAGER",
+    "ClusterAccess",
+    "EventRecorder",
+    "EventType",
+    "Identity",
+    "Kind",
+    "Kube",
+    "KubeError",
+    "LeaderElector",
+    "LeaseTimes",
+    "Listing",
+    "ObjectRef",
+    "RequestObserver",
+    "errors",
+    "kind_of",
+    "kinds",
+    "ref_of",
+]

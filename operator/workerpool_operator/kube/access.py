@@ -1,0 +1,146 @@
+"""Where the API server is, and with which credentials it is asked.
+
+The `kubernetes` package loads the configuration (service account of the pod, or a kubeconfig with everything
+that may stand in one). What it leaves to its caller is here: tokens are read again by a **monotonic** clock and
+after a 401, so a process that lives for months survives rotated tokens and a wall clock that jumps, and a token
+file that is missing for a moment costs nothing while the old token is still good.
+
+The same credentials serve kopf's watches: :meth:`ClusterAccess.watch_session` gives an `aiohttp` session that
+asks for the token at each request. With kopf's own `ConnectionInfo` a rotated token would be noticed only by a
+401, and a 401 that is answered with the same token a second time (an API server that just starts) makes kopf
+give up: "Ran out of valid credentials".
+"""
+
+import os
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, Self
+
+import aiohttp
+import structlog
+from kubernetes.aio.client import Configuration, rest
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+_log = structlog.stdlib.get_logger(__name__)
+
+IN_CLUSTER_REREAD_SECONDS: Final = 60.0
+KUBECONFIG_REREAD_SECONDS: Final = 300.0  # may run a credential plugin each time
+RETRY_SECONDS: Final = 5.0
+
+Loader = Callable[[Configuration], Awaitable[None]]
+
+
+class ClusterAccess:
+    """Address, TLS and current credentials of one API server."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        load: Loader,
+        reread_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.configuration = configuration
+        self._load = load
+        self._reread_seconds = reread_seconds
+        self._clock = clock
+        self._read_at = clock()
+
+    @classmethod
+    async def find(cls, kubeconfig: str | Path | None = None, *, context: str | None = None) -> Self:
+        """The configuration that client-go would choose.
+
+        In this order: `kubeconfig`, the file named by `KUBECONFIG`, the pod's service account,
+        `~/.kube/config`. Raises `kubernetes.aio.config.ConfigException` when none is usable.
+        """
+        named = kubeconfig or os.environ.get("KUBECONFIG")
+        if not named and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            return await cls.in_cluster()
+        return await cls.from_kubeconfig(named or Path.home() / ".kube" / "config", context=context)
+
+    @classmethod
+    async def in_cluster(cls) -> Self:
+        """Access by the service account that is mounted into this pod."""
+
+        async def load(configuration: Configuration) -> None:
+            load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+
+        return await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS)
+
+    @classmethod
+    async def from_kubeconfig(cls, path: str | Path, *, context: str | None = None) -> Self:
+        """Access by a kubeconfig file (or several, joined by colons), with its current or the named context."""
+
+        async def load(configuration: Configuration) -> None:
+            await load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False)
+
+        return await cls._loaded(load, reread_seconds=KUBECONFIG_REREAD_SECONDS)
+
+    @classmethod
+    async def _loaded(cls, load: Loader, *, reread_seconds: float) -> Self:
+        configuration = Configuration()
+        await load(configuration)
+        configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
+        return cls(configuration, load=load, reread_seconds=reread_seconds)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server, without a slash at its end."""
+        return str(self.configuration.host).rstrip("/")
+
+    async def authorization(self) -> str:
+        """The `Authorization` header to send now; empty when a client certificate speaks for us."""
+        if self._clock() - self._read_at >= self._reread_seconds:
+            await self._read_again()
+        return str(self.configuration.api_key.get("BearerToken") or "")
+
+    def refused(self) -> None:
+        """The server answered 401: read the credentials again, at most every `RETRY_SECONDS`."""
+        self._read_at = min(self._read_at, self._clock() - self._reread_seconds + RETRY_SECONDS)
+
+    async def _read_again(self) -> None:
+        self._read_at = self._clock()  # first, so that requests in parallel read only once
+        try:
+            await self._load(self.configuration)
+        except (ConfigException, OSError) as error:
+            _log.warning("credentials cannot be read again, the old ones stay", error=str(error))
+            self.refused()
+
+    def watch_session(self) -> aiohttp.ClientSession:
+        """A session for long-lived watches with the same TLS settings, which authenticates each request anew.
+
+        The caller owns and closes it. kopf takes it as `kopf.AiohttpSession(server=access.server,
+        aiohttp_session=access.watch_session())`.
+        """
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=rest.RESTClientObject(self.configuration).ssl_context),
+            middlewares=(self._authenticate,),
+            proxy=self.configuration.proxy,
+            read_bufsize=2**21,  # a watch event is one line, and objects may be large
+        )
+
+    async def _authenticate(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if header := await self.authorization():
+            request.headers["Authorization"] = header
+        response = await handler(request)
+        if response.status == 401:  # noqa: PLR2004  an HTTP status
+            self.refused()
+        return response
+
+
+def _proxy_from_environment(server: str) -> str | None:
+    """The proxy that the environment names for `server`, looked up once.
+
+    The alternative, aiohttp's `trust_env`, looks for a proxy **and** for a `.netrc` at every request, the
+    latter in a thread.
+    """
+    url = urllib.parse.urlsplit(server)
+    if not url.hostname or urllib.request.proxy_bypass(url.hostname):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

@@ -1,0 +1,323 @@
+"""The client: one request in, one JSON object out, or one exception of :mod:`.errors`.
+
+It stands on the REST layer of the official `kubernetes.aio` client, which brings TLS, proxies and the
+connection pool, and leaves out that package's models and its `sanitize` copy: they cost five times as much CPU
+as the request itself (docs/performance.md), and the operator's objects are JSON anyway.
+
+Choices that matter elsewhere:
+
+- **Nothing is retried here** except the pages of a listing. A reconcile is repeated as a whole by its queue,
+  with backoff, from a fresh observation; a write repeated behind its back would be a write nobody planned.
+- **Every write passes the gate** (the lease, see :mod:`.lease`) after it has waited for its turn, directly
+  before it is sent.
+- **A request ends before another leader can start**: `REQUEST_TIMEOUT_SECONDS` is shorter than the lease's
+  duration minus its renew deadline, and a write carries `timeout=`, so the server gives up as well.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from workerpool_operator.kube import errors
+from workerpool_operator.kube.access import ClusterAccess
+from workerpool_operator.kube.kinds import TOKEN_REVIEW, Kind, ObjectRef, kind_of
+from workerpool_operator.kube.listing import Listing, Page
+from workerpool_operator.kube.review import Identity, identity_of
+
+Json = dict[str, Any]
+Verb = Literal["get", "list", "create", "apply", "patch", "delete"]
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+FIELD_MANAGER: Final = "workerpool-operator"
+REQUEST_TIMEOUT_SECONDS: Final = 4.0
+LIST_TIMEOUT_SECONDS: Final = 30.0
+DEFAULT_CONCURRENCY: Final = 32
+
+_METHODS: Final[Mapping[Verb, str]] = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "apply": "PATCH",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"  # every JSON document is YAML
+_MERGE: Final = "application/merge-patch+json"
+_OK: Final = range(200, 300)
+
+
+class RequestObserver(Protocol):
+    """Hears of each request, for metrics."""
+
+    def api_request(self, *, verb: str, kind: str, code: str, seconds: float) -> None:
+        """A request ended; `code` is the HTTP status or the class of the error that kept it from having one."""
+
+    def api_retry(self, *, verb: str, kind: str) -> None:
+        """A request is about to be sent again."""
+
+
+class Kube:
+    """Client of one API server. Use it as an async context manager, or call :meth:`close`."""
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        *,
+        observer: RequestObserver | None = None,
+        write_gate: Callable[[], None] | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+    ) -> None:
+        """Prepare a client; nothing is sent yet.
+
+        `write_gate` is called before each write and may raise (:meth:`.lease.LeaderElector.check`); token
+        reviews are not writes. `concurrency` bounds the requests in flight: the rest wait their turn, so that
+        a resync of thousands of pools neither floods the API server nor starves the event loop.
+        """
+        self._access = access
+        self._observer = observer
+        self._write_gate = write_gate
+        self._slots = asyncio.Semaphore(concurrency)
+        self._timeout_seconds = timeout_seconds
+        access.configuration.client_session_kwargs = {"trust_env": False}
+        self._rest = ApiClient(access.configuration).rest_client
+        self._user_agent = f"{FIELD_MANAGER}/{version('workerpool-operator')}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    async def get(self, ref: ObjectRef) -> Json:
+        """The object; raises NotFound."""
+        return await self._call("get", ref.kind, ref.path(), what=str(ref))
+
+    def list(
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        chunk: int = 500,
+    ) -> Listing:
+        """All objects of a kind, page by page; see :class:`.listing.Listing`."""
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(chunk)}
+        query = {key: value for key, value in selectors.items() if value}
+
+        async def page(continue_token: str) -> Page:
+            paging = {"continue": continue_token} if continue_token else {}
+            answer = await self._call(
+                "list",
+                kind,
+                kind.path(namespace=namespace),
+                query=query | paging,
+                timeout_seconds=LIST_TIMEOUT_SECONDS,
+                what=f"{kind.plural} of {namespace or 'all namespaces'}",
+            )
+            return Page.of(answer)
+
+        return Listing(kind, page, on_retry=self._count_list_retry(kind))
+
+    async def create(self, obj: Json) -> Json:
+        """Create the object; raises AlreadyExists."""
+        kind, metadata = kind_of(obj), obj["metadata"]
+        path = kind.path(namespace=metadata.get("namespace"))
+        what = f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._write("create", kind, path, query=query, body=obj, content_type=_JSON, what=what)
+
+    async def apply(self, obj: Json, *, force: bool = True, subresource: str = "") -> Json:
+        """Create or update by server-side apply, and give back what the server then has.
+
+        `obj` holds every field that the operator owns: one that is left out is given up. With
+        `metadata.resourceVersion` or `metadata.uid` set it is applied only onto that very object (Conflict).
+        With `force=False` a field that another manager owns gives a Conflict whose `causes` name it.
+        """
+        ref = _ref_for_write(obj)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        return await self._write(
+            "apply", ref.kind, ref.path(subresource), query=query, body=obj, content_type=_APPLY, what=str(ref)
+        )
+
+    async def merge_patch(
+        self,
+        ref: ObjectRef,
+        patch: Json,
+        *,
+        subresource: str = "",
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> Json:
+        """Merge `patch` into an object that exists, and give back the result.
+
+        With `uid` or `resource_version` the patch is refused (Conflict) when the object is another one by now,
+        or has changed: required for each write that shrinks something.
+        """
+        query = {"fieldManager": FIELD_MANAGER}
+        body = _with_preconditions(patch, uid=uid, resource_version=resource_version)
+        try:
+            return await self._write(
+                "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)
+            )
+        except errors.Invalid as error:
+            if uid and any(cause.field == "metadata.uid" for cause in error.causes):
+                # Another object of that name: the server calls the changed uid a validation error.
+                raise errors.Conflict(error.detail, status=error.status, causes=error.causes) from error
+            raise
+
+    async def delete(
+        self,
+        ref: ObjectRef,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
+        """Delete the object; one that is gone already is fine.
+
+        Raises Conflict when `uid` or `resource_version` no longer match.
+        """
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        body: Json = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": propagation,
+            "preconditions": {key: value for key, value in preconditions.items() if value},
+        }
+        with suppress(errors.NotFound):
+            await self._write("delete", ref.kind, ref.path(), body=body, content_type=_JSON, what=str(ref))
+
+    async def token_review(self, token: str, *, audience: str) -> Identity | None:
+        """Whose `token` this is, or None where the API server does not vouch for it with this audience."""
+        body: Json = {
+            "apiVersion": TOKEN_REVIEW.api_version,
+            "kind": TOKEN_REVIEW.kind,
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        answer = await self._call("create", TOKEN_REVIEW, TOKEN_REVIEW.path(), body=body, what="token review")
+        return identity_of(answer.get("status") or {}, audience=audience)
+
+    def _count_list_retry(self, kind: Kind) -> Callable[[], None]:
+        def count() -> None:
+            if self._observer:
+                self._observer.api_retry(verb="list", kind=kind.kind)
+
+        return count
+
+    async def _write(
+        self,
+        verb: Verb,
+        kind: Kind,
+        path: str,
+        *,
+        body: Json,
+        content_type: str,
+        what: str,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        # The server ends the request too: a write must not happen long after its sender gave up on it.
+        limits = {**(query or {}), "timeout": f"{self._timeout_seconds:g}s"}
+        return await self._call(
+            verb, kind, path, query=limits, body=body, content_type=content_type, what=what, gate=self._write_gate
+        )
+
+    async def _call(
+        self,
+        verb: Verb,
+        kind: Kind,
+        path: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = _JSON,
+        timeout_seconds: float | None = None,
+        gate: Callable[[], None] | None = None,
+    ) -> Json:
+        """Wait for a slot, pass the gate, send, count."""
+        async with self._slots:
+            if gate:
+                gate()
+            started = time.monotonic()
+            code = "cancelled"
+            try:
+                status, answer = await self._send(
+                    _METHODS[verb],
+                    self._access.server + path + (f"?{urlencode(query)}" if query else ""),
+                    body=body,
+                    content_type=content_type,
+                    timeout_seconds=timeout_seconds or self._timeout_seconds,
+                    request=f"{verb} {what}",
+                )
+            except errors.KubeError as error:
+                code = error.code
+                raise
+            else:
+                code = str(status)
+                return answer
+            finally:
+                if self._observer:
+                    seconds = time.monotonic() - started
+                    self._observer.api_request(verb=verb, kind=kind.kind, code=code, seconds=seconds)
+
+    async def _send(
+        self, method: str, url: str, *, body: Json | None, content_type: str, timeout_seconds: float, request: str
+    ) -> tuple[int, Json]:
+        headers = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": self._user_agent}
+        try:
+            if authorization := await self._access.authorization():
+                headers["Authorization"] = authorization
+            response = await self._rest.request(
+                method, url, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(total=timeout_seconds)
+            )
+            data = await response.read()
+        except TimeoutError as error:
+            raise errors.RequestTimeout(f"{request}: no answer within {timeout_seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.Unavailable(f"{request}: {error or type(error).__name__}") from error
+        if response.status not in _OK:
+            if response.status == 401:  # noqa: PLR2004  an HTTP status
+                self._access.refused()
+            raise errors.error_from_answer(response.status, data, headers=response.headers, request=request)
+        return response.status, _decoded(data, request=request)
+
+
+def _decoded(data: bytes, *, request: str) -> Json:
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise errors.Unavailable(f"{request}: the answer is not JSON") from error
+    if not isinstance(answer, dict):
+        raise errors.Unavailable(f"{request}: the answer is not a JSON object")
+    return answer
+
+
+def _ref_for_write(obj: Mapping[str, Any]) -> ObjectRef:
+    kind, metadata = kind_of(obj), obj["metadata"]
+    if kind.namespaced and not metadata.get("namespace"):
+        raise ValueError(f"{kind} {metadata['name']} has no namespace")
+    return ObjectRef(kind, metadata.get("namespace", ""), metadata["name"])
+
+
+def _with_preconditions(patch: Json, *, uid: str | None, resource_version: str | None) -> Json:
+    wanted = {"uid": uid, "resourceVersion": resource_version}
+    preconditions = {key: value for key, value in wanted.items() if value}
+    return {**patch, "metadata": {**patch.get("metadata", {}), **preconditions}} if preconditions else patch

@@ -1,0 +1,308 @@
+"""One leader among the operator's replicas, by a `coordination.k8s.io/v1` Lease.
+
+The rules are client-go's, which operators in Go live by:
+
+- The holder renews every `retry_seconds`. It leads until `deadline_seconds` after it **sent** its last
+  successful renewal, measured by its own monotonic clock.
+- Another replica takes the lease when the record has not changed for `duration_seconds` since **it** first saw
+  it, measured by its own monotonic clock. The times inside the record are for people; nobody's wall clock is
+  compared with anybody else's, so skew does nothing.
+- Every write of the record carries the resource version that it was judged by: of two replicas that reach for
+  it at once, one gets a Conflict.
+
+So the old leader has stopped starting writes `duration - deadline` seconds before another one begins, and a
+request lasts less than that (:data:`.client.REQUEST_TIMEOUT_SECONDS`): never two writers.
+
+Unlike client-go this does not end the process when leadership is lost: an API outage of ten minutes would
+restart every operator, and lose watches and stores that are as good as before. :meth:`LeaderElector.check`
+refuses writes by looking at the clock, not at a flag, so it is right even when the event loop was stopped for a
+while and the elector has not run yet. Leadership comes back with the first renewal that succeeds.
+
+`epoch` is the record's `leaseTransitions`: orders to collectors carry it, and a collector refuses a lower one
+than it has seen. It must therefore never go back, not even when someone deletes the Lease or reinstalls the
+operator: a new record starts at the minutes since 2020, which grows faster than leaders change.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import structlog
+
+from workerpool_operator.kube import errors
+from workerpool_operator.kube.kinds import LEASE, ObjectRef
+
+_log = structlog.stdlib.get_logger(__name__)
+
+Json = dict[str, Any]
+
+_JITTER: Final = 0.2
+_RELEASE_TIMEOUT_SECONDS: Final = 2.0
+_EPOCH_ZERO: Final = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class LeaseApi(Protocol):
+    """What the elector needs of :class:`.client.Kube`.
+
+    Give it a client of its own, without a write gate: renewals must not wait behind the controller's requests.
+    """
+
+    async def get(self, ref: ObjectRef) -> Json:
+        """The lease; raises NotFound."""
+
+    async def create(self, obj: Json) -> Json:
+        """Make the lease; raises AlreadyExists."""
+
+    async def merge_patch(self, ref: ObjectRef, patch: Json, *, resource_version: str | None = None) -> Json:
+        """Change the lease; raises Conflict when it is not at `resource_version` any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds. The defaults are client-go's: a dead leader is replaced in 15 to 18 s, a stopped one at once."""
+
+    duration_seconds: float = 15.0
+    deadline_seconds: float = 10.0
+    retry_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.duration_seconds > self.deadline_seconds > self.retry_seconds * (1 + _JITTER):
+            raise ValueError("a lease needs duration > deadline > retry with its jitter")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The lease as it was last seen."""
+
+    holder: str
+    epoch: int
+    duration_seconds: float
+    resource_version: str
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> "_Record":
+        spec = obj.get("spec") or {}
+        return cls(
+            holder=spec.get("holderIdentity") or "",
+            epoch=int(spec.get("leaseTransitions") or 0),
+            duration_seconds=float(spec.get("leaseDurationSeconds") or 0),
+            resource_version=obj["metadata"]["resourceVersion"],
+        )
+
+
+class LeaderElector:
+    """Takes the lease, keeps it, and knows at each moment whether this process may write."""
+
+    def __init__(
+        self,
+        api: LeaseApi,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        times: LeaseTimes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Prepare; nothing happens until :meth:`run`.
+
+        `identity` must be unique to this **process** (the pod's name and something random): a restarted
+        container must wait for its own predecessor's lease, whose last write may still be on its way.
+        """
+        self._api = api
+        self._ref = ObjectRef(LEASE, namespace, name)
+        self._identity = identity
+        self._times = times or LeaseTimes()
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._record: _Record | None = None
+        self._seen_at = 0.0
+        self._renewed_at: float | None = None
+        self._highest_epoch = -1
+        self._told = False
+        self._leads = asyncio.Event()
+        self._callbacks: list[Callable[[bool], None]] = []
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process may write, at this very moment."""
+        return self._renewed_at is not None and self._clock() < self._renewed_at + self._times.deadline_seconds
+
+    @property
+    def epoch(self) -> int:
+        """`leaseTransitions` as last seen: while this process leads, that of its own term."""
+        return self._record.epoch if self._record else 0
+
+    @property
+    def holder(self) -> str:
+        """Identity of the last known holder; empty when nobody is known to hold the lease."""
+        return self._record.holder if self._record else ""
+
+    def check(self) -> None:
+        """Raise NotLeader unless this process leads: the gate before every write."""
+        if not self.leading:
+            raise errors.NotLeader(f"the lease is held by {self.holder or 'nobody'}")
+
+    def on_change(self, callback: Callable[[bool], None]) -> None:
+        """Have `callback(leading)` called after each change, from the task that runs the elector."""
+        self._callbacks.append(callback)
+
+    async def wait_leading(self) -> None:
+        """Return as soon as this process leads."""
+        while not self.leading:
+            await self._leads.wait()
+
+    async def run(self) -> None:
+        """Take part in the election until cancelled, then hand the lease back.
+
+        Cancel it **after** the last write of this process has ended: from then on another one leads.
+        """
+        try:
+            while True:
+                await self._attempt()
+                self._tell()
+                await asyncio.sleep(self._pause_seconds())
+                self._tell()
+        finally:
+            await self._release()
+
+    async def _attempt(self) -> None:
+        """Take or renew the lease once; a failure is logged and means nothing until the deadline."""
+        budget = self._times.deadline_seconds / 2
+        if self.leading and self._renewed_at is not None:
+            # Wake up at the deadline, whatever the request is waiting for, so that the change is told in time.
+            budget = min(budget, self._renewed_at + self._times.deadline_seconds - self._clock())
+        try:
+            async with asyncio.timeout(max(budget, 0.0)):
+                await self._take_or_renew()
+        except errors.Conflict:
+            self._log_failure("somebody else changed the lease first")
+        except errors.KubeError as error:
+            self._log_failure(str(error))
+        except TimeoutError:
+            self._log_failure("no answer in time")
+
+    async def _take_or_renew(self) -> None:
+        sent_at = self._clock()
+        if self.leading and self._record:
+            # A refusal may come from our own renewal, whose answer was lost: then look.
+            with suppress(errors.Conflict, errors.NotFound):
+                await self._write(self._record, sent_at=sent_at, epoch=self._record.epoch)
+                return
+        record = await self._observe()
+        if record is None:
+            if not self._may_be_held():
+                await self._create(sent_at)
+        elif record.holder == self._identity:
+            await self._write(record, sent_at=sent_at, epoch=record.epoch)
+        else:
+            self._renewed_at = None
+            if not self._may_be_held():
+                epoch = max(record.epoch, self._highest_epoch) + 1
+                await self._write(record, sent_at=sent_at, epoch=epoch)
+
+    async def _observe(self) -> _Record | None:
+        """Read the record, and note when it was first seen like this; None when there is none (any more)."""
+        try:
+            record = _Record.of(await self._api.get(self._ref))
+        except errors.NotFound:
+            return None
+        if record != self._record:
+            self._record, self._seen_at = record, self._clock()
+            self._highest_epoch = max(self._highest_epoch, record.epoch)
+        return record
+
+    def _may_be_held(self) -> bool:
+        """Whether the last record seen names another holder whose time is not up.
+
+        Also asked when the lease is gone: its holder may not have noticed yet.
+        """
+        record = self._record
+        if record is None or record.holder in ("", self._identity):
+            return False
+        return self._clock() < self._seen_at + max(record.duration_seconds, self._times.duration_seconds)
+
+    async def _create(self, sent_at: float) -> None:
+        first = int((self._wall_clock() - _EPOCH_ZERO).total_seconds() // 60)
+        epoch = max(first, self._highest_epoch + 1)
+        spec = self._spec(epoch) | {"acquireTime": self._now_text()}
+        lease = {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"namespace": self._ref.namespace, "name": self._ref.name},
+            "spec": spec,
+        }
+        self._won(await self._api.create(lease), sent_at=sent_at)
+
+    async def _write(self, record: _Record, *, sent_at: float, epoch: int) -> None:
+        spec = self._spec(epoch)
+        if record.holder != self._identity:
+            spec["acquireTime"] = self._now_text()
+        answer = await self._api.merge_patch(self._ref, {"spec": spec}, resource_version=record.resource_version)
+        self._won(answer, sent_at=sent_at)
+
+    def _won(self, answer: Json, *, sent_at: float) -> None:
+        self._record = _Record.of(answer)
+        self._seen_at = self._clock()
+        self._highest_epoch = max(self._highest_epoch, self._record.epoch)
+        self._renewed_at = sent_at
+
+    def _spec(self, epoch: int) -> Json:
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._times.duration_seconds),
+            "leaseTransitions": epoch,
+            "renewTime": self._now_text(),
+        }
+
+    def _now_text(self) -> str:
+        return self._wall_clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def _pause_seconds(self) -> float:
+        """Until the next attempt, or until the deadline or the other's expiry if that is sooner."""
+        pause = self._times.retry_seconds * random.uniform(1, 1 + _JITTER)  # noqa: S311  spreads load
+        if self._renewed_at is not None and self.leading:
+            return min(pause, self._renewed_at + self._times.deadline_seconds - self._clock())
+        return pause
+
+    def _tell(self) -> None:
+        leading = self.leading
+        if leading == self._told:
+            return
+        self._told = leading
+        if leading:
+            self._leads.set()
+            _log.info("leading", lease=str(self._ref), identity=self._identity, epoch=self.epoch)
+        else:
+            self._leads.clear()
+            _log.warning("not leading any more", lease=str(self._ref), holder=self.holder)
+        for callback in self._callbacks:
+            callback(leading)
+
+    def _log_failure(self, why: str) -> None:
+        if self._told:
+            _log.warning("the lease was not renewed", lease=str(self._ref), why=why)
+        else:
+            _log.debug("the lease was not taken", lease=str(self._ref), why=why)
+
+    async def _release(self) -> None:
+        """Stop leading now, and say so in the record, so that a standby need not wait for it to run out."""
+        held, self._renewed_at = self._renewed_at is not None, None
+        self._tell()
+        if not held:
+            return
+        with suppress(errors.KubeError, TimeoutError):  # then it runs out, as after a crash
+            async with asyncio.timeout(_RELEASE_TIMEOUT_SECONDS):
+                record = await self._observe()  # a renewal may have been cut off before its answer
+                if record is not None and record.holder == self._identity:
+                    await self._api.merge_patch(
+                        self._ref, {"spec": self._released()}, resource_version=record.resource_version
+                    )
+
+    def _released(self) -> Json:
+        return {"holderIdentity": None, "leaseDurationSeconds": 1, "renewTime": self._now_text()}
