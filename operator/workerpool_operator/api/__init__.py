@@ -1,0 +1,81 @@
+"""The WorkerPool resource: models, conditions, reasons, and the CRD that is generated from them.
+
+The models are the one hand-written definition. `python -m workerpool_operator.api` writes the CRD and the reference
+page from them. Fields come with the feature that acts on them: none is declared before.
+"""
+
+from workerpool_operator.api._base import Model
+from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
+from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
+from workerpool_operator.api.pool import (
+    API_VERSION,
+    GROUP,
+    KIND,
+    MAX_NAME,
+    PLURAL,
+    VERSION,
+    InvalidPoolError,
+    Metadata,
+    WorkerPool,
+    parse,
+)
+from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credentials, QueueSpec, RedisStream, SecretValue
+from workerpool_operator.api.reasons import Limiter, Reason
+from workerpool_operator.api.spec import (
+    DEFAULT_DEPTH_PER_REPLICA,
+    DeliverySpec,
+    DisruptionSpec,
+    ScalingMode,
+    ScalingSpec,
+    Targets,
+    WorkerPoolSpec,
+)
+from workerpool_operator.api.status import QueueStatus, ScalingStatus, ScalingTerm, VersionStatus, WorkerPoolStatus
+from workerpool_operator.api.worker import ImagePullPolicy, LivenessProbe, Probe, ReadinessProbe, WorkerSpec
+
+__all__ = [
+    "API_VERSION",
+    "CONTRACT_ENV",
+    "CONTRACT_ENV_PREFIXES",
+    "DEFAULT_DEPTH_PER_REPLICA",
+    "GROUP",
+    "KIND",
+    "MAX_NAME",
+    "PLURAL",
+    "TLS",
+    "VERSION",
+    "CARef",
+    "ClientCertRef",
+    "Condition",
+    "ConditionStatus",
+    "ConditionType",
+    "Credentials",
+    "DeliverySpec",
+    "DisruptionSpec",
+    "ImagePullPolicy",
+    "InvalidPoolError",
+    "Limiter",
+    "LivenessProbe",
+    "Metadata",
+    "Model",
+    "Probe",
+    "QueueSpec",
+    "QueueStatus",
+    "ReadinessProbe",
+    "Reason",
+    "RedisStream",
+    "ScalingMode",
+    "ScalingSpec",
+    "ScalingStatus",
+    "ScalingTerm",
+    "SecretKeyRef",
+    "SecretValue",
+    "Targets",
+    "VersionStatus",
+    "WorkerPool",
+    "WorkerPoolSpec",
+    "WorkerPoolStatus",
+    "WorkerSpec",
+    "find",
+    "parse",
+]

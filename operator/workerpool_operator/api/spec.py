@@ -1,0 +1,169 @@
+"""`spec` of a WorkerPool: what the user wants."""
+
+from enum import StrEnum
+from typing import Final
+
+from pydantic import ConfigDict, Field
+
+from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
+from workerpool_operator.api.queues import QueueSpec
+from workerpool_operator.api.worker import WorkerSpec
+
+DEFAULT_DEPTH_PER_REPLICA: Final = 20
+"""Jobs per worker pod that are aimed at when a pool sets no target."""
+LEASE_HEARTBEATS: Final = 3
+"""A lease outlives two missed heartbeats."""
+
+
+class ScalingMode(StrEnum):
+    """Who applies the size."""
+
+    AUTO = "auto"
+    """The best way that this cluster has; today that is direct."""
+    DIRECT = "direct"
+    """The operator, on each new reading of the queues."""
+    MANUAL = "manual"
+    """A person, through spec.replicas (kubectl scale)."""
+
+
+class Targets(Model):
+    """What the size is chosen for. The largest answer counts."""
+
+    queue_depth: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Jobs that may wait in the whole pool; the pool grows in proportion while more are waiting.",
+    )
+    queue_depth_per_replica: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Jobs, waiting or running, for each worker pod. 20 when no target is set.",
+    )
+
+    def effective(self) -> "Targets":
+        """These targets, or the default one when none is set."""
+        if self.queue_depth is None and self.queue_depth_per_replica is None:
+            return Targets(queue_depth_per_replica=DEFAULT_DEPTH_PER_REPLICA)
+        return self
+
+
+class ScalingSpec(Model):
+    """How many workers the pool has."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                cel="self.minReplicas <= self.maxReplicas",
+                message="minReplicas must not be above maxReplicas: lower minReplicas or raise maxReplicas",
+                path=".minReplicas",
+            )
+        )
+    )
+
+    mode: ScalingMode = Field(
+        default=ScalingMode.AUTO,
+        description="Who sets the size. auto: the best way that this cluster has; direct: the operator, on each "
+        "reading of the queues; manual: a person, through spec.replicas.",
+    )
+    min_replicas: int = Field(
+        default=0, ge=0, le=100_000, description="Never fewer worker pods; 0 lets the pool sleep."
+    )
+    max_replicas: int = Field(default=50, ge=1, le=100_000, description="Never more worker pods.")
+    targets: Targets = Field(default=Targets(), description="What the size is chosen for. The largest answer counts.")
+    cooldown_seconds: int = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="All queues must have been empty for so long before the pool goes to 0.",
+    )
+
+    @property
+    def effective_mode(self) -> ScalingMode:
+        """The mode in force: `auto` resolved."""
+        return ScalingMode.DIRECT if self.mode is ScalingMode.AUTO else self.mode
+
+
+class DeliverySpec(Model):
+    """How often and when a job is tried. Reaches running workers within seconds, without a restart."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                cel="self.backoffSeconds <= self.backoffMaxSeconds",
+                message="backoffSeconds must not be above backoffMaxSeconds: lower the one or raise the other",
+                path=".backoffSeconds",
+            )
+        )
+    )
+
+    max_attempts: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="Attempts before a job goes to the dead-letter queue (MAX_ATTEMPTS).",
+    )
+    backoff_seconds: int = Field(
+        default=1, ge=0, le=3600, description="Upper end of the random wait before the second attempt; doubles after."
+    )
+    backoff_max_seconds: int = Field(default=60, ge=0, le=86_400, description="Longest wait between two attempts.")
+    lease_seconds: int = Field(
+        default=60,
+        ge=5,
+        le=86_400,
+        description="A job whose worker is silent for so long is given to another (LEASE_SECONDS).",
+    )
+
+
+class DisruptionSpec(Model):
+    """What maintenance of nodes may do to the pool."""
+
+    max_unavailable: IntOrPercent = Field(
+        default=1,
+        description="Workers that may be evicted at the same time: a number, or a percentage such as 25%.",
+        json_schema_extra=rules(
+            Rule(
+                cel="type(self) == int ? self >= 0 : self.matches('^([0-9]|[1-9][0-9]|100)%$')",
+                message="write a number of workers from 0, or a percentage from 0% to 100%",
+            )
+        ),
+    )
+
+
+class WorkerPoolSpec(Model):
+    """What the user wants of the pool."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                cel=f"self.delivery.leaseSeconds >= {LEASE_HEARTBEATS} * self.worker.heartbeatPeriodSeconds",
+                message=f"delivery.leaseSeconds must be at least {LEASE_HEARTBEATS} times "
+                "worker.heartbeatPeriodSeconds, or jobs are run twice: raise the one or lower the other",
+                path=".delivery.leaseSeconds",
+            )
+        )
+    )
+
+    replicas: int = Field(
+        default=1,
+        ge=0,
+        le=100_000,
+        description="Size of the pool in mode manual, as kubectl scale sets it; mode direct neither reads nor "
+        "writes it.",
+    )
+    worker: WorkerSpec = Field(description="The container that does the jobs, and how it is run.")
+    queues: tuple[QueueSpec, ...] = Field(
+        min_length=1,
+        max_length=8,
+        description="Where the jobs come from: 1 to 8 queues.",
+        json_schema_extra=keyed_by("name"),
+    )
+    scaling: ScalingSpec = Field(default=ScalingSpec(), description="How many workers the pool has.")
+    delivery: DeliverySpec = Field(
+        default=DeliverySpec(),
+        description="How often and when a job is tried. Reaches running workers within seconds, without a restart.",
+    )
+    disruption: DisruptionSpec = Field(
+        default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."
+    )

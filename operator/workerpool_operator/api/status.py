@@ -1,0 +1,95 @@
+"""`status` of a WorkerPool: what the operator saw and decided.
+
+Written by the operator only and never read to decide, but for what must outlive it. So these models take any word:
+a status that a newer operator wrote must not make the pool unreadable for an older one.
+"""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from workerpool_operator.api._base import ATOMIC, Model, keyed_by
+from workerpool_operator.api.conditions import Condition
+
+
+class ScalingTerm(Model):
+    """One answer to how many workers are needed."""
+
+    name: str = Field(max_length=64, description="Target that was asked.")
+    value: int = Field(description="Worker pods that it asks for.")
+
+
+class ScalingStatus(Model):
+    """How the size came about."""
+
+    desired: int = Field(default=0, ge=0, description="Worker pods that are wanted.")
+    mode: str = Field(default="", max_length=32, description="Mode in force: auto resolved.")
+    depth: int | None = Field(
+        default=None, ge=0, description="Jobs waiting in all queues of the pool; unset while unknown."
+    )
+    limited_by: tuple[str, ...] = Field(
+        default=(),
+        max_length=16,
+        description="What kept the size from being what the work asked for.",
+        json_schema_extra=ATOMIC,
+    )
+    reason: str = Field(default="", max_length=1024, description="Why this size, in one line.")
+    last_scale_time: datetime | None = Field(default=None, description="When the size last changed.")
+    terms: tuple[ScalingTerm, ...] = Field(
+        default=(),
+        max_length=32,
+        description="What each target asked for; the largest counts.",
+        json_schema_extra=keyed_by("name"),
+    )
+
+
+class QueueStatus(Model):
+    """A queue as it was last read."""
+
+    name: str = Field(max_length=32, description="Name of the queue in this pool.")
+    depth: int | None = Field(default=None, ge=0, description="Jobs waiting; unset while unknown.")
+    in_flight: int | None = Field(default=None, ge=0, description="Jobs that workers have; unset while unknown.")
+    oldest_age_seconds: int | None = Field(default=None, ge=0, description="How long the oldest job has waited.")
+    sample_time: datetime | None = Field(default=None, description="When the queue was last read.")
+    reachable: bool | None = Field(default=None, description="Whether it can be read; unset before the first try.")
+
+
+class VersionStatus(Model):
+    """A version and revision of the workers that is there."""
+
+    hash: str = Field(max_length=16, description="Hash of what the user's code sees.")
+    revision: str = Field(max_length=16, description="Hash of the other fields of the pod.")
+    image: str = Field(default="", max_length=1024, description="Image of the workers.")
+    role: str = Field(default="", max_length=32, description="stable, or draining while others take over.")
+    replicas: int = Field(default=0, ge=0, description="Worker pods that are wanted.")
+    ready_replicas: int = Field(default=0, ge=0, description="Worker pods that are ready.")
+    in_flight: int = Field(default=0, ge=0, description="Jobs that these workers have.")
+
+
+class WorkerPoolStatus(Model):
+    """What the operator saw and decided."""
+
+    observed_generation: int = Field(default=0, ge=0, description="Generation of the resource that was acted on.")
+    replicas: int = Field(default=0, ge=0, description="Worker pods that are there and not stopping.")
+    ready_replicas: int = Field(default=0, ge=0, description="Worker pods that are ready.")
+    draining_replicas: int = Field(default=0, ge=0, description="Worker pods that finish their jobs and stop.")
+    selector: str = Field(default="", max_length=512, description="Selects all worker pods of the pool.")
+    scaling: ScalingStatus | None = Field(default=None, description="How the size came about.")
+    queues: tuple[QueueStatus, ...] = Field(
+        default=(),
+        max_length=8,
+        description="The queues as they were last read.",
+        json_schema_extra=keyed_by("name"),
+    )
+    versions: tuple[VersionStatus, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Versions and revisions of the workers that are there, the wanted one first.",
+        json_schema_extra=keyed_by("hash", "revision"),
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Ready, Progressing, ScalingActive, QueueReachable and Stalled.",
+        json_schema_extra=keyed_by("type"),
+    )

@@ -1,0 +1,248 @@
+"""`spec.worker`: the user's container and how it is run."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+
+from workerpool_operator.api._base import ATOMIC, Model, Name, Rule, keyed_by, rules
+from workerpool_operator.api.affinity import Affinity, TopologySpread
+from workerpool_operator.api.pod import (
+    EnvFrom,
+    EnvVar,
+    ObjectRef,
+    Resources,
+    Toleration,
+    Volume,
+    VolumeMount,
+)
+
+_ROOT: Final = "must be above 0, because workers never run as root: write the id that your image uses, such as 10001"
+_LABELS: Final = Rule(
+    cel="self.all(key, !key.startsWith('workerpool.dev/') && key != 'pod-template-hash' "
+    "&& key != 'app.kubernetes.io/managed-by' && key != 'app.kubernetes.io/component')",
+    message="labels under workerpool.dev/, pod-template-hash, app.kubernetes.io/managed-by and "
+    "app.kubernetes.io/component are the operator's: choose other keys",
+)
+_LABEL_VALUES: Final = Rule(
+    cel=r"self.all(key, self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",
+    message="label values have at most 63 characters out of A-Z, a-z, 0-9, '-', '_' and '.', and start and end with "
+    "a letter or digit",
+)
+_QUALIFIED_KEYS: Final = Rule(
+    cel=r"self.all(key, key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+    message="keys are written as name or example.com/name, with at most 63 characters in the name",
+)
+_ANNOTATIONS: Final = Rule(
+    cel="self.all(key, !key.startsWith('workerpool.dev/') "
+    "&& key != 'controller.kubernetes.io/pod-deletion-cost' "
+    "&& !key.startsWith('container.apparmor.security.beta.kubernetes.io/') "
+    "&& !key.startsWith('seccomp.security.alpha.kubernetes.io/') "
+    "&& !key.startsWith('container.seccomp.security.alpha.kubernetes.io/'))",
+    message="annotations under workerpool.dev/, controller.kubernetes.io/pod-deletion-cost and those that change "
+    "seccomp or AppArmor are the operator's: choose other keys",
+)
+
+
+class ImagePullPolicy(StrEnum):
+    """When a node fetches the image."""
+
+    IF_NOT_PRESENT = "IfNotPresent"
+    """When the node does not have it."""
+    ALWAYS = "Always"
+    """At every start of a worker."""
+    NEVER = "Never"
+    """Not at all: the node must have it."""
+
+
+class Probe(Model):
+    """An HTTP check of the worker by its node."""
+
+    path: str = Field(
+        min_length=1, max_length=253, pattern=r"^/[!-~]*$", description="HTTP path that is asked; starts with /."
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="Port of the worker container.")
+    initial_delay_seconds: int = Field(ge=0, le=3600, description="Wait after the start before the first check.")
+    period_seconds: int = Field(ge=1, le=300, description="Time between checks.")
+    timeout_seconds: int = Field(ge=1, le=300, description="A check without an answer for so long has failed.")
+    failure_threshold: int = Field(ge=1, le=100, description="Checks that must fail in a row.")
+
+
+class LivenessProbe(Probe):
+    """A worker that fails this is restarted by its node."""
+
+    path: str = Field(
+        default="/healthz",
+        min_length=1,
+        max_length=253,
+        pattern=r"^/[!-~]*$",
+        description="HTTP path that is asked; starts with /.",
+    )
+    initial_delay_seconds: int = Field(
+        default=15, ge=0, le=3600, description="Wait after the start before the first check."
+    )
+    period_seconds: int = Field(default=20, ge=1, le=300, description="Time between checks.")
+    timeout_seconds: int = Field(
+        default=10, ge=1, le=300, description="A check without an answer for so long has failed."
+    )
+    failure_threshold: int = Field(default=2, ge=1, le=100, description="Checks that must fail in a row.")
+
+
+class ReadinessProbe(Probe):
+    """A worker that fails this counts as not ready; it goes on working."""
+
+    path: str = Field(
+        default="/ready",
+        min_length=1,
+        max_length=253,
+        pattern=r"^/[!-~]*$",
+        description="HTTP path that is asked; starts with /.",
+    )
+    initial_delay_seconds: int = Field(
+        default=5, ge=0, le=3600, description="Wait after the start before the first check."
+    )
+    period_seconds: int = Field(default=10, ge=1, le=300, description="Time between checks.")
+    timeout_seconds: int = Field(
+        default=5, ge=1, le=300, description="A check without an answer for so long has failed."
+    )
+    failure_threshold: int = Field(default=3, ge=1, le=100, description="Checks that must fail in a row.")
+
+
+class WorkerSpec(Model):
+    """The user's container and how it is run: an allow-list of pod fields."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                cel="self.stuckAfterSeconds >= 2 * self.heartbeatPeriodSeconds",
+                message="stuckAfterSeconds must be at least twice heartbeatPeriodSeconds, or healthy workers are "
+                "restarted: raise stuckAfterSeconds or lower heartbeatPeriodSeconds",
+                path=".stuckAfterSeconds",
+            ),
+            Rule(
+                cel="!has(self.volumeMounts) || self.volumeMounts.all(mount, has(self.volumes) && "
+                "self.volumes.exists(volume, volume.name == mount.name))",
+                message="each of volumeMounts must name one of worker.volumes: add the volume or correct the name",
+                path=".volumeMounts",
+            ),
+        )
+    )
+
+    image: str = Field(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^\S+$",
+        description="Container image of the worker. A new one is a new version of the pool.",
+    )
+    command: tuple[Annotated[str, Field(max_length=4096)], ...] = Field(
+        default=(),
+        max_length=64,
+        description="Entry point; the image's own when empty.",
+        json_schema_extra=ATOMIC,
+    )
+    args: tuple[Annotated[str, Field(max_length=4096)], ...] = Field(
+        default=(),
+        max_length=256,
+        description="Arguments of the entry point; the image's own when empty.",
+        json_schema_extra=ATOMIC,
+    )
+    env: tuple[EnvVar, ...] = Field(
+        default=(),
+        max_length=128,
+        description="Environment variables, beside those of the worker contract.",
+        json_schema_extra=keyed_by("name"),
+    )
+    env_from: tuple[EnvFrom, ...] = Field(
+        default=(),
+        max_length=32,
+        description="ConfigMaps and Secrets whose keys become environment variables.",
+        json_schema_extra=ATOMIC,
+    )
+    resources: Resources = Field(default=Resources(), description="Compute resources of the worker container.")
+    volumes: tuple[Volume, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Volumes: emptyDir, configMap, secret, persistentVolumeClaim, or a projection of Secrets and "
+        "ConfigMaps.",
+        json_schema_extra=keyed_by("name"),
+    )
+    volume_mounts: tuple[VolumeMount, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Where the volumes appear in the worker's file system, which is otherwise read-only but for /tmp.",
+        json_schema_extra=keyed_by("mountPath"),
+    )
+    pod_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default={},
+        max_length=32,
+        description="Labels of the pods, beside the operator's.",
+        json_schema_extra=rules(_LABELS, _QUALIFIED_KEYS, _LABEL_VALUES),
+    )
+    pod_annotations: dict[str, Annotated[str, Field(max_length=8192)]] = Field(
+        default={},
+        max_length=32,
+        description="Annotations of the pods, beside the operator's.",
+        json_schema_extra=rules(_ANNOTATIONS, _QUALIFIED_KEYS),
+    )
+    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default={}, max_length=32, description="Workers run only on nodes with these labels."
+    )
+    affinity: Affinity = Field(
+        default=Affinity(), description="Which nodes workers prefer or need, and which pods they like to be near to."
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(), max_length=32, description="Node taints that workers put up with.", json_schema_extra=ATOMIC
+    )
+    topology_spread_constraints: tuple[TopologySpread, ...] = Field(
+        default=(),
+        max_length=8,
+        description="How evenly workers lie over nodes or zones.",
+        json_schema_extra=keyed_by("topologyKey", "whenUnsatisfiable"),
+    )
+    image_pull_secrets: tuple[ObjectRef, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Secrets with the credentials of image registries.",
+        json_schema_extra=keyed_by("name"),
+    )
+    image_pull_policy: ImagePullPolicy = Field(
+        default=ImagePullPolicy.IF_NOT_PRESENT, description="When a node fetches the image."
+    )
+    priority_class_name: Name | None = Field(default=None, description="Priority class of the pods.")
+    run_as_user: int = Field(
+        default=10001,
+        le=2_147_483_647,
+        description="User id that the worker runs as; never 0.",
+        json_schema_extra=rules(Rule(cel="self > 0", message=f"runAsUser {_ROOT}")),
+    )
+    fs_group: int = Field(
+        default=10001,
+        le=2_147_483_647,
+        description="Group id that owns the mounted volumes; never 0.",
+        json_schema_extra=rules(Rule(cel="self > 0", message=f"fsGroup {_ROOT}")),
+    )
+    max_workers: int = Field(
+        default=20, ge=1, le=10_000, description="Jobs that one pod runs at the same time (MAX_WORKERS)."
+    )
+    heartbeat_period_seconds: int = Field(
+        default=10, ge=1, le=300, description="How often a worker shows that it lives (HEARTBEAT_INTERVAL)."
+    )
+    drain_timeout_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        description="Time that a stopping worker has to finish its jobs (DRAIN_TIMEOUT).",
+    )
+    stuck_after_seconds: int = Field(
+        default=45,
+        ge=2,
+        le=3600,
+        description="A worker that makes no progress of its own for so long fails its liveness check (STUCK_AFTER).",
+    )
+    liveness_probe: LivenessProbe = Field(
+        default=LivenessProbe(), description="A worker that fails this check is restarted by its node."
+    )
+    readiness_probe: ReadinessProbe = Field(
+        default=ReadinessProbe(), description="A worker that fails this check counts as not ready."
+    )
