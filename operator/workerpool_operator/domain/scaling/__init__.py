@@ -1,12 +1,34 @@
-"""How many workers a pool should have.
+"""How many workers a pool should have, and how to get rid of those it should not.
 
 `decide(inputs)` is the only way to a size: the operator, and every tool that explains or simulates one, call it.
 The same inputs give the same answer however often they are asked: what must be remembered between two looks is in
-`History`, which goes in and comes out.
+`History`, which goes in and comes out. `scale_in.step` takes workers away without interrupting a job.
 """
 
-from workerpool_operator.domain.scaling.decide import Decision, Inputs, decide
+from workerpool_operator.domain.scaling.decide import Decision, Inputs, Limiter, Outcome, Rules, Sample, decide
 from workerpool_operator.domain.scaling.history import History
+from workerpool_operator.domain.scaling.scale_in import ScaleInMemory, ScaleInStep, Sizing, step
 from workerpool_operator.domain.scaling.terms import Backlog, Term
+from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
 
-__all__ = ["Backlog", "Decision", "History", "Inputs", "Term", "decide"]
+__all__ = [
+    "DELETION_COST",
+    "Backlog",
+    "Decision",
+    "History",
+    "Inputs",
+    "Limiter",
+    "Outcome",
+    "Pod",
+    "Report",
+    "Rules",
+    "Sample",
+    "ScaleInMemory",
+    "ScaleInStep",
+    "Sizing",
+    "Term",
+    "Worker",
+    "decide",
+    "judge",
+    "step",
+]

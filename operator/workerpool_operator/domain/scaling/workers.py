@@ -39,7 +39,11 @@ class Report:
     fenceable: bool
     """Whether it listens to orders; a worker on the bare contract does not."""
     connected: bool
-    remaining: float | None
+    draining: bool = False
+    """Whether it was told to stop and is finishing."""
+    version: str = ""
+    """Version hash that it says it runs."""
+    remaining: float | None = 0.0
     """Longest declared timeout minus age over its running jobs, seconds; None when one declares none."""
 
     @property

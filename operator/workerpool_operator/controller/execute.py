@@ -1,0 +1,124 @@
+"""Carries a plan out: tries every write, gathers what was refused, never stops half-way because of one of them.
+
+The order is the plan's: revisions before the Deployments made of them, deletions last. Each answer goes into the
+store at once, so the next plan sees it even when the watch is behind.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.plan import Apply, Delete, Mark
+from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION
+from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
+from workerpool_operator.kube.kinds import Kind
+
+_COMPARED = ("spec", "data", "rules", "roleRef", "subjects", "revision")
+_DELETED_KINDS: Mapping[str, Kind] = {
+    kinds.DEPLOYMENT.kind: kinds.DEPLOYMENT,
+    kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A write that was refused."""
+
+    what: str
+    error: errors.KubeError
+
+
+@dataclass(slots=True)
+class Executor:
+    """Writes plans to the cluster through one client."""
+
+    kube: Kube
+    store: Store
+    _settled: dict[ObjectRef, tuple[str, str]] = field(default_factory=dict)
+    """(what was applied, what the server made of it) where it rewrites values, `1000m` to `1` for example."""
+
+    async def apply_all(self, applies: tuple[Apply, ...]) -> list[Failure]:
+        """Apply in order. A Deployment whose revision could not be stored waits: its template must be on record."""
+        failures: list[Failure] = []
+        unrecorded: set[str] = set()
+        for apply in applies:
+            ref = kinds.ref_of(apply.body)
+            if ref.kind == kinds.DEPLOYMENT and ref.name in unrecorded:
+                continue
+            failure = await self._try(str(ref), self._apply(ref, apply))
+            if failure is not None:
+                failures.append(failure)
+                if ref.kind == kinds.CONTROLLER_REVISION:
+                    unrecorded.add(ref.name)
+        return failures
+
+    async def mark_all(self, namespace: str, marks: tuple[Mark, ...]) -> list[Failure]:
+        """Write deletion costs, all at once. A pod that is gone by now needs none."""
+        results = await asyncio.gather(
+            *(self._try(f"Pod {namespace}/{mark.pod}", self._mark(namespace, mark)) for mark in marks)
+        )
+        return [failure for failure in results if failure is not None]
+
+    async def delete_all(self, namespace: str, deletes: tuple[Delete, ...]) -> list[Failure]:
+        """Delete exactly the objects that were observed."""
+        failures: list[Failure] = []
+        for delete in deletes:
+            ref = ObjectRef(_DELETED_KINDS[delete.kind], namespace, delete.name)
+            failure = await self._try(str(ref), self._delete(ref, delete))
+            failures += [failure] if failure is not None else []
+        return failures
+
+    def forget(self, namespace: str, names: set[str]) -> None:
+        """These objects are gone."""
+        for ref in [ref for ref in self._settled if ref.namespace == namespace and ref.name in names]:
+            del self._settled[ref]
+
+    async def _apply(self, ref: ObjectRef, apply: Apply) -> None:
+        wanted = _digest(apply.body)
+        observed = self.store.get(ref.kind, ref.namespace, ref.name)
+        if observed is not None and self._settled.get(ref) == (wanted, _digest(_compared(observed.unpack()))):
+            return
+        body = dict(apply.body)
+        if apply.resource_version:
+            body["metadata"] = {**body["metadata"], "resourceVersion": apply.resource_version}
+        answer = await self.kube.apply(body)
+        self.store.put(ref.kind, answer)
+        self._settled[ref] = (wanted, _digest(_compared(answer)))
+
+    async def _mark(self, namespace: str, mark: Mark) -> None:
+        cost = None if mark.cost is None else str(mark.cost)
+        patch = {"metadata": {"annotations": {DELETION_COST_ANNOTATION: cost}}}
+        ref = ObjectRef(kinds.POD, namespace, mark.pod)
+        try:
+            await self.kube.merge_patch(ref, patch, uid=mark.uid)
+        except (errors.NotFound, errors.Conflict):
+            return
+
+    async def _delete(self, ref: ObjectRef, delete: Delete) -> None:
+        await self.kube.delete(ref, uid=delete.uid, resource_version=delete.resource_version)
+        self.store.drop(ref.kind, ref.namespace, ref.name, uid=delete.uid)
+
+    @staticmethod
+    async def _try(what: str, write: Awaitable[None]) -> Failure | None:
+        try:
+            await write
+        except errors.NotLeader:
+            raise
+        except errors.KubeError as error:
+            return Failure(what=what, error=error)
+        return None
+
+
+def _compared(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What an apply can change and nothing else writes on its own."""
+    metadata = body.get("metadata", {})
+    kept = {key: metadata.get(key) for key in ("labels", "annotations", "ownerReferences")}
+    return {"metadata": kept, **{key: body[key] for key in _COMPARED if key in body}}
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,24 @@
+"""What the work queue hands out: one key a pool, and one a namespace for the collector that its pools share."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """A WorkerPool."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceKey:
+    """A namespace with pools: its collector and what belongs to it."""
+
+    namespace: str
+
+    def __str__(self) -> str:
+        return self.namespace

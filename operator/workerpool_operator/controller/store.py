@@ -1,0 +1,120 @@
+"""What is known of the cluster: trimmed copies of the pools and of the objects that the operator owns.
+
+Fed by watch events, by answers to the operator's own writes (so it always reads its own writes), and by the periodic
+LIST, which also finds the deletions that a broken watch lost. An object is kept as compressed JSON without what
+nobody compares (managedFields, most of status): thousands of pools cost a few tens of megabytes.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from workerpool_operator.kube.kinds import Kind
+
+POOL_LABEL: Final = "workerpool.dev/pool"
+
+Namespace: TypeAlias = str
+Name: TypeAlias = str
+
+_NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object as last observed."""
+
+    uid: str
+    version: int
+    """resourceVersion; comparable since every supported Kubernetes serves it from etcd's revision."""
+    packed: bytes
+    pool: str = ""
+    """Value of the pool label: whose child it is."""
+
+    def unpack(self) -> dict[str, Any]:
+        """The trimmed object."""
+        body: dict[str, Any] = json.loads(zlib.decompress(self.packed))
+        return body
+
+
+class Store:
+    """Objects by kind, namespace and name. Older versions never replace newer ones."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[Namespace, dict[Name, Stored]]] = {}
+        self._children: dict[tuple[Kind, Namespace, Name], dict[Name, Stored]] = {}
+
+    def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Take in an observed object. False when what is stored is as new or newer."""
+        metadata = body["metadata"]
+        names = self._objects.setdefault(kind, {}).setdefault(metadata.get("namespace", ""), {})
+        version = int(metadata["resourceVersion"])
+        known = names.get(metadata["name"])
+        if known is not None and known.version >= version:
+            return False
+        packed = zlib.compress(json.dumps(_trim(body), separators=(",", ":")).encode(), 1)
+        pool = metadata.get("labels", {}).get(POOL_LABEL, "")
+        stored = Stored(uid=metadata["uid"], version=version, packed=packed, pool=pool)
+        self._remove(kind, metadata.get("namespace", ""), metadata["name"])
+        names[metadata["name"]] = stored
+        if pool:
+            self._children.setdefault((kind, metadata.get("namespace", ""), pool), {})[metadata["name"]] = stored
+        return True
+
+    def drop(self, kind: Kind, namespace: str, name: str, *, uid: str | None = None) -> bool:
+        """An object is gone; with `uid`, only that very object. False when it was not known."""
+        names = self._objects.get(kind, {}).get(namespace, {})
+        known = names.get(name)
+        if known is None or (uid is not None and known.uid != uid):
+            return False
+        self._remove(kind, namespace, name)
+        return True
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Stored | None:
+        """One object, or None."""
+        return self._objects.get(kind, {}).get(namespace, {}).get(name)
+
+    def names(self, kind: Kind, namespace: str) -> Mapping[Name, Stored]:
+        """All objects of a kind in a namespace."""
+        return self._objects.get(kind, {}).get(namespace, {})
+
+    def namespaces(self, kind: Kind) -> Iterator[Namespace]:
+        """Namespaces that hold at least one object of the kind."""
+        return (namespace for namespace, names in list(self._objects.get(kind, {}).items()) if names)
+
+    def replace_all(self, kind: Kind, bodies: Iterable[Mapping[str, Any]], *, listed_at: int) -> list[tuple[str, str]]:
+        """Take in a complete LIST; returns (namespace, name) of everything that it changed.
+
+        Known objects that the list lacks are gone, unless they are newer than the list (`listed_at`, its
+        resourceVersion): those were made while it was on its way.
+        """
+        changed: list[tuple[str, str]] = []
+        seen: set[tuple[str, str]] = set()
+        for body in bodies:
+            key = (body["metadata"].get("namespace", ""), body["metadata"]["name"])
+            seen.add(key)
+            if self.put(kind, body):
+                changed.append(key)
+        for namespace, names in self._objects.get(kind, {}).items():
+            for name in [n for n, s in names.items() if (namespace, n) not in seen and s.version <= listed_at]:
+                self._remove(kind, namespace, name)
+                changed.append((namespace, name))
+        return changed
+
+    def children(self, kind: Kind, namespace: str, pool: str) -> Mapping[Name, Stored]:
+        """All objects of a kind that carry the pool's label."""
+        return self._children.get((kind, namespace, pool), {})
+
+    def _remove(self, kind: Kind, namespace: str, name: str) -> None:
+        known = self._objects.get(kind, {}).get(namespace, {}).pop(name, None)
+        if known is not None and known.pool:
+            siblings = self._children[kind, namespace, known.pool]
+            del siblings[name]
+            if not siblings:
+                del self._children[kind, namespace, known.pool]
+
+
+def _trim(body: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in body["metadata"].items() if key not in _NOISE}
+    return {**body, "metadata": metadata}

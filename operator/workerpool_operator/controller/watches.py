@@ -1,0 +1,110 @@
+"""kopf, used for what it is good at: long-lived watches that mark keys as due.
+
+Only `on.event` handlers, which leave no annotations and no finalizers on anybody's objects: `kubectl delete` works
+while the operator is down. They decide nothing. Children are watched where somebody may interfere with a running
+pool; the rest of what the operator owns is compared at each resync.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+import kopf
+
+from workerpool_operator.kube import ClusterAccess, kinds
+from workerpool_operator.kube.kinds import Kind
+
+WATCHED: Final = (
+    kinds.WORKER_POOL,
+    kinds.DEPLOYMENT,
+    kinds.CONTROLLER_REVISION,
+    kinds.POD_DISRUPTION_BUDGET,
+)
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "workerpool-operator"
+RELOGIN_PAUSE_SECONDS: Final = 1.0
+_LIST_CHUNK: Final = 500
+
+
+class Sink(Protocol):
+    """Where observed objects go."""
+
+    def observed(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is like this now."""
+
+    def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is gone; this was its last state."""
+
+
+class Backoffs:
+    """Delays between attempts to reach the API server: growing to a cap, and never ending.
+
+    kopf iterates anew for each request, and gives a request up when the delays run out; after a minute of outage an
+    operator with a finite list has lost its watches for good.
+    """
+
+    def __init__(self, *first: float, cap: float) -> None:
+        self._first = first
+        self._cap = cap
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(self._first, itertools.repeat(self._cap))
+
+
+def registry(sink: Sink, *, access: ClusterAccess) -> kopf.OperatorRegistry:
+    """The handlers: a login, and one event handler for each watched kind."""
+    handlers = kopf.OperatorRegistry()
+    logins = itertools.count()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        if next(logins):
+            await asyncio.sleep(RELOGIN_PAUSE_SECONDS)
+        return kopf.AiohttpSession(server=access.server, aiohttp_session=access.watch_session())
+
+    for kind in WATCHED:
+        _watch(kind, sink, handlers=handlers)
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf's settings: nothing posted, nothing persisted, outages of any length survived."""
+    result = kopf.OperatorSettings()
+    result.posting.enabled = False
+    result.scanning.disabled = True
+    result.networking.error_backoffs = Backoffs(0.1, 0.2, 0.5, 1, 2, cap=3)
+    result.networking.connect_timeout = 4
+    result.networking.request_timeout = 30
+    result.watching.chunk_size = _LIST_CHUNK
+    result.watching.connect_timeout = 4
+    result.watching.reconnect_backoff = 0.2
+    result.watching.server_timeout = 300
+    result.queueing.idle_timeout = 0.1
+    result.queueing.error_delays = Backoffs(1, 2, 5, cap=10)
+    return result
+
+
+async def watch(handlers: kopf.OperatorRegistry, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """Watch until `stop` is set."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    await kopf.operator(
+        registry=handlers,
+        settings=settings(),
+        standalone=True,
+        clusterwide=True,
+        ready_flag=ready,
+        stop_flag=stop,
+    )
+
+
+def _watch(kind: Kind, sink: Sink, *, handlers: kopf.OperatorRegistry) -> None:
+    labels = None if kind == kinds.WORKER_POOL else {MANAGED_BY_LABEL: MANAGER}
+
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, labels=labels)
+    async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            sink.deleted(kind, dict(event["object"]))
+        else:
+            sink.observed(kind, dict(event["object"]))

@@ -1,0 +1,298 @@
+"""From a snapshot to everything that should be done about it. Pure: the same snapshot gives the same plan.
+
+Order of thought: how many workers (`scaling.decide`), of which version (`desired.hashes`), how the number moves
+between versions (`rollout.move_counts`), who goes (`scaling.step`), and only then which objects differ from what
+they should be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from workerpool_operator.api import ScalingMode
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.drift import covers
+from workerpool_operator.domain.rollout import Counts, Slot, move_counts
+from workerpool_operator.domain.scaling import (
+    Decision,
+    Inputs,
+    Rules,
+    ScaleInStep,
+    Sizing,
+    Worker,
+    decide,
+    judge,
+    step,
+)
+from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
+
+POD_LIST_INTERVAL_SECONDS: Final = 0.2
+"""Scale-in lists the pool's pods at most this often, however fast its workers report."""
+TROUBLE_AFTER_SECONDS: Final = 5.0
+TROUBLE_INTERVAL_SECONDS: Final = 15.0
+"""Workers that stay unready for this long have their pods looked at for a reason, at most this often."""
+LONGEST_POD_START_SECONDS: Final = 300.0
+"""A pool that took longer to become ready was in trouble, which says nothing about how long a start takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Server-side apply of a whole owned object. With `resource_version`, only onto that very state."""
+
+    body: Mapping[str, Any]
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Deletion of exactly this object in exactly this state."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Set (or with None take away) a pod's deletion cost."""
+
+    pod: str
+    uid: str
+    cost: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceOrder:
+    """The whole set of pods (uids) that must take nothing more."""
+
+    fence_id: str
+    pods: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """A Deployment's size changes."""
+
+    deployment: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do. `wants_pods`: the plan is void, make it again with the pool's pods listed."""
+
+    decision: Decision
+    target: str = ""
+    memory: Memory
+    applies: tuple[Apply, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+    fence: FenceOrder | None = None
+    read_now: bool = False
+    scaled: tuple[Scaled, ...] = ()
+    mistaken: int = 0
+    waiting_for: int = 0
+    problem: str = ""
+    """Why the pool's objects cannot be rendered; nothing is applied then, and nothing is taken down."""
+    wants_pods: bool = False
+    look_again: float | None = None
+    started_versions: tuple[str, ...] = field(default=())
+    """Deployments that are made for the first time."""
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """The plan for this snapshot."""
+    decision = _decide(snapshot)
+    memory = replace(snapshot.memory, history=decision.history)
+    memory = _remember_readiness(snapshot, memory, decision=decision)
+    draft = Plan(decision=decision, memory=memory, look_again=decision.look_again)
+    try:
+        target = desired.revision_for(snapshot.pool)
+    except desired.RenderError as error:
+        return replace(draft, problem=str(error))
+    counts = _counts(snapshot, target=target.name, total=decision.desired)
+    taking_away = bool(counts.remove) or bool(memory.scale_in.fenced) or bool(memory.scale_in.lowered)
+    troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
+    if snapshot.pods is None and (troubled or (taking_away and _list_wait(snapshot) <= 0)):
+        return replace(draft, wants_pods=True)
+    scale_in = _scale_in(snapshot, memory, counts=counts) if taking_away and snapshot.pods is not None else None
+    if scale_in is not None:
+        memory = replace(memory, scale_in=scale_in.memory)
+    if snapshot.pods is not None:
+        memory = replace(memory, pods_listed_at=snapshot.now)
+    sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
+    applies = _applies(snapshot, target=target, sizes=sizes)
+    moments = [decision.look_again, trouble_at, scale_in.look_again if scale_in else None]
+    if taking_away and scale_in is None:
+        moments.append(_list_wait(snapshot))
+    return replace(
+        draft,
+        target=target.name,
+        memory=memory,
+        applies=applies,
+        marks=_marks(scale_in),
+        deletes=_deletes(snapshot, target=target.name, sizes=sizes),
+        fence=FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence) if scale_in else None,
+        read_now=scale_in.read_now if scale_in else False,
+        scaled=tuple(
+            Scaled(deployment=name, before=child.replicas, after=sizes[name])
+            for name, child in snapshot.deployments.items()
+            if child.replicas != sizes[name]
+        ),
+        mistaken=scale_in.mistaken if scale_in else 0,
+        waiting_for=scale_in.waiting_for if scale_in else 0,
+        look_again=min((moment for moment in moments if moment is not None), default=None),
+        started_versions=() if target.name in snapshot.deployments else (target.name,),
+    )
+
+
+def present_size(snapshot: Snapshot) -> int:
+    """The size the pool has been given, without the surge of a change of version."""
+    sizes = [child.replicas for child in snapshot.deployments.values()]
+    total = sum(sizes)
+    before = snapshot.pool.status.scaling.desired
+    changing = sum(1 for size in sizes if size > 0) > 1
+    return before if changing and before < total <= before + 1 else total
+
+
+def _decide(snapshot: Snapshot) -> Decision:
+    spec = snapshot.pool.spec
+    scaling = spec.scaling
+    return decide(
+        Inputs(
+            rules=Rules(
+                manual_replicas=spec.replicas if scaling.mode is ScalingMode.MANUAL else None,
+                min_replicas=scaling.min_replicas,
+                max_replicas=scaling.max_replicas,
+                cooldown_seconds=scaling.cooldown_seconds,
+                stabilization_seconds=scaling.scale_down.stabilization_seconds,
+                slots=spec.worker.max_workers,
+                queue_depth=scaling.targets.queue_depth,
+                queue_depth_per_replica=scaling.targets.queue_depth_per_replica,
+            ),
+            queues=[queue.name for queue in spec.queues],
+            samples=snapshot.samples,
+            current=present_size(snapshot),
+            history=snapshot.memory.history,
+            now=snapshot.now,
+            pod_start_seconds=snapshot.memory.pod_start_seconds,
+        )
+    )
+
+
+def _remember_readiness(snapshot: Snapshot, memory: Memory, *, decision: Decision) -> Memory:
+    ready = sum(child.ready for child in snapshot.deployments.values())
+    if ready >= decision.desired:
+        took = snapshot.now - memory.unready_since if memory.unready_since is not None else memory.pod_start_seconds
+        return replace(memory, unready_since=None, pod_start_seconds=min(took, LONGEST_POD_START_SECONDS))
+    return memory if memory.unready_since is not None else replace(memory, unready_since=snapshot.now)
+
+
+def _wants_trouble(memory: Memory, *, now: float) -> tuple[bool, float | None]:
+    """Whether the pods should be looked at for what keeps them from being ready; else when."""
+    if memory.unready_since is None:
+        return False, None
+    due = memory.unready_since + TROUBLE_AFTER_SECONDS
+    if memory.pods_listed_at is not None and memory.pods_listed_at >= due:
+        due = memory.pods_listed_at + TROUBLE_INTERVAL_SECONDS
+    return now >= due, max(due - now, TROUBLE_AFTER_SECONDS)
+
+
+def _list_wait(snapshot: Snapshot) -> float:
+    """Seconds until the pods may be listed again."""
+    listed_at = snapshot.memory.pods_listed_at
+    return 0.0 if listed_at is None else listed_at + POD_LIST_INTERVAL_SECONDS - snapshot.now
+
+
+def _counts(snapshot: Snapshot, *, target: str, total: int) -> Counts:
+    slots = {
+        name: Slot(name=name, replicas=child.replicas, ready=child.ready)
+        for name, child in sorted(snapshot.deployments.items())
+    }
+    own = slots.pop(target, Slot(name=target, replicas=0, ready=0))
+    return move_counts(target=own, others=list(slots.values()), total=total)
+
+
+def _workers(snapshot: Snapshot) -> list[Worker]:
+    drain = float(snapshot.pool.spec.worker.drain_timeout_seconds)
+    pods = snapshot.pods.active if snapshot.pods else ()
+    return [judge(pod, snapshot.reports.get(pod.uid), drain_seconds=drain) for pod in pods]
+
+
+def _scale_in(snapshot: Snapshot, memory: Memory, *, counts: Counts) -> ScaleInStep:
+    sizes = [
+        Sizing(deployment=name, replicas=child.replicas, remove=counts.remove.get(name, 0))
+        for name, child in sorted(snapshot.deployments.items())
+    ]
+    return step(sizes=sizes, workers=_workers(snapshot), memory=memory.scale_in, now=snapshot.now)
+
+
+def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) -> dict[str, int]:
+    lower = scale_in.lower if scale_in else {}
+    sizes = {name: child.replicas - lower.get(name, 0) for name, child in snapshot.deployments.items()}
+    return sizes | counts.raise_to
+
+
+def _applies(snapshot: Snapshot, *, target: desired.Revision, sizes: Mapping[str, int]) -> tuple[Apply, ...]:
+    """Revisions before the Deployments that are made of them; then what surrounds them."""
+    applies: list[Apply] = []
+    stored = snapshot.revisions.get(target.name)
+    if stored is None:
+        applies.append(Apply(body=target.body))
+    for name in dict.fromkeys([target.name, *sizes]):
+        template = _template(snapshot, name, target=target)
+        body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
+        applies += _if_different(body, snapshot.deployments.get(name))
+    applies += _if_different(desired.disruption_budget(snapshot.pool), snapshot.budget)
+    return tuple(applies)
+
+
+def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Mapping[str, Any]:
+    """What was stored when this version was first seen: a newer renderer changes no running worker.
+
+    A revision that somebody deleted is taken from the Deployment that was made of it.
+    """
+    stored = snapshot.revisions.get(name)
+    if stored is not None:
+        return desired.stored_template(stored.body)
+    observed = snapshot.deployments.get(name)
+    if observed is not None and name != target.name:
+        template: Mapping[str, Any] = observed.body["spec"]["template"]
+        return template
+    return desired.stored_template(target.body)
+
+
+def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
+    if observed is not None and covers(observed.body, body):
+        return []
+    shrinks = observed is not None and body.get("spec", {}).get("replicas", 0) < observed.body.get("spec", {}).get(
+        "replicas", 0
+    )
+    return [Apply(body=body, resource_version=observed.resource_version if observed and shrinks else None)]
+
+
+def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
+    if scale_in is None:
+        return ()
+    return (
+        *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=desired.DELETION_COST) for w in scale_in.mark),
+        *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=None) for w in scale_in.unmark),
+    )
+
+
+def _deletes(snapshot: Snapshot, *, target: str, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
+    """Versions that nobody runs any more: the Deployment first, its revision once that is gone."""
+    deletes: list[Delete] = []
+    for name, child in sorted(snapshot.deployments.items()):
+        if name != target and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
+            deletes.append(_delete("Deployment", name, child))
+    for name, child in sorted(snapshot.revisions.items()):
+        if name != target and name not in snapshot.deployments:
+            deletes.append(_delete("ControllerRevision", name, child))
+    return tuple(deletes)
+
+
+def _delete(kind: str, name: str, child: Child) -> Delete:
+    return Delete(kind=kind, name=name, uid=child.uid, resource_version=child.resource_version)

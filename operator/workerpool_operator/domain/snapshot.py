@@ -1,0 +1,107 @@
+"""Everything that one plan follows from, frozen: the pool, its children as observed, what its collector says, now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from workerpool_operator.api import WorkerPool
+from workerpool_operator.domain.scaling import History, Pod, Report, Sample, ScaleInMemory
+
+Body: TypeAlias = Mapping[str, Any]
+
+VERSION_LABEL: Final = "workerpool.dev/version"
+REVISION_LABEL: Final = "workerpool.dev/revision"
+DELETION_COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """An object that the pool owns, as observed."""
+
+    uid: str
+    resource_version: str
+    body: Body
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        labels: Mapping[str, str] = self.body["metadata"].get("labels", {})
+        return labels
+
+    @property
+    def replicas(self) -> int:
+        """A Deployment's `spec.replicas`."""
+        return int(self.body.get("spec", {}).get("replicas", 1))
+
+    @property
+    def ready(self) -> int:
+        """A Deployment's ready pods."""
+        return int(self.body.get("status", {}).get("readyReplicas", 0))
+
+    @property
+    def existing(self) -> int:
+        """A Deployment's pods that are not being deleted."""
+        return int(self.body.get("status", {}).get("replicas", 0))
+
+    @property
+    def create_failure(self) -> str:
+        """Why a Deployment's pods cannot be created, in the API server's words; empty when they can."""
+        for condition in self.body.get("status", {}).get("conditions", ()):
+            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+                return str(condition.get("message", "")) or str(condition.get("reason", ""))
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodTrouble:
+    """Why a pod of the pool does not become ready."""
+
+    pod: str
+    reason: str
+    """The kubelet's or the scheduler's own word: ErrImagePull, CrashLoopBackOff, Unschedulable, ..."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodList:
+    """The pool's pods, listed for this plan."""
+
+    active: tuple[Pod, ...]
+    terminating: int
+    troubles: tuple[PodTrouble, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a pool's next plan must know of the last, and Kubernetes does not hold. A new leader starts afresh."""
+
+    history: History
+    scale_in: ScaleInMemory
+    unready_since: float | None = None
+    """Since when fewer workers are ready than wanted."""
+    pods_listed_at: float | None = None
+    pod_start_seconds: float = 0.0
+    """How long workers took to become ready the last time some had to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The input of `plan`. Children are keyed by name."""
+
+    pool: WorkerPool
+    deployments: Mapping[str, Child]
+    revisions: Mapping[str, Child]
+    budget: Child | None
+    collectors: int
+    """Streams that the namespace's collectors hold to this operator."""
+    samples: tuple[Sample, ...]
+    errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Queue -> (reason, message) of readings that failed."""
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    """Pod uid -> its worker's newest report."""
+    pods: PodList | None = None
+    """None: not listed. A plan that needs them says so, and is made again."""
+    memory: Memory
+    now: float
+    wall_time: str
+    """RFC 3339, for times that people read; nothing is decided by it."""
