@@ -84,6 +84,7 @@ class ClusterAccess:
     async def _loaded(cls, load: Loader, *, reread_seconds: float) -> Self:
         configuration = Configuration()
         await load(configuration)
+        configuration.client_session_kwargs = {"trust_env": False}  # see _proxy_from_environment
         configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
         return cls(configuration, load=load, reread_seconds=reread_seconds)
 

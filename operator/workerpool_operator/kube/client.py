@@ -89,7 +89,6 @@ class Kube:
         self._write_gate = write_gate
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_seconds = timeout_seconds
-        access.configuration.client_session_kwargs = {"trust_env": False}
         self._rest = ApiClient(access.configuration).rest_client
         self._user_agent = f"{FIELD_MANAGER}/{version('workerpool-operator')}"
 
@@ -147,8 +146,9 @@ class Kube:
     async def apply(self, obj: Json, *, force: bool = True, subresource: str = "") -> Json:
         """Create or update by server-side apply, and give back what the server then has.
 
-        `obj` holds every field that the operator owns: one that is left out is given up. With
-        `metadata.resourceVersion` or `metadata.uid` set it is applied only onto that very object (Conflict).
+        `obj` holds every field that the operator owns: one that is left out is given up. With `metadata.uid` set
+        it is applied to that very object or not at all (Conflict); a `metadata.resourceVersion` alone does not
+        keep the server from making a deleted object anew.
         With `force=False` a field that another manager owns gives a Conflict whose `causes` name it.
         """
         ref = _ref_for_write(obj)
@@ -173,15 +173,9 @@ class Kube:
         """
         query = {"fieldManager": FIELD_MANAGER}
         body = _with_preconditions(patch, uid=uid, resource_version=resource_version)
-        try:
-            return await self._write(
-                "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)
-            )
-        except errors.Invalid as error:
-            if uid and any(cause.field == "metadata.uid" for cause in error.causes):
-                # Another object of that name: the server calls the changed uid a validation error.
-                raise errors.Conflict(error.detail, status=error.status, causes=error.causes) from error
-            raise
+        return await self._write(
+            "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)
+        )
 
     async def delete(
         self,

@@ -184,6 +184,8 @@ def _class_of(status: int, answer: Mapping[str, Any], *, causes: tuple[Cause, ..
     if base is NotFound and not (answer.get("details") or {}).get("name"):
         # An unknown path is answered with plain text or a Status that names no object.
         return KindNotServed
+    if base is Invalid and any(cause.field == "metadata.uid" for cause in causes):
+        return Conflict  # a uid as precondition: the server calls another uid a change of an immutable field
     if base is Conflict and answer.get("reason") == "AlreadyExists":
         return AlreadyExists
     if base is Forbidden and any(cause.reason == "NamespaceTerminating" for cause in causes):
