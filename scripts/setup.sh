@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [node] [go]     # default: all
+#   scripts/setup.sh [python] [redis] [go]     # default: all
 #
 # python  interpreter with venv, uv, and the locked dependencies in .venv
 # redis   redis-server, the broker of the component tests and of the demo's image
-# node    what a Kubernetes node made of this machine needs; skipped where a Docker engine answers (kind is used then)
-# go      only checked: Kubernetes, Helm and CoreDNS are built from Go modules by `python -m e2e.cluster`
+# go      only checked: Kubernetes, Helm and CoreDNS are built from Go modules
+# What the cluster's nodes need beyond that, `python -m e2e.cluster up` installs and builds by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,19 +50,8 @@ setup_redis() {
     command -v redis-server >/dev/null || packages "the broker that the tests run against" redis-server
 }
 
-docker_answers() { command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; }
-
-setup_node() {
-    if docker_answers; then
-        say "a Docker engine answers: the cluster will be kind, no Debian packages for nodes needed"
-        return 0
-    fi
-    packages "container runtime and network of the local cluster's nodes" \
-        containerd runc containernetworking-plugins iptables nftables conntrack iproute2 procps ca-certificates
-    packages "building images without Docker" buildah debootstrap debian-archive-keyring
-}
-
 setup_go() {
+    [[ -x /usr/local/go/bin/go ]] && PATH=$PATH:/usr/local/go/bin # where Go's own installer puts it
     command -v go >/dev/null ||
         fail "Go is missing. Kubernetes itself is built from Go modules here: install Go >= $GO_MINIMUM (https://go.dev/dl)"
     local version
@@ -73,10 +62,10 @@ setup_go() {
     fi
 }
 
-(($#)) || set -- python redis go node
+(($#)) || set -- python redis go
 for what in "$@"; do
     case $what in
-        python | redis | go | node) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, node or go" ;;
+        python | redis | go) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis or go" ;;
     esac
 done
