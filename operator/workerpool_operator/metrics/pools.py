@@ -1,0 +1,156 @@
+"""The series per pool, which only the leader exports.
+
+Each pool's values are one frozen object that is replaced as a whole and turned into samples when Prometheus asks.
+So a version that went, or a limiter that no longer clips, leaves no stale series behind, which label-by-label
+gauges would need bookkeeping for.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_POOL: Final = ("namespace", "pool")
+
+
+class Direction(StrEnum):
+    """Which way a size changed."""
+
+    UP = "up"
+    """More workers."""
+    DOWN = "down"
+    """Fewer workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRole:
+    """A version that is there, and what it is for (stable, draining)."""
+
+    version: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSeries:
+    """What a reconcile knows about its pool; the fields are explained by the metrics' help texts."""
+
+    desired: int
+    replicas: int
+    mode: str
+    kind: str
+    limited_by: tuple[str, ...] = ()
+    versions: tuple[VersionRole, ...] = ()
+
+
+@dataclass(slots=True)
+class _Pool:
+    series: PoolSeries
+    actions: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
+    interrupted: int = 0
+
+
+class PoolMetrics(Collector):
+    """Holds the pools' values. Written by the event loop, read by whichever thread answers a scrape."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[str, str], _Pool] = {}
+
+    def show(self, namespace: str, pool: str, series: PoolSeries) -> None:
+        """Export these values from now on; counters start at 0 when the pool is new here."""
+        known = self._pools.get((namespace, pool))
+        if known:
+            known.series = series
+        else:
+            self._pools[namespace, pool] = _Pool(series)
+
+    def scaled(self, namespace: str, pool: str, direction: Direction) -> None:
+        """Count one change of size; nothing where the pool is not shown."""
+        if known := self._pools.get((namespace, pool)):
+            known.actions[direction] += 1
+
+    def interrupted(self, namespace: str, pool: str, jobs: int) -> None:
+        """Count jobs that were running in a worker that the operator stopped; nothing where it is not shown."""
+        if known := self._pools.get((namespace, pool)):
+            known.interrupted += jobs
+
+    def remove(self, namespace: str, pool: str) -> None:
+        """The pool is gone, and so are its series."""
+        self._pools.pop((namespace, pool), None)
+
+    def clear(self) -> None:
+        """This replica no longer leads: it knows nothing about any pool."""
+        self._pools.clear()
+
+    def describe(self) -> Iterable[Metric]:
+        """The families without samples: for the registry's check of names, and for the documentation."""
+        return self._families([])
+
+    def collect(self) -> Iterator[Metric]:
+        """The families with the samples of this moment."""
+        # A copy made in one step: the event loop may add a pool meanwhile.
+        return self._families(list(self._pools.items()))
+
+    def _families(self, pools: list[tuple[tuple[str, str], _Pool]]) -> Iterator[Metric]:
+        yield self._gauge(
+            "workerpool_desired_replicas",
+            "Worker pods that the pool should have.",
+            ((key, pool.series.desired) for key, pool in pools),
+        )
+        yield self._gauge(
+            "workerpool_replicas",
+            "Worker pods that the pool has: stable ones and canaries that are not stopping.",
+            ((key, pool.series.replicas) for key, pool in pools),
+        )
+        yield self._gauge(
+            "workerpool_version_info",
+            "1 for each version of the workers that is there, with its role; join by version.",
+            (((*key, one.version, one.role), 1) for key, pool in pools for one in pool.series.versions),
+            "version",
+            "role",
+        )
+        yield self._gauge(
+            "workerpool_limited_by",
+            "1 for each limit that keeps the size from being what the work asks for.",
+            (((*key, limiter), 1) for key, pool in pools for limiter in pool.series.limited_by),
+            "limiter",
+        )
+        yield self._gauge(
+            "workerpool_info",
+            "1 for each pool, with its scaling mode in force and its kind of work.",
+            (((*key, pool.series.mode, pool.series.kind), 1) for key, pool in pools),
+            "mode",
+            "kind",
+        )
+        yield self._counter(
+            "workerpool_scale_actions",
+            "Changes of the pool's size by this leader, by direction.",
+            (((*key, direction), count) for key, pool in pools for direction, count in pool.actions.items()),
+            "direction",
+        )
+        yield self._counter(
+            "workerpool_jobs_interrupted",
+            "Jobs that were running in workers that this leader stopped; they are run again.",
+            ((key, pool.interrupted) for key, pool in pools),
+        )
+
+    @staticmethod
+    def _gauge(
+        name: str, documentation: str, samples: Iterable[tuple[tuple[str, ...], float]], *labels: str
+    ) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, documentation, labels=[*_POOL, *labels])
+        for values, value in samples:
+            family.add_metric(values, value)
+        return family
+
+    @staticmethod
+    def _counter(
+        name: str, documentation: str, samples: Iterable[tuple[tuple[str, ...], float]], *labels: str
+    ) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, documentation, labels=[*_POOL, *labels])
+        for values, value in samples:
+            family.add_metric(values, value)
+        return family

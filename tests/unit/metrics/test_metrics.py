@@ -1,0 +1,149 @@
+"""What the operator exports, and when it stops exporting it."""
+
+import asyncio
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
+from workerpool_operator.metrics.__main__ import example, own_families
+
+LABELS = {"namespace": "media", "pool": "thumbs"}
+
+
+def series(**changes: object) -> PoolSeries:
+    values = {"desired": 3, "replicas": 2, "mode": "direct", "kind": "io"} | changes
+    return PoolSeries(**values)  # type: ignore[arg-type]
+
+
+def value(metrics: OperatorMetrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, LABELS | labels if name.startswith("workerpool_") else labels)
+
+
+def names(metrics: OperatorMetrics) -> set[str]:
+    return {sample.name for family in metrics.registry.collect() for sample in family.samples if family.samples}
+
+
+def test_a_pool_that_is_shown_has_its_values_and_counters_at_zero() -> None:
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series(limited_by=("maxReplicas",)))
+    assert value(metrics, "workerpool_desired_replicas") == 3
+    assert value(metrics, "workerpool_replicas") == 2
+    assert value(metrics, "workerpool_limited_by", limiter="maxReplicas") == 1
+    assert value(metrics, "workerpool_info", mode="direct", kind="io") == 1
+    assert value(metrics, "workerpool_scale_actions_total", direction="up") == 0
+    assert value(metrics, "workerpool_scale_actions_total", direction="down") == 0
+    assert value(metrics, "workerpool_jobs_interrupted_total") == 0
+
+
+def test_a_version_and_a_limiter_that_went_leave_no_series() -> None:
+    metrics = OperatorMetrics()
+    old = series(versions=(VersionRole("aaaa", "stable"),), limited_by=("maxReplicas",))
+    metrics.pools.show("media", "thumbs", old)
+    metrics.pools.show("media", "thumbs", series(versions=(VersionRole("bbbb", "stable"),)))
+    assert value(metrics, "workerpool_version_info", version="aaaa", role="stable") is None
+    assert value(metrics, "workerpool_version_info", version="bbbb", role="stable") == 1
+    assert value(metrics, "workerpool_limited_by", limiter="maxReplicas") is None
+
+
+def test_counters_survive_new_values() -> None:
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series())
+    metrics.pools.scaled("media", "thumbs", Direction.UP)
+    metrics.pools.interrupted("media", "thumbs", 2)
+    metrics.pools.show("media", "thumbs", series(desired=9))
+    assert value(metrics, "workerpool_scale_actions_total", direction="up") == 1
+    assert value(metrics, "workerpool_jobs_interrupted_total") == 2
+
+
+def test_a_pool_that_went_takes_its_series_along() -> None:
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series())
+    metrics.pools.remove("media", "thumbs")
+    metrics.pools.remove("media", "never-there")
+    metrics.pools.scaled("media", "thumbs", Direction.DOWN)
+    metrics.pools.interrupted("media", "thumbs", 1)
+    assert not {name for name in names(metrics) if name.startswith("workerpool_") and "operator" not in name}
+
+
+def test_a_replica_that_no_longer_leads_exports_no_pool() -> None:
+    metrics = OperatorMetrics()
+    metrics.leading(leading=True)
+    metrics.pools.show("media", "thumbs", series())
+    metrics.leading(leading=False)
+    assert value(metrics, "workerpool_desired_replicas") is None
+    assert metrics.registry.get_sample_value("workerpool_operator_leader") == 0
+
+
+def test_reconciles_requests_and_the_queue_are_counted() -> None:
+    metrics = OperatorMetrics()
+    metrics.reconciled(seconds=0.1)
+    metrics.reconciled(seconds=0.1, error="Conflict")
+    metrics.api_request(verb="apply", kind="Deployment", code="201", seconds=0.01)
+    metrics.api_retry(verb="list", kind="Pod")
+    metrics.queue_depth(7)
+    metrics.queue_waited(0.5)
+    metrics.event_dropped()
+    sample = metrics.registry.get_sample_value
+    assert sample("workerpool_operator_reconcile_total") == 2
+    assert sample("workerpool_operator_reconcile_errors_total", {"reason": "Conflict"}) == 1
+    labels = {"verb": "apply", "kind": "Deployment", "code": "201"}
+    assert sample("workerpool_operator_api_requests_total", labels) == 1
+    assert sample("workerpool_operator_api_request_seconds_count", {"verb": "apply"}) == 1
+    assert sample("workerpool_operator_api_retries_total", {"verb": "list", "kind": "Pod"}) == 1
+    assert sample("workerpool_operator_workqueue_depth") == 7
+    assert sample("workerpool_operator_workqueue_wait_seconds_sum") == 0.5
+    assert sample("workerpool_operator_events_dropped_total") == 1
+
+
+def test_two_operators_in_one_process_share_nothing() -> None:
+    one, other = OperatorMetrics(), OperatorMetrics()
+    one.reconciled(seconds=0.1)
+    assert other.registry.get_sample_value("workerpool_operator_reconcile_total") == 0
+
+
+def test_a_name_cannot_break_out_of_its_label() -> None:
+    metrics = OperatorMetrics()
+    metrics.pools.show('a"} 1\nfake{x="', "thumbs", series())
+    text = asyncio.run(metrics.exposition()).decode()
+    assert 'namespace="a\\"} 1\\nfake{x=\\""' in text
+    assert not [line for line in text.splitlines() if line.startswith("fake")]
+
+
+def test_a_scrape_does_not_mind_pools_that_come_and_go() -> None:
+    metrics = OperatorMetrics()
+    stop = threading.Event()
+
+    def churn() -> None:
+        number = 0
+        while not stop.is_set():
+            metrics.pools.show("media", f"pool-{number % 50}", series())
+            metrics.pools.remove("media", f"pool-{(number * 7) % 50}")
+            number += 1
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        for _ in range(10):
+            asyncio.run(metrics.exposition())
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_every_family_has_a_help_text_and_stands_in_the_table() -> None:
+    families = list(own_families(example()))
+    text = table.markdown(families)
+    for family in families:
+        assert family.documentation.endswith(".")
+        assert f"| `{family.name}" in text
+    assert "| `workerpool_version_info` | gauge | `namespace`, `pool`, `version`, `role` |" in text
+    assert "`le`" not in text
+
+
+def test_a_family_without_samples_cannot_be_documented() -> None:
+    registry = CollectorRegistry()
+    Gauge("lonely", "Has labels and no values.", ["colour"], registry=registry)
+    with pytest.raises(ValueError, match="lonely"):
+        table.markdown(registry.collect())
