@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolStatus
 from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.plan import Apply, Delete, Mark
 from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
@@ -72,6 +74,22 @@ class Executor:
             failures += [failure] if failure is not None else []
         return failures
 
+    async def set_size(self, pool: WorkerPool, size: int) -> Failure | None:
+        """Write spec.replicas, onto exactly the pool that was observed."""
+        ref = ObjectRef(kinds.WORKER_POOL, pool.namespace, pool.name)
+        return await self._try(f"{ref}: spec.replicas", self._patch_pool(ref, pool, {"spec": {"replicas": size}}))
+
+    async def write_status(self, pool: WorkerPool, status: WorkerPoolStatus) -> Failure | None:
+        """Replace the pool's status. What was left out is gone."""
+        ref = ObjectRef(kinds.WORKER_POOL, pool.namespace, pool.name)
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": pool.name, "namespace": pool.namespace, "uid": pool.uid},
+            "status": status.to_json(),
+        }
+        return await self._try(f"{ref}: status", self._apply_status(ref, body))
+
     def forget(self, namespace: str, names: set[str]) -> None:
         """These objects are gone."""
         for ref in [ref for ref in self._settled if ref.namespace == namespace and ref.name in names]:
@@ -87,7 +105,18 @@ class Executor:
             body["metadata"] = {**body["metadata"], "resourceVersion": apply.resource_version}
         answer = await self.kube.apply(body)
         self.store.put(ref.kind, answer)
-        self._settled[ref] = (wanted, _digest(_compared(answer)))
+        if not covers(answer, apply.body):
+            self._settled[ref] = (wanted, _digest(_compared(answer)))
+
+    async def _patch_pool(self, ref: ObjectRef, pool: WorkerPool, patch: dict[str, Any]) -> None:
+        answer = await self.kube.merge_patch(ref, patch, uid=pool.uid, resource_version=pool.metadata.resource_version)
+        self.store.put(ref.kind, answer)
+
+    async def _apply_status(self, ref: ObjectRef, body: dict[str, Any]) -> None:
+        try:
+            self.store.put(ref.kind, await self.kube.apply(body, subresource="status"))
+        except (errors.NotFound, errors.Conflict):
+            return  # the pool is gone, or another has taken its name
 
     async def _mark(self, namespace: str, mark: Mark) -> None:
         cost = None if mark.cost is None else str(mark.cost)

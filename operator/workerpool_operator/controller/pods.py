@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from workerpool_operator.domain.scaling import Pod
-from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION, REVISION_LABEL, VERSION_LABEL, PodList, PodTrouble
+from workerpool_operator.domain.snapshot import (
+    DELETION_COST_ANNOTATION,
+    REVISION_LABEL,
+    VERSION_LABEL,
+    PodList,
+    PodTrouble,
+)
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 _HARMLESS: Final = frozenset({"ContainerCreating", "PodInitializing", ""})

@@ -104,11 +104,6 @@ class WorkQueue:
             for index in range(self._workers):
                 group.create_task(self._run_worker(), name=f"queue-worker-{index}")
 
-    async def idle(self) -> None:
-        """Wait until nothing is due or running; timers do not count."""
-        while self._due or self._running:
-            await asyncio.sleep(0.01)
-
     async def _run_worker(self) -> None:
         while True:
             while not self._due:
@@ -127,7 +122,7 @@ class WorkQueue:
         self._running.add(key)
         try:
             outcome = await self._handle(key)
-        except Exception:
+        except Exception:  # noqa: BLE001  one key's fault must not stop the others
             _log.exception("reconcile_crashed", key=str(key))
             outcome = Outcome(failed=True)
         finally:

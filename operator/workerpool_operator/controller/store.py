@@ -7,7 +7,7 @@ nobody compares (managedFields, most of status): thousands of pools cost a few t
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,8 @@ POOL_LABEL: Final = "workerpool.dev/pool"
 Namespace: TypeAlias = str
 Name: TypeAlias = str
 
+_GRAVES: Final = 10_000
+"""How many deleted objects are remembered; late answers come within seconds."""
 _NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
 
 
@@ -43,15 +45,19 @@ class Store:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Namespace, dict[Name, Stored]]] = {}
+        self._buried: dict[str, None] = {}
         self._children: dict[tuple[Kind, Namespace, Name], dict[Name, Stored]] = {}
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
-        """Take in an observed object. False when what is stored is as new or newer."""
+        """Take in an observed object. False when what is stored is as new or newer.
+
+        The dead stay dead: the answer to a write may arrive after the news that its object was deleted.
+        """
         metadata = body["metadata"]
         names = self._objects.setdefault(kind, {}).setdefault(metadata.get("namespace", ""), {})
         version = int(metadata["resourceVersion"])
         known = names.get(metadata["name"])
-        if known is not None and known.version >= version:
+        if metadata["uid"] in self._buried or (known is not None and known.version >= version):
             return False
         packed = zlib.compress(json.dumps(_trim(body), separators=(",", ":")).encode(), 1)
         pool = metadata.get("labels", {}).get(POOL_LABEL, "")
@@ -68,6 +74,7 @@ class Store:
         known = names.get(name)
         if known is None or (uid is not None and known.uid != uid):
             return False
+        self._bury(known.uid)
         self._remove(kind, namespace, name)
         return True
 
@@ -83,28 +90,32 @@ class Store:
         """Namespaces that hold at least one object of the kind."""
         return (namespace for namespace, names in list(self._objects.get(kind, {}).items()) if names)
 
-    def replace_all(self, kind: Kind, bodies: Iterable[Mapping[str, Any]], *, listed_at: int) -> list[tuple[str, str]]:
-        """Take in a complete LIST; returns (namespace, name) of everything that it changed.
+    def drop_unseen(
+        self, kind: Kind, seen: Container[tuple[str, str]], *, listed_at: int
+    ) -> list[tuple[Namespace, Name, Stored]]:
+        """After a complete LIST: drop what it lacks, and return it.
 
-        Known objects that the list lacks are gone, unless they are newer than the list (`listed_at`, its
-        resourceVersion): those were made while it was on its way.
+        What is newer than the list (`listed_at`, its resourceVersion) was made while it was on its way, and stays.
         """
-        changed: list[tuple[str, str]] = []
-        seen: set[tuple[str, str]] = set()
-        for body in bodies:
-            key = (body["metadata"].get("namespace", ""), body["metadata"]["name"])
-            seen.add(key)
-            if self.put(kind, body):
-                changed.append(key)
-        for namespace, names in self._objects.get(kind, {}).items():
-            for name in [n for n, s in names.items() if (namespace, n) not in seen and s.version <= listed_at]:
-                self._remove(kind, namespace, name)
-                changed.append((namespace, name))
-        return changed
+        gone = [
+            (namespace, name, stored)
+            for namespace, names in self._objects.get(kind, {}).items()
+            for name, stored in names.items()
+            if (namespace, name) not in seen and stored.version <= listed_at
+        ]
+        for namespace, name, stored in gone:
+            self._bury(stored.uid)
+            self._remove(kind, namespace, name)
+        return gone
 
     def children(self, kind: Kind, namespace: str, pool: str) -> Mapping[Name, Stored]:
         """All objects of a kind that carry the pool's label."""
         return self._children.get((kind, namespace, pool), {})
+
+    def _bury(self, uid: str) -> None:
+        self._buried[uid] = None
+        while len(self._buried) > _GRAVES:
+            del self._buried[next(iter(self._buried))]
 
     def _remove(self, kind: Kind, namespace: str, name: str) -> None:
         known = self._objects.get(kind, {}).get(namespace, {}).pop(name, None)

@@ -70,7 +70,7 @@ def registry(sink: Sink, *, access: ClusterAccess) -> kopf.OperatorRegistry:
 
 
 def settings() -> kopf.OperatorSettings:
-    """kopf's settings: nothing posted, nothing persisted, outages of any length survived."""
+    """Kopf's settings: nothing posted, nothing persisted, outages of any length survived."""
     result = kopf.OperatorSettings()
     result.posting.enabled = False
     result.scanning.disabled = True

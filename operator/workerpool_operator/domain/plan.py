@@ -5,8 +5,8 @@ between versions (`rollout.move_counts`), who goes (`scaling.step`), and only th
 they should be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workerpool_operator.api import ScalingMode
@@ -31,6 +31,8 @@ POD_LIST_INTERVAL_SECONDS: Final = 0.2
 TROUBLE_AFTER_SECONDS: Final = 5.0
 TROUBLE_INTERVAL_SECONDS: Final = 15.0
 """Workers that stay unready for this long have their pods looked at for a reason, at most this often."""
+DEFAULT_REPLICAS: Final = 1
+"""Schema default of spec.replicas."""
 LONGEST_POD_START_SECONDS: Final = 300.0
 """A pool that took longer to become ready was in trouble, which says nothing about how long a start takes."""
 
@@ -91,14 +93,18 @@ class Plan:
     deletes: tuple[Delete, ...] = ()
     fence: FenceOrder | None = None
     read_now: bool = False
+    hand_over: int | None = None
+    """Write this into spec.replicas: a person sets the size from now on, starting from the one that is."""
     scaled: tuple[Scaled, ...] = ()
     mistaken: int = 0
     waiting_for: int = 0
+    corrected: tuple[str, ...] = ()
+    """Objects that somebody changed, and that are put back."""
     problem: str = ""
     """Why the pool's objects cannot be rendered; nothing is applied then, and nothing is taken down."""
     wants_pods: bool = False
     look_again: float | None = None
-    started_versions: tuple[str, ...] = field(default=())
+    started_versions: tuple[str, ...] = ()
     """Deployments that are made for the first time."""
 
 
@@ -144,6 +150,8 @@ def plan(snapshot: Snapshot) -> Plan:
         mistaken=scale_in.mistaken if scale_in else 0,
         waiting_for=scale_in.waiting_for if scale_in else 0,
         look_again=min((moment for moment in moments if moment is not None), default=None),
+        corrected=_corrected(snapshot, applies, sizes=sizes),
+        hand_over=_handed_over(snapshot) if _manual_size(snapshot) is not None else None,
         started_versions=() if target.name in snapshot.deployments else (target.name,),
     )
 
@@ -152,7 +160,8 @@ def present_size(snapshot: Snapshot) -> int:
     """The size the pool has been given, without the surge of a change of version."""
     sizes = [child.replicas for child in snapshot.deployments.values()]
     total = sum(sizes)
-    before = snapshot.pool.status.scaling.desired
+    scaling = snapshot.pool.status.scaling
+    before = scaling.desired if scaling else total
     changing = sum(1 for size in sizes if size > 0) > 1
     return before if changing and before < total <= before + 1 else total
 
@@ -163,14 +172,13 @@ def _decide(snapshot: Snapshot) -> Decision:
     return decide(
         Inputs(
             rules=Rules(
-                manual_replicas=spec.replicas if scaling.mode is ScalingMode.MANUAL else None,
+                manual_replicas=_manual_size(snapshot),
                 min_replicas=scaling.min_replicas,
                 max_replicas=scaling.max_replicas,
                 cooldown_seconds=scaling.cooldown_seconds,
                 stabilization_seconds=scaling.scale_down.stabilization_seconds,
                 slots=spec.worker.max_workers,
-                queue_depth=scaling.targets.queue_depth,
-                queue_depth_per_replica=scaling.targets.queue_depth_per_replica,
+                targets=scaling.targets,
             ),
             queues=[queue.name for queue in spec.queues],
             samples=snapshot.samples,
@@ -180,6 +188,24 @@ def _decide(snapshot: Snapshot) -> Decision:
             pod_start_seconds=snapshot.memory.pod_start_seconds,
         )
     )
+
+
+def _manual_size(snapshot: Snapshot) -> int | None:
+    if snapshot.pool.spec.scaling.effective_mode is not ScalingMode.MANUAL:
+        return None
+    return _handed_over(snapshot) or snapshot.pool.spec.replicas
+
+
+def _handed_over(snapshot: Snapshot) -> int | None:
+    """The size to write into spec.replicas, once, when a person takes over from the operator.
+
+    While the operator chose the size, spec.replicas stood at its schema default and meant nothing: taken at its word
+    it would shrink the pool to 1. Another value was written by the person, and holds.
+    """
+    spec, before = snapshot.pool.spec, snapshot.pool.status.scaling
+    took_over = before is not None and before.mode == ScalingMode.DIRECT
+    size = present_size(snapshot)
+    return size if took_over and spec.replicas == DEFAULT_REPLICAS and size > DEFAULT_REPLICAS else None
 
 
 def _remember_readiness(snapshot: Snapshot, memory: Memory, *, decision: Decision) -> Memory:
@@ -265,12 +291,23 @@ def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Map
 
 
 def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
-    if observed is not None and covers(observed.body, body):
+    if observed is None:
+        return [Apply(body=body)]
+    if covers(observed.body, body):
         return []
-    shrinks = observed is not None and body.get("spec", {}).get("replicas", 0) < observed.body.get("spec", {}).get(
-        "replicas", 0
+    shrinks = body["kind"] == "Deployment" and body["spec"]["replicas"] < observed.replicas
+    return [Apply(body=body, resource_version=observed.resource_version if shrinks else None)]
+
+
+def _corrected(snapshot: Snapshot, applies: Sequence[Apply], *, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Applies that put something back: the object was there, and neither the pool's spec nor its size changed."""
+    if snapshot.pool.status.observed_generation != snapshot.pool.generation:
+        return ()
+    unsized = {name for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
+    there = unsized | ({snapshot.pool.name} if snapshot.budget else set())
+    return tuple(
+        f"{a.body['kind']} {a.body['metadata']['name']}" for a in applies if a.body["metadata"]["name"] in there
     )
-    return [Apply(body=body, resource_version=observed.resource_version if observed and shrinks else None)]
 
 
 def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:

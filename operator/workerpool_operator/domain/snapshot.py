@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from workerpool_operator.api import WorkerPool
+from workerpool_operator.api import Reason, WorkerPool
 from workerpool_operator.domain.scaling import History, Pod, Report, Sample, ScaleInMemory
 
 Body: TypeAlias = Mapping[str, Any]
@@ -80,6 +81,7 @@ class Memory:
     unready_since: float | None = None
     """Since when fewer workers are ready than wanted."""
     pods_listed_at: float | None = None
+    status_written_at: float | None = None
     pod_start_seconds: float = 0.0
     """How long workers took to become ready the last time some had to."""
 
@@ -95,13 +97,13 @@ class Snapshot:
     collectors: int
     """Streams that the namespace's collectors hold to this operator."""
     samples: tuple[Sample, ...]
-    errors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Queue -> (reason, message) of readings that failed."""
+    errors: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
+    """Queue -> why its latest reading failed, as a reason and in words."""
     reports: Mapping[str, Report] = field(default_factory=dict)
     """Pod uid -> its worker's newest report."""
     pods: PodList | None = None
     """None: not listed. A plan that needs them says so, and is made again."""
     memory: Memory
     now: float
-    wall_time: str
-    """RFC 3339, for times that people read; nothing is decided by it."""
+    wall_time: datetime
+    """For times that people read; nothing is decided by it."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from workerpool_operator.api import Limiter, Targets
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.terms import (
-    DEFAULT_DEPTH_PER_REPLICA,
     Backlog,
     Term,
     depth,
@@ -23,21 +23,6 @@ STALE_POLLS: Final = 3
 STALE_FLOOR_SECONDS: Final = 5.0
 DEPTH_INTERVAL_SECONDS: Final = 15.0
 """The queueDepth target is asked at most this often, or once per pod start where that takes longer."""
-
-
-class Limiter(StrEnum):
-    """What kept the size from being what the targets asked for."""
-
-    MIN_REPLICAS = "MinReplicas"
-    """The targets want fewer than `scaling.minReplicas`."""
-    MAX_REPLICAS = "MaxReplicas"
-    """The targets want more than `scaling.maxReplicas`."""
-    COOLDOWN = "Cooldown"
-    """The queues are empty, but not yet for `scaling.cooldownSeconds`: the last worker stays."""
-    STABILIZATION = "Stabilization"
-    """More workers were wanted a moment ago, within `scaling.scaleDown.stabilizationSeconds`."""
-    STALE_SAMPLES = "StaleSamples"
-    """A queue has no fresh sample: the size is not lowered on what is unknown."""
 
 
 class Outcome(StrEnum):
@@ -62,6 +47,8 @@ class Sample:
     in_flight: int | None
     age: float
     poll_seconds: float
+    oldest_age: float | None = None
+    """How long the oldest waiting job has waited, seconds. Shown, not decided by."""
 
     @property
     def usable(self) -> bool:
@@ -86,8 +73,7 @@ class Rules:
     stabilization_seconds: float
     slots: int
     """Jobs that one worker runs at a time."""
-    queue_depth: int | None = None
-    queue_depth_per_replica: int | None = None
+    targets: Targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +132,7 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
     wanted, history = _stabilize(inputs, wanted=wanted, history=history, limited=limited)
     if not complete and wanted < inputs.current:
         wanted = inputs.current
-        limited.append(Limiter.STALE_SAMPLES)
+        limited.append(Limiter.STALE)
     desired, clamps = _clamp(wanted, rules=inputs.rules)
     if clamps == (Limiter.MIN_REPLICAS,):
         limited.clear()
@@ -164,13 +150,11 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
 def _terms(inputs: Inputs, *, backlog: Backlog) -> tuple[tuple[Term, ...], History]:
     rules, history = inputs.rules, inputs.history
     terms: list[Term] = []
-    per_replica = rules.queue_depth_per_replica
-    if per_replica is None and rules.queue_depth is None:
-        per_replica = DEFAULT_DEPTH_PER_REPLICA
-    if per_replica is not None:
-        terms.append(depth_per_replica(backlog, per_replica=per_replica))
-    if rules.queue_depth is not None:
-        term, history = _paced_depth(inputs, backlog=backlog, limit=rules.queue_depth)
+    targets = rules.targets.effective()
+    if targets.queue_depth_per_replica is not None:
+        terms.append(depth_per_replica(backlog, per_replica=targets.queue_depth_per_replica))
+    if targets.queue_depth is not None:
+        term, history = _paced_depth(inputs, backlog=backlog, limit=targets.queue_depth)
         terms.append(term)
     return tuple(terms), history
 
@@ -225,7 +209,7 @@ def _look_again(inputs: Inputs, *, history: History, quiet_left: float, desired:
         moments.append(history.since + window - inputs.now)
         if not backlog.total:
             moments.append(quiet_left)
-    if history.depth_at is not None and inputs.rules.queue_depth is not None:
+    if history.depth_at is not None and inputs.rules.targets.queue_depth is not None:
         moments.append(history.depth_at + DEPTH_INTERVAL_SECONDS - inputs.now)
     ahead = [moment for moment in moments if moment > 0]
     return math.ceil(min(ahead) * 20) / 20 if ahead else None

@@ -60,6 +60,11 @@ class ScaleInMemory:
         """Id of the fence in force."""
         return f"{self.epoch}.{self.sequence}"
 
+    def marks_written(self, at: float) -> "ScaleInMemory":
+        """The marks of the last step were on their way until `at`; they settle from then on."""
+        pending = max(self.marked_at.values(), default=at)
+        return replace(self, marked_at={uid: at if t == pending else t for uid, t in self.marked_at.items()})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleInStep:

@@ -2,10 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
-
-DEFAULT_DEPTH_PER_REPLICA: Final = 20
-"""In force when a pool sets no target at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,84 @@
+"""Builds the snapshot that a plan follows from: the store, the collector's view, and time."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from workerpool_operator.api import Reason, WorkerPool
+from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.controller.store import Store, Stored
+from workerpool_operator.controller.streams import PoolView
+from workerpool_operator.domain.scaling import Report, Sample
+from workerpool_operator.domain.snapshot import Child, Memory, PodList, Snapshot
+from workerpool_operator.kube import kinds
+from workerpool_operator.protocol import QueueSample, WorkerReport
+
+
+def observe(
+    key: PoolKey,
+    *,
+    pool: WorkerPool,
+    store: Store,
+    view: PoolView,
+    memory: Memory,
+    now: float,
+    pods: PodList | None = None,
+) -> Snapshot:
+    """Everything known about the pool at this moment."""
+    budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
+    return Snapshot(
+        pool=pool,
+        deployments=_children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool),
+        revisions=_children(store.children(kinds.CONTROLLER_REVISION, key.namespace, key.name), pool),
+        budget=budgets.get(key.name),
+        collectors=view.collectors_connected,
+        samples=tuple(_sample(sample) for sample in view.samples if sample.error is None),
+        errors={
+            sample.queue: (Reason(sample.error), sample.message) for sample in view.samples if sample.error is not None
+        },
+        reports={worker.uid: _report(worker) for worker in view.workers},
+        pods=pods,
+        memory=memory,
+        now=now,
+        wall_time=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+def _children(stored: Mapping[str, Stored], pool: WorkerPool) -> dict[str, Child]:
+    """The pool's own objects; one that is left from an earlier pool of that name is about to be collected."""
+    return {
+        name: Child(uid=one.uid, resource_version=str(one.version), body=body)
+        for name, one in stored.items()
+        if _owned(body := one.unpack(), pool)
+    }
+
+
+def _owned(body: Mapping[str, object], pool: WorkerPool) -> bool:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    owned = any(owner["uid"] == pool.uid for owner in metadata.get("ownerReferences", ()))
+    return owned and "deletionTimestamp" not in metadata
+
+
+def _sample(sample: QueueSample) -> Sample:
+    return Sample(
+        queue=sample.queue,
+        waiting=sample.waiting,
+        in_flight=sample.in_flight,
+        age=sample.age_seconds,
+        poll_seconds=sample.poll_seconds,
+        oldest_age=sample.oldest_age_seconds,
+    )
+
+
+def _report(worker: WorkerReport) -> Report:
+    return Report(
+        uid=worker.uid,
+        age=worker.age_seconds,
+        in_flight=worker.in_flight,
+        fence=worker.fence,
+        fenceable=worker.source == "stream",
+        connected=worker.connected,
+        draining=worker.draining,
+        version=worker.version,
+        remaining=worker.remaining_seconds,
+    )

@@ -1,0 +1,197 @@
+"""One pool, brought a step closer: observe, plan, execute, say so once.
+
+May be cut off after any write and run again. A failed write is gathered, not raised: the status still tells of it,
+and the key comes back with backoff.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from workerpool.protocol import Delivery
+from workerpool_operator import api
+from workerpool_operator.api import WorkerPool
+from workerpool_operator.controller.execute import Executor, Failure
+from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.controller.observe import observe
+from workerpool_operator.controller.pods import pod_list
+from workerpool_operator.controller.queue import Outcome
+from workerpool_operator.controller.refusals import refusals
+from workerpool_operator.controller.store import POOL_LABEL, Store, Stored
+from workerpool_operator.controller.streams import Streams
+from workerpool_operator.domain import status as status_of
+from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.plan import Plan, plan
+from workerpool_operator.domain.scaling import History, ScaleInMemory
+from workerpool_operator.domain.snapshot import Memory, Snapshot
+from workerpool_operator.kube import EventRecorder, EventType, Kube, ObjectRef, errors, kinds
+from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole
+
+_log = structlog.get_logger(__name__)
+
+WORKER_SELECTOR: Final = "app.kubernetes.io/component=worker"
+
+
+@dataclass(slots=True, kw_only=True)
+class PoolReconciler:
+    """Reconciles pools. `memories` is all it keeps between two runs, and a new leader starts without."""
+
+    kube: Kube
+    store: Store
+    streams: Streams
+    executor: Executor
+    events: EventRecorder
+    metrics: OperatorMetrics
+    epoch: int = 0
+    memories: dict[PoolKey, Memory] = field(default_factory=dict)
+
+    def begin_term(self, epoch: int) -> None:
+        """This replica leads from now on: what it remembers from an earlier term is void."""
+        self.epoch = epoch
+        self.memories.clear()
+
+    async def reconcile(self, key: PoolKey) -> Outcome:
+        """Bring one pool a step closer, and say when to look again."""
+        stored = self.store.get(kinds.WORKER_POOL, key.namespace, key.name)
+        if stored is None:
+            self._forget(key)
+            return Outcome()
+        body = stored.unpack()
+        try:
+            pool = api.parse(body)
+        except api.InvalidPoolError as error:
+            return self._not_understood(key, stored, error=str(error))
+        if pool.being_deleted:
+            return Outcome()
+        with structlog.contextvars.bound_contextvars(namespace=key.namespace, pool=key.name):
+            return await self._reconcile(key, pool)
+
+    async def _reconcile(self, key: PoolKey, pool: WorkerPool) -> Outcome:
+        try:
+            snapshot, todo = await self._plan(key, pool)
+        except errors.KubeError as error:
+            _log.warning("pods_not_listed", error=str(error))
+            return Outcome(failed=True)
+        self._order(key, pool, todo)
+        failures, handed_over = await self._execute(key, pool, todo)
+        memory = todo.memory
+        if todo.marks:
+            memory = replace(memory, scale_in=memory.scale_in.marks_written(_now()))
+        self.memories[key] = memory
+        refused = refusals(failures)
+        for failure in failures:
+            _log.warning("write_refused", what=failure.what, error=str(failure.error))
+        if handed_over:
+            failures += await self._tell(key, snapshot, todo, refused=refused)
+        return Outcome(look_again=todo.look_again, failed=bool(failures) or not handed_over)
+
+    async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
+        memory = self.memories.get(key) or self._fresh_memory()
+        view = self.streams.view(key.namespace, key.name)
+        snapshot = observe(key, pool=pool, store=self.store, view=view, memory=memory, now=_now())
+        todo = plan(snapshot)
+        if not todo.wants_pods:
+            return snapshot, todo
+        selector = f"{POOL_LABEL}={key.name},{WORKER_SELECTOR}"
+        bodies = await self.kube.list(kinds.POD, namespace=key.namespace, label_selector=selector).all()
+        snapshot = observe(
+            key,
+            pool=pool,
+            store=self.store,
+            view=self.streams.view(key.namespace, key.name),
+            memory=memory,
+            now=_now(),
+            pods=pod_list(key.name, bodies),
+        )
+        return snapshot, plan(snapshot)
+
+    def _order(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> None:
+        """Orders by the stream. They are level-triggered: repeating them does nothing."""
+        delivery = pool.spec.delivery
+        self.streams.settings(
+            key.namespace,
+            key.name,
+            Delivery(
+                max_attempts=delivery.max_attempts,
+                backoff_seconds=delivery.backoff_seconds,
+                backoff_max_seconds=delivery.backoff_max_seconds,
+                lease_seconds=delivery.lease_seconds,
+            ),
+        )
+        if todo.fence is not None:
+            self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))
+            if todo.read_now:
+                self.streams.read_now(key.namespace, key.name, todo.fence.fence_id)
+
+    async def _execute(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> tuple[list[Failure], bool]:
+        """All writes but the status. Also whether spec.replicas says what the status will claim."""
+        failures = await self.executor.apply_all(todo.applies)
+        failures += await self.executor.mark_all(key.namespace, todo.marks)
+        failures += await self.executor.delete_all(key.namespace, todo.deletes)
+        if todo.hand_over is None:
+            return failures, True
+        failure = await self.executor.set_size(pool, todo.hand_over)
+        return failures + ([failure] if failure else []), failure is None
+
+    async def _tell(
+        self, key: PoolKey, snapshot: Snapshot, todo: Plan, *, refused: tuple[Refusal, ...]
+    ) -> list[Failure]:
+        """The one status write, if it is worth one; then the events and the metrics of what changed."""
+        before, pool = snapshot.pool.status, snapshot.pool
+        after = status_of.build(snapshot, todo, refusals=refused)
+        self._show(key, after, todo)
+        urgent, moved = status_of.changed(before, after)
+        memory, now = self.memories[key], _now()
+        due = memory.status_written_at is None or now - memory.status_written_at >= status_of.QUIET_WRITE_SECONDS
+        failure = None
+        if urgent or (moved and due):
+            self.memories[key] = replace(memory, status_written_at=now)
+            failure = await self.executor.write_status(pool, after)
+        ref = ObjectRef(kinds.WORKER_POOL, key.namespace, key.name)
+        for told in status_of.announcements(snapshot, todo, after):
+            kind = EventType.WARNING if told.warning else EventType.NORMAL
+            _log.info("event", reason=str(told.reason), message=told.message)
+            self.events.emit(ref, uid=pool.uid, type=kind, reason=told.reason, message=told.message)
+        return [failure] if failure else []
+
+    def _show(self, key: PoolKey, after: api.WorkerPoolStatus, todo: Plan) -> None:
+        scaling = after.scaling
+        assert scaling is not None
+        self.metrics.pools.show(
+            key.namespace,
+            key.name,
+            PoolSeries(
+                desired=scaling.desired,
+                replicas=after.replicas,
+                mode=scaling.mode,
+                limited_by=scaling.limited_by,
+                versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
+            ),
+        )
+        for scaled in todo.scaled:
+            direction = Direction.UP if scaled.after > scaled.before else Direction.DOWN
+            self.metrics.pools.scaled(key.namespace, key.name, direction)
+
+    def _fresh_memory(self) -> Memory:
+        now = _now()
+        return Memory(history=History(since=now, active_at=now), scale_in=ScaleInMemory(epoch=self.epoch))
+
+    def _forget(self, key: PoolKey) -> None:
+        self.memories.pop(key, None)
+        self.streams.forget(key.namespace, key.name)
+        self.metrics.pools.remove(key.namespace, key.name)
+
+    def _not_understood(self, key: PoolKey, stored: Stored, *, error: str) -> Outcome:
+        """A resource of other rules than this program's: leave its workers alone and say so."""
+        _log.error("pool_not_understood", namespace=key.namespace, pool=key.name, error=error)
+        ref = ObjectRef(kinds.WORKER_POOL, key.namespace, key.name)
+        self.events.emit(
+            ref, uid=stored.uid, type=EventType.WARNING, reason=api.Reason.INVALID_SPEC, message=error[:512]
+        )
+        return Outcome()
+
+
+def _now() -> float:
+    return time.monotonic()

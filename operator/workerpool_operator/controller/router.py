@@ -1,0 +1,65 @@
+"""From an object that changed to the key that must look at it. Echoes of the operator's own writes stop here."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from workerpool_operator.controller.keys import NamespaceKey, PoolKey
+from workerpool_operator.controller.queue import WorkQueue
+from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.kube import kinds
+from workerpool_operator.kube.kinds import Kind
+
+_TOLD_BY_PEOPLE: Final = ("generation", "labels", "annotations", "deletionTimestamp")
+
+
+class Router:
+    """Takes observed objects into the store and marks what is due. The watches' sink."""
+
+    def __init__(self, store: Store, queue: WorkQueue) -> None:
+        self._store = store
+        self._queue = queue
+
+    def observed(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is like this now."""
+        metadata = body["metadata"]
+        before = self._store.get(kind, metadata.get("namespace", ""), metadata["name"])
+        if not self._store.put(kind, body):
+            return
+        if kind == kinds.WORKER_POOL and before is not None and _same_request(before.unpack(), body):
+            return
+        self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
+
+    def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is gone; this was its last state."""
+        metadata = body["metadata"]
+        if self._store.drop(kind, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"]):
+            self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
+
+    def listed(self, kind: Kind, namespace: str, name: str, pool: str) -> None:
+        """A resync found an object changed or gone."""
+        self._mark(kind, namespace, name, pool)
+
+    def stream_changed(self, namespace: str, pool: str) -> None:
+        """A collector said something new about a pool."""
+        self._queue.mark(PoolKey(namespace, pool))
+
+    def mark_everything(self) -> None:
+        """All pools and all namespaces are due."""
+        for namespace in self._store.namespaces(kinds.WORKER_POOL):
+            self._queue.mark(NamespaceKey(namespace))
+            for name in self._store.names(kinds.WORKER_POOL, namespace):
+                self._queue.mark(PoolKey(namespace, name))
+
+    def _mark(self, kind: Kind, namespace: str, name: str, pool: str) -> None:
+        if kind == kinds.WORKER_POOL:
+            self._queue.mark(PoolKey(namespace, name))
+            self._queue.mark(NamespaceKey(namespace))
+        elif pool:
+            self._queue.mark(PoolKey(namespace, pool))
+        else:
+            self._queue.mark(NamespaceKey(namespace))
+
+
+def _same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether only the status differs: the operator's own echo."""
+    return all(before["metadata"].get(key) == after["metadata"].get(key) for key in _TOLD_BY_PEOPLE)

@@ -1,0 +1,45 @@
+"""What the reconcilers need of the stream endpoint; `workerpool_operator.serve` provides it."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from workerpool.protocol import Delivery
+from workerpool_operator.protocol import PoolConfig, QueueSample, WorkerReport
+
+
+class PoolView(Protocol):
+    """What the collectors last said of one pool. Ages are as of now."""
+
+    @property
+    def samples(self) -> tuple[QueueSample, ...]:
+        """Readings of its queues."""
+
+    @property
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """Its workers."""
+
+    @property
+    def collectors_connected(self) -> int:
+        """Streams from the namespace."""
+
+
+class Streams(Protocol):
+    """Both directions: what collectors say, and the orders that they hold."""
+
+    def view(self, namespace: str, pool: str) -> PoolView:
+        """The newest that is known of the pool."""
+
+    def send_config(self, namespace: str, pools: tuple[PoolConfig, ...]) -> None:
+        """All pools of the namespace."""
+
+    def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
+        """The pods (uids) that take nothing more, until said otherwise; empty releases all."""
+
+    def settings(self, namespace: str, pool: str, delivery: Delivery) -> None:
+        """Live settings of the pool's workers."""
+
+    def read_now(self, namespace: str, pool: str, read_id: str) -> None:
+        """Ask for fresh readings at once."""
+
+    def forget(self, namespace: str, pool: str) -> None:
+        """The pool is gone."""

@@ -1,0 +1,257 @@
+"""The conditions of a pool: each is a chain of judges, and the first that has something to say decides.
+
+A judge sees the snapshot and the plan and returns a verdict or None. One line says what each is for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
+from workerpool_operator.domain.plan import Plan
+from workerpool_operator.domain.scaling import Outcome
+from workerpool_operator.domain.snapshot import Snapshot
+
+COLLECTOR_GRACE_SECONDS: Final = 45.0
+"""How long a collector may take to come up before its absence is called a fault."""
+PROGRESS_DEADLINE_SECONDS: Final = 600.0
+
+_TROUBLES: Final = {
+    "ErrImagePull": Reason.IMAGE_PULL_FAILED,
+    "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
+    "InvalidImageName": Reason.IMAGE_PULL_FAILED,
+    "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
+    "CrashLoopBackOff": Reason.CRASH_LOOPING,
+    "RunContainerError": Reason.CRASH_LOOPING,
+    "CreateContainerConfigError": Reason.CONFIG_MISSING,
+    "CreateContainerError": Reason.CONFIG_MISSING,
+    "Unschedulable": Reason.UNSCHEDULABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A write that the API server refused, in the resource's own terms."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge says of a condition."""
+
+    status: ConditionStatus
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What the judges look at."""
+
+    snapshot: Snapshot
+    plan: Plan
+    refusals: Sequence[Refusal]
+
+    @property
+    def ready(self) -> int:
+        """Ready workers of all versions."""
+        return sum(child.ready for child in self.snapshot.deployments.values())
+
+    @property
+    def ready_in_target(self) -> int:
+        """Ready workers of the wanted version."""
+        child = self.snapshot.deployments.get(self.plan.target)
+        return child.ready if child else 0
+
+    @property
+    def wanted(self) -> int:
+        """The size decided on."""
+        return self.plan.decision.desired
+
+
+Judge: TypeAlias = Callable[[Case], Verdict | None]
+
+_TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+
+
+def judge_all(case: Case, *, before: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
+    """All conditions of the pool. The time of a transition is kept while the status stays."""
+    return tuple(_condition(kind, case, before=before, now=now) for kind in ConditionType)
+
+
+def _condition(kind: ConditionType, case: Case, *, before: Sequence[Condition], now: datetime) -> Condition:
+    verdict = next(verdict for judge in CHAINS[kind] if (verdict := judge(case)) is not None)
+    old = find(before, kind)
+    return Condition(
+        type=kind,
+        status=verdict.status,
+        observed_generation=case.snapshot.pool.generation,
+        last_transition_time=old.last_transition_time if old and old.status == verdict.status else now,
+        reason=verdict.reason,
+        message=verdict.message,
+    )
+
+
+def _asleep(case: Case) -> Verdict | None:
+    """Nothing is wanted and nothing is there."""
+    if case.wanted == 0 and case.ready == 0:
+        return Verdict(_TRUE, Reason.SCALED_TO_ZERO, "no work, no workers; jobs that arrive wake the pool")
+    return None
+
+
+def _unrenderable(case: Case) -> Verdict | None:
+    """No pod can be made of the resource."""
+    return Verdict(_FALSE, Reason.RENDER_ERROR, case.plan.problem) if case.plan.problem else None
+
+
+def _complete(case: Case) -> Verdict | None:
+    """As many ready workers as wanted, in the wanted version."""
+    if case.ready_in_target >= case.wanted:
+        return Verdict(_TRUE, Reason.ALL_READY, f"{case.ready} of {case.wanted} workers are ready")
+    return None
+
+
+def _not_created(case: Case) -> Verdict | None:
+    """Kubernetes cannot create the pods."""
+    for child in case.snapshot.deployments.values():
+        if failure := child.create_failure:
+            reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in failure else Reason.APPLY_REFUSED
+            return Verdict(_FALSE, reason, failure)
+    return None
+
+
+def _pod_trouble(case: Case) -> Verdict | None:
+    """The pods are there and something is wrong with them; remembered while the pods are not listed again."""
+    if case.snapshot.pods is None:
+        old = find(case.snapshot.pool.status.conditions, ConditionType.READY)
+        if old is not None and old.status == _FALSE and old.reason in _TROUBLES.values():
+            return Verdict(_FALSE, Reason(old.reason), old.message)
+        return None
+    for trouble in case.snapshot.pods.troubles:
+        if reason := _TROUBLES.get(trouble.reason):
+            return Verdict(_FALSE, reason, f"pod {trouble.pod}: {trouble.reason}: {trouble.message}"[:1024])
+    return None
+
+
+def _starting(case: Case) -> Verdict:
+    """Some are missing, and nothing is known to be wrong."""
+    reason = Reason.WORKERS_STARTING if case.ready else Reason.NO_WORKERS
+    return Verdict(_FALSE, reason, f"{case.ready_in_target} of {case.wanted} workers are ready")
+
+
+def _changing_version(case: Case) -> Verdict | None:
+    """Another version still has workers."""
+    others = [name for name, child in case.snapshot.deployments.items() if name != case.plan.target and child.existing]
+    if others:
+        return Verdict(_TRUE, Reason.VERSION_CHANGE, f"{case.plan.target} takes over from {', '.join(sorted(others))}")
+    return None
+
+
+def _late(case: Case) -> Verdict | None:
+    """Workers have been missing for long."""
+    since = case.plan.memory.unready_since
+    if since is not None and case.snapshot.now - since > PROGRESS_DEADLINE_SECONDS:
+        message = f"workers have been missing for over {PROGRESS_DEADLINE_SECONDS:.0f} s; see condition Ready"
+        return Verdict(_FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED, message)
+    return None
+
+
+def _draining(case: Case) -> Verdict | None:
+    """Fewer are wanted, and some of the surplus are at work."""
+    if case.plan.waiting_for:
+        return Verdict(_TRUE, Reason.DRAINING, f"{case.plan.waiting_for} surplus workers finish their jobs first")
+    return None
+
+
+def _scaling(case: Case) -> Verdict | None:
+    """The number of workers is not yet the wanted one."""
+    existing = sum(child.existing for child in case.snapshot.deployments.values())
+    if existing != case.wanted or case.ready < case.wanted:
+        return Verdict(_TRUE, Reason.SCALING, f"{existing} workers, {case.wanted} wanted")
+    return None
+
+
+def _steady(case: Case) -> Verdict:
+    """All is as wanted."""
+    return Verdict(_FALSE, Reason.STEADY, f"{case.wanted} workers, as wanted")
+
+
+def _manual(case: Case) -> Verdict | None:
+    """A person sets the size."""
+    if case.snapshot.pool.spec.scaling.effective_mode is ScalingMode.MANUAL:
+        return Verdict(_TRUE, Reason.MANUAL, "the size is spec.replicas")
+    return None
+
+
+def _following(case: Case) -> Verdict | None:
+    """The size follows the queues."""
+    if case.plan.decision.outcome is Outcome.ACTIVE:
+        return Verdict(_TRUE, Reason.ACTIVE, "the size follows the queues")
+    return None
+
+
+def _held(case: Case) -> Verdict:
+    """The size is held, for want of samples."""
+    if not case.snapshot.samples and not case.snapshot.errors:
+        return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the queues have not been read yet; the size is held")
+    return Verdict(_FALSE, Reason.SAMPLES_STALE, "a queue cannot be read; the size is not lowered until it can")
+
+
+def _read(case: Case) -> Verdict | None:
+    """All queues have just been read."""
+    names = {queue.name for queue in case.snapshot.pool.spec.queues}
+    if names <= {sample.queue for sample in case.snapshot.samples if sample.usable}:
+        return Verdict(_TRUE, Reason.SAMPLES_FRESH, "all queues are read")
+    return None
+
+
+def _collector_away(case: Case) -> Verdict | None:
+    """No collector is connected, so nothing is known of the queues."""
+    if case.snapshot.collectors:
+        return None
+    if case.snapshot.now - case.plan.memory.history.since < COLLECTOR_GRACE_SECONDS and not case.snapshot.samples:
+        return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the namespace's collector is not connected yet")
+    return Verdict(_UNKNOWN, Reason.COLLECTOR_DOWN, "the namespace's collector is not connected; the size is held")
+
+
+def _unreadable(case: Case) -> Verdict | None:
+    """A queue cannot be read, and it is known why."""
+    for queue in case.snapshot.pool.spec.queues:
+        if failed := case.snapshot.errors.get(queue.name):
+            return Verdict(_FALSE, failed[0], f"queue {queue.name}: {failed[1]}")
+    return None
+
+
+def _unread(case: Case) -> Verdict:
+    """A queue was not read in time."""
+    if not case.snapshot.samples:
+        return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the queues have not been read yet")
+    return Verdict(_FALSE, Reason.SAMPLES_STALE, "a queue was not read in time")
+
+
+def _refused(case: Case) -> Verdict | None:
+    """The API server refused an object, for a reason that time alone does not cure."""
+    return Verdict(_TRUE, case.refusals[0].reason, case.refusals[0].message[:1024]) if case.refusals else None
+
+
+def _stuck_on_render(case: Case) -> Verdict | None:
+    """No pod can be made of the resource until somebody changes it."""
+    return Verdict(_TRUE, Reason.RENDER_ERROR, case.plan.problem) if case.plan.problem else None
+
+
+def _going_on(case: Case) -> Verdict:
+    """Nothing waits for a person."""
+    del case
+    return Verdict(_FALSE, Reason.NOT_STALLED)
+
+
+CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
+    ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
+    ConditionType.PROGRESSING: (_late, _changing_version, _draining, _scaling, _steady),
+    ConditionType.SCALING_ACTIVE: (_manual, _following, _held),
+    ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
+    ConditionType.STALLED: (_stuck_on_render, _refused, _going_on),
+}

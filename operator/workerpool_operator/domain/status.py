@@ -1,0 +1,216 @@
+"""What the pool's status says, whether it is worth a write now, and which events tell of the change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workerpool_operator.api import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Limiter,
+    QueueStatus,
+    Reason,
+    ScalingStatus,
+    ScalingTerm,
+    VersionStatus,
+    WorkerPoolStatus,
+    find,
+)
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.conditions import Case, Refusal, judge_all
+from workerpool_operator.domain.plan import Plan
+from workerpool_operator.domain.snapshot import REVISION_LABEL, VERSION_LABEL, Child, Snapshot
+
+QUIET_WRITE_SECONDS: Final = 30.0
+"""Figures that only move are written at most this often; a decision or a condition that changes, at once."""
+
+_WARNING_READY: Final = frozenset(
+    {
+        Reason.IMAGE_PULL_FAILED,
+        Reason.CRASH_LOOPING,
+        Reason.UNSCHEDULABLE,
+        Reason.CONFIG_MISSING,
+        Reason.QUOTA_EXCEEDED,
+        Reason.APPLY_REFUSED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """An event to emit about the pool."""
+
+    warning: bool
+    reason: Reason
+    message: str
+
+
+def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> WorkerPoolStatus:
+    """The status after this plan. Sizes are those observed, not those asked for."""
+    pool, children = snapshot.pool, snapshot.deployments.values()
+    existing = sum(child.existing for child in children)
+    case = Case(snapshot=snapshot, plan=plan, refusals=refusals)
+    return WorkerPoolStatus(
+        observed_generation=pool.generation,
+        replicas=min(existing, max(plan.decision.desired, existing - _surge(snapshot))),
+        ready_replicas=sum(child.ready for child in children),
+        draining_replicas=sum(1 for report in snapshot.reports.values() if report.connected and report.draining),
+        selector=desired.selector(pool),
+        scaling=_scaling(snapshot, plan),
+        queues=_queues(snapshot),
+        versions=_versions(snapshot, target=plan.target),
+        conditions=judge_all(case, before=pool.status.conditions, now=snapshot.wall_time),
+    )
+
+
+def changed(before: WorkerPoolStatus, after: WorkerPoolStatus) -> tuple[bool, bool]:
+    """(whether anything that matters changed, whether any figure changed)."""
+    return _significant(before) != _significant(after), _figures(before) != _figures(after)
+
+
+def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tuple[Announcement, ...]:
+    """One event for each change: of size, of version, of a condition that people act on."""
+    told = [
+        Announcement(
+            warning=False,
+            reason=Reason.SCALED_UP if scaled.after > scaled.before else Reason.SCALED_DOWN,
+            message=f"{scaled.deployment}: {scaled.before} -> {scaled.after} ({_why(plan)})",
+        )
+        for scaled in plan.scaled
+    ]
+    told += [Announcement(warning=False, reason=Reason.VERSION_CREATED, message=name) for name in plan.started_versions]
+    told += [
+        Announcement(warning=False, reason=Reason.VERSION_REMOVED, message=delete.name)
+        for delete in plan.deletes
+        if delete.kind == "Deployment"
+    ]
+    if plan.mistaken:
+        message = f"{plan.mistaken} workers were removed although others had been chosen"
+        told.append(Announcement(warning=True, reason=Reason.VICTIM_MISMATCH, message=message))
+    told += [
+        Announcement(warning=False, reason=Reason.DRIFT_CORRECTED, message=f"{what} was changed by somebody")
+        for what in plan.corrected
+    ]
+    return (*told, *_condition_events(snapshot.pool.status.conditions, after.conditions))
+
+
+def _condition_events(before: Sequence[Condition], after: Sequence[Condition]) -> list[Announcement]:
+    told: list[Announcement] = []
+    for condition in after:
+        old = find(before, ConditionType(condition.type))
+        if old is not None and (old.status, old.reason) == (condition.status, condition.reason):
+            continue
+        warning = _is_warning(condition)
+        if warning or (old is not None and _is_warning(old)):
+            told.append(Announcement(warning=warning, reason=Reason(condition.reason), message=condition.message))
+    return told
+
+
+def _is_warning(condition: Condition) -> bool:
+    match condition.type:
+        case ConditionType.READY:
+            return condition.status == ConditionStatus.FALSE and condition.reason in _WARNING_READY
+        case ConditionType.QUEUE_REACHABLE:
+            return condition.status == ConditionStatus.FALSE or condition.reason == Reason.COLLECTOR_DOWN
+        case ConditionType.STALLED:
+            return condition.status == ConditionStatus.TRUE
+        case ConditionType.PROGRESSING:
+            return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
+    return False
+
+
+def _why(plan: Plan) -> str:
+    backlog = plan.decision.backlog
+    jobs = f"{backlog.waiting} jobs waiting, {backlog.in_flight} running" if backlog else plan.decision.outcome
+    return f"{plan.decision.desired} wanted: {jobs}"
+
+
+def _surge(snapshot: Snapshot) -> int:
+    return 1 if sum(1 for child in snapshot.deployments.values() if child.replicas > 0) > 1 else 0
+
+
+def _scaling(snapshot: Snapshot, plan: Plan) -> ScalingStatus:
+    decision, old = plan.decision, snapshot.pool.status.scaling
+    same = old is not None and old.desired == decision.desired
+    limits = [str(limit) for limit in decision.limited_by]
+    if plan.waiting_for:
+        limits.append(str(Limiter.BUSY))
+    return ScalingStatus(
+        desired=decision.desired,
+        mode=snapshot.pool.spec.scaling.effective_mode,
+        depth=decision.backlog.waiting if decision.backlog else None,
+        limited_by=tuple(limits),
+        reason=decision.outcome,
+        last_scale_time=old.last_scale_time if same and old else snapshot.wall_time,
+        terms=tuple(ScalingTerm(name=term.name, value=term.value) for term in decision.terms),
+    )
+
+
+def _queues(snapshot: Snapshot) -> tuple[QueueStatus, ...]:
+    samples = {sample.queue: sample for sample in snapshot.samples}
+    result: list[QueueStatus] = []
+    for queue in snapshot.pool.spec.queues:
+        sample = samples.get(queue.name)
+        if sample is None or not sample.usable:
+            failed = queue.name in snapshot.errors
+            result.append(QueueStatus(name=queue.name, reachable=False if failed or sample else None))
+            continue
+        oldest = None if sample.oldest_age is None else round(sample.oldest_age)
+        result.append(
+            QueueStatus(
+                name=queue.name,
+                depth=sample.waiting,
+                in_flight=sample.in_flight,
+                oldest_age_seconds=oldest,
+                sample_time=snapshot.wall_time,
+                reachable=True,
+            )
+        )
+    return tuple(result)
+
+
+def _versions(snapshot: Snapshot, *, target: str) -> tuple[VersionStatus, ...]:
+    ordered = sorted(snapshot.deployments.items(), key=lambda item: (item[0] != target, item[0]))
+    return tuple(_version(snapshot, name, child, target=target) for name, child in ordered)
+
+
+def _version(snapshot: Snapshot, name: str, child: Child, *, target: str) -> VersionStatus:
+    version = child.labels.get(VERSION_LABEL, "")
+    containers = child.body["spec"]["template"]["spec"]["containers"]
+    return VersionStatus(
+        hash=version,
+        revision=child.labels.get(REVISION_LABEL, ""),
+        image=containers[0].get("image", ""),
+        role="stable" if name == target else "draining",
+        replicas=child.replicas,
+        ready_replicas=child.ready,
+        in_flight=sum(r.in_flight for r in snapshot.reports.values() if r.version == version),
+    )
+
+
+def _significant(status: WorkerPoolStatus) -> Any:
+    """The status without figures that move by themselves, and without wording."""
+    scaling = status.scaling
+    return (
+        status.observed_generation,
+        status.replicas,
+        status.ready_replicas,
+        status.selector,
+        (scaling.desired, scaling.mode, scaling.reason, scaling.limited_by) if scaling else None,
+        [(queue.name, queue.reachable) for queue in status.queues],
+        [(v.hash, v.revision, v.role, v.replicas, v.ready_replicas) for v in status.versions],
+        [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions],
+    )
+
+
+def _figures(status: WorkerPoolStatus) -> Any:
+    """The figures that move, without the ages and times that move even when nothing happens."""
+    scaling = status.scaling
+    return (
+        status.draining_replicas,
+        (scaling.depth, scaling.terms) if scaling else None,
+        [(queue.name, queue.depth, queue.in_flight) for queue in status.queues],
+        [(v.hash, v.revision, v.in_flight) for v in status.versions],
+        [(c.type, c.message) for c in status.conditions],
+    )
