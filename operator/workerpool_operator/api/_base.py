@@ -4,6 +4,7 @@ A field's bounds live on the field, so that the API server and this program refu
 fields are CEL (`Rule`): only the API server evaluates them, with a message that says what to write instead.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
@@ -37,6 +38,24 @@ def rules(*found: Rule) -> dict[str, Any]:
     return {"x-kubernetes-validations": [rule.as_schema() for rule in found]}
 
 
+def explained(message: str, *more: Rule) -> Callable[[dict[str, Any]], None]:
+    """`json_schema_extra` that gives a field's own pattern or minimum these words, and adds more rules.
+
+    Both sides go on checking the same bound, but the API server says what to write instead of showing a regular
+    expression. It checks patterns first and skips all rules if one fails, so the pattern goes.
+    """
+
+    def extra(schema: dict[str, Any]) -> None:
+        if "pattern" in schema:
+            pattern = schema.pop("pattern").replace("\\", "\\\\").replace("'", "\\'")
+            cel = f"self.matches('{pattern}')"
+        else:
+            cel = f"self >= {schema.pop('minimum')}"
+        schema["x-kubernetes-validations"] = [rule.as_schema() for rule in (Rule(cel=cel, message=message), *more)]
+
+    return extra
+
+
 def keyed_by(*keys: str) -> dict[str, Any]:
     """`json_schema_extra` of a list whose items are told apart by these keys: duplicates are refused."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
@@ -59,17 +78,31 @@ class Model(BaseModel):
         return self.model_copy(update=fields)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=DNS_SUBDOMAIN,
+        json_schema_extra=explained(
+            "names of objects have only a-z, 0-9, '-' and '.', and start and end with a letter or digit"
+        ),
+    ),
+]
 """Name of an object in the pool's own namespace."""
 Key = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-"""Key in a Secret or ConfigMap."""
+"""Key in a Secret or ConfigMap. Not `explained`: nested lists of keys would exceed the cost budget of rules."""
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 Text = Annotated[str, Field(max_length=63)]
 _INT_OR_STRING: Final[dict[str, Any]] = {
     "x-kubernetes-int-or-string": True,
     "anyOf": [{"type": "integer"}, {"type": "string"}],
 }
-Quantity = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"pattern": QUANTITY, "maxLength": 32})]
+_QUANTITY_RULE: Final = Rule(
+    cel="type(self) == int ? self >= 0 : self.matches('" + QUANTITY.replace("\\", "\\\\") + "')",
+    message='write an amount such as 2, 500m, 1.5 or 1Gi; a fraction needs quotes: "0.5"',
+)
+Quantity = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 32} | rules(_QUANTITY_RULE))]
 """An amount of a resource, such as `2`, `500m` or `1Gi`."""
 IntOrPercent = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 4})]
 Mode = Annotated[int, Field(ge=0, le=0o777)]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from workerpool_operator.api._base import ATOMIC, LabelKey, Model
+from workerpool_operator.api._base import ATOMIC, LabelKey, Model, Text
 
 
 class NodeRequirement(Model):
@@ -14,7 +14,7 @@ class NodeRequirement(Model):
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
         description="How the key is compared with the values."
     )
-    values: tuple[str, ...] | None = Field(
+    values: tuple[Text, ...] | None = Field(
         default=None, max_length=256, description="Values to compare with.", json_schema_extra=ATOMIC
     )
 
@@ -66,7 +66,7 @@ class LabelRequirement(Model):
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
         description="How the label is compared with the values."
     )
-    values: tuple[str, ...] | None = Field(
+    values: tuple[Text, ...] | None = Field(
         default=None, max_length=256, description="Values to compare with.", json_schema_extra=ATOMIC
     )
 
@@ -74,7 +74,7 @@ class LabelRequirement(Model):
 class LabelSelector(Model):
     """Conditions on labels that must all hold."""
 
-    match_labels: dict[str, str] | None = Field(
+    match_labels: dict[str, Text] | None = Field(
         default=None, max_length=32, description="Labels with exactly these values."
     )
     match_expressions: tuple[LabelRequirement, ...] | None = Field(

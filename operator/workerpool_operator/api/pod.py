@@ -20,6 +20,7 @@ from workerpool_operator.api._base import (
     Quantity,
     Rule,
     Text,
+    explained,
     rules,
 )
 
@@ -125,7 +126,8 @@ class EnvVar(Model):
         max_length=253,
         pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$",
         description="Name of the variable. Names of the worker contract are set by the operator and refused here.",
-        json_schema_extra=rules(
+        json_schema_extra=explained(
+            "names of variables have letters, digits, '-', '_' and '.', and do not start with a digit",
             Rule(
                 cel="!("
                 + " || ".join(f"self.startsWith('{prefix}')" for prefix in CONTRACT_ENV_PREFIXES)
@@ -133,7 +135,7 @@ class EnvVar(Model):
                 message="this variable is set by the operator: choose another name, or set the pool's own field, "
                 "such as worker.maxWorkers, worker.heartbeatPeriodSeconds, worker.drainTimeoutSeconds, "
                 "worker.stuckAfterSeconds, queues or delivery",
-            )
+            ),
         ),
     )
     value: str | None = Field(
@@ -281,11 +283,12 @@ class Volume(Model):
         max_length=63,
         pattern=DNS_LABEL,
         description="Name that volumeMounts refer to.",
-        json_schema_extra=rules(
+        json_schema_extra=explained(
+            "names of volumes have only a-z, 0-9 and '-', and start and end with a letter or digit",
             Rule(
                 cel=f"!self.startsWith('{RESERVED_VOLUME_PREFIX}')",
                 message=f"names that start with {RESERVED_VOLUME_PREFIX} are the operator's: choose another one",
-            )
+            ),
         ),
     )
     empty_dir: EmptyDir | None = Field(default=None, description="A directory that lives as long as the pod.")
@@ -306,7 +309,8 @@ class VolumeMount(Model):
         max_length=512,
         pattern=r"^(/[^/:]+)+/?$",
         description="Absolute path. /credentials and /var/run/secrets/workerpool.dev are the operator's.",
-        json_schema_extra=rules(
+        json_schema_extra=explained(
+            "write an absolute path below /, without ':' and without two slashes in a row, such as /data",
             Rule(
                 cel=f"!({_below(RESERVED_MOUNTS)})",
                 message="/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: "

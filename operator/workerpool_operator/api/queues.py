@@ -8,11 +8,12 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import Key, Model, Name, Rule, rules
+from workerpool_operator.api._base import DNS_LABEL, Key, Model, Name, Rule, explained, rules
 from workerpool_operator.api.pod import SecretKeyRef
 
 QUEUE_KINDS: Final = ("redisStream",)
 _REDIS_NAME: Final = r"^[!-~]+$"
+_REDIS_NAME_WORDS: Final = "write it in printable ASCII without spaces"
 
 
 class RedisStream(Model):
@@ -38,8 +39,20 @@ class RedisStream(Model):
             ),
         ),
     )
-    stream: str = Field(min_length=1, max_length=256, pattern=_REDIS_NAME, description="Key of the stream.")
-    group: str = Field(min_length=1, max_length=256, pattern=_REDIS_NAME, description="Name of the consumer group.")
+    stream: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=_REDIS_NAME,
+        description="Key of the stream.",
+        json_schema_extra=explained(_REDIS_NAME_WORDS),
+    )
+    group: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=_REDIS_NAME,
+        description="Name of the consumer group.",
+        json_schema_extra=explained(_REDIS_NAME_WORDS),
+    )
 
 
 class SecretValue(Model):
@@ -103,8 +116,11 @@ class QueueSpec(Model):
     name: str = Field(
         min_length=1,
         max_length=32,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        pattern=DNS_LABEL,
         description="Name of the queue in this pool; workers find it in QUEUE_<NAME>_URL.",
+        json_schema_extra=explained(
+            "name a queue with a-z, 0-9 and '-', starting and ending with a letter or digit: such as thumbs-high"
+        ),
     )
     redis_stream: RedisStream | None = Field(default=None, description="A Redis stream read by a consumer group.")
     credentials: Credentials | None = Field(

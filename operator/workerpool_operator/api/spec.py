@@ -49,6 +49,18 @@ class Targets(Model):
         return self
 
 
+class ScaleDownSpec(Model):
+    """How readily workers are given up."""
+
+    stabilization_seconds: int = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="The pool shrinks to the largest size that the work asked for within so many seconds, so that "
+        "a pause between two bursts costs no worker.",
+    )
+
+
 class ScalingSpec(Model):
     """How many workers the pool has."""
 
@@ -78,6 +90,8 @@ class ScalingSpec(Model):
         le=86_400,
         description="All queues must have been empty for so long before the pool goes to 0.",
     )
+
+    scale_down: ScaleDownSpec = Field(default=ScaleDownSpec(), description="How readily workers are given up.")
 
     @property
     def effective_mode(self) -> ScalingMode:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from workerpool_operator.api._base import ATOMIC, Model, keyed_by
+from workerpool_operator.api._base import ATOMIC, Model, Text, keyed_by
 from workerpool_operator.api.conditions import Condition
 
 
@@ -27,7 +27,7 @@ class ScalingStatus(Model):
     depth: int | None = Field(
         default=None, ge=0, description="Jobs waiting in all queues of the pool; unset while unknown."
     )
-    limited_by: tuple[str, ...] = Field(
+    limited_by: tuple[Text, ...] = Field(
         default=(),
         max_length=16,
         description="What kept the size from being what the work asked for.",

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import ATOMIC, Model, Name, Rule, keyed_by, rules
+from workerpool_operator.api._base import ATOMIC, Model, Name, Rule, explained, keyed_by, rules
 from workerpool_operator.api.affinity import Affinity, TopologySpread
 from workerpool_operator.api.pod import (
     EnvFrom,
@@ -45,6 +45,19 @@ _ANNOTATIONS: Final = Rule(
 )
 
 
+ProbePath = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^/[!-~]*$",
+        json_schema_extra=explained("write the path as it stands in the URL, starting with '/': such as /healthz"),
+    ),
+]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
 class ImagePullPolicy(StrEnum):
     """When a node fetches the image."""
 
@@ -56,57 +69,43 @@ class ImagePullPolicy(StrEnum):
     """Not at all: the node must have it."""
 
 
+_PROBE_PORT: Final = "Port of the worker container."
+_PROBE_DELAY: Final = "Wait after the start before the first check."
+_PROBE_PERIOD: Final = "Time between checks."
+_PROBE_TIMEOUT: Final = "A check without an answer for so long has failed."
+_PROBE_THRESHOLD: Final = "Checks that must fail in a row."
+_PROBE_PATH: Final = "HTTP path that is asked; starts with /."
+
+
 class Probe(Model):
     """An HTTP check of the worker by its node."""
 
-    path: str = Field(
-        min_length=1, max_length=253, pattern=r"^/[!-~]*$", description="HTTP path that is asked; starts with /."
-    )
-    port: int = Field(default=8080, ge=1, le=65535, description="Port of the worker container.")
-    initial_delay_seconds: int = Field(ge=0, le=3600, description="Wait after the start before the first check.")
-    period_seconds: int = Field(ge=1, le=300, description="Time between checks.")
-    timeout_seconds: int = Field(ge=1, le=300, description="A check without an answer for so long has failed.")
-    failure_threshold: int = Field(ge=1, le=100, description="Checks that must fail in a row.")
+    path: ProbePath = Field(description=_PROBE_PATH)
+    port: Port = Field(default=8080, description=_PROBE_PORT)
+    initial_delay_seconds: int = Field(ge=0, le=3600, description=_PROBE_DELAY)
+    period_seconds: int = Field(ge=1, le=300, description=_PROBE_PERIOD)
+    timeout_seconds: int = Field(ge=1, le=300, description=_PROBE_TIMEOUT)
+    failure_threshold: int = Field(ge=1, le=100, description=_PROBE_THRESHOLD)
 
 
 class LivenessProbe(Probe):
     """A worker that fails this is restarted by its node."""
 
-    path: str = Field(
-        default="/healthz",
-        min_length=1,
-        max_length=253,
-        pattern=r"^/[!-~]*$",
-        description="HTTP path that is asked; starts with /.",
-    )
-    initial_delay_seconds: int = Field(
-        default=15, ge=0, le=3600, description="Wait after the start before the first check."
-    )
-    period_seconds: int = Field(default=20, ge=1, le=300, description="Time between checks.")
-    timeout_seconds: int = Field(
-        default=10, ge=1, le=300, description="A check without an answer for so long has failed."
-    )
-    failure_threshold: int = Field(default=2, ge=1, le=100, description="Checks that must fail in a row.")
+    path: ProbePath = Field(default="/healthz", description=_PROBE_PATH)
+    initial_delay_seconds: int = Field(default=15, ge=0, le=3600, description=_PROBE_DELAY)
+    period_seconds: int = Field(default=20, ge=1, le=300, description=_PROBE_PERIOD)
+    timeout_seconds: int = Field(default=10, ge=1, le=300, description=_PROBE_TIMEOUT)
+    failure_threshold: int = Field(default=2, ge=1, le=100, description=_PROBE_THRESHOLD)
 
 
 class ReadinessProbe(Probe):
     """A worker that fails this counts as not ready; it goes on working."""
 
-    path: str = Field(
-        default="/ready",
-        min_length=1,
-        max_length=253,
-        pattern=r"^/[!-~]*$",
-        description="HTTP path that is asked; starts with /.",
-    )
-    initial_delay_seconds: int = Field(
-        default=5, ge=0, le=3600, description="Wait after the start before the first check."
-    )
-    period_seconds: int = Field(default=10, ge=1, le=300, description="Time between checks.")
-    timeout_seconds: int = Field(
-        default=5, ge=1, le=300, description="A check without an answer for so long has failed."
-    )
-    failure_threshold: int = Field(default=3, ge=1, le=100, description="Checks that must fail in a row.")
+    path: ProbePath = Field(default="/ready", description=_PROBE_PATH)
+    initial_delay_seconds: int = Field(default=5, ge=0, le=3600, description=_PROBE_DELAY)
+    period_seconds: int = Field(default=10, ge=1, le=300, description=_PROBE_PERIOD)
+    timeout_seconds: int = Field(default=5, ge=1, le=300, description=_PROBE_TIMEOUT)
+    failure_threshold: int = Field(default=3, ge=1, le=100, description=_PROBE_THRESHOLD)
 
 
 class WorkerSpec(Model):
@@ -134,6 +133,7 @@ class WorkerSpec(Model):
         max_length=1024,
         pattern=r"^\S+$",
         description="Container image of the worker. A new one is a new version of the pool.",
+        json_schema_extra=explained("write the image without spaces, such as registry.example/thumbnails:1.4.2"),
     )
     command: tuple[Annotated[str, Field(max_length=4096)], ...] = Field(
         default=(),
@@ -212,15 +212,17 @@ class WorkerSpec(Model):
     priority_class_name: Name | None = Field(default=None, description="Priority class of the pods.")
     run_as_user: int = Field(
         default=10001,
+        ge=1,
         le=2_147_483_647,
         description="User id that the worker runs as; never 0.",
-        json_schema_extra=rules(Rule(cel="self > 0", message=f"runAsUser {_ROOT}")),
+        json_schema_extra=explained(f"runAsUser {_ROOT}"),
     )
     fs_group: int = Field(
         default=10001,
+        ge=1,
         le=2_147_483_647,
         description="Group id that owns the mounted volumes; never 0.",
-        json_schema_extra=rules(Rule(cel="self > 0", message=f"fsGroup {_ROOT}")),
+        json_schema_extra=explained(f"fsGroup {_ROOT}"),
     )
     max_workers: int = Field(
         default=20, ge=1, le=10_000, description="Jobs that one pod runs at the same time (MAX_WORKERS)."
