@@ -1,0 +1,247 @@
+"""Workers go without a job being interrupted, whatever the order of events."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workerpool_operator.domain.scaling import DELETION_COST, Pod, Report, ScaleInMemory, ScaleInStep, Sizing, judge, step
+from workerpool_operator.domain.scaling.workers import Worker
+
+DRAIN = 60.0
+
+
+def pod(name: str, *, ready: bool = True, cost: int = 0, created: str = "2026-01-01T00:00:00Z", **more: object) -> Pod:
+    base = Pod(
+        name=name, uid=name, deployment="web", assigned=True, pending=False, ready=ready, created=created, cost=cost
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def report(name: str, in_flight: int = 0, *, fence: str = "", age: float = 0.0, **more: object) -> Report:
+    remaining = None if in_flight else 0.0
+    base = Report(
+        uid=name, age=age, in_flight=in_flight, fence=fence, fenceable=True, connected=True, remaining=remaining
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def workers(*pairs: tuple[Pod, Report | None]) -> list[Worker]:
+    return [judge(one, said, drain_seconds=DRAIN) for one, said in pairs]
+
+
+def shrink(
+    found: Sequence[Worker], *, remove: int, memory: ScaleInMemory | None = None, now: float = 100.0, replicas: int = -1
+) -> ScaleInStep:
+    size = Sizing(deployment="web", replicas=len(found) if replicas < 0 else replicas, remove=remove)
+    return step(sizes=[size], workers=found, memory=memory or ScaleInMemory(epoch=7), now=now)
+
+
+def test_idle_workers_are_fenced_first_and_nothing_is_marked_before_they_answer() -> None:
+    found = workers((pod("a"), report("a", 3)), (pod("b"), report("b")), (pod("c"), report("c", 1)))
+    first = shrink(found, remove=1)
+    assert first.fence == {"b"}
+    assert (first.mark, dict(first.lower)) == ((), {})
+
+
+def test_a_fenced_idle_worker_is_marked_then_given_time_and_then_the_deployment_is_lowered() -> None:
+    first = shrink(workers((pod("a"), report("a")), (pod("b"), report("b", 2))), remove=1)
+    fence = first.memory.fence_id
+    answered = workers((pod("a"), report("a", fence=fence)), (pod("b"), report("b", 2)))
+    second = shrink(answered, remove=1, memory=first.memory, now=100.1)
+    assert [worker.pod.name for worker in second.mark] == ["a"]
+    assert not second.lower
+    marked = workers((pod("a", cost=DELETION_COST), report("a", fence=fence)), (pod("b"), report("b", 2)))
+    third = shrink(marked, remove=1, memory=second.memory, now=100.5)
+    assert not third.lower
+    assert third.look_again is not None
+    fourth = shrink(marked, remove=1, memory=third.memory, now=101.2)
+    assert dict(fourth.lower) == {"web": 1}
+
+
+def test_a_mark_that_took_long_to_write_settles_from_when_it_was_written() -> None:
+    found = workers((pod("a"), report("a")))
+    first = shrink(found, remove=1)
+    answered = workers((pod("a"), report("a", fence=first.memory.fence_id)))
+    second = shrink(answered, remove=1, memory=first.memory, now=100.0)
+    memory = second.memory.marks_written(104.0)
+    marked = workers((pod("a", cost=DELETION_COST), report("a", fence=memory.fence_id)))
+    assert not shrink(marked, remove=1, memory=memory, now=104.5).lower
+    assert shrink(marked, remove=1, memory=memory, now=105.0).lower
+
+
+def test_a_busy_worker_without_declared_timeouts_is_never_lowered() -> None:
+    memory = ScaleInMemory(epoch=7)
+    for now in range(100, 200):
+        busy = workers((pod("a"), report("a", 1, fence=memory.fence_id)))
+        now_step = shrink(busy, remove=1, memory=memory, now=float(now))
+        memory = now_step.memory
+        assert not now_step.lower
+        assert not now_step.mark
+        assert now_step.waiting_for == 1
+
+
+def test_a_busy_worker_may_go_when_its_jobs_end_within_the_drain() -> None:
+    first = shrink(workers((pod("a"), report("a", 2, remaining=30.0))), remove=1)
+    said = report("a", 2, remaining=29.0, fence=first.memory.fence_id)
+    assert shrink(workers((pod("a"), said)), remove=1, memory=first.memory).mark
+    longer = report("a", 2, remaining=61.0, fence=first.memory.fence_id)
+    assert not shrink(workers((pod("a"), longer)), remove=1, memory=first.memory).mark
+
+
+def test_an_answer_to_an_older_fence_proves_nothing() -> None:
+    first = shrink(workers((pod("a"), report("a")), (pod("b"), report("b", 1))), remove=1)
+    released = shrink(workers((pod("a"), report("a", fence="7.1"))), remove=0, memory=first.memory)
+    again = shrink(workers((pod("a"), report("a", fence="7.1"))), remove=1, memory=released.memory)
+    assert again.memory.fence_id == "7.2"
+    assert not again.mark
+
+
+def test_silent_or_disconnected_workers_are_unknown_and_stay() -> None:
+    for said in (report("a", age=16.0), report("a", connected=False), None):
+        first = shrink(workers((pod("a"), said)), remove=1)
+        second = shrink(workers((pod("a"), said)), remove=1, memory=first.memory, now=110.0)
+        assert not second.mark
+        assert not second.lower
+
+
+def test_pods_that_never_started_go_first_and_at_once() -> None:
+    starting = pod("new", ready=False, pending=True, assigned=False)
+    found = workers((pod("a"), report("a")), (starting, None))
+    first = shrink(found, remove=1)
+    assert [worker.pod.name for worker in first.mark] == ["new"]
+    assert "new" not in first.fence
+
+
+def test_a_busy_worker_that_is_not_ready_blocks_because_kubernetes_would_take_it_first() -> None:
+    fence = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"idle"}))
+    idle = (pod("idle", cost=DELETION_COST), report("idle", fence="7.1"))
+    ailing = (pod("ailing", ready=False), report("ailing", 4))
+    blocked = shrink(workers(idle, ailing), remove=1, memory=replace(fence, marked_at={"idle": 0.0}))
+    assert not blocked.lower
+    healthy = (pod("ailing"), report("ailing", 4))
+    assert shrink(workers(idle, healthy), remove=1, memory=replace(fence, marked_at={"idle": 0.0})).lower
+
+
+def test_a_mark_left_by_an_earlier_leader_counts_from_now_on() -> None:
+    found = workers((pod("a", cost=DELETION_COST), report("a")))
+    first = shrink(found, remove=1)
+    fenced = workers((pod("a", cost=DELETION_COST), report("a", fence=first.memory.fence_id)))
+    second = shrink(fenced, remove=1, memory=first.memory, now=100.2)
+    assert not second.lower
+    assert shrink(fenced, remove=1, memory=second.memory, now=101.3).lower
+
+
+def test_marks_and_fences_are_taken_back_when_nobody_has_to_go() -> None:
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a"}))
+    found = workers((pod("a", cost=DELETION_COST), report("a", fence="7.1")))
+    released = shrink(found, remove=0, memory=memory)
+    assert released.fence == frozenset()
+    assert [worker.pod.name for worker in released.unmark] == ["a"]
+
+
+def test_workers_about_to_be_deleted_stay_fenced_even_when_more_are_wanted_again() -> None:
+    found = workers((pod("a", cost=DELETION_COST), report("a", fence="7.1")), (pod("b"), report("b", 1)))
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a"}), marked_at={"a": 0.0})
+    lowered = shrink(found, remove=1, memory=memory)
+    assert dict(lowered.lower) == {"web": 1}
+    after = shrink(found, remove=0, memory=lowered.memory, replicas=1)
+    assert "a" in after.fence
+    assert not after.unmark
+
+
+def test_pods_that_are_asked_for_and_do_not_exist_cost_nobody() -> None:
+    found = workers((pod("a"), report("a", 5)))
+    assert dict(shrink(found, remove=9, replicas=10).lower) == {"web": 9}
+
+
+def test_another_worker_gone_than_the_one_chosen_is_counted() -> None:
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a"}), marked_at={"a": 0.0})
+    found = workers((pod("a", cost=DELETION_COST), report("a", fence="7.1")), (pod("b"), report("b", 1)))
+    lowered = shrink(found, remove=1, memory=memory)
+    right = shrink(workers((pod("b"), report("b", 1))), remove=0, memory=lowered.memory)
+    wrong = shrink(workers((pod("a", cost=DELETION_COST), report("a"))), remove=0, memory=lowered.memory)
+    assert (right.mistaken, wrong.mistaken) == (0, 1)
+
+
+def test_a_worker_that_cannot_be_fenced_is_taken_on_its_last_word_after_a_fresh_reading() -> None:
+    bare = report("a", fenceable=False)
+    first = shrink(workers((pod("a"), bare)), remove=1)
+    assert first.read_now
+    assert [worker.pod.name for worker in first.mark] == ["a"]
+
+
+@dataclass
+class Cluster:
+    """A toy of everything around scale-in: workers take jobs unless fenced, a ReplicaSet controller deletes."""
+
+    rng: random.Random
+    replicas: int
+    pods: dict[str, int] = field(default_factory=dict)
+    ready: dict[str, bool] = field(default_factory=dict)
+    costs: dict[str, int] = field(default_factory=dict)
+    fences: dict[str, str] = field(default_factory=dict)
+    interrupted: int = 0
+
+    def see(self) -> list[Worker]:
+        return workers(
+            *(
+                (
+                    pod(name, ready=self.ready[name], cost=self.costs[name]),
+                    report(name, busy, fence=self.fences[name]),
+                )
+                for name, busy in self.pods.items()
+            )
+        )
+
+    def live(self) -> None:
+        """A moment passes: jobs begin and end, probes flap."""
+        for name in self.pods:
+            change = self.rng.choice([-1, -1, 0, 1])
+            if change > 0 and self.fences[name]:
+                change = 0
+            self.pods[name] = max(0, self.pods[name] + change)
+            self.ready[name] = self.rng.random() > 0.1
+
+    def shed(self) -> None:
+        """The ReplicaSet controller, in its own order, random among equals."""
+        while len(self.pods) > self.replicas:
+            names = sorted(self.pods, key=lambda n: (self.ready[n], self.costs[n], self.rng.random()))
+            self.interrupted += self.pods.pop(names[0])
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 8), wanted=st.integers(0, 8))
+def test_no_job_is_ever_interrupted_while_jobs_come_and_go(seed: int, size: int, wanted: int) -> None:
+    """Random play; probes may flap only between looks, as the operator acts on what it has just listed."""
+    rng = random.Random(seed)
+    names = [f"p{i}" for i in range(size)]
+    cluster = Cluster(
+        rng,
+        replicas=size,
+        pods={n: rng.randint(0, 3) for n in names},
+        ready=dict.fromkeys(names, True),
+        costs=dict.fromkeys(names, 0),
+        fences=dict.fromkeys(names, ""),
+    )
+    memory, now = ScaleInMemory(epoch=1), 0.0
+    for _ in range(200):
+        cluster.live()
+        remove = max(0, cluster.replicas - wanted)
+        found = cluster.see()
+        size_now = Sizing(deployment="web", replicas=cluster.replicas, remove=remove)
+        todo = step(sizes=[size_now], workers=found, memory=memory, now=now)
+        memory = todo.memory
+        for name in cluster.pods:
+            cluster.fences[name] = memory.fence_id if name in todo.fence else ""
+        for worker in todo.mark:
+            cluster.costs[worker.pod.name] = DELETION_COST
+        for worker in todo.unmark:
+            cluster.costs[worker.pod.name] = 0
+        cluster.replicas -= todo.lower.get("web", 0)
+        cluster.shed()
+        now += rng.choice([0.1, 0.6, 1.5])
+    assert cluster.interrupted == 0
+    assert cluster.replicas == min(size, wanted) or any(cluster.pods.values())
