@@ -92,11 +92,6 @@ class WorkQueue:
         heapq.heappush(self._timers, (at, next(self._sequence), key))
         self._timer_changed.set()
 
-    def forget(self, key: Key) -> None:
-        """The key's object is gone: drop its timer and its failures."""
-        self._timer_at.pop(key, None)
-        self._failures.pop(key, None)
-
     async def run(self) -> None:
         """Handle keys until cancelled. A handler that is running then is cancelled too."""
         async with asyncio.TaskGroup() as group:
