@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SERVICE_RANGE = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
@@ -30,6 +31,17 @@ class Extra:
     """Set on the API server and the controller manager."""
     audit: bool = False
     """Write an audit log of all requests (level Metadata; for WorkerPools and Leases with their bodies)."""
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Extra:
+        """Take it up again from its JSON form, in which tuples are lists."""
+        return cls(
+            apiserver_args=tuple(stored["apiserver_args"]),
+            controller_manager_args=tuple(stored["controller_manager_args"]),
+            scheduler_args=tuple(stored["scheduler_args"]),
+            feature_gates=stored["feature_gates"],
+            audit=stored["audit"],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +139,7 @@ def controller_manager(site: Site, *, program: Path) -> tuple[str, ...]:
         f"--service-account-private-key-file={site.pki / 'service-account.key'}",
         f"--cluster-signing-cert-file={site.pki / 'ca.crt'}",
         f"--cluster-signing-key-file={site.pki / 'ca.key'}",
+        f"--flex-volume-plugin-dir={site.home / 'volume-plugins'}",
         *_gates(site.extra),
         *site.extra.controller_manager_args,
     )

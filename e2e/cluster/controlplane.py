@@ -105,6 +105,11 @@ class ControlPlane:
         """The certificate authority; a test may have it issue certificates for users of its own."""
         return pki.Authority(home=self.home / "pki", name="ca")
 
+    def write_kubeconfig(self, path: Path, *, user: str, groups: Iterable[str] = ()) -> None:
+        """Write a kubeconfig for a user of any name and groups, with a certificate made for it."""
+        client = self.authority.issue(user.replace(":", "-"), common_name=user, organizations=groups)
+        kubeconfig.write(path, server=self.url, authority=self.authority.pair.cert, client=client)
+
     def start(self) -> None:
         """Start what does not run, or runs with other flags, and wait until the API server is ready."""
         toolchain.ensure(toolchain.NODE)
@@ -183,7 +188,9 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.remove()
 
     @property
@@ -222,17 +229,10 @@ class ControlPlane:
 
     def _prepare(self, site: Site) -> None:
         prepare_pki(self.authority, address=site.address)
-        clients = {
-            "kubeconfig": self.api.client,
-            "controller-manager.kubeconfig": self._client("system:kube-controller-manager"),
-            "scheduler.kubeconfig": self._client("system:kube-scheduler"),
-        }
-        for name, client in clients.items():
-            kubeconfig.write(self.home / name, server=site.url, authority=self.authority.pair.cert, client=client)
+        self.write_kubeconfig(self.kubeconfig, user="admin", groups=["system:masters"])
+        for component in ("controller-manager", "scheduler"):
+            self.write_kubeconfig(self.home / f"{component}.kubeconfig", user=f"system:kube-{component}")
         site.audit_policy.write_text(yaml.safe_dump(arguments.audit_policy()))
-
-    def _client(self, user: str) -> pki.Pair:
-        return self.authority.issue(user.rpartition(":")[2], common_name=user)
 
     def _daemon(self, name: str) -> Daemon:
         render = {

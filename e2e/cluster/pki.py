@@ -7,7 +7,7 @@ usages are set throughout: Python 3.13 and later refuse a chain without them.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = datetime.timedelta(days=365)
-_SKEW = datetime.timedelta(minutes=5)
+_LIFE = dt.timedelta(days=365)
+_SKEW = dt.timedelta(minutes=5)
 _LEAF_USAGE = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 _AUTHORITY_USAGE = x509.KeyUsage(
     digital_signature=True,
@@ -64,7 +64,9 @@ class Authority:
             _store(pair, key, builder.sign(key, hashes.SHA256()))
         return pair
 
-    def issue(self, name: str, *, common_name: str, organizations: Iterable[str] = (), hosts: Iterable[str] = ()) -> Pair:
+    def issue(
+        self, name: str, *, common_name: str, organizations: Iterable[str] = (), hosts: Iterable[str] = ()
+    ) -> Pair:
         """Give a certificate good for both ends of TLS, made on first use.
 
         Args:
@@ -116,7 +118,7 @@ def _subject(common_name: str, organizations: Iterable[str]) -> x509.Name:
 
 
 def _builder(*, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -146,7 +148,5 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )

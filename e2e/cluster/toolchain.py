@@ -19,7 +19,7 @@ from pathlib import Path
 from e2e.cluster import paths, progress
 
 KUBERNETES = "1.36.3"
-"""Must agree with ``node/go.mod``; without it in the link flags, the server calls itself v0.0.0."""
+"""Must agree with ``programs/go.mod``; without it in the link flags, the server calls itself v0.0.0."""
 
 NODE_PROGRAMS = (
     "etcd",
@@ -70,7 +70,7 @@ class Program:
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
     def _sources(self) -> list[Path]:
-        module = paths.SOURCE / "node"
+        module = paths.SOURCE / "programs"
         return [module / "go.mod", module / self.package / "main.go"]
 
 
@@ -155,7 +155,7 @@ def _compile(compiler: str, program: Program, draft: Path) -> None:
         folder = draft
     else:
         command = [compiler, "build", *flags, "-o", str(draft / program.name), program.package]
-        folder = paths.SOURCE / "node"
+        folder = paths.SOURCE / "programs"
     result = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
     if result.returncode != 0:
         raise ToolchainError(f"`{' '.join(command)}` failed:\n{result.stderr[-4000:]}")

@@ -1,4 +1,4 @@
-module workerpool.dev/e2e/cluster/node
+module workerpool.dev/e2e/cluster/programs
 
 go 1.26.0
 
