@@ -1,0 +1,48 @@
+"""Pure builders of the objects that a pool needs, as plain JSON for server-side apply.
+
+Each builder names every field that the operator owns, every time: a field that was applied once and then left out is
+given up. What is empty is left out, because the API server drops it too, and amounts are spelled as it spells them.
+"""
+
+from workerpool_operator.domain.desired.collector import CollectorSettings, collector
+from workerpool_operator.domain.desired.controller_revision import Revision, revision_for, stored_template
+from workerpool_operator.domain.desired.deployment import PROGRESS_DEADLINE_SECONDS, deployment
+from workerpool_operator.domain.desired.hashes import Hashes, hashes
+from workerpool_operator.domain.desired.names import (
+    COLLECTOR_NAME,
+    COMPONENT_LABEL,
+    DELETION_COST,
+    MANAGED_BY_LABEL,
+    MANAGER,
+    POOL_LABEL,
+    RESTART_ANNOTATION,
+    REVISION_LABEL,
+    VERSION_LABEL,
+    RenderError,
+    selector,
+)
+from workerpool_operator.domain.desired.pdb import disruption_budget
+
+__all__ = [
+    "COLLECTOR_NAME",
+    "COMPONENT_LABEL",
+    "DELETION_COST",
+    "MANAGED_BY_LABEL",
+    "MANAGER",
+    "POOL_LABEL",
+    "PROGRESS_DEADLINE_SECONDS",
+    "RESTART_ANNOTATION",
+    "REVISION_LABEL",
+    "VERSION_LABEL",
+    "CollectorSettings",
+    "Hashes",
+    "RenderError",
+    "Revision",
+    "collector",
+    "deployment",
+    "disruption_budget",
+    "hashes",
+    "revision_for",
+    "selector",
+    "stored_template",
+]
