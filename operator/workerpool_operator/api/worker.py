@@ -17,7 +17,7 @@ from workerpool_operator.api.pod import (
     VolumeMount,
 )
 
-_ROOT: Final = "must be above 0, because workers never run as root: write the id that your image uses, such as 10001"
+_ROOT: Final = "must be above 0, because workers never run as root: write an id such as 10001"
 _LABELS: Final = Rule(
     cel="self.all(key, !key.startsWith('workerpool.dev/') && key != 'pod-template-hash' "
     "&& key != 'app.kubernetes.io/managed-by' && key != 'app.kubernetes.io/component')",
@@ -221,7 +221,7 @@ class WorkerSpec(Model):
         default=10001,
         ge=1,
         le=2_147_483_647,
-        description="Group id that owns the mounted volumes; never 0.",
+        description="Group id that the worker runs with and that owns its volumes; never 0.",
         json_schema_extra=explained(f"fsGroup {_ROOT}"),
     )
     max_workers: int = Field(

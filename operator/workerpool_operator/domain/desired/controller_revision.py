@@ -5,7 +5,7 @@ stored, so an operator with another renderer leaves every running worker alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workerpool_operator.api import WorkerPool
@@ -33,6 +33,14 @@ class Revision:
     revision: str
     body: Mapping[str, Any]
     """The ControllerRevision."""
+
+    def holding(self, template: Mapping[str, Any]) -> "Revision":
+        """The same revision with another template.
+
+        For a ControllerRevision that somebody deleted while its Deployment runs: what runs is stored again, since what
+        would be rendered now may differ, and would restart every worker.
+        """
+        return replace(self, body={**self.body, "data": {**self.body["data"], "template": template}})
 
 
 def revision_for(pool: WorkerPool) -> Revision:
