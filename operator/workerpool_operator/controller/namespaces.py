@@ -5,7 +5,7 @@ calmed down: each new pod template restarts the collector.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,8 +48,8 @@ class NamespaceReconciler:
         if not pools:
             self._waiting.pop(key.namespace, None)
             return Outcome()  # the collector's objects belong to the pools, and go with the last one
-        ca = self.ca_file.read_text()
-        objects = desired.collector(key.namespace, pools=pools, settings=self.collector, ca=ca)
+        settings = replace(self.collector, ca_pem=self.ca_file.read_text())
+        objects = desired.collector(key.namespace, pools=pools, settings=settings)
         applies, wait = self._applies(key.namespace, objects)
         failures = await self.executor.apply_all(applies)
         for failure in failures:

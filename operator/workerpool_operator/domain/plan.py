@@ -133,6 +133,8 @@ def plan(snapshot: Snapshot) -> Plan:
     moments = [decision.look_again, trouble_at, scale_in.look_again if scale_in else None]
     if taking_away and scale_in is None:
         moments.append(_list_wait(snapshot))
+    if not snapshot.collectors:
+        moments += [sample.stale_after - sample.age + 0.05 for sample in snapshot.samples if sample.usable]
     return replace(
         draft,
         target=target.name,

@@ -15,7 +15,7 @@ def example() -> OperatorMetrics:
     metrics.api_request(verb="apply", kind="Deployment", code="200", seconds=0.01)
     metrics.api_retry(verb="list", kind="Deployment")
     versions = (VersionRole("0123abcd", "stable"),)
-    series = PoolSeries(desired=1, replicas=1, mode="direct", kind="io", limited_by=("maxReplicas",), versions=versions)
+    series = PoolSeries(desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions)
     metrics.pools.show("media", "thumbnails", series)
     metrics.pools.scaled("media", "thumbnails", Direction.UP)
     metrics.pools.interrupted("media", "thumbnails", 0)

@@ -41,7 +41,6 @@ class PoolSeries:
     desired: int
     replicas: int
     mode: str
-    kind: str
     limited_by: tuple[str, ...] = ()
     versions: tuple[VersionRole, ...] = ()
 
@@ -120,10 +119,9 @@ class PoolMetrics(Collector):
         )
         yield self._gauge(
             "workerpool_info",
-            "1 for each pool, with its scaling mode in force and its kind of work.",
-            (((*key, pool.series.mode, pool.series.kind), 1) for key, pool in pools),
+            "1 for each pool, with its scaling mode in force.",
+            (((*key, pool.series.mode), 1) for key, pool in pools),
             "mode",
-            "kind",
         )
         yield self._counter(
             "workerpool_scale_actions",

@@ -30,7 +30,7 @@ def test_a_pool_that_is_shown_has_its_values_and_counters_at_zero() -> None:
     assert value(metrics, "workerpool_desired_replicas") == 3
     assert value(metrics, "workerpool_replicas") == 2
     assert value(metrics, "workerpool_limited_by", limiter="maxReplicas") == 1
-    assert value(metrics, "workerpool_info", mode="direct", kind="io") == 1
+    assert value(metrics, "workerpool_info", mode="direct") == 1
     assert value(metrics, "workerpool_scale_actions_total", direction="up") == 0
     assert value(metrics, "workerpool_scale_actions_total", direction="down") == 0
     assert value(metrics, "workerpool_jobs_interrupted_total") == 0
