@@ -1,0 +1,345 @@
+"""What every broker must do, run by what each says that it can do, against real ones."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from workerpool import broker as brokers
+from workerpool.broker import Broker, DeadLetter, DeathReason, NewJob, Retry, Taken
+from workerpool.broker._memory import MemoryStore
+
+pytestmark = pytest.mark.component
+
+LEASE = 0.4
+
+Open = Callable[..., Broker]
+
+
+@pytest_asyncio.fixture(params=["memory", "sqlite", "redis"])
+async def another(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer, redis_stream: str
+) -> AsyncIterator[Open]:
+    """Opens one more view of the same queue: another consumer, producer or observer."""
+    opened: list[Broker] = []
+    store = MemoryStore()
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/jobs.db", "redis": redis_server.url}
+
+    def open_one(*, lease: float = LEASE) -> Broker:
+        one = brokers.connect(
+            urls[request.param], stream=redis_stream, group="g", lease_seconds=lease, store=store, timeout=5
+        )
+        opened.append(one)
+        return one
+
+    yield open_one
+    for one in opened:
+        await one.close()
+
+
+@pytest.fixture
+def broker(another: Open) -> Broker:
+    """A queue that nobody has used yet."""
+    return another()
+
+
+def jobs(count: int) -> list[NewJob]:
+    return [NewJob(type="t", payload=str(number).encode()) for number in range(count)]
+
+
+async def take(broker: Broker, limit: int, *, seconds: float = 10.0) -> list[Taken]:
+    """Exactly `limit` jobs."""
+    found: list[Taken] = []
+
+    async def enough() -> bool:
+        await broker.maintain()
+        found.extend(await broker.take(limit=limit - len(found), wait=0.1))
+        return len(found) == limit
+
+    await until(enough, what=f"{limit} jobs", seconds=seconds)
+    return found
+
+
+async def counts(broker: Broker) -> tuple[int, int, int]:
+    depth = await broker.depth()
+    return depth.waiting, depth.in_flight, depth.delayed
+
+
+async def test_depth_of_an_unused_queue_is_zero(broker: Broker) -> None:
+    assert await broker.depth() == brokers.Depth(
+        waiting=0, in_flight=0, delayed=0, oldest_age_seconds=0.0, arrivals_total=0, dead_letters=0
+    )
+
+
+async def test_a_job_is_waiting_then_in_flight_then_gone(broker: Broker) -> None:
+    assert await broker.put(jobs(3)) == 3
+    assert await counts(broker) == (3, 0, 0)
+    taken = await take(broker, 2)
+    assert await counts(broker) == (1, 2, 0)
+    assert await broker.ack(taken) == frozenset()
+    assert await counts(broker) == (1, 0, 0)
+    assert (await broker.depth()).arrivals_total == 3
+
+
+async def test_jobs_come_in_order_with_what_was_put(broker: Broker) -> None:
+    await broker.put([NewJob(type="resize", payload=b'{"a": 1}', job_id="x-1"), *jobs(2)])
+    first, *rest = await take(broker, 3)
+    assert (first.type, first.payload, first.job_id, first.attempt, first.redelivered, first.malformed) == (
+        "resize",
+        b'{"a": 1}',
+        "x-1",
+        1,
+        False,
+        "",
+    )
+    assert [job.payload for job in rest] == [b"0", b"1"]
+    assert all(job.job_id for job in rest)
+
+
+async def test_take_gives_no_more_than_the_limit_and_waits_no_longer_than_told(broker: Broker) -> None:
+    await broker.put(jobs(5))
+    assert len(await broker.take(limit=3, wait=0.05)) == 3
+    assert len(await broker.take(limit=9, wait=0.05)) == 2
+    assert await asyncio.wait_for(broker.take(limit=9, wait=0.05), 5) == []
+    assert await asyncio.wait_for(broker.take(limit=9, wait=0.0), 5) == []
+
+
+async def test_a_waiting_take_is_woken_by_a_put(broker: Broker, another: Open) -> None:
+    producer = another()
+    consumer = another(lease=60)
+    waiting = asyncio.create_task(consumer.take(limit=1, wait=30))
+    await consumer.depth()
+    while not waiting.done():
+        if (await producer.depth()).arrivals_total == 0:
+            await producer.put(jobs(1))
+        if waiting.done() and not waiting.result():
+            waiting = asyncio.create_task(consumer.take(limit=1, wait=30))
+        await asyncio.sleep(0.01)
+    assert len(waiting.result()) == 1
+
+
+async def test_interrupt_ends_a_take_at_once(another: Open) -> None:
+    consumer = another(lease=60)
+    await consumer.take(limit=1, wait=0)
+    for _ in range(20):
+        waiting = asyncio.create_task(consumer.take(limit=1, wait=1.9))
+        await asyncio.sleep(0.002)
+        async with asyncio.timeout(1.0):
+            await consumer.interrupt()
+            assert await waiting == []
+
+
+async def test_interrupt_without_a_take_does_nothing(broker: Broker) -> None:
+    await broker.interrupt()
+    await broker.put(jobs(1))
+    assert len(await broker.take(limit=1, wait=1)) == 1
+
+
+async def test_an_expired_lease_gives_the_job_to_another_as_a_second_attempt(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    [mine] = await take(broker, 1)
+    assert await counts(broker) == (0, 1, 0)
+    [theirs] = await take(another(), 1)
+    assert (theirs.payload, theirs.attempt, theirs.redelivered) == (mine.payload, 2, True)
+    assert await counts(broker) == (0, 1, 0)
+
+
+async def test_only_the_owner_of_a_job_can_move_it(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    [mine] = await take(broker, 1)
+    thief = another()
+    [theirs] = await take(thief, 1)
+    lost = frozenset({mine.token})
+    assert await broker.extend([mine]) == lost
+    assert await broker.ack([mine]) == lost
+    assert await broker.retry_later([Retry(mine, 0.0)]) == lost
+    assert await broker.hand_back([mine]) == lost
+    assert await broker.dead_letter([DeadLetter(mine, DeathReason.REJECTED)]) == lost
+    assert await counts(broker) == (0, 1, 0)
+    assert await thief.ack([theirs]) == frozenset()
+    assert await counts(broker) == (0, 0, 0)
+
+
+async def test_extending_keeps_a_job_beyond_its_lease(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(3))
+    mine = await take(broker, 3)
+    thief = another()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 3 * LEASE
+    while loop.time() < end:
+        assert await broker.extend(mine) == frozenset()
+        assert await thief.take(limit=3, wait=0.05) == []
+    assert await broker.ack(mine) == frozenset()
+
+
+async def test_a_short_lease_does_not_rob_a_long_one(another: Open) -> None:
+    patient, hasty = another(lease=60.0), another(lease=0.2)
+    await patient.put(jobs(1))
+    await patient.maintain()
+    mine = await take(patient, 1)
+    await patient.extend(mine)
+    for _ in range(8):
+        assert await hasty.take(limit=1, wait=0.1) == []
+    assert await patient.ack(mine) == frozenset()
+
+
+async def test_a_changed_lease_is_in_force_from_the_next_extend(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    mine = await take(broker, 1)
+    broker.set_lease(60.0)
+    assert broker.lease_seconds == 60.0
+    assert await broker.extend(mine) == frozenset()
+    thief = another()
+    for _ in range(8):
+        assert await thief.take(limit=1, wait=0.1) == []
+
+
+async def test_a_retried_job_comes_back_later_with_the_next_attempt(broker: Broker) -> None:
+    await broker.put([NewJob(type="t", payload=b"1", job_id="r-1")])
+    [first] = await take(broker, 1)
+    assert await broker.retry_later([Retry(first, 0.3)]) == frozenset()
+    assert await counts(broker) == (0, 0, 1)
+    assert await broker.take(limit=1, wait=0) == []
+    [second] = await take(broker, 1)
+    assert (second.job_id, second.attempt, second.redelivered) == ("r-1", 2, False)
+    assert second.waited < 5
+    assert (await broker.depth()).arrivals_total == 1
+
+
+async def test_a_job_keeps_its_id_over_retries(broker: Broker) -> None:
+    await broker.put(jobs(1))
+    [first] = await take(broker, 1)
+    await broker.retry_later([Retry(first, 0.0)])
+    [second] = await take(broker, 1)
+    await broker.hand_back([second])
+    [third] = await take(broker, 1)
+    assert first.job_id == second.job_id == third.job_id
+
+
+async def test_a_job_handed_back_keeps_its_attempt_number(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    [first] = await take(broker, 1)
+    await broker.retry_later([Retry(first, 0.0)])
+    [second] = await take(broker, 1)
+    assert await broker.hand_back([second]) == frozenset()
+    assert await counts(broker) == (1, 0, 0)
+    [again] = await take(another(), 1)
+    assert (again.attempt, again.redelivered, again.payload) == (2, False, first.payload)
+    assert (await broker.depth()).arrivals_total == 1
+
+
+async def test_a_dead_letter_is_counted_and_gone(broker: Broker) -> None:
+    await broker.put(jobs(2))
+    taken = await take(broker, 2)
+    letters = [DeadLetter(job, DeathReason.MAX_ATTEMPTS, error="boom", version="v1", worker="w") for job in taken]
+    assert await broker.dead_letter(letters) == frozenset()
+    assert await counts(broker) == (0, 0, 0)
+    assert (await broker.depth()).dead_letters == 2
+
+
+async def test_a_delayed_job_counts_as_waiting_once_it_is_due(broker: Broker) -> None:
+    await broker.put([NewJob(type="t", payload=b"1", delay=0.3)])
+    assert await counts(broker) == (0, 0, 1)
+    assert (await broker.depth()).arrivals_total == 0
+    # Without anyone's maintain: the depth must show the work that waits while no worker runs.
+    await until(lambda: _is(broker, (1, 0, 0)), what="the delayed job among the waiting")
+    [job] = await take(broker, 1)
+    assert job.waited < 5
+    await broker.ack([job])
+    assert await counts(broker) == (0, 0, 0)
+    assert (await broker.depth()).arrivals_total == 1
+
+
+async def test_the_same_job_id_is_put_once(broker: Broker) -> None:
+    job = NewJob(type="t", payload=b"1", job_id="only-once")
+    assert await broker.put([job, job]) == 2
+    assert await broker.put([job]) == 1
+    assert await counts(broker) == (1, 0, 0)
+
+
+async def test_a_full_queue_takes_what_fits(broker: Broker) -> None:
+    assert await broker.put(jobs(3), max_depth=5) == 3
+    assert await broker.put(jobs(4), max_depth=5) == 2
+    assert await broker.put(jobs(1), max_depth=5) == 0
+    await take(broker, 1)
+    assert await broker.put(jobs(4), max_depth=5) == 1
+    assert (await counts(broker))[0] == 5
+
+
+async def test_a_duplicate_needs_no_room(broker: Broker) -> None:
+    job = NewJob(type="t", payload=b"1", job_id="a")
+    assert await broker.put([job], max_depth=1) == 1
+    assert await broker.put([job], max_depth=1) == 1
+
+
+async def test_the_oldest_age_is_of_the_oldest_waiting_job(broker: Broker) -> None:
+    await broker.put(jobs(1))
+    await asyncio.sleep(0.15)
+    await broker.put(jobs(1))
+    age = (await broker.depth()).oldest_age_seconds
+    assert age is not None
+    assert 0.1 <= age < 30
+    await take(broker, 2)
+    assert (await broker.depth()).oldest_age_seconds == 0.0
+
+
+async def test_wait_is_measured_from_when_the_job_became_due(broker: Broker) -> None:
+    await broker.maintain()
+    await broker.put(jobs(1))
+    await asyncio.sleep(0.2)
+    [job] = await take(broker, 1)
+    assert 0.1 <= job.waited < 5
+
+
+async def test_large_batches_go_through_whole(another: Open) -> None:
+    broker = another(lease=60)
+    count = 1234
+    assert await broker.put(jobs(count)) == count
+    taken = await take(broker, count)
+    assert {job.payload for job in taken} == {str(number).encode() for number in range(count)}
+    assert await broker.extend(taken) == frozenset()
+    assert await broker.ack(taken[:700]) == frozenset()
+    assert await broker.hand_back(taken[700:]) == frozenset()
+    assert await counts(broker) == (count - 700, 0, 0)
+
+
+async def test_jobs_are_shared_out_without_loss_or_duplicates_among_consumers(another: Open) -> None:
+    """Depth is exact at every moment: the unfinished jobs are those that were not acknowledged."""
+    producer = another(lease=60)
+    done: list[bytes] = []
+    total = 600
+
+    async def consume() -> None:
+        consumer = another(lease=60)
+        while len(done) < total:
+            batch = await consumer.take(limit=7, wait=0.05)
+            assert await consumer.ack(batch) == frozenset()
+            done.extend(job.payload for job in batch)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(consume())
+        for part in range(0, total, 60):
+            await producer.put([NewJob(type="t", payload=str(part + n).encode()) for n in range(60)])
+            before = len(done)
+            depth = await producer.depth()
+            unfinished = depth.waiting + depth.in_flight
+            # Acknowledged ones are gone from the depth a moment before they are in `done`.
+            assert part + 60 - len(done) - 4 * 7 <= unfinished <= part + 60 - before
+    assert sorted(done) == sorted(str(number).encode() for number in range(total))
+    assert await counts(producer) == (0, 0, 0)
+
+
+async def test_closing_twice_is_fine(another: Open) -> None:
+    one = another()
+    await one.put([NewJob(type=secrets.token_hex(2), payload=b"1")])
+    await one.close()
+
+
+async def _is(broker: Broker, expected: tuple[int, int, int]) -> bool:
+    return await counts(broker) == expected

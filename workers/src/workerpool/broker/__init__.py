@@ -1,0 +1,47 @@
+"""Brokers behind one Protocol.
+
+`connect` chooses by the scheme of the URL and does no input or output: the first call that needs the broker dials.
+The same object serves a producer, a consumer and an observer that only asks for `depth`.
+"""
+
+from workerpool.broker._connect import connect
+from workerpool.broker._types import (
+    Broker,
+    Capabilities,
+    Credentials,
+    DeadLetter,
+    DeathReason,
+    Depth,
+    NewJob,
+    Retry,
+    Taken,
+)
+from workerpool.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BrokerError,
+    BrokerUnavailable,
+    CredentialsMissing,
+    QueueNotFound,
+    TLSFailed,
+)
+
+__all__ = [
+    "AuthenticationFailed",
+    "BadAnswer",
+    "Broker",
+    "BrokerError",
+    "BrokerUnavailable",
+    "Capabilities",
+    "Credentials",
+    "CredentialsMissing",
+    "DeadLetter",
+    "DeathReason",
+    "Depth",
+    "NewJob",
+    "QueueNotFound",
+    "Retry",
+    "TLSFailed",
+    "Taken",
+    "connect",
+]

@@ -1,0 +1,253 @@
+"""The broker in memory: for tests and for trying things out. Everything is gone with the process."""
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from workerpool.broker._types import Capabilities, DeadLetter, Depth, NewJob, Retry, Taken
+
+CAPABILITIES: Final = Capabilities(
+    lease=True,
+    extend=True,
+    delay=True,
+    deduplicate=True,
+    oldest_age=True,
+    in_flight=True,
+    arrivals=True,
+    shared=False,
+)
+_DEDUPLICATION_SECONDS: Final = 600.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    job_id: str
+    type: str
+    payload: bytes
+    due: float
+    attempts: int = 0  # started so far
+
+
+@dataclass(slots=True)
+class _Lease:
+    entry: _Entry
+    owner: "MemoryBroker"
+    until: float
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """A queue that several `MemoryBroker`s of one process and one event loop share."""
+
+    waiting: deque[_Entry] = field(default_factory=deque)
+    delayed: list[tuple[float, int, _Entry]] = field(default_factory=list)
+    in_flight: dict[str, _Lease] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+    seen: dict[str, float] = field(default_factory=dict)
+    arrivals: int = 0
+    serial: "itertools.count[int]" = field(default_factory=itertools.count)
+    takers: set[asyncio.Event] = field(default_factory=set)
+
+    def delay(self, entry: _Entry) -> None:
+        """Keep for later; those who wait for jobs look again how long they may sleep."""
+        heapq.heappush(self.delayed, (entry.due, next(self.serial), entry))
+        self.wake()
+
+    def make_due(self, now: float) -> None:
+        """Move what has become due to the waiting jobs."""
+        while self.delayed and self.delayed[0][0] <= now:
+            entry = heapq.heappop(self.delayed)[2]
+            self.arrivals += entry.attempts == 0
+            self.waiting.append(entry)
+
+    def wake(self) -> None:
+        """Tell everyone who waits that something changed."""
+        for taker in self.takers:
+            taker.set()
+
+
+class MemoryBroker:
+    """See `Broker`."""
+
+    def __init__(self, store: MemoryStore, *, lease_seconds: float) -> None:
+        self._store = store
+        self._lease = lease_seconds
+        self._changed = asyncio.Event()
+        self._interrupted = False
+        self._one_take = asyncio.Lock()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything but being reachable from other machines."""
+        return CAPABILITIES
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a job stays ours without an `extend`."""
+        return self._lease
+
+    def set_lease(self, seconds: float) -> None:
+        """Change the lease for what is taken or extended from now on."""
+        self._lease = seconds
+
+    async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
+        """Put jobs while there is room; see `Broker`."""
+        store, now, put = self._store, time.monotonic(), 0
+        store.make_due(now)
+        for job in jobs:
+            known = job.job_id and store.seen.get(job.job_id, 0.0) > now
+            if not known:
+                if max_depth is not None and len(store.waiting) >= max_depth:
+                    break
+                self._put_one(job, now)
+            put += 1
+        return put
+
+    def _put_one(self, job: NewJob, now: float) -> None:
+        store = self._store
+        entry = _Entry(job.job_id or f"m{next(store.serial)}", job.type, job.payload, due=now + job.delay)
+        if job.job_id:
+            store.seen[job.job_id] = now + _DEDUPLICATION_SECONDS
+        if job.delay > 0:
+            store.delay(entry)
+        else:
+            store.arrivals += 1
+            store.waiting.append(entry)
+            store.wake()
+
+    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+        """Expired leases first, then waiting jobs in order; see `Broker`."""
+        deadline = time.monotonic() + wait
+        async with self._one_take:
+            self._store.takers.add(self._changed)
+            try:
+                while True:
+                    self._changed.clear()
+                    now = time.monotonic()
+                    found = self._find(limit, now)
+                    if found or self._interrupted or now >= deadline:
+                        return found
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._changed.wait(), min(deadline, self._next_event()) - now)
+            finally:
+                self._store.takers.discard(self._changed)
+
+    async def interrupt(self) -> None:
+        """Wake our own `take`."""
+        self._interrupted = True
+        self._changed.set()
+        async with self._one_take:
+            self._interrupted = False
+
+    async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Forget those that are still ours."""
+        return self._release(jobs)[1]
+
+    async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Renew the leases of those that are still ours."""
+        until = time.monotonic() + self._lease
+        lost = set()
+        for job in jobs:
+            lease = self._store.in_flight.get(job.token)
+            if lease is None or lease.owner is not self:
+                lost.add(job.token)
+            else:
+                lease.until = until
+        return frozenset(lost)
+
+    async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
+        """Delay those that are still ours."""
+        now = time.monotonic()
+        delays = {retry.job.token: retry.delay for retry in retries}
+        ours, lost = self._release([retry.job for retry in retries])
+        for token, entry in ours.items():
+            entry.due = now + delays[token]
+            self._store.delay(entry)
+        return lost
+
+    async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Let those that are still ours wait again."""
+        ours, lost = self._release(jobs)
+        for entry in ours.values():
+            entry.attempts -= 1
+            self._store.waiting.append(entry)
+        self._store.wake()
+        return lost
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        """Move those that are still ours to the dead letters."""
+        ours, lost = self._release([letter.job for letter in letters])
+        self._store.dead.extend(letter for letter in letters if letter.job.token in ours)
+        return lost
+
+    async def maintain(self) -> float:
+        """Make delayed jobs due."""
+        now = time.monotonic()
+        self._store.make_due(now)
+        self._store.seen = {job_id: until for job_id, until in self._store.seen.items() if until > now}
+        self._store.wake()
+        return min(1.0, max(0.005, self._next_event() - now))
+
+    async def depth(self) -> Depth:
+        """Count."""
+        store, now = self._store, time.monotonic()
+        store.make_due(now)
+        return Depth(
+            waiting=len(store.waiting),
+            in_flight=len(store.in_flight),
+            delayed=len(store.delayed),
+            oldest_age_seconds=max((now - entry.due for entry in store.waiting), default=0.0),
+            arrivals_total=store.arrivals,
+            dead_letters=len(store.dead),
+        )
+
+    async def close(self) -> None:
+        """Nothing to let go of: what we hold comes back when its lease expires."""
+
+    def _find(self, limit: int, now: float) -> list[Taken]:
+        store = self._store
+        store.make_due(now)
+        expired = [token for token, lease in store.in_flight.items() if lease.until <= now and lease.owner is not self]
+        found = [self._lease_out(store.in_flight.pop(token).entry, now, redelivered=True) for token in expired[:limit]]
+        while store.waiting and len(found) < limit:
+            found.append(self._lease_out(store.waiting.popleft(), now, redelivered=False))
+        return found
+
+    def _lease_out(self, entry: _Entry, now: float, *, redelivered: bool) -> Taken:
+        entry.attempts += 1
+        token = str(next(self._store.serial))
+        self._store.in_flight[token] = _Lease(entry, self, now + self._lease)
+        return Taken(
+            token=token,
+            job_id=entry.job_id,
+            type=entry.type,
+            payload=entry.payload,
+            attempt=entry.attempts,
+            waited=now - entry.due,
+            redelivered=redelivered,
+        )
+
+    def _release(self, jobs: Iterable[Taken]) -> tuple[dict[str, _Entry], frozenset[str]]:
+        ours: dict[str, _Entry] = {}
+        lost = set()
+        for job in jobs:
+            lease = self._store.in_flight.get(job.token)
+            if lease is None or lease.owner is not self:
+                lost.add(job.token)
+            else:
+                ours[job.token] = self._store.in_flight.pop(job.token).entry
+        return ours, frozenset(lost)
+
+    def _next_event(self) -> float:
+        """When a delayed job becomes due or a lease of someone else expires, monotonic seconds."""
+        store = self._store
+        times = [lease.until for lease in store.in_flight.values() if lease.owner is not self]
+        if store.delayed:
+            times.append(store.delayed[0][0])
+        return min(times, default=float("inf"))

@@ -1,0 +1,330 @@
+"""The broker on Redis Streams: two connections, one that blocks in a read and one for everything else."""
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from workerpool.broker._redis import scripts
+from workerpool.broker._redis.link import RedisAddress, RedisLink
+from workerpool.broker._redis.wire import taken_from
+from workerpool.broker._types import Capabilities, Credentials, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable, ConfigurationError
+
+CAPABILITIES: Final = Capabilities(
+    lease=True,
+    extend=True,
+    delay=True,
+    deduplicate=True,
+    oldest_age=True,
+    in_flight=True,
+    arrivals=True,
+    shared=True,
+)
+DEDUPLICATION_SECONDS: Final = 600.0
+"""How long a job id is remembered: longer than any producer's retries, short enough to cost little memory."""
+CHUNK: Final = 500
+"""Jobs per script call: longer ones would hold up everyone else's commands."""
+MAINTAIN_SECONDS: Final = 1.0
+FORGET_SECONDS: Final = 900.0
+"""A consumer without pending entries that was not heard for so long is dead."""
+_BLOCK_SECONDS: Final = 2.0
+_BLOCK_SECONDS_UNINTERRUPTIBLE: Final = 0.1
+
+T = TypeVar("T")
+
+
+class RedisBroker:
+    """See `Broker`. `consumer` must be unique among all processes, dead ones included."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        *,
+        stream: str,
+        group: str,
+        credentials: Credentials,
+        timeout: float,
+        consumer: str,
+        lease_seconds: float,
+    ) -> None:
+        self._stream = stream
+        self._group = group
+        self._consumer = consumer or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._lease = lease_seconds
+        self._keys = _Keys(stream, group)
+        self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
+        self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
+        self._held: set[str] = set()
+        self._reading_as = (0, 0)  # (generation of the reading connection, its client id)
+        self._taking = False
+        self._interrupting = False
+        self._uncertain = False
+        self._doubt_until = 0.0
+        self._block_seconds = _BLOCK_SECONDS
+        self._clock_ahead = 0.0  # Redis' unix time minus our monotonic time, seconds
+        self._next_reclaim = 0.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What Redis Streams can do."""
+        return CAPABILITIES
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a job stays ours without an `extend`."""
+        return self._lease
+
+    def set_lease(self, seconds: float) -> None:
+        """Change the lease. The next `extend` or `maintain` announces it; the former one lapses by itself."""
+        self._lease = seconds
+
+    async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
+        """Put jobs in chunks, each chunk atomically; see `Broker`."""
+        keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.job_prefix)
+        head = (self._group, -1 if max_depth is None else max_depth, _ms(DEDUPLICATION_SECONDS))
+        put = 0
+        for chunk in _chunks(jobs):
+            fields: list[Any] = []
+            for job in chunk:
+                fields += (job.job_id, _ms(job.delay), job.type, job.payload)
+            accepted = int(await self._commands.run(scripts.PUT, keys, *head, *fields))
+            put += accepted
+            if accepted < len(chunk):
+                break
+        return put
+
+    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+        """Jobs of dead consumers first, then new ones, for which a blocking read waits; see `Broker`."""
+        self._taking = True
+        try:
+            found = await self._recover(limit) if self._uncertain else []
+            found = found or await self._reclaim(limit)
+            return found or await self._read(limit, wait)
+        except BrokerUnavailable:
+            # Those who run jobs could not extend their leases either: let them come first.
+            self._next_reclaim = time.monotonic() + self._lease / 2
+            raise
+        finally:
+            self._taking = False
+
+    async def interrupt(self) -> None:
+        """End a blocking read by CLIENT UNBLOCK: Redis then answers it with nothing, or has answered already.
+
+        The read may not have reached Redis yet when the first UNBLOCK does, so it is repeated until the read is over.
+        """
+        self._interrupting = True
+        try:
+            pause = 0.001
+            while self._taking:
+                with contextlib.suppress(BrokerError):  # the read ends by its own timeout then
+                    await self._commands.call("CLIENT", "UNBLOCK", self._reading_as[1])
+                await asyncio.sleep(pause)
+                pause = min(0.1, pause * 2)
+        finally:
+            self._interrupting = False
+
+    async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """XACK of those that are still ours."""
+        return await self._settle(scripts.ACK, (self._stream,), jobs, lambda job: (job.token,))
+
+    async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Reset the idle time of those that are still ours, and announce the lease."""
+        lost: set[str] = set()
+        for chunk in _chunks(jobs):
+            tokens = [job.token for job in chunk]
+            head = (self._group, self._consumer, _ms(self._lease))
+            reply = await self._commands.run(scripts.EXTEND, (self._stream, self._keys.leases), *head, *tokens)
+            lost.update(token.decode() for token in reply)
+        self._forget(lost)
+        return frozenset(lost)
+
+    async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
+        """Move to the delayed set, with the attempts made so far."""
+        delays = {retry.job.token: _ms(retry.delay) for retry in retries}
+        keys = (self._stream, self._keys.delayed, self._keys.stats)
+        jobs = [retry.job for retry in retries]
+        return await self._settle(scripts.RETRY, keys, jobs, lambda job: (job.token, delays[job.token], job.attempt))
+
+    async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Append anew, with the attempts made before this one."""
+        keys = (self._stream, self._keys.stats)
+        return await self._settle(scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1))
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        """Move to the dead-letter stream, with what is known of the end."""
+        by_token = {letter.job.token: letter for letter in letters}
+
+        def fields(job: Taken) -> tuple[Any, ...]:
+            letter = by_token[job.token]
+            text = (letter.error, letter.traceback, letter.version, letter.worker)
+            return (job.token, letter.reason.value, job.attempt, *text)
+
+        jobs = [letter.job for letter in letters]
+        return await self._settle(scripts.DEAD, (self._stream, self._keys.dead), jobs, fields)
+
+    async def maintain(self) -> float:
+        """Make delayed jobs due, trim, announce our lease, forget dead consumers."""
+        reply = await self._commands.run(
+            scripts.MAINTAIN,
+            (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats, self._keys.leases),
+            *(self._group, _ms(self._lease), _ms(max(FORGET_SECONDS, 10 * self._lease))),
+        )
+        now, due = int(reply[0]), int(reply[1])
+        self._set_clock(now)
+        return MAINTAIN_SECONDS if due < 0 else min(MAINTAIN_SECONDS, max(0.005, (due - now) / 1000.0))
+
+    async def depth(self) -> Depth:
+        """One script, so all figures are of one moment."""
+        keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
+        reply = await self._commands.run(scripts.DEPTH, keys, self._group)
+        waiting, in_flight, delayed, age_ms, arrivals, dead = reply
+        if waiting is None:
+            raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
+        return Depth(
+            waiting=int(waiting),
+            in_flight=int(in_flight),
+            delayed=int(delayed),
+            oldest_age_seconds=int(age_ms) / 1000.0,
+            arrivals_total=int(arrivals),
+            dead_letters=int(dead),
+        )
+
+    async def close(self) -> None:
+        """Hand back what a lost answer left with us, then leave the group if nothing of ours is in it."""
+        with contextlib.suppress(BrokerError):
+            if self._uncertain:
+                await self.hand_back(self._hold(await self._strays()))
+            if self._reading_as[0]:
+                await self._commands.run(scripts.LEAVE, (self._stream,), self._group, self._consumer)
+        await self._reads.close()
+        await self._commands.close()
+
+    async def _recover(self, limit: int) -> list[Taken]:
+        """What Redis gave us in an answer that never arrived: it is ours, and nobody works on it.
+
+        Redis may not have noticed yet that the reader is gone, and give it more until its BLOCK is over.
+        """
+        strays = await self._strays()
+        self._uncertain = len(strays) > limit or time.monotonic() < self._doubt_until
+        return self._hold(strays[:limit])
+
+    async def _strays(self) -> list[Any]:
+        mine = await self._commands.run(scripts.MINE, (self._stream,), self._group, self._consumer)
+        return [entry for entry in mine if entry[0].decode() not in self._held]
+
+    async def _reclaim(self, limit: int) -> list[Taken]:
+        now = time.monotonic()
+        if now < self._next_reclaim:
+            return []
+        self._next_reclaim = now + min(1.0, self._lease / 4)
+        self._uncertain = True  # until the answer is here
+        now_ms, entries, _vanished = await self._commands.run(
+            scripts.RECLAIM,
+            (self._stream, self._keys.stats, self._keys.leases),
+            *(self._group, self._consumer, limit, _ms(self._lease), _ms(min(0.25, self._lease / 8))),
+        )
+        self._uncertain = False
+        self._set_clock(now_ms)
+        if len(entries) >= limit:  # there may be more
+            self._next_reclaim = 0.0
+        return self._hold(entries)
+
+    async def _read(self, limit: int, wait: float) -> list[Taken]:
+        await self._prepare_to_read()
+        if self._interrupting:
+            return []
+        # Not longer than this, so that expired leases are looked for on an idle stream too.
+        seconds = min(wait, self._block_seconds, max(0.05, self._lease / 4))
+        block = ("BLOCK", max(1, _ms(seconds))) if seconds > 0 else ()
+        command = ("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit, *block)
+        self._uncertain = True  # until the answer is here
+        self._doubt_until = time.monotonic() + seconds + 1.0
+        try:
+            reply = await self._reads.call(*command, "STREAMS", self._stream, ">", wait=seconds)
+        except BadAnswer as error:
+            # Nothing was given: the group is not there yet, or the stream was deleted under us.
+            self._uncertain = False
+            if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
+                raise
+            await self._make_group()
+            return await self._read(limit, wait)
+        self._uncertain = False
+        return self._hold([(entry_id, fields, 1) for entry_id, fields in reply[0][1]]) if reply else []
+
+    async def _prepare_to_read(self) -> None:
+        """Know the client id of the reading connection, and whether we may interrupt it at all."""
+        if self._reads.generation and self._reads.generation == self._reading_as[0]:
+            return
+        client_id = int(await self._reads.call("CLIENT", "ID"))
+        self._reading_as = (self._reads.generation, client_id)
+        try:
+            await self._commands.call("CLIENT", "UNBLOCK", client_id)
+            self._block_seconds = _BLOCK_SECONDS
+        except AuthenticationFailed:  # the ACL: look up often then, so that a fence acts soon all the same
+            self._block_seconds = _BLOCK_SECONDS_UNINTERRUPTIBLE
+
+    async def _make_group(self) -> None:
+        try:
+            await self._commands.call("XGROUP", "CREATE", self._stream, self._group, "0", "MKSTREAM")
+        except BadAnswer as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _settle(
+        self,
+        script: scripts.Script,
+        keys: tuple[str, ...],
+        jobs: Sequence[Taken],
+        fields: Callable[[Taken], tuple[Any, ...]],
+    ) -> frozenset[str]:
+        lost: set[str] = set()
+        for chunk in _chunks(jobs):
+            flat = [value for job in chunk for value in fields(job)]
+            reply = await self._commands.run(script, keys, self._group, self._consumer, *flat)
+            lost.update(token.decode() for token in reply)
+            self._forget(job.token for job in chunk)
+        return frozenset(lost)
+
+    def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
+        """Jobs of entries `(id, fields, deliveries)`. One that we hold already was late to extend: it goes on."""
+        now_ms = (time.monotonic() + self._clock_ahead) * 1000.0
+        jobs = [taken_from(entry[0], entry[1], deliveries=int(entry[2]), now_ms=now_ms) for entry in entries]
+        fresh = [job for job in jobs if job.token not in self._held]
+        self._held.update(job.token for job in fresh)
+        return fresh
+
+    def _forget(self, tokens: Iterable[str]) -> None:
+        self._held.difference_update(tokens)
+
+    def _set_clock(self, now_ms: int) -> None:
+        self._clock_ahead = now_ms / 1000.0 - time.monotonic()
+
+
+class _Keys:
+    """Names of the keys beside a stream, all in its hash slot."""
+
+    def __init__(self, stream: str, group: str) -> None:
+        if not stream or not group:
+            raise ConfigurationError("a Redis queue needs the name of a stream, and a group is not empty")
+        base = stream if re.search(r"\{[^}]+\}", stream) else "{" + stream + "}"
+        if base is not stream and re.search(r"[{}]", stream):
+            raise ConfigurationError("braces in a stream's name must hold a hash tag, as in {app}:jobs")
+        self.delayed = f"{base}:delayed"
+        self.dead = f"{base}:dead"
+        self.stats = f"{base}:stats"
+        self.leases = f"{base}:leases:{group}"
+        self.job_prefix = f"{base}:job:"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

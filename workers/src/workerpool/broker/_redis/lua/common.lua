@@ -1,0 +1,78 @@
+-- Shared by all scripts: put before each of them. Redis runs a script whole, so each is one atomic move.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function to_map(flat)
+  local map = {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+local function to_flat(map)
+  local flat = {}
+  for field, value in pairs(map) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  return flat
+end
+
+-- A stream entry of any origin may have more fields than a Lua call takes arguments.
+local function capped(flat)
+  return unpack(flat, 1, math.min(#flat, 4000))
+end
+
+-- What this consumer owns, as a set of entry ids. No stream or no group: nothing.
+local function owned_by(stream, group, consumer)
+  local own = {}
+  local reply = redis.pcall('XPENDING', stream, group, '-', '+', 1000000, consumer)
+  if reply.err then
+    if string.find(reply.err, 'NOGROUP', 1, true) then return own end
+    error(reply)
+  end
+  for _, entry in ipairs(reply) do own[entry[1]] = true end
+  return own
+end
+
+local function fields_of(stream, id)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  return entry and entry[2]
+end
+
+-- Entries after `last`, counted one by one; false when there are more than is decent to count.
+local function count_after(stream, last)
+  local from, count = '(' .. last, 0
+  for _ = 1, 20 do
+    local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 500)
+    count = count + #page
+    if #page < 500 then return count end
+    from = '(' .. page[#page][1]
+  end
+  return false
+end
+
+-- What the group has still to be given: {count or false, first such entry or nil, pending}.
+-- `lag` is nil after an XDEL, and counts what others trimmed away unread: the entries themselves decide on zero.
+local function undelivered(stream, group)
+  if redis.call('EXISTS', stream) == 0 then return 0, nil, 0 end
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local info = to_map(flat)
+    if info['name'] == group then
+      if info['lag'] == nil then return error({err = 'VERSION this needs Redis 7.0 or newer'}) end
+      local last = info['last-delivered-id']
+      local first = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
+      local count = 0
+      if first then count = info['lag'] or count_after(stream, last) end
+      return count, first, info['pending']
+    end
+  end
+  -- Workers make the group at the stream's beginning.
+  return redis.call('XLEN', stream), redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1], 0
+end

@@ -1,0 +1,21 @@
+-- KEYS stream stats   ARGV group consumer {id attempts}...   Returns the ids that are not ours.
+-- Appending anew wakes a waiting consumer at once, which a released lease would not.
+local stream = KEYS[1]
+local own = owned_by(stream, ARGV[1], ARGV[2])
+local lost = {}
+for i = 3, #ARGV, 2 do
+  local id = ARGV[i]
+  local flat = own[id] and fields_of(stream, id)
+  if flat then
+    local job = to_map(flat)
+    job.id = job.id or id
+    job.attempt = ARGV[i + 1]
+    job.due = job.due or string.match(id, '^%d+')
+    redis.call('XADD', stream, '*', capped(to_flat(job)))
+    redis.call('HINCRBY', KEYS[2], 'requeued', 1)
+    redis.call('XACK', stream, ARGV[1], id)
+  else
+    lost[#lost + 1] = id
+  end
+end
+return lost

@@ -1,0 +1,17 @@
+-- KEYS stream   ARGV group consumer
+-- Everything that this consumer owns: {{id, fields, deliveries}...}. Asked after a read whose answer was lost.
+local found = {}
+local reply = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000000, ARGV[2])
+if reply.err then
+  if string.find(reply.err, 'NOGROUP', 1, true) then return found end
+  error(reply)
+end
+for _, entry in ipairs(reply) do
+  local fields = fields_of(KEYS[1], entry[1])
+  if fields then
+    found[#found + 1] = {entry[1], fields, entry[4]}
+  else
+    redis.call('XACK', KEYS[1], ARGV[1], entry[1])
+  end
+end
+return found

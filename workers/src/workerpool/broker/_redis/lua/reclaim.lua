@@ -1,0 +1,41 @@
+-- KEYS stream stats leases   ARGV group consumer limit own_lease_ms pause_ms
+-- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished}.
+-- The lease that counts is the largest that any live worker announces: a version with a short one must not rob a
+-- version with a long one. An announcement older than its own lease is of a worker whose jobs have all expired.
+-- One pool scans once per pause, however many workers ask, and goes on where the last scan ended.
+local stream, stats, leases = KEYS[1], KEYS[2], KEYS[3]
+local group, consumer, limit, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = now_ms()
+local scanned = tonumber(redis.call('HGET', stats, 'scanned:' .. group) or '0')
+if now - scanned < tonumber(ARGV[5]) and now >= scanned then return {now, {}, 0} end
+if redis.call('EXISTS', stream) == 0 then return {now, {}, 0} end
+
+redis.call('HSET', leases, whole(lease), whole(now))
+for length, announced in pairs(to_map(redis.call('HGETALL', leases))) do
+  if now - tonumber(announced) > tonumber(length) then
+    redis.call('HDEL', leases, length)
+  else
+    lease = math.max(lease, tonumber(length))
+  end
+end
+
+local cursor = redis.call('HGET', stats, 'cursor:' .. group) or '0-0'
+local found, vanished = {}, 0
+for _ = 1, 50 do
+  local reply = redis.pcall('XAUTOCLAIM', stream, group, consumer, whole(lease), cursor, 'COUNT', limit - #found)
+  if reply.err then
+    if string.find(reply.err, 'NOGROUP', 1, true) then return {now, {}, 0} end
+    error(reply)
+  end
+  cursor = reply[1]
+  for _, entry in ipairs(reply[2]) do
+    local pending = redis.call('XPENDING', stream, group, entry[1], entry[1], 1, consumer)[1]
+    found[#found + 1] = {entry[1], entry[2], pending[4]}
+  end
+  vanished = vanished + #(reply[3] or {})
+  if cursor == '0-0' or #found >= limit then break end
+end
+redis.call('HSET', stats, 'cursor:' .. group, cursor)
+-- A full catch may not be all of it: the next one who asks need not wait.
+if #found < limit then redis.call('HSET', stats, 'scanned:' .. group, whole(now)) end
+return {now, found, vanished}

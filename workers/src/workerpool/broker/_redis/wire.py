@@ -1,0 +1,46 @@
+"""From stream entries to jobs. Entries may come from anyone: whatever is wrong with one is said, never raised."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from workerpool.broker._types import Taken
+
+_MAX_DIGITS: Final = 15
+
+
+def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now_ms: float) -> Taken:
+    """The job in a stream entry that was delivered `deliveries` times, this time included."""
+    values: dict[bytes, Any] = dict(zip(fields[::2], fields[1::2], strict=False))
+    token = entry_id.decode()
+    entry_ms = float(token.partition("-")[0])
+    type_, payload = values.get(b"type"), values.get(b"payload")
+    before, due = _number(values.get(b"attempt"), 0), _number(values.get(b"due"), entry_ms)
+    malformed = ""
+    if not type_:
+        malformed = "no field 'type'"
+    elif payload is None:
+        malformed = "no field 'payload'"
+    elif before is None or before < 0:
+        malformed = "field 'attempt' is not a number of attempts"
+    elif due is None:
+        malformed = "field 'due' is not a time in unix milliseconds"
+    return Taken(
+        token=token,
+        job_id=_text(values.get(b"id")) or token,
+        type=_text(type_),
+        payload=payload or b"",
+        attempt=int(before or 0) + deliveries,
+        waited=max(0.0, (now_ms - (due or entry_ms)) / 1000.0),
+        redelivered=deliveries > 1,
+        malformed=malformed,
+    )
+
+
+def _number(value: bytes | None, default: float) -> float | None:
+    if value is None:
+        return default
+    return float(value) if value.isdigit() and len(value) <= _MAX_DIGITS else None
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode("utf-8", errors="replace") if value else ""

@@ -1,0 +1,286 @@
+"""The broker in an SQLite file: for one machine, and for local work that should survive a restart.
+
+SQLite is called on one thread of its own per broker. There is nothing to wait on in SQLite, so `take` polls.
+"""
+
+import asyncio
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from workerpool.broker._types import Capabilities, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.errors import BadAnswer, BrokerUnavailable, ConfigurationError
+
+CAPABILITIES: Final = Capabilities(
+    lease=True,
+    extend=True,
+    delay=True,
+    deduplicate=True,
+    oldest_age=True,
+    in_flight=True,
+    arrivals=True,
+    shared=False,
+)
+_DEDUPLICATION_SECONDS: Final = 600.0
+_POLL_SECONDS: Final = 0.02
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS jobs (
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    owner TEXT,
+    lease_until REAL
+);
+CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
+CREATE TABLE IF NOT EXISTS dead (
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL, attempts INTEGER NOT NULL,
+    reason TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL, version TEXT NOT NULL, worker TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_FIND: Final = """
+SELECT serial, id, type, payload, attempts, due, owner FROM jobs
+WHERE (owner IS NULL AND due <= :now) OR (owner IS NOT NULL AND owner != :me AND lease_until <= :now)
+ORDER BY owner IS NULL, due, serial LIMIT :limit
+"""
+_DEPTH: Final = """
+SELECT count(*) FILTER (WHERE owner IS NULL AND due <= :now),
+       count(*) FILTER (WHERE owner IS NOT NULL),
+       count(*) FILTER (WHERE owner IS NULL AND due > :now),
+       min(due) FILTER (WHERE owner IS NULL AND due <= :now),
+       coalesce((SELECT value FROM stats WHERE name = 'put'), 0)
+           - count(*) FILTER (WHERE owner IS NULL AND due > :now AND attempts = 0),
+       (SELECT count(*) FROM dead)
+FROM jobs
+"""
+
+T = TypeVar("T")
+
+
+class SqliteBroker:
+    """See `Broker`. The file is made when it is not there."""
+
+    def __init__(self, url: str, *, consumer: str, lease_seconds: float, timeout: float) -> None:
+        path = unquote(urlsplit(url).path)
+        # As in SQLAlchemy: three slashes for a relative path, four for an absolute one.
+        self._path = path[1:]
+        if not self._path or urlsplit(url).netloc:
+            raise ConfigurationError("an SQLite URL looks like sqlite:///jobs.db or sqlite:////var/lib/jobs.db")
+        self._consumer = consumer or uuid.uuid4().hex
+        self._lease = lease_seconds
+        self._timeout = timeout
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workerpool-sqlite")
+        self._database: sqlite3.Connection | None = None
+        self._closed = False
+        self._interrupted = False
+        self._one_take = asyncio.Lock()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything but being reachable from other machines."""
+        return CAPABILITIES
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a job stays ours without an `extend`."""
+        return self._lease
+
+    def set_lease(self, seconds: float) -> None:
+        """Change the lease for what is taken or extended from now on."""
+        self._lease = seconds
+
+    async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
+        """Put jobs in one transaction; see `Broker`."""
+        return await self._transact(lambda database: _put(database, jobs, max_depth))
+
+    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+        """Polls; see `Broker`."""
+        deadline = time.monotonic() + wait
+        async with self._one_take:
+            while True:
+                found = await self._transact(lambda database: self._find(database, limit))
+                if found or self._interrupted or time.monotonic() >= deadline:
+                    return found
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def interrupt(self) -> None:
+        """End our own `take` at its next poll."""
+        self._interrupted = True
+        async with self._one_take:
+            self._interrupted = False
+
+    async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Delete those that are still ours."""
+        statement = "DELETE FROM jobs WHERE serial = ? AND owner = ?"
+        return await self._change(statement, {job.token: () for job in jobs})
+
+    async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Renew the leases of those that are still ours."""
+        statement = "UPDATE jobs SET lease_until = ? WHERE serial = ? AND owner = ?"
+        until = time.time() + self._lease
+        return await self._change(statement, {job.token: (until,) for job in jobs})
+
+    async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
+        """Make those that are still ours due later."""
+        statement = "UPDATE jobs SET due = ?, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+        now = time.time()
+        return await self._change(statement, {retry.job.token: (now + retry.delay,) for retry in retries})
+
+    async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Let those that are still ours wait again."""
+        statement = (
+            "UPDATE jobs SET attempts = attempts - 1, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+        )
+        return await self._change(statement, {job.token: () for job in jobs})
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        """Move those that are still ours to the dead letters."""
+        return await self._transact(lambda database: self._bury(database, letters))
+
+    async def maintain(self) -> float:
+        """Forget old job ids. Delayed jobs need no help: `take` looks at the clock."""
+        now = time.time()
+        await self._transact(lambda database: database.execute("DELETE FROM seen WHERE until <= ?", (now,)))
+        return 1.0
+
+    async def depth(self) -> Depth:
+        """One query, so all figures are of one moment."""
+        now = time.time()
+        row = await self._transact(lambda database: database.execute(_DEPTH, {"now": now}).fetchone())
+        waiting, in_flight, delayed, oldest, arrivals, dead = row
+        age = max(0.0, now - oldest) if oldest is not None else 0.0
+        return Depth(waiting, in_flight, delayed, age, arrivals, dead)
+
+    async def close(self) -> None:
+        """Close the file. What we hold comes back when its lease expires."""
+
+        def close() -> None:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, close)
+            self._thread.shutdown(wait=False)
+
+    def _find(self, database: sqlite3.Connection, limit: int) -> list[Taken]:
+        now = time.time()
+        rows = database.execute(_FIND, {"now": now, "me": self._consumer, "limit": limit}).fetchall()
+        database.executemany(
+            "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?",
+            [(self._consumer, now + self._lease, row[0]) for row in rows],
+        )
+        return [
+            Taken(
+                token=str(serial),
+                job_id=job_id,
+                type=type_,
+                payload=payload,
+                attempt=attempts + 1,
+                waited=max(0.0, now - due),
+                redelivered=owner is not None,
+            )
+            for serial, job_id, type_, payload, attempts, due, owner in rows
+        ]
+
+    def _bury(self, database: sqlite3.Connection, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        lost = set()
+        for letter in letters:
+            job = letter.job
+            key = (job.token, self._consumer)
+            if database.execute("DELETE FROM jobs WHERE serial = ? AND owner = ?", key).rowcount:
+                text = (letter.reason.value, letter.error, letter.traceback, letter.version, letter.worker)
+                database.execute(
+                    "INSERT INTO dead (id, type, payload, attempts, reason, error, traceback, version, worker, at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (job.job_id, job.type, job.payload, job.attempt, *text, time.time()),
+                )
+            else:
+                lost.add(job.token)
+        return frozenset(lost)
+
+    async def _change(self, statement: str, values: dict[str, tuple[float, ...]]) -> frozenset[str]:
+        """Run a statement for each token; its last two parameters are the token and its owner."""
+
+        def change(database: sqlite3.Connection) -> frozenset[str]:
+            return frozenset(
+                token
+                for token, before in values.items()
+                if not database.execute(statement, (*before, token, self._consumer)).rowcount
+            )
+
+        return await self._transact(change)
+
+    async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_thread, work)
+
+    def _on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._database is None:
+                self._database = _open(self._path, self._timeout)
+            database = self._database
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(database)
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+        except sqlite3.OperationalError as error:  # cannot open, locked for too long, disk full
+            raise BrokerUnavailable(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise BadAnswer(f"{self._path}: {error}") from error
+        return result
+
+
+def _open(path: str, timeout: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=timeout, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(_SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | None) -> int:
+    now, fresh, put = time.time(), 0, 0
+    room: float = float("inf")
+    if max_depth is not None:
+        query = "SELECT count(*) FROM jobs WHERE owner IS NULL AND due <= ?"
+        room = max_depth - database.execute(query, (now,)).fetchone()[0]
+    for job in jobs:
+        known: Any = None
+        if job.job_id:
+            known = database.execute("SELECT 1 FROM seen WHERE id = ? AND until > ?", (job.job_id, now)).fetchone()
+        if known is None:
+            if fresh >= room:
+                break
+            fresh += 1
+            if job.job_id:
+                seen = (job.job_id, now + _DEDUPLICATION_SECONDS)
+                database.execute("INSERT OR REPLACE INTO seen (id, until) VALUES (?, ?)", seen)
+            database.execute(
+                "INSERT INTO jobs (id, type, payload, due) VALUES (?, ?, ?, ?)",
+                (job.job_id or uuid.uuid4().hex, job.type, job.payload, now + job.delay),
+            )
+        put += 1
+    database.execute(
+        "INSERT INTO stats (name, value) VALUES ('put', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        (fresh,),
+    )
+    return put

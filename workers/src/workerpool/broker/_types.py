@@ -1,0 +1,238 @@
+"""The one seam to brokers: what flows through it, and the Protocol that each broker implements.
+
+A job is at any moment in exactly one of these places, and every method moves it atomically from one to another:
+
+```
+put ─► waiting ──take──► in flight ──ack──────────► gone
+  └► delayed ─┘ ▲  ▲         ├──────retry_later───► delayed
+     (maintain) ┘  └─────────┼──────hand_back
+                   └─────────┴──────(lease expires)
+                             └──────dead_letter───► dead letters
+```
+
+Methods take batches because a round trip costs more than the work in it. Those that act on jobs in flight check
+first that this consumer still owns them, and return the tokens that it does not: such a job's lease expired and it
+is someone else's, or nobody's, now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from workerpool.errors import CredentialsMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a broker can do. The conformance suite runs by these."""
+
+    lease: bool
+    """A job whose consumer dies comes back by itself."""
+    extend: bool
+    """The lease of a running job can be renewed."""
+    delay: bool
+    """A job can wait for a moment in the future."""
+    deduplicate: bool
+    """A second job with the same id is dropped, for a time."""
+    oldest_age: bool
+    """Depth tells how long the oldest job waits."""
+    in_flight: bool
+    """Depth tells how many jobs are taken and unfinished."""
+    arrivals: bool
+    """Depth counts the jobs ever put."""
+    shared: bool
+    """Reachable from other machines: without it the broker is refused in a pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """One reading of a queue, of one moment. Counts are jobs; waiting + in_flight = due and not finished.
+
+    A queue that nobody has used yet reads as zeros. A figure that the broker does not have is None.
+    """
+
+    waiting: int
+    """Ready to be taken, delayed jobs that have become due included."""
+    in_flight: int
+    """Taken and not finished, also those whose lease has expired and that nobody has taken again."""
+    delayed: int
+    """Not due yet."""
+    oldest_age_seconds: float | None
+    """How long the oldest waiting job has been due; 0 when none waits. Deliberate delay does not count."""
+    arrivals_total: int | None
+    """Jobs that ever became due for the first time; retries do not count. Falls only when the queue is deleted."""
+    dead_letters: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Files with credentials. They are read anew for each connection, so a rotated Secret is picked up."""
+
+    username_file: Path | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def username(self) -> str | None:
+        """Content of the username file, None when none is named."""
+        return _read(self.username_file)
+
+    def password(self) -> str | None:
+        """Content of the password file, None when none is named."""
+        return _read(self.password_file)
+
+    def require_tls_files(self) -> None:
+        """Raise CredentialsMissing when a TLS file that is named is not there."""
+        for path in (self.ca_file, self.cert_file, self.key_file):
+            if path is not None and not path.is_file():
+                raise CredentialsMissing(f"{path} is not there")
+
+
+def _read(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise CredentialsMissing(f"{path} cannot be read: {error.strerror}") from error
+    if not text:
+        raise CredentialsMissing(f"{path} is empty")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be put. `payload` is JSON text."""
+
+    type: str
+    payload: bytes
+    job_id: str = ""
+    """Chosen by the producer: a second job with this id is dropped for a time. Empty: the broker chooses one."""
+    delay: float = 0.0
+    """Seconds until it may be taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A job in flight, owned by the consumer that took it."""
+
+    token: str
+    """The broker's handle of this delivery."""
+    job_id: str
+    type: str
+    payload: bytes
+    attempt: int
+    """Counts from 1. An attempt that ended with its worker's death counts."""
+    waited: float
+    """Seconds from when it became due until it was taken, by the broker's clock."""
+    redelivered: bool = False
+    """An earlier consumer took it and let the lease expire."""
+    malformed: str = ""
+    """Why this is no job; then type and payload are whatever was found."""
+
+
+class DeathReason(StrEnum):
+    """Why a job ended in the dead letters."""
+
+    MAX_ATTEMPTS = "max_attempts"
+    """It failed, or killed its worker, as often as is allowed."""
+    REJECTED = "rejected"
+    """Its handler said that no attempt can succeed."""
+    UNKNOWN_TYPE = "unknown_type"
+    """No handler of that name in this version."""
+    MALFORMED = "malformed"
+    """Not a job: no type, a payload that is not JSON, an attempt that is not a number."""
+    OVERSIZE = "oversize"
+    """Its payload is larger than workers accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A job to be moved to the dead letters, and what is kept with it."""
+
+    job: Taken
+    reason: DeathReason
+    error: str = ""
+    traceback: str = ""
+    version: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A job to be tried again `delay` seconds from now."""
+
+    job: Taken
+    delay: float
+
+
+class Broker(Protocol):
+    """One queue, seen by one producer, consumer or observer. Methods raise `BrokerError` and never hang."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this broker can do."""
+        ...
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a job stays ours without an `extend`."""
+        ...
+
+    def set_lease(self, seconds: float) -> None:
+        """Change the lease for what is taken or extended from now on."""
+        ...
+
+    async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
+        """Put as many of these, from the first, as keep the waiting jobs within `max_depth`; return how many.
+
+        A job dropped as a duplicate counts as put.
+        """
+        ...
+
+    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+        """Up to `limit` jobs; waits up to `wait` seconds for the first one. Jobs with expired leases come first.
+
+        Only one call at a time. Do not cancel it: a broker may hand out jobs that then nobody holds until their
+        lease expires. `interrupt` ends it early without that.
+        """
+        ...
+
+    async def interrupt(self) -> None:
+        """Make a `take` in progress return soon with what it has; nothing to do when none is."""
+        ...
+
+    async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """These are done. Returns the tokens that were not ours any more."""
+        ...
+
+    async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Renew the leases of these. Returns the tokens that were not ours any more."""
+        ...
+
+    async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
+        """Let these be tried again later, with the next attempt number. Returns tokens that were not ours."""
+        ...
+
+    async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        """Let someone else take these at once, with the same attempt number. Returns tokens that were not ours."""
+        ...
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        """Move these to the dead letters. Returns the tokens that were not ours any more."""
+        ...
+
+    async def maintain(self) -> float:
+        """Do what the queue needs now and then (make delayed jobs due, trim); return seconds until the next time."""
+        ...
+
+    async def depth(self) -> Depth:
+        """Read the queue, in one moment."""
+        ...
+
+    async def close(self) -> None:
+        """Hand back what is still ours and is not held by anyone, and let go of the broker. Never raises."""
+        ...

@@ -1,0 +1,69 @@
+"""Every error that this package raises on purpose.
+
+```
+WorkerpoolError
+├── ConfigurationError         the environment or an argument is wrong: fix it, retrying is useless
+├── QueueFull                  the queue holds `max_depth` waiting jobs
+├── PayloadInvalid             the payload is not JSON, or larger than the queue takes
+├── RejectJob                  raised by a handler: dead-letter this job now, retrying is useless
+└── BrokerError                the broker did not do what was asked
+    ├── BrokerUnavailable      name does not resolve, refused, timed out, or it is loading, read-only or out of memory
+    ├── AuthenticationFailed   it refused the credentials, or wants some and none are given
+    ├── CredentialsMissing     a credentials file that was named is not there
+    ├── TLSFailed              its certificate could not be verified, or TLS could not be set up
+    ├── QueueNotFound          it answers, but has no such queue and none can be made
+    └── BadAnswer              it answered something that makes no sense
+```
+
+Texts hold no credentials: they may be shown in a resource's status.
+"""
+
+# ruff: noqa: N818  the names say what happened; every one of them is caught as an error anyway
+
+
+class WorkerpoolError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigurationError(WorkerpoolError):
+    """The environment or an argument is wrong; the text names the variable or argument and says what to write."""
+
+
+class QueueFull(WorkerpoolError):
+    """The queue holds `max_depth` waiting jobs, and did not shrink in time."""
+
+
+class PayloadInvalid(WorkerpoolError):
+    """The payload cannot be written as JSON, or is larger than the queue takes."""
+
+
+class RejectJob(WorkerpoolError):
+    """A handler raises this when no attempt can ever succeed: the job is dead-lettered at once."""
+
+
+class BrokerError(WorkerpoolError):
+    """The broker did not do what was asked. Subclasses say why."""
+
+
+class BrokerUnavailable(BrokerError):
+    """Cannot be reached or cannot serve now. What was asked may or may not have happened."""
+
+
+class AuthenticationFailed(BrokerError):
+    """The broker refused the credentials or what they are allowed to do, or wants some and none are given."""
+
+
+class CredentialsMissing(BrokerError):
+    """A credentials file that was named is not there, or empty."""
+
+
+class TLSFailed(BrokerError):
+    """The broker's certificate could not be verified, or TLS could not be set up."""
+
+
+class QueueNotFound(BrokerError):
+    """The broker answers, but has no such queue and none can be made (for Redis: the key holds another type)."""
+
+
+class BadAnswer(BrokerError):
+    """The broker answered something that makes no sense: most often it is too old, or something else."""
