@@ -1,0 +1,99 @@
+"""The images of the product, of its reference worker, and of Redis: built from the tree where they are missing.
+
+A tag is a hash of the sources, so a changed source is another image for everybody (Helm rolls the operator, pools
+get a new version), and an unchanged one is not even built. On a cluster from outside, set the environment variables
+to images that it can pull.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster import Cluster, ClusterError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project's folder."""
+
+_IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one image is made, and the variable that names a ready one instead."""
+
+    name: str
+    dockerfile: str
+    context: str
+    sources: tuple[str, ...]
+    variable: str
+
+    def tag(self) -> str:
+        """Give the image's name with the hash of its sources."""
+        digest = hashlib.sha256()
+        for source in (self.dockerfile, *self.sources):
+            for path in _files(ROOT / source):
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+        return f"{self.name}:{digest.hexdigest()[:12]}"
+
+
+_CODE = ("operator/workerpool_operator", "workers/src", "requirements.lock", ".dockerignore")
+OPERATOR = Recipe(
+    name="workerpool-operator",
+    dockerfile="Dockerfile",
+    context=".",
+    sources=_CODE,
+    variable="E2E_OPERATOR_IMAGE",
+)
+WORKER = Recipe(
+    name="workerpool-worker-io",
+    dockerfile="workers/reference/io/Dockerfile",
+    context=".",
+    sources=("workers/reference/io", "workers/src", "workers/pyproject.toml", ".dockerignore"),
+    variable="E2E_WORKER_IMAGE",
+)
+REDIS = Recipe(
+    name="workerpool-redis",
+    dockerfile="e2e/cluster/dockerfiles/redis/Dockerfile",
+    context="e2e/cluster/dockerfiles/redis",
+    sources=(),
+    variable="E2E_REDIS_IMAGE",
+)
+
+
+def ensure(cluster: Cluster, recipe: Recipe) -> str:
+    """Give the name of an image that the nodes of the cluster have, building and loading what is missing.
+
+    Raises:
+        ClusterError: it cannot be built or loaded; for a cluster from outside, the message names the variable.
+    """
+    if given := os.environ.get(recipe.variable):
+        return given
+    if cluster.provider == "external":
+        raise ClusterError(f"set {recipe.variable} to an image of {recipe.name} that the cluster can pull")
+    tag = recipe.tag()
+    try:
+        cluster.load_image(tag)
+    except ClusterError:  # not built yet
+        build_args = _pip_settings()
+        dockerfile, context = ROOT / recipe.dockerfile, ROOT / recipe.context
+        cluster.build_image(dockerfile=dockerfile, tag=tag, context=context, build_args=build_args)
+        cluster.load_image(tag)
+    return tag
+
+
+def _pip_settings() -> dict[str, str]:
+    """Pass on where pip finds packages, where this machine's users have set it."""
+    index = os.environ.get("PIP_INDEX_URL")
+    return {"PIP_INDEX_URL": index} if index else {}
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    else:
+        found = (each for each in sorted(path.rglob("*")) if each.is_file())
+        yield from (each for each in found if not _IGNORED & set(each.parts))
