@@ -67,9 +67,7 @@ class NamespaceReconciler:
                 pools.append(pool)
         return pools
 
-    def _applies(
-        self, namespace: str, objects: tuple[dict[str, Any], ...]
-    ) -> tuple[tuple[Apply, ...], float | None]:
+    def _applies(self, namespace: str, objects: tuple[dict[str, Any], ...]) -> tuple[tuple[Apply, ...], float | None]:
         applies: list[Apply] = []
         wait: float | None = None
         for body in objects:

@@ -43,6 +43,7 @@ Json = dict[str, Any]
 
 _JITTER: Final = 0.2
 _RELEASE_TIMEOUT_SECONDS: Final = 2.0
+_SHORTEST_PAUSE_SECONDS: Final = 0.05
 _EPOCH_ZERO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -267,7 +268,8 @@ class LeaderElector:
         """Until the next attempt, or until the deadline or the other's expiry if that is sooner."""
         pause = self._times.retry_seconds * random.uniform(1, 1 + _JITTER)  # noqa: S311  spreads load
         if self._renewed_at is not None and self.leading:
-            return min(pause, self._renewed_at + self._times.deadline_seconds - self._clock())
+            left = self._renewed_at + self._times.deadline_seconds - self._clock()
+            return max(min(pause, left), _SHORTEST_PAUSE_SECONDS)
         return pause
 
     def _tell(self) -> None:

@@ -12,7 +12,7 @@ LABELS = {"namespace": "media", "pool": "thumbs"}
 
 
 def series(**changes: object) -> PoolSeries:
-    values = {"desired": 3, "replicas": 2, "mode": "direct", "kind": "io"} | changes
+    values = {"desired": 3, "replicas": 2, "mode": "direct"} | changes
     return PoolSeries(**values)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,94 @@
+"""How the installation configures the operator: environment variables, which the chart sets."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+STREAM_SERVICE: Final = "workerpool-operator-stream"
+LEASE_NAME: Final = "workerpool-operator"
+
+HELP: Final = """Environment:
+  POD_NAMESPACE                namespace of the operator and its Lease (required)
+  COLLECTOR_IMAGE              image of the collectors (required)
+  POD_NAME                     name of this replica (default: the host's name)
+  COLLECTOR_IMAGE_PULL_POLICY  default IfNotPresent
+  COLLECTOR_REPLICAS           collectors a namespace, default 1
+  LOG_LEVEL                    debug, info, warning or error; default info
+  TLS_DIR                      folder with ca.crt, tls.crt and tls.key; default /etc/workerpool/tls
+  BIND_ADDRESS                 address to serve on; default: all
+  HTTP_PORT                    health and metrics, default 8080
+  STREAM_PORT                  collectors' streams (TLS), default 8443
+  RESYNC_SECONDS               period of the full comparison, default 300
+  KUBECONFIG                   outside a cluster: how to reach one
+"""
+
+
+class ConfigError(ValueError):
+    """The environment does not hold what the operator needs; the text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorConfig:
+    """The configuration of one operator process."""
+
+    namespace: str
+    pod: str
+    collector_image: str
+    collector_pull_policy: str
+    collector_replicas: int
+    log_level: str
+    tls: Path
+    bind: str | None
+    http_port: int
+    stream_port: int
+    resync_seconds: float
+
+    @property
+    def stream_address(self) -> str:
+        """host:port that collectors dial."""
+        return f"{STREAM_SERVICE}.{self.namespace}.svc:{self.stream_port}"
+
+    @property
+    def identity(self) -> str:
+        """Who holds the Lease: unique to this process, not only to the pod."""
+        return f"{self.pod}_{uuid.uuid4().hex[:8]}"
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Self:
+        """Read the configuration. Raises ConfigError naming the variable that is wrong."""
+        return cls(
+            namespace=_required(env, "POD_NAMESPACE"),
+            pod=env.get("POD_NAME") or os.uname().nodename,
+            collector_image=_required(env, "COLLECTOR_IMAGE"),
+            collector_pull_policy=env.get("COLLECTOR_IMAGE_PULL_POLICY", "IfNotPresent"),
+            collector_replicas=_number(env, "COLLECTOR_REPLICAS", default=1),
+            log_level=env.get("LOG_LEVEL", "info"),
+            tls=Path(env.get("TLS_DIR", "/etc/workerpool/tls")),
+            bind=env.get("BIND_ADDRESS") or None,
+            http_port=_number(env, "HTTP_PORT", default=8080),
+            stream_port=_number(env, "STREAM_PORT", default=8443),
+            resync_seconds=_number(env, "RESYNC_SECONDS", default=300),
+        )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise ConfigError(f"{name} is not set; see --help")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, *, default: int) -> int:
+    text = env.get(name, "")
+    if not text:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ConfigError(f"{name} is {text!r}: write a whole number from 0")
+    return number

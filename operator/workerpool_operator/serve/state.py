@@ -1,0 +1,295 @@
+"""What collectors said, and what they are to be told: both by level, not by edge.
+
+Readings are stamped on arrival by this process's monotonic clock. With two collectors in a namespace the freshest
+reading of a queue counts, and of a worker the one that has its stream. Orders are held here and sent whole: whoever
+(re)connects gets them all, a stalled connection skips the states in between, and a fence is repeated while it is held
+and lapses by itself when it is not.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from pydantic import BaseModel
+
+from workerpool.protocol import Delivery
+from workerpool_operator.protocol import (
+    ORDER_TTL_SECONDS,
+    Config,
+    Fence,
+    PoolConfig,
+    PoolSettings,
+    QueueSample,
+    ReadNow,
+    Role,
+    Samples,
+    Up,
+    WorkerReport,
+    Workers,
+)
+
+FENCE_REPEAT_SECONDS: Final = ORDER_TTL_SECONDS / 3
+SILENT_COLLECTOR_SECONDS: Final = 60.0
+"""What a collector said is dropped when it has been away for this long."""
+RECENT_SECONDS: Final = 5.0
+"""A reading that failed does not outweigh another collector's good one that is younger than this."""
+MAX_POOLS: Final = 10_000
+"""Of one namespace; what a collector says of more is ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A collector, as TokenReview names it."""
+
+    namespace: str
+    pod: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """The newest that is known of a pool. Ages are as of the moment of the view."""
+
+    samples: tuple[QueueSample, ...] = ()
+    workers: tuple[WorkerReport, ...] = ()
+    collectors_connected: int = 0
+
+
+class Link(Protocol):
+    """One connection's way down. `send` never blocks: of messages with one subject the last counts."""
+
+    def send(self, subject: str, message: BaseModel) -> None:
+        """Send as soon as the connection can take it."""
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one collector said of one pool, with the time of arrival of each part."""
+
+    samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
+    workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Collector:
+    """One collector pod, over all of its connections."""
+
+    link: Link | None = None
+    left_at: float = 0.0
+    pools: dict[str, _Said] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Namespace:
+    collectors: dict[str, _Collector] = field(default_factory=dict)
+    config: tuple[PoolConfig, ...] | None = None
+    fences: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    settings: dict[str, Delivery] = field(default_factory=dict)
+
+    def links(self) -> Iterator[Link]:
+        return (collector.link for collector in self.collectors.values() if collector.link is not None)
+
+
+class StreamState:
+    """All namespaces' readings and orders. Belongs to one event loop."""
+
+    def __init__(self, *, on_change: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """`on_change(namespace, pool)` hears when something changed that a size may follow from."""
+        self._on_change = on_change
+        self._clock = clock
+        self._namespaces: dict[str, _Namespace] = {}
+        self._leader = False
+        self._epoch = 0
+
+    def view(self, namespace: str, pool: str) -> PoolView:
+        """The newest that is known of the pool."""
+        known = self._namespaces.get(namespace)
+        if known is None:
+            return PoolView()
+        now = self._clock()
+        said = [collector.pools[pool] for collector in known.collectors.values() if pool in collector.pools]
+        return PoolView(
+            samples=tuple(_freshest_samples(said, now=now)),
+            workers=tuple(_best_reports(said, now=now)),
+            collectors_connected=sum(1 for _ in known.links()),
+        )
+
+    def attach(self, peer: Peer, link: Link) -> None:
+        """A collector has connected: tell it who leads, and every order held."""
+        namespace = self._namespaces.setdefault(peer.namespace, _Namespace())
+        namespace.collectors.setdefault(peer.pod, _Collector()).link = link
+        self._drop_silent(namespace)
+        link.send("role", Role(leader=self._leader, epoch=self._epoch))
+        if self._leader:
+            for subject, message in self._orders(namespace):
+                link.send(subject, message)
+
+    def detach(self, peer: Peer, link: Link) -> None:
+        """A connection has ended; nothing happens if its collector has another by now."""
+        namespace = self._namespaces.get(peer.namespace)
+        collector = namespace.collectors.get(peer.pod) if namespace else None
+        if namespace is None or collector is None or collector.link is not link:
+            return
+        collector.link, collector.left_at = None, self._clock()
+        if not any(namespace.links()):
+            for pool in collector.pools:
+                self._on_change(peer.namespace, pool)
+
+    def receive(self, peer: Peer, message: Up) -> None:
+        """Take in what a collector says."""
+        collector = self._namespaces.setdefault(peer.namespace, _Namespace()).collectors.setdefault(
+            peer.pod, _Collector()
+        )
+        if message.pool not in collector.pools and len(collector.pools) >= MAX_POOLS:
+            return
+        said = collector.pools.setdefault(message.pool, _Said())
+        match message:
+            case Samples():
+                changed = self._take_samples(said, message)
+            case Workers():
+                changed = self._take_workers(said, message, fenced=self._is_fenced(peer.namespace, message.pool))
+        if changed:
+            self._on_change(peer.namespace, message.pool)
+
+    def set_role(self, *, leader: bool, epoch: int) -> None:
+        """This replica leads from now on, or does no longer: then the orders it held are void."""
+        self._leader, self._epoch = leader, epoch
+        for namespace in self._namespaces.values():
+            if not leader:
+                namespace.config = None
+                namespace.fences.clear()
+                namespace.settings.clear()
+            for link in namespace.links():
+                link.send("role", Role(leader=leader, epoch=epoch))
+
+    def send_config(self, namespace: str, pools: tuple[PoolConfig, ...]) -> None:
+        """All pools of the namespace."""
+        known = self._namespaces.setdefault(namespace, _Namespace())
+        if known.config != pools:
+            known.config = pools
+            self._tell(known, "config", Config(epoch=self._epoch, pools=pools))
+
+    def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
+        """The pods (uids) of the pool that take nothing more, until said otherwise; none releases all."""
+        known = self._namespaces.setdefault(namespace, _Namespace())
+        wanted = (fence_id, tuple(pods))
+        if known.fences.get(pool, (fence_id, ())) == wanted:
+            return
+        if wanted[1]:
+            known.fences[pool] = wanted
+        else:
+            known.fences.pop(pool, None)
+        self._tell(known, f"fence/{pool}", self._fence(pool, wanted))
+
+    def settings(self, namespace: str, pool: str, delivery: Delivery) -> None:
+        """Live settings of the pool's workers."""
+        known = self._namespaces.setdefault(namespace, _Namespace())
+        if known.settings.get(pool) != delivery:
+            known.settings[pool] = delivery
+            self._tell(known, f"settings/{pool}", PoolSettings(epoch=self._epoch, pool=pool, delivery=delivery))
+
+    def read_now(self, namespace: str, pool: str, read_id: str) -> None:
+        """Ask for a fresh reading of the pool's queues and workers."""
+        known = self._namespaces.setdefault(namespace, _Namespace())
+        self._tell(known, f"read/{pool}", ReadNow(epoch=self._epoch, pool=pool, read_id=read_id))
+
+    def forget(self, namespace: str, pool: str) -> None:
+        """The pool is gone: so are its readings and its orders."""
+        known = self._namespaces.get(namespace)
+        if known is None:
+            return
+        known.fences.pop(pool, None)
+        known.settings.pop(pool, None)
+        for collector in known.collectors.values():
+            collector.pools.pop(pool, None)
+        if not known.collectors and not known.config:
+            del self._namespaces[namespace]
+
+    def repeat_fences(self) -> None:
+        """Send every held fence again: due each `FENCE_REPEAT_SECONDS`, or they lapse."""
+        for namespace in self._namespaces.values():
+            for pool, held in namespace.fences.items():
+                self._tell(namespace, f"fence/{pool}", self._fence(pool, held))
+
+    def _tell(self, namespace: _Namespace, subject: str, message: BaseModel) -> None:
+        if self._leader:
+            for link in namespace.links():
+                link.send(subject, message)
+
+    def _orders(self, namespace: _Namespace) -> Iterator[tuple[str, BaseModel]]:
+        if namespace.config is not None:
+            yield "config", Config(epoch=self._epoch, pools=namespace.config)
+        for pool, delivery in namespace.settings.items():
+            yield f"settings/{pool}", PoolSettings(epoch=self._epoch, pool=pool, delivery=delivery)
+        for pool, held in namespace.fences.items():
+            yield f"fence/{pool}", self._fence(pool, held)
+
+    def _fence(self, pool: str, held: tuple[str, tuple[str, ...]]) -> Fence:
+        return Fence(epoch=self._epoch, pool=pool, fence_id=held[0], pods=held[1])
+
+    def _is_fenced(self, namespace: str, pool: str) -> bool:
+        return pool in self._namespaces[namespace].fences
+
+    def _take_samples(self, said: _Said, message: Samples) -> bool:
+        now = self._clock()
+        changed = False
+        for sample in message.samples:
+            before = said.samples.get(sample.queue)
+            changed = changed or before is None or _meaning(before[0]) != _meaning(sample)
+            said.samples[sample.queue] = (sample, now)
+        return changed
+
+    def _take_workers(self, said: _Said, message: Workers, *, fenced: bool) -> bool:
+        """While nobody is fenced, how many jobs each worker has changes no decision."""
+        now = self._clock()
+        before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
+        said.workers = {report.uid: (report, now) for report in message.workers}
+        return before != {report.uid: _standing(report, busy=fenced) for report in message.workers}
+
+    def _drop_silent(self, namespace: _Namespace) -> None:
+        now = self._clock()
+        for pod, collector in list(namespace.collectors.items()):
+            if collector.link is None and now - collector.left_at > SILENT_COLLECTOR_SECONDS:
+                del namespace.collectors[pod]
+
+
+def _meaning(sample: QueueSample) -> object:
+    """What of a reading a size or a condition may follow from."""
+    return (sample.waiting, sample.in_flight, sample.error, sample.message)
+
+
+def _standing(report: WorkerReport, *, busy: bool) -> object:
+    work = (report.in_flight, report.remaining_seconds is None) if busy else None
+    return (report.connected, report.fence, report.draining, report.source, work)
+
+
+def _freshest_samples(said: Iterable[_Said], *, now: float) -> Iterator[QueueSample]:
+    best: dict[str, QueueSample] = {}
+    for one in said:
+        for queue, (sample, arrived) in one.samples.items():
+            aged = sample.model_copy(update={"age_seconds": sample.age_seconds + now - arrived})
+            known = best.get(queue)
+            if known is None or _worth(aged) < _worth(known):
+                best[queue] = aged
+    return iter(best.values())
+
+
+def _worth(sample: QueueSample) -> tuple[bool, bool, float]:
+    """Of two collectors' readings: a recent one, without error, the fresher. The least is the best."""
+    return (sample.age_seconds > RECENT_SECONDS, sample.error is not None, sample.age_seconds)
+
+
+def _best_reports(said: Iterable[_Said], *, now: float) -> Iterator[WorkerReport]:
+    """A stream beats a scrape, a connection beats none, and then the fresher wins."""
+    best: dict[str, WorkerReport] = {}
+    for one in said:
+        for uid, (report, arrived) in one.workers.items():
+            aged = report.model_copy(update={"age_seconds": report.age_seconds + now - arrived})
+            known = best.get(uid)
+            if known is None or _rank(aged) < _rank(known):
+                best[uid] = aged
+    return iter(best.values())
+
+
+def _rank(report: WorkerReport) -> tuple[bool, bool, float]:
+    return (not report.connected, report.source != "stream", report.age_seconds)

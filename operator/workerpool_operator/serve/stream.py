@@ -1,0 +1,168 @@
+"""The TLS endpoint that collectors dial: who they are, what they may cost, what goes up and down.
+
+TokenReview (through `authenticate`) yields the one namespace that a connection speaks for, so nothing in a message
+can name another. A connection ends after `SESSION_SECONDS`, so that a token that was revoked is noticed; collectors
+dial again at once. Frames are bounded, pings find dead peers, and what waits to be sent is bounded by the number of
+subjects: a stalled peer costs one message for each.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import structlog
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel
+
+from workerpool_operator.protocol import STREAM_PATH, decode_up
+from workerpool_operator.serve.state import FENCE_REPEAT_SECONDS, Peer, StreamState
+
+MAX_FRAME_BYTES: Final = 8 * 2**20
+MAX_LINKS_PER_NAMESPACE: Final = 8
+PING_SECONDS: Final = 5.0
+SESSION_SECONDS: Final = 3600.0
+CERTIFICATE_CHECK_SECONDS: Final = 10.0
+
+Authenticate: TypeAlias = Callable[[str], Awaitable[Peer | None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class _Link:
+    """One connection's outbox: the newest message of each subject, in order of first mention."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._outbox: dict[str, BaseModel] = {}
+        self._wake = asyncio.Event()
+
+    def send(self, subject: str, message: BaseModel) -> None:
+        """Put a message out, in the place of an unsent one of the same subject."""
+        self._outbox[subject] = message
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until the connection ends."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                subject = next(iter(self._outbox))
+                await self._socket.send_str(self._outbox.pop(subject).model_dump_json())
+
+
+class StreamServer:
+    """Serves collectors on a TLS port, with a certificate that may be renewed while it runs."""
+
+    def __init__(
+        self, state: StreamState, *, authenticate: Authenticate, tls: Path | None, host: str | None, port: int
+    ) -> None:
+        """`tls` holds tls.crt and tls.key. None serves without TLS, for tests on the loopback interface only."""
+        self._state = state
+        self._authenticate = authenticate
+        self._tls = tls
+        self._host = host
+        self._port = port
+        self._links: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        app = web.Application()
+        app.router.add_get(STREAM_PATH, self._serve)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            context = self._context()
+            await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat_fences())
+                if context is not None:
+                    group.create_task(self._renew_certificate(context))
+        finally:
+            await runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        peer = await self._peer(request)
+        if self._links.get(peer.namespace, 0) >= MAX_LINKS_PER_NAMESPACE:
+            raise web.HTTPTooManyRequests(text="too many connections from this namespace")
+        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_FRAME_BYTES, compress=False)
+        await socket.prepare(request)
+        link = _Link(socket)
+        self._links[peer.namespace] = self._links.get(peer.namespace, 0) + 1
+        self._state.attach(peer, link)
+        _log.info("collector_connected", namespace=peer.namespace, collector=peer.pod)
+        sender = asyncio.create_task(link.run())
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SESSION_SECONDS):
+                    await self._listen(peer, socket)
+        finally:
+            self._state.detach(peer, link)
+            self._links[peer.namespace] -= 1
+            sender.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await sender
+            await socket.close()
+            _log.info("collector_disconnected", namespace=peer.namespace, collector=peer.pod)
+        return socket
+
+    async def _peer(self, request: web.Request) -> Peer:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not token:
+            raise web.HTTPUnauthorized(text="a bearer token with the operator's audience is needed")
+        try:
+            peer = await self._authenticate(token)
+        except Exception as error:
+            _log.warning("token_review_failed", error=str(error))
+            raise web.HTTPServiceUnavailable(text="tokens cannot be reviewed at the moment") from error
+        if peer is None:
+            raise web.HTTPForbidden(text="this token is not that of a collector")
+        return peer
+
+    async def _listen(self, peer: Peer, socket: web.WebSocketResponse) -> None:
+        async for frame in socket:
+            if frame.type is not WSMsgType.TEXT:
+                return
+            message = decode_up(frame.data)
+            if message is not None:
+                self._state.receive(peer, message)
+
+    async def _repeat_fences(self) -> None:
+        while True:
+            await asyncio.sleep(FENCE_REPEAT_SECONDS)
+            self._state.repeat_fences()
+
+    def _context(self) -> ssl.SSLContext | None:
+        if self._tls is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(self._tls / "tls.crt", self._tls / "tls.key")
+        return context
+
+    async def _renew_certificate(self, context: ssl.SSLContext) -> None:
+        """Load a renewed pair into the context: new connections get it, the others stay."""
+        assert self._tls is not None
+        loaded = _stamp(self._tls)
+        while True:
+            await asyncio.sleep(CERTIFICATE_CHECK_SECONDS)
+            stamp = _stamp(self._tls)
+            if stamp in (loaded, None):
+                continue
+            try:
+                context.load_cert_chain(self._tls / "tls.crt", self._tls / "tls.key")
+            except (OSError, ssl.SSLError) as error:
+                _log.warning("certificate_not_loaded", error=str(error))  # a half-written pair: look again
+            else:
+                loaded = stamp
+                _log.info("certificate_renewed")
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    try:
+        return ((folder / "tls.crt").stat().st_mtime_ns, (folder / "tls.key").stat().st_mtime_ns)
+    except OSError:
+        return None
