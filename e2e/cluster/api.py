@@ -37,6 +37,12 @@ class Api:
         nodes = (self.get("/api/v1/nodes") or {}).get("items", [])
         return {node["metadata"]["name"] for node in nodes if _is_ready(node)}
 
+    def renewed(self, node: str) -> str | None:
+        """Give the time at which a node last renewed its lease, as the API server writes it."""
+        lease = self.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}") or {}
+        time_of_last: str | None = lease.get("spec", {}).get("renewTime")
+        return time_of_last
+
     def _ask(self, path: str) -> bytes | None:
         trust = ssl.create_default_context(cafile=str(self.authority))
         trust.load_cert_chain(self.client.cert, self.client.key)

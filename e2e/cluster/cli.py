@@ -140,6 +140,8 @@ def _env(cluster: Cluster, options: argparse.Namespace) -> int:
     variables = {**cluster.environment(), "E2E_PROVIDER": cluster.provider, "E2E_CLUSTER": options.name}
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
+    if not cluster.kubeconfig.exists():
+        progress.say(f"cluster {options.name} is not up yet")
     if sys.stdout.isatty():
         progress.say('# to use it: eval "$(python -m e2e.cluster env)"')
     return 0

@@ -36,6 +36,7 @@ import yaml
 from e2e.cluster import arguments, kubeconfig, paths, pki, processes, toolchain
 from e2e.cluster.api import Api, wait_until
 from e2e.cluster.arguments import Extra, Ports, Site
+from e2e.cluster.base import ClusterError
 from e2e.cluster.processes import Daemon, DaemonDiedError, Record
 
 _ATTEMPTS = 3
@@ -58,6 +59,7 @@ class ControlPlane:
     Raises:
         DaemonDiedError: a program ended at once; the message ends with its log.
         TimeoutError: the API server did not become ready.
+        ClusterError: another live process has entered a control plane of that name.
     """
 
     def __init__(
@@ -179,6 +181,9 @@ class ControlPlane:
 
     def __enter__(self) -> Self:
         end_orphans()
+        owner = Record.read(_register_of(self.home))
+        if owner and owner.pid != os.getpid():
+            raise ClusterError(f"process {owner.pid} uses {self.home}; give this control plane another name")
         self.remove()
         _register(self.home)
         try:

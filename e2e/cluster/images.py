@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from e2e.cluster import debian, paths, progress
+from e2e.cluster import debian, locks, paths, progress
 from e2e.cluster.base import ClusterError, Image
 
 BASE_ARGUMENT = "BASE"
@@ -61,10 +61,11 @@ def base_image() -> str:
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     tag = normalize(f"workerpool-operator/python-base:{_SUITE}-{key}")
     debian.ensure(debian.IMAGES)
-    if _identity(tag) is None:
-        context = _root() / f"base-{key}"
-        _bootstrap(context / "rootfs.tar")
-        _bud(dockerfile=dockerfile, tag=tag, context=context, arguments={}, target=None)
+    with locks.exclusive(_root() / "base.lock", waiting_for="another build of the base image"):
+        if _identity(tag) is None:
+            context = _root() / f"base-{key}"
+            _bootstrap(context / "rootfs.tar")
+            _bud(dockerfile=dockerfile, tag=tag, context=context, arguments={}, target=None)
     return tag
 
 

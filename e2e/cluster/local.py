@@ -10,16 +10,15 @@ changes flags in place. After a reboot of the machine it starts afresh.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from e2e.cluster import debian, images, mounts, paths, processes, services, toolchain
+from e2e.cluster import debian, images, locks, mounts, paths, processes, services, toolchain
 from e2e.cluster.api import wait_until
 from e2e.cluster.arguments import Extra
 from e2e.cluster.base import ClusterError, Image, Part, Wish
@@ -94,6 +93,9 @@ class LocalCluster:
 
     def down(self) -> None:
         """End and remove everything, whatever state it is in."""
+        if not self.home.exists() and not self.group.exists():
+            return
+        self._check_possible()
         with self._lock():
             self._down()
 
@@ -136,10 +138,12 @@ class LocalCluster:
 
     def start_node(self, name: str) -> None:
         """Bring a lost node back, and wait until it is Ready."""
-        node = self._node(name)
+        node, api = self._node(name), self.plane.api
+        last_word = api.renewed(name)
         node.prepare()
         node.start()
-        # Its last word before the loss may still stand, so its lease has to be renewed too.
+        # Until its grace period is over, a lost node is still called Ready.
+        wait_until(lambda: api.renewed(name) != last_word, seconds=_NODES_READY_SECONDS, what=f"a sign of {name}")
         self._wait_nodes({name})
 
     def stop_apiserver(self) -> None:
@@ -259,14 +263,10 @@ class LocalCluster:
             self._down()
         self.home.mkdir(parents=True, exist_ok=True)
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> contextlib.AbstractContextManager[None]:
         """Let one command at a time change the cluster."""
         path = paths.state_root() / f"{self.wish.name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+        return locks.exclusive(path, waiting_for=f"another command on cluster {self.wish.name}")
 
 
 def recall(name: str) -> Wish | None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster import paths, progress
+from e2e.cluster import locks, paths, progress
 
 KUBERNETES = "1.36.3"
 """Must agree with ``programs/go.mod``; without it in the link flags, the server calls itself v0.0.0."""
@@ -92,8 +92,11 @@ def ensure(*programs: Program) -> None:
         ToolchainError: no Go here, or the build failed.
     """
     for program in programs:
-        if not _binary(program).exists():
-            _build(program)
+        if _binary(program).exists():
+            continue
+        with locks.exclusive(paths.cache_root() / "build.lock", waiting_for="another build of the cluster's programs"):
+            if not _binary(program).exists():
+                _build(program)
 
 
 def path(program: Program) -> Path:
@@ -133,8 +136,9 @@ def _build(program: Program) -> None:
             "(https://go.dev/dl) so that `go` is on PATH or in /usr/local/go/bin"
         )
     folder = _folder(program)
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-    draft.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     try:
         with progress.Step(f"building {program.name} (about {program.minutes:g} min on two cores, once)"):
             _compile(compiler, program, draft)
