@@ -56,6 +56,7 @@ class RedisBroker:
         self._group = group
         self._consumer = consumer or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._lease = lease_seconds
+        self._timeout = timeout
         self._keys = _Keys(stream, group)
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
@@ -181,7 +182,14 @@ class RedisBroker:
     async def depth(self) -> Depth:
         """One script, so all figures are of one moment."""
         keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
-        reply = await self._commands.run(scripts.DEPTH, keys, self._group)
+        reused, started = self._commands.generation, time.monotonic()
+        try:
+            reply = await self._commands.run(scripts.DEPTH, keys, self._group)
+        except BrokerUnavailable:
+            # A connection that died between two readings says nothing about Redis now.
+            if not reused or time.monotonic() - started > self._timeout / 2:
+                raise
+            reply = await self._commands.run(scripts.DEPTH, keys, self._group)
         waiting, in_flight, delayed, age_ms, arrivals, dead = reply
         if waiting is None:
             raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")

@@ -182,7 +182,9 @@ class RedisLink:
         if isinstance(error, exceptions.AuthenticationError):
             return AuthenticationFailed(f"{where}: {error}")
         if isinstance(error, TimeoutError | exceptions.TimeoutError):
-            return BrokerUnavailable(f"{where}: no answer within {self._timeout:g} s")
+            # A Redis without TLS waits silently for the rest of what it takes for a command.
+            hint = ", maybe it does not speak TLS" if self._address.tls and self._connection is None else ""
+            return BrokerUnavailable(f"{where}: no answer within {self._timeout:g} s{hint}")
         if isinstance(error, exceptions.InvalidResponse):
             return BadAnswer(f"{where}: this is not Redis")
         return BrokerUnavailable(f"{where}: {error}")
