@@ -3,12 +3,14 @@
 It goes with the module: the chart's tests install their own copy, and Helm takes over nothing that is there.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
@@ -22,9 +24,16 @@ class KubectlError(Exception):
 def crds(plane: ControlPlane) -> Iterator[None]:
     """The API server serves WorkerPools."""
     kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    kubectl(plane, "wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    wait_until(lambda: _established(plane), seconds=30, what="the resource definition")
     yield
     kubectl(plane, "delete", "--timeout=60s", "-f", str(CRDS))
+
+
+def _established(plane: ControlPlane) -> bool:
+    """Not by `kubectl wait`, which fails on a definition whose conditions are still null."""
+    found = json.loads(kubectl(plane, "get", "-o", "json", "-f", str(CRDS)))
+    conditions = found["status"].get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:
