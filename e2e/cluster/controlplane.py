@@ -13,7 +13,7 @@ As a pytest fixture (session scope, since a fresh one costs seconds; give each t
         with ControlPlane(name="component", data_dir=tmp_path_factory.mktemp("plane")) as plane:
             yield plane
 
-Pods are accepted and stay Pending; with `start_kwok` they run on fake nodes. Leaving the context ends the
+Pods are accepted and stay Pending; `e2e.cluster.kwok` has them run on fake nodes. Leaving the context ends the
 processes and removes the folder. Had the test run itself been killed, the next control
 plane that is started by anyone ends what was left (`end_orphans`).
 """
@@ -149,15 +149,6 @@ class ControlPlane:
         self._daemon("kube-apiserver").ensure()
         self.wait_ready()
 
-    def start_kwok(self, *, arguments: Iterable[str] = ("--manage-all-nodes=true",)) -> None:
-        """Start KWOK, which plays the kubelet for nodes that are only objects (needs a scheduler for pods)."""
-        toolchain.ensure(toolchain.KWOK)
-        self._kwok(tuple(arguments)).ensure()
-
-    def stop_kwok(self) -> None:
-        """End KWOK."""
-        self._kwok(()).stop()
-
     @property
     def api(self) -> Api:
         """A minimal client with the administrator's rights."""
@@ -248,10 +239,6 @@ class ControlPlane:
         }[name]
         argv = render(self._site(), program=toolchain.node_program(name))
         return Daemon(name=name, argv=argv, home=self.home, join=self._join)
-
-    def _kwok(self, extra: tuple[str, ...]) -> Daemon:
-        argv = (str(toolchain.path(toolchain.KWOK)), f"--kubeconfig={self.kubeconfig}", *extra)
-        return Daemon(name="kwok", argv=argv, home=self.home, join=self._join)
 
 
 def end_orphans() -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from e2e.cluster import local, toolchain
-from e2e.cluster.base import Cluster, ClusterError, Wish
+from e2e.cluster.base import DEFAULT_NAME, Cluster, ClusterError, Wish
 from e2e.cluster.external import VARIABLE, ExternalCluster
 from e2e.cluster.kind import KindCluster
 from e2e.cluster.local import LocalCluster
@@ -75,13 +75,14 @@ def get(*, wish: Wish | None = None, name: str | None = None, provider: Provider
     """Give the cluster that this machine can have; it may be up already or not.
 
     Args:
-        wish: what is asked for; without it, what the known cluster of that name was started with.
-        name: of a known cluster, where no wish is given.
+        wish: what is asked for; without it, what the cluster of that name was started with, or the defaults.
+        name: the cluster's, where no wish is given; the default one without it.
         provider: which one to use.
     """
     if given := os.environ.get(VARIABLE):
         return ExternalCluster(Path(given))
-    settled = wish or (local.recall(name) if name else None) or (Wish(name=name) if name else Wish())
+    called = name or DEFAULT_NAME
+    settled = wish or local.recall(called) or Wish(name=called)
     chosen = choose(provider, Machine.look(), nodes=settled.nodes)
     return KindCluster(settled) if chosen is Provider.KIND else LocalCluster(settled)
 

@@ -1,0 +1,69 @@
+"""Fake nodes by the hundred and fake pods by the thousand, for scale and never for what a pod does.
+
+KWOK plays the kubelet of those nodes alone that carry its annotation, so it also fits beside real nodes. Pods get
+onto them by the scheduler, or by a ``nodeName`` of their own::
+
+    with ControlPlane(name="scale", scheduler=True) as plane:
+        kwok.start(plane)
+        subprocess.run([plane.kubectl, ..., "apply", "--filename=-"], input=kwok.nodes(200), text=True)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from e2e.cluster import paths, toolchain
+from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.processes import Daemon
+
+_ANNOTATION = ("kwok.x-k8s.io/node", "fake")
+LABEL = ("type", "kwok")
+"""What real pods select against, and fake ones for."""
+_STAGES = paths.SOURCE / "kwok.yaml"
+
+
+def start(plane: ControlPlane, *, stages: Path = _STAGES) -> None:
+    """Start KWOK beside a control plane; leaving that ends KWOK too.
+
+    Args:
+        plane: the control plane, which is up.
+        stages: KWOK's configuration, where pods are to take their time or to fail.
+    """
+    toolchain.ensure(toolchain.KWOK)
+    _daemon(plane, stages=stages).ensure()
+
+
+def stop(plane: ControlPlane) -> None:
+    """End KWOK: its nodes fall silent, as if all of them were lost."""
+    _daemon(plane, stages=_STAGES).stop(grace=0)
+
+
+def nodes(count: int, *, first: int = 0, cpu: str = "32", memory: str = "256Gi", pods: int = 110) -> str:
+    """Give the manifests of ``count`` fake nodes, ``kwok-<first>`` and on, each with this much room."""
+    room = {"cpu": cpu, "memory": memory, "pods": str(pods)}
+    return yaml.safe_dump_all(
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": (name := f"kwok-{index}"),
+                "annotations": dict([_ANNOTATION]),
+                "labels": {"kubernetes.io/hostname": name, **dict([LABEL])},
+            },
+            "status": {"allocatable": dict(room), "capacity": dict(room)},
+        }
+        for index in range(first, first + count)
+    )
+
+
+def _daemon(plane: ControlPlane, *, stages: Path) -> Daemon:
+    argv = (
+        str(toolchain.path(toolchain.KWOK)),
+        f"--kubeconfig={plane.kubeconfig}",
+        f"--config={stages}",
+        f"--manage-nodes-with-annotation-selector={'='.join(_ANNOTATION)}",
+        "--node-lease-duration-seconds=40",
+    )
+    return Daemon(name="kwok", argv=argv, home=plane.home)
