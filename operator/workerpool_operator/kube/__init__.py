@@ -5,7 +5,7 @@
 """
 
 from workerpool_operator.kube import errors, kinds
-from workerpool_operator.kube.access import ClusterAccess
+from workerpool_operator.kube.access import ClusterAccess, ConfigException
 from workerpool_operator.kube.client import FIELD_MANAGER, Kube, RequestObserver
 from workerpool_operator.kube.errors import KubeError
 from workerpool_operator.kube.events import EventRecorder, EventType
@@ -17,6 +17,7 @@ from workerpool_operator.kube.review import Identity
 __all__ = [
     "FIELD_MANAGER",
     "ClusterAccess",
+    "ConfigException",
     "EventRecorder",
     "EventType",
     "Identity",
