@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import WSMsgType, web
-from pydantic import BaseModel
 
 from workerpool_operator.protocol import STREAM_PATH, decode_up
+from workerpool_operator.protocol.outbox import Outbox
 from workerpool_operator.serve.state import FENCE_REPEAT_SECONDS, Peer, StreamState
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
@@ -29,29 +29,6 @@ CERTIFICATE_CHECK_SECONDS: Final = 10.0
 Authenticate: TypeAlias = Callable[[str], Awaitable[Peer | None]]
 
 _log = structlog.get_logger(__name__)
-
-
-class _Link:
-    """One connection's outbox: the newest message of each subject, in order of first mention."""
-
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
-        self._outbox: dict[str, BaseModel] = {}
-        self._wake = asyncio.Event()
-
-    def send(self, subject: str, message: BaseModel) -> None:
-        """Put a message out, in the place of an unsent one of the same subject."""
-        self._outbox[subject] = message
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Send until the connection ends."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._outbox:
-                subject = next(iter(self._outbox))
-                await self._socket.send_str(self._outbox.pop(subject).model_dump_json())
 
 
 class StreamServer:
@@ -90,11 +67,11 @@ class StreamServer:
             raise web.HTTPTooManyRequests(text="too many connections from this namespace")
         socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_FRAME_BYTES, compress=False)
         await socket.prepare(request)
-        link = _Link(socket)
+        link = Outbox()
         self._links[peer.namespace] = self._links.get(peer.namespace, 0) + 1
         self._state.attach(peer, link)
         _log.info("collector_connected", namespace=peer.namespace, collector=peer.pod)
-        sender = asyncio.create_task(link.run())
+        sender = asyncio.create_task(link.drain(socket.send_str))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SESSION_SECONDS):

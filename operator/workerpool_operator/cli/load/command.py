@@ -1,0 +1,202 @@
+"""The command `wpool load`: options in, exit code out."""
+
+import asyncio
+import contextlib
+import json
+import math
+import signal
+from collections.abc import AsyncIterator
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from workerpool.broker import BrokerError
+from workerpool.errors import ConfigurationError
+from workerpool_operator.cli.load import schedule as schedules
+from workerpool_operator.cli.load.reaction import PoolWatch, watch_pool
+from workerpool_operator.cli.load.records import RecordsError
+from workerpool_operator.cli.load.report import End, Report
+from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
+from workerpool_operator.cli.load.view import LoadView
+from workerpool_operator.kube import ClusterAccess, ConfigException, KubeError
+
+MAX_RATE: Final = 100_000.0
+
+HELP: Final = """Feed a Redis queue on schedule, and measure what became of the jobs.
+
+Jobs are sent when they are due, whether or not the earlier ones are done; how late the feeder itself was is part of
+the report. It waits until all jobs are done, then reports job wait (p50, p95, p99), reaction time, throughput, jobs
+lost, done twice and interrupted. Ctrl-C ends it early and reports what was measured.
+
+The job type `sleep` of the reference worker `io` tells when each job starts and ends. With any other type only the
+depth of the queue is watched, and the figures of single jobs are "not measured".
+
+Exit codes: 0 all done; 1 jobs were lost or dead-lettered; 2 wrong usage; 3 the broker or the cluster cannot be
+reached; 4 jobs were left when patience ended; 130 stopped by Ctrl-C.
+"""
+
+EPILOG: Final = """**Examples**
+
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --jobs 500
+
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --rate 50 --duration 60 --job-seconds 0.2
+
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --rate 20 --duration 120 --pattern burst --every 15 \\
+        --pool thumbnails --namespace media --json load.json
+
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --jobs 100 --type resize --payload '{"width": 200}'
+
+For a Redis inside of a cluster, first: `kubectl port-forward --namespace media service/redis 6379`
+"""
+
+
+class ExitCode(IntEnum):
+    """What a shell learns. Stable: part of the command's interface."""
+
+    OK = 0
+    """All jobs were done."""
+    JOBS_FAILED = 1
+    """Jobs were lost or dead-lettered."""
+    USAGE = 2
+    """Options that make no sense."""
+    UNREACHABLE = 3
+    """The broker, or the cluster, cannot be reached or refuses."""
+    TIMED_OUT = 4
+    """Jobs were left in the queue when patience ended."""
+    STOPPED = 130
+    """Ctrl-C."""
+
+
+class Pattern(StrEnum):
+    """How jobs are spread over time."""
+
+    STEADY = "steady"
+    """Evenly, at the rate."""
+    BURST = "burst"
+    """In bursts, which make up the rate on average."""
+    RAMP = "ramp"
+    """From nothing to the rate, in a straight line."""
+
+
+def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
+    url: Annotated[
+        str,
+        typer.Option(
+            help="Where Redis is: redis://[user:password@]host:port/db.", envvar="WPOOL_URL", show_envvar=True
+        ),
+    ],
+    stream: Annotated[str, typer.Option(help="The stream's key.")],
+    group: Annotated[str, typer.Option(help="Consumer group; the stream's name by default.")] = "",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=schedules.MAX_JOBS, help="Jobs to send; without --rate all at once.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, max=MAX_RATE, help="Jobs per second.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.1, max=86_400.0, help="Seconds of sending.")] = None,
+    pattern: Annotated[Pattern, typer.Option(help="How jobs are spread over time.")] = Pattern.STEADY,
+    every: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Of bursts: seconds from one to the next.")] = 10.0,
+    job_type: Annotated[str, typer.Option("--type", help="Job type.")] = DEFAULT_TYPE,
+    payload: Annotated[str, typer.Option(help="Payload, a JSON object.")] = "{}",
+    job_seconds: Annotated[float, typer.Option(min=0.0, max=3600.0, help="Of type sleep: how long a job takes.")] = 0.1,
+    pool: Annotated[str, typer.Option(help="WorkerPool to watch, for the reaction of its size.")] = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The pool's namespace.")] = "default",
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    timeout: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="Seconds to wait for the last jobs.")] = 600.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+) -> None:
+    console, errors = Console(), Console(stderr=True)
+    try:
+        plan = _schedule(jobs=jobs, rate=rate, duration=duration, pattern=pattern, every=every)
+        body = _payload(payload, job_type=job_type, job_seconds=job_seconds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    wish = Load(
+        target=Target(url=url, stream=stream, group=group, type=job_type, payload=body),
+        schedule=plan,
+        patience_seconds=timeout,
+    )
+    try:
+        report = asyncio.run(_run(wish, console=errors, pool=pool, namespace=namespace, context=context))
+    except (BrokerError, RecordsError, KubeError, ConfigException, ConfigurationError) as error:
+        errors.print(f"wpool load: {error}", style="red", highlight=False, markup=False)
+        code = ExitCode.USAGE if isinstance(error, ConfigurationError) else ExitCode.UNREACHABLE
+        raise typer.Exit(code) from error
+    console.print(report.table())
+    if json_file:
+        json_file.write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    raise typer.Exit(exit_code(report))
+
+
+def exit_code(report: Report) -> ExitCode:
+    """What a shell learns of a load."""
+    match report.end:
+        case End.STOPPED:
+            return ExitCode.STOPPED
+        case End.BROKER_LOST:
+            return ExitCode.UNREACHABLE
+        case End.TIMED_OUT:
+            return ExitCode.TIMED_OUT
+    return ExitCode.JOBS_FAILED if report.jobs_lost or report.jobs_dead else ExitCode.OK
+
+
+async def _run(wish: Load, *, console: Console, pool: str, namespace: str, context: str | None) -> Report:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, _stopper(stop))
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        watch = await stack.enter_async_context(_watched(pool, namespace, context)) if pool else None
+        view = stack.enter_context(LoadView(console))
+        return await run(wish, stop=stop, pool=watch, on_progress=view)
+
+
+def _stopper(stop: asyncio.Event) -> Any:
+    """The first Ctrl-C ends the load with its report, the second one ends it as Python does."""
+
+    def handle() -> None:
+        stop.set()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+    return handle
+
+
+@contextlib.asynccontextmanager
+async def _watched(pool: str, namespace: str, context: str | None) -> AsyncIterator[PoolWatch]:
+    access = await ClusterAccess.find(context=context)
+    async with watch_pool(access, namespace=namespace, name=pool) as watch:
+        yield watch
+
+
+def _schedule(
+    *, jobs: int | None, rate: float | None, duration: float | None, pattern: Pattern, every: float
+) -> schedules.Schedule:
+    if rate is None:
+        if jobs is None or duration is not None or pattern is not Pattern.STEADY:
+            raise ValueError(
+                "say how much to send: --jobs N for all at once, or --rate R with --duration D or --jobs N"
+            )
+        return schedules.burst(jobs=jobs)
+    if (jobs is None) == (duration is None):
+        raise ValueError("with --rate, say for how long: either --duration or --jobs")
+    count = jobs if jobs is not None else math.floor(rate * (duration or 0.0))
+    match pattern:
+        case Pattern.STEADY:
+            return schedules.steady(rate=rate, jobs=count)
+        case Pattern.BURST:
+            return schedules.bursts(size=max(1, round(rate * every)), every=every, jobs=count)
+        case Pattern.RAMP:
+            return schedules.ramp(rate=rate, seconds=duration or 2 * count / rate)
+
+
+def _payload(text: str, *, job_type: str, job_seconds: float) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--payload is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ValueError('--payload must be a JSON object, such as {"width": 200}')  # noqa: TRY004  a usage error
+    if job_type == DEFAULT_TYPE:
+        return {"seconds": job_seconds, "record": True, **given}
+    return given

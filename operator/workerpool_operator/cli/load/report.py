@@ -1,0 +1,222 @@
+"""The figures of a load: as one flat object for machines, and as a table for people. Times are in seconds."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from rich.table import Table
+
+from workerpool_operator.cli.load.ledger import Outcome
+from workerpool_operator.cli.load.reaction import PoolHistory
+
+
+class End(StrEnum):
+    """How a load ended."""
+
+    DONE = "done"
+    """All jobs were sent, and nothing of them is left in the queue."""
+    STOPPED = "stopped"
+    """The user stopped it; what was measured until then counts."""
+    TIMED_OUT = "timed_out"
+    """Jobs were left in the queue when patience ended."""
+    BROKER_LOST = "broker_lost"
+    """The broker took no more jobs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """Of one measured time; None where nothing was measured."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Quantiles":
+        """By nearest rank: each is one of the measured values."""
+        if not values:
+            return cls()
+        ascending = sorted(values)
+
+        def rank(share: float) -> float:
+            return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
+
+        return cls(p50=rank(0.5), p95=rank(0.95), p99=rank(0.99), max=ascending[-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """A pool's answers to the load."""
+
+    decisions: Quantiles
+    """From when a burst was due to the larger wanted size."""
+    first_ready: float | None
+    """From the start of the load to the first Ready worker; None if none became Ready."""
+    max_desired: int
+    max_ready: int
+    most_nodes: int
+    """The largest number of nodes with Ready workers at the same time."""
+
+    @classmethod
+    def of(cls, history: PoolHistory, *, bursts: Sequence[float]) -> "Reaction":
+        """From a pool's history and the monotonic times at which bursts were due."""
+        return cls(
+            decisions=Quantiles.of(history.decisions(bursts)),
+            first_ready=history.until_ready(1, since=bursts[0]) if bursts else None,
+            max_desired=history.desired.largest,
+            max_ready=history.ready.largest,
+            most_nodes=history.most_nodes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a load measured. A count is None where no worker told of its jobs."""
+
+    end: End
+    jobs_planned: int
+    jobs_enqueued: int
+    jobs_done: int | None
+    jobs_dead: int | None
+    jobs_lost: int | None
+    """Neither done nor dead, and no longer in the queue."""
+    jobs_outstanding: int | None
+    """Neither done nor dead when the load ended early."""
+    jobs_duplicated: int | None
+    jobs_interrupted: int | None
+    waits: Quantiles
+    """From when a job was due to its first start."""
+    first_starts: Quantiles
+    """From when a burst was due to the first start of any of its jobs."""
+    throughput: float | None
+    """Jobs done per second, from when the first was due to when the last was done."""
+    lags: Quantiles
+    """How late the feeder itself was."""
+    retries: int
+    """Batches that had to be sent again."""
+    reaction: Reaction | None
+    """None where no pool was watched."""
+    seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        outcome: Outcome,
+        *,
+        end: End,
+        planned: int,
+        lags: Sequence[float],
+        retries: int,
+        reaction: Reaction | None,
+        seconds: float,
+    ) -> "Report":
+        """From the counted jobs and the feeder's own figures."""
+        told = outcome.recorded
+        lost, left = (outcome.unfinished, 0) if end is End.DONE else (0, outcome.unfinished)
+        return cls(
+            end=end,
+            jobs_planned=planned,
+            jobs_enqueued=outcome.enqueued,
+            jobs_done=outcome.done if told else None,
+            jobs_dead=outcome.dead if told else None,
+            jobs_lost=lost if told else None,
+            jobs_outstanding=left if told else None,
+            jobs_duplicated=outcome.duplicated if told else None,
+            jobs_interrupted=outcome.interrupted if told else None,
+            waits=Quantiles.of(outcome.waits),
+            first_starts=Quantiles.of(outcome.first_starts),
+            throughput=outcome.done / outcome.work_seconds if outcome.work_seconds else None,
+            lags=Quantiles.of(lags),
+            retries=retries,
+            reaction=reaction,
+            seconds=seconds,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat object; null is "not measured"."""
+        reaction = self.reaction
+        figures: dict[str, Any] = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name.startswith("jobs_")
+        }
+        for name, quantiles in (("wait", self.waits), ("lag", self.lags)):
+            figures |= {f"{name}_{q}_seconds": _rounded(getattr(quantiles, q)) for q in ("p50", "p95", "p99", "max")}
+        decisions = reaction.decisions if reaction else Quantiles()
+        figures |= {
+            "reaction_start_p50_seconds": _rounded(self.first_starts.p50),
+            "reaction_start_p95_seconds": _rounded(self.first_starts.p95),
+            "reaction_decision_p50_seconds": _rounded(decisions.p50),
+            "reaction_decision_p95_seconds": _rounded(decisions.p95),
+            "reaction_first_ready_seconds": _rounded(reaction.first_ready) if reaction else None,
+            "max_desired_replicas": reaction.max_desired if reaction else None,
+            "max_ready_replicas": reaction.max_ready if reaction else None,
+            "throughput_per_second": _rounded(self.throughput),
+            "batches_retried": self.retries,
+            "end": self.end.value,
+            "seconds_total": _rounded(self.seconds),
+        }
+        return figures
+
+    def table(self) -> Table:
+        """For people."""
+        table = Table(title="Load", title_justify="left", show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        for name, text in self._rows():
+            table.add_row(name, text)
+        return table
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        ended = {
+            End.DONE: "all jobs left the queue",
+            End.STOPPED: "stopped by you",
+            End.TIMED_OUT: "gave up waiting: jobs are still in the queue",
+            End.BROKER_LOST: "the broker took no more jobs",
+        }
+        yield "ended", f"{ended[self.end]}, after {self.seconds:.1f} s"
+        yield "jobs sent", f"{self.jobs_enqueued} of {self.jobs_planned}"
+        if self.jobs_done is None:
+            yield "jobs done", "not measured: no worker wrote records (job type sleep does)"
+        else:
+            yield "jobs done", f"{self.jobs_done}" + _and(self.throughput, "{:.1f} per second")
+            yield "lost", f"{self.jobs_lost}"
+            yield "dead-lettered", f"{self.jobs_dead}"
+            yield "done twice", f"{self.jobs_duplicated}"
+            yield "interrupted", f"{self.jobs_interrupted}"
+            if self.jobs_outstanding:
+                yield "not done yet", f"{self.jobs_outstanding}"
+            yield "job wait", spread(self.waits)
+            yield "reaction: start", spread(self.first_starts) + " from a burst to its first job"
+        if self.reaction:
+            yield "reaction: size", spread(self.reaction.decisions) + " from a burst to the larger size"
+            yield "reaction: worker", _or_not(self.reaction.first_ready) + " to the first Ready worker"
+            yield "workers", f"{self.reaction.max_ready} Ready at most, {self.reaction.max_desired} wanted at most"
+        yield "own lag", spread(self.lags) + (f", {self.retries} batches sent again" if self.retries else "")
+
+
+def spread(quantiles: Quantiles) -> str:
+    """A measured time in words."""
+    if quantiles.p50 is None:
+        return _NOT_MEASURED
+    parts = (("p50", quantiles.p50), ("p95", quantiles.p95), ("p99", quantiles.p99), ("max", quantiles.max))
+    return ", ".join(f"{name} {value:.3f} s" for name, value in parts)
+
+
+_NOT_MEASURED: Final = "not measured"
+
+
+def _or_not(seconds: float | None) -> str:
+    return _NOT_MEASURED if seconds is None else f"{seconds:.2f} s"
+
+
+def _and(value: float | None, form: str) -> str:
+    return "" if value is None else f" ({form.format(value)})"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,61 @@
+"""When jobs are due: pure, in seconds from the start of the load."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+MAX_JOBS: Final = 1_000_000
+"""More than this in one run would cost the feeder more memory than its figures are worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Jobs 0 to `jobs` - 1, each due at `due(number)` seconds, which never falls."""
+
+    jobs: int
+    due: Callable[[int], float]
+    burst_size: int | None = None
+    """Jobs of one burst; None where jobs come one by one."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MAX_JOBS:
+            raise ValueError(f"a load has 1 to {MAX_JOBS:,} jobs, this one would have {self.jobs:,}")
+
+    @property
+    def seconds(self) -> float:
+        """When the last job is due."""
+        return self.due(self.jobs - 1)
+
+    def burst_of(self, number: int) -> int:
+        """The burst that a job belongs to; all jobs of a load without bursts are one."""
+        return number // self.burst_size if self.burst_size else 0
+
+    def burst_starts(self) -> Iterator[float]:
+        """When each burst is due."""
+        for first in range(0, self.jobs, self.burst_size or self.jobs):
+            yield self.due(first)
+
+
+def steady(*, rate: float, jobs: int) -> Schedule:
+    """A job every 1 / `rate` seconds."""
+    return Schedule(jobs=jobs, due=lambda number: number / rate)
+
+
+def ramp(*, rate: float, seconds: float) -> Schedule:
+    """From none to `rate` jobs per second, in a straight line over `seconds`.
+
+    The n-th job is due when the area under that line has reached n: rate * t^2 / (2 * seconds) = n.
+    """
+    jobs = math.floor(rate * seconds / 2)
+    return Schedule(jobs=jobs, due=lambda number: math.sqrt(2 * seconds * number / rate))
+
+
+def burst(*, jobs: int) -> Schedule:
+    """All jobs at once."""
+    return Schedule(jobs=jobs, due=lambda _: 0.0, burst_size=jobs)
+
+
+def bursts(*, size: int, every: float, jobs: int) -> Schedule:
+    """`size` jobs at once, again every `every` seconds."""
+    return Schedule(jobs=jobs, due=lambda number: number // size * every, burst_size=size)

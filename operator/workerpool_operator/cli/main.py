@@ -1,0 +1,35 @@
+"""`wpool`: the commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+from workerpool_operator import __version__
+from workerpool_operator.cli.load import command as load_command
+
+app = typer.Typer(
+    name="wpool",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wpool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Queue workers on Kubernetes, from your own machine."""
+
+
+app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)

@@ -1,0 +1,114 @@
+"""A live copy of a few objects of the cluster: one listing, then a watch, and again from the start when that breaks.
+
+For people's tools, which look at one pool and its pods for minutes. The operator watches by other means (kopf).
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final, Self
+
+import aiohttp
+
+from workerpool_operator.kube import ClusterAccess, Kind, Kube, KubeError
+
+Json = dict[str, Any]
+
+RETRY_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 300
+
+
+class Mirror:
+    """Objects of one kind, by name, as they are now. Use it as an async context manager.
+
+    `on_change` is called with the monotonic time of arrival after each change, and after each listing.
+    """
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        kube: Kube,
+        kind: Kind,
+        *,
+        namespace: str,
+        name: str = "",
+        label_selector: str = "",
+        on_change: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self.objects: dict[str, Json] = {}
+        self.error: str = ""
+        """Why the copy may be old; empty while it is up to date."""
+        self._access = access
+        self._kube = kube
+        self._kind = kind
+        self._namespace = namespace
+        self._selectors = {"labelSelector": label_selector, "fieldSelector": f"metadata.name={name}" if name else ""}
+        self._on_change = on_change
+        self._listed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """List; raises KubeError when that is refused, so a typing error or a missing right shows at once."""
+        version = await self._list()
+        self._task = asyncio.create_task(self._follow(version), name=f"watch {self._kind.plural}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _follow(self, version: str) -> None:
+        async with self._access.watch_session() as session:
+            while True:
+                try:
+                    await self._watch(session, version)
+                    version = await self._list()
+                    self.error = ""
+                except (KubeError, aiohttp.ClientError, OSError, ValueError) as error:
+                    self.error = str(error) or type(error).__name__
+                    await asyncio.sleep(RETRY_SECONDS)
+                    with contextlib.suppress(KubeError):
+                        version = await self._list()
+                        self.error = ""
+
+    async def _list(self) -> str:
+        listing = self._kube.list(
+            self._kind,
+            namespace=self._namespace,
+            label_selector=self._selectors["labelSelector"],
+            field_selector=self._selectors["fieldSelector"],
+        )
+        found = await listing.all()
+        self.objects = {obj["metadata"]["name"]: obj for obj in found}
+        self._on_change(time.monotonic())
+        return listing.resource_version
+
+    async def _watch(self, session: aiohttp.ClientSession, version: str) -> None:
+        """Take in events until the server ends the watch, which it does every few minutes."""
+        async for event in self._events(session, version):
+            obj = event["object"]
+            if event["type"] == "ERROR":  # too old, most of the time: the next listing mends it
+                return
+            if event["type"] == "DELETED":
+                self.objects.pop(obj["metadata"]["name"], None)
+            else:
+                self.objects[obj["metadata"]["name"]] = obj
+            self._on_change(time.monotonic())
+
+    async def _events(self, session: aiohttp.ClientSession, version: str) -> AsyncIterator[Mapping[str, Any]]:
+        query = {
+            **{key: value for key, value in self._selectors.items() if value},
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        url = self._access.server + self._kind.path(namespace=self._namespace)
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_SECONDS + 30)
+        async with session.get(url, params=query, timeout=patience) as answer:
+            answer.raise_for_status()
+            async for line in answer.content:
+                yield json.loads(line)

@@ -1,0 +1,201 @@
+"""What the collector knows, by pool: readings, workers, pods, and the orders in force.
+
+Everything that changes here is announced under a subject (`samples/<pool>`, `workers/<pool>`), and whoever sends it
+on composes the message then: so a burst of changes costs one message.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from workerpool.protocol import Counters, Delivery, Report, Settings
+from workerpool_operator.protocol import PoolConfig, QueueSample, Samples, WorkerReport, Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodInfo:
+    """A worker pod of this namespace."""
+
+    name: str
+    uid: str
+    pool: str
+    version: str
+    node: str
+    ip: str
+    ready: bool
+    was_ready: bool
+    """Whether it has been ready at least once."""
+    terminating: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerState:
+    """A worker as it was last heard."""
+
+    pod: str
+    uid: str
+    version: str
+    source: str
+    boot_id: str = ""
+    report: Report | None = None
+    heard_at: float = 0.0
+    connected: bool = False
+
+    def as_report(self, *, now: float, node: str) -> WorkerReport:
+        """In the operator's protocol."""
+        said = self.report
+        return WorkerReport(
+            pod=self.pod,
+            uid=self.uid,
+            node=node,
+            version=self.version,
+            source="stream" if self.source == "stream" else "scrape",
+            connected=self.connected,
+            age_seconds=max(0.0, now - self.heard_at),
+            in_flight=said.in_flight if said else 0,
+            slots=said.slots if said else 1,
+            fence=said.fence if said else "",
+            draining=said.draining if said else False,
+            paused=said.paused if said else "",
+            remaining_seconds=said.remaining_seconds if said else None,
+            boot_id=self.boot_id,
+            counters=said.counters if said else Counters(),
+        )
+
+
+@dataclass(slots=True)
+class PoolBoard:
+    """One pool."""
+
+    config: PoolConfig
+    samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
+    workers: dict[str, WorkerState] = field(default_factory=dict)
+    fence_id: str = ""
+    fenced: frozenset[str] = frozenset()
+    fence_until: float = 0.0
+    delivery: Delivery | None = None
+    read_id: str = ""
+
+
+class Board:
+    """All pools of the namespace. `announce(subject)` hears of every change."""
+
+    def __init__(self, *, announce: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._announce = announce
+        self._clock = clock
+        self.pools: dict[str, PoolBoard] = {}
+        self.pods: dict[str, PodInfo] = {}
+        """By uid."""
+        self.configured = False
+        """Whether the operator has said which pools there are."""
+
+    def configure(self, pools: tuple[PoolConfig, ...]) -> None:
+        """These pools, and no others."""
+        self.configured = True
+        wanted = {pool.name: pool for pool in pools}
+        for name in self.pools.keys() - wanted.keys():
+            del self.pools[name]
+        for name, pool in wanted.items():
+            known = self.pools.get(name)
+            if known is None or known.config.uid != pool.uid:
+                self.pools[name] = PoolBoard(config=pool)
+            else:
+                known.config = pool
+                names = {queue["name"] for queue in pool.queues}
+                for gone in known.samples.keys() - names:
+                    del known.samples[gone]
+
+    def sampled(self, pool: str, sample: QueueSample) -> None:
+        """A queue was read, or could not be."""
+        known = self.pools.get(pool)
+        if known is not None:
+            known.samples[sample.queue] = (sample, self._clock())
+            self._announce("samples", pool)
+
+    def heard(self, pool: str, state: WorkerState) -> None:
+        """A worker said something, came or went."""
+        known = self.pools.get(pool)
+        if known is not None:
+            known.workers[state.uid] = state
+            self._announce("workers", pool)
+
+    def pod_seen(self, pod: PodInfo) -> None:
+        """A pod is like this now."""
+        before = self.pods.get(pod.uid)
+        self.pods[pod.uid] = pod
+        if before is None or before.node != pod.node:
+            self._announce("workers", pod.pool)
+
+    def pod_gone(self, uid: str) -> None:
+        """A pod does not exist any more, so neither does its worker."""
+        pod = self.pods.pop(uid, None)
+        known = self.pools.get(pod.pool) if pod else None
+        if pod is not None and known is not None and known.workers.pop(uid, None) is not None:
+            self._announce("workers", pod.pool)
+
+    def order_fence(self, pool: str, fence_id: str, pods: frozenset[str], *, ttl: float) -> bool:
+        """Fence exactly these pods. True when that is a change."""
+        known = self.pools.get(pool)
+        if known is None:
+            return False
+        changed = (known.fence_id, known.fenced) != (fence_id, pods)
+        known.fence_id, known.fenced, known.fence_until = fence_id, pods, self._clock() + ttl
+        return changed
+
+    def order_delivery(self, pool: str, delivery: Delivery) -> bool:
+        """Live settings for the pool's workers. True when that is a change."""
+        known = self.pools.get(pool)
+        if known is None or known.delivery == delivery:
+            return False
+        known.delivery = delivery
+        return True
+
+    def settings_for(self, pool: str, uid: str, *, ttl: float) -> Settings:
+        """What a worker of the pool is to be told now."""
+        known = self.pools.get(pool)
+        if known is None:
+            return Settings(ttl_seconds=ttl)
+        left = known.fence_until - self._clock()
+        fenced = uid in known.fenced and left > 0
+        return Settings(
+            ttl_seconds=max(0.1, min(ttl, left)) if fenced else ttl,
+            fence=known.fence_id if fenced else "",
+            delivery=known.delivery,
+        )
+
+    def samples_message(self, pool: str) -> Samples | None:
+        """All readings of a pool, with their ages."""
+        known = self.pools.get(pool)
+        if known is None or not known.samples:
+            return None
+        now = self._clock()
+        return Samples(
+            pool=pool,
+            samples=tuple(
+                sample.model_copy(update={"age_seconds": sample.age_seconds + now - at})
+                for sample, at in known.samples.values()
+            ),
+        )
+
+    def workers_message(self, pool: str) -> Workers | None:
+        """All workers of a pool, with their ages."""
+        known = self.pools.get(pool)
+        if known is None:
+            return None
+        now = self._clock()
+        return Workers(
+            pool=pool,
+            workers=tuple(
+                state.as_report(now=now, node=self.pods[uid].node if uid in self.pods else "")
+                for uid, state in known.workers.items()
+            ),
+            read_id=known.read_id,
+        )
+
+    def expected_workers(self, pool: str) -> int:
+        """Pods that are not being deleted and have been ready at least once."""
+        return sum(1 for pod in self.pods.values() if pod.pool == pool and pod.was_ready and not pod.terminating)
+
+    def pods_of(self, pool: str) -> Iterator[PodInfo]:
+        """The pool's pods."""
+        return (pod for pod in self.pods.values() if pod.pool == pool)

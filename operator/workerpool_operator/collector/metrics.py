@@ -1,0 +1,87 @@
+"""The collector's metrics. Series of a queue exist from when its pool is known, zero-filled, and go with the pool."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from workerpool_operator.collector.board import Board
+from workerpool_operator.protocol import QueueSample
+
+_QUEUE: Final = ("pool", "queue")
+
+
+class CollectorMetrics(Collector):
+    """Turns the board into samples when Prometheus asks."""
+
+    def __init__(self, board: Board, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
+        self._board = board
+        self._clock = clock
+        self._polls: dict[tuple[str, str], float] = {}
+        self._errors: dict[tuple[str, str], int] = {}
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+        """A poll ended; `error` is why it failed, or empty."""
+        self._polls[pool, queue] = seconds
+        self._errors[pool, queue] = self._errors.get((pool, queue), 0) + (1 if error else 0)
+
+    def describe(self) -> Iterable[Metric]:
+        """None: the families are made when they are asked for."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families with the samples of this moment."""
+        queues = [(pool, queue["name"]) for pool, known in self._board.pools.items() for queue in known.config.queues]
+        samples = {key: self._sample(*key) for key in queues}
+        for name, help_text, field in _GAUGES:
+            yield self._gauge(name, help_text, {key: getattr(one, field) for key, (one, _) in samples.items() if one})
+        counter = CounterMetricFamily("queue_arrivals", "Jobs that became due in the queue, ever.", labels=_QUEUE)
+        errors = CounterMetricFamily("collector_poll_errors", "Readings of the queue that failed.", labels=_QUEUE)
+        for key, (one, _) in samples.items():
+            counter.add_metric(key, (one.arrivals_total if one else 0) or 0)
+            errors.add_metric(key, self._errors.get(key, 0))
+        yield counter
+        yield errors
+        yield self._gauge("collector_poll_seconds", "How long the latest reading took.", self._of(queues, self._polls))
+        yield self._gauge(
+            "collector_sample_age_seconds",
+            "Age of the latest reading that was told to the operator.",
+            {key: self._clock() - at for key, (one, at) in samples.items() if one},
+        )
+        expected = GaugeMetricFamily(
+            "pool_workers_expected",
+            "Worker pods that have been ready and are not being deleted.",
+            labels=["pool"],
+        )
+        for pool in self._board.pools:
+            expected.add_metric([pool], self._board.expected_workers(pool))
+        yield expected
+
+    def _sample(self, pool: str, queue: str) -> tuple[QueueSample | None, float]:
+        return self._board.pools[pool].samples.get(queue, (None, 0.0))
+
+    @staticmethod
+    def _of(queues: Iterable[tuple[str, str]], values: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+        return {key: values.get(key, 0.0) for key in queues}
+
+    @staticmethod
+    def _gauge(name: str, help_text: str, values: Mapping[tuple[str, str], float | None]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, help_text, labels=_QUEUE)
+        for key, value in values.items():
+            if value is not None:
+                family.add_metric(key, value)
+        return family
+
+
+_GAUGES: Final = (
+    ("queue_depth", "Jobs that wait in the queue, delayed ones that are due included.", "waiting"),
+    ("queue_in_flight", "Jobs that workers have taken and not finished.", "in_flight"),
+    ("queue_oldest_age_seconds", "How long the oldest waiting job has waited.", "oldest_age_seconds"),
+    ("queue_dead_letters", "Jobs in the queue's dead letters.", "dead_letters"),
+)

@@ -1,0 +1,171 @@
+"""The way up: one WebSocket to each replica of the operator, all of which hear the same; only the leader gives orders.
+
+The stream Service is headless, so its name resolves to the replicas. Orders carry the leader's epoch, and one that is
+lower than the highest seen is refused: a leader that does not know yet that it was replaced moves nothing.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import aiohttp
+import structlog
+from pydantic import BaseModel
+
+from workerpool_operator.collector.config import CollectorConfig
+from workerpool_operator.protocol import STREAM_PATH, Config, Down, Fence, PoolSettings, ReadNow, Role, decode_down
+from workerpool_operator.protocol.outbox import Outbox
+
+RESOLVE_SECONDS: Final = 2.0
+RECONNECT_FIRST_SECONDS: Final = 0.2
+RECONNECT_MAX_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 5.0
+PING_SECONDS: Final = 5.0
+MAX_FRAME_BYTES: Final = 8 * 2**20
+GATHER_SECONDS: Final = 0.02
+"""Changes within this time go up in one message for each subject."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Uplink:
+    """Carries what the board holds to all replicas, and their orders to `obey`."""
+
+    def __init__(
+        self,
+        config: CollectorConfig,
+        *,
+        compose: Callable[[str, str], BaseModel | None],
+        everything: Callable[[], list[tuple[str, str]]],
+        obey: Callable[[Down], None],
+    ) -> None:
+        """`compose(what, pool)` makes the message of a subject; `everything()` names all subjects there are."""
+        self._config = config
+        self._compose = compose
+        self._everything = everything
+        self._obey = obey
+        self._links: dict[str, Outbox] = {}
+        self._dialers: dict[str, asyncio.Task[None]] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+        self._wake = asyncio.Event()
+        self._highest_epoch = -1
+
+    @property
+    def connected(self) -> int:
+        """Replicas that hear us now."""
+        return len(self._links)
+
+    def announce(self, what: str, pool: str) -> None:
+        """A subject has changed: it goes up within a moment."""
+        self._changed[what, pool] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep a connection to each replica until cancelled."""
+        gather = asyncio.create_task(self._gather())
+        try:
+            while True:
+                await self._follow_replicas()
+                await asyncio.sleep(RESOLVE_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
+        finally:
+            tasks = [gather, *self._dialers.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _gather(self) -> None:
+        """Compose what has changed, once for all links, a moment after the first change."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._wake.clear()
+            changed, self._changed = self._changed, {}
+            for what, pool in changed:
+                message = self._compose(what, pool)
+                if message is not None:
+                    for outbox in self._links.values():
+                        outbox.send(f"{what}/{pool}", message)
+
+    async def _follow_replicas(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(
+                self._config.operator_host, self._config.operator_port, type=socket.SOCK_STREAM
+            )
+        except OSError as error:
+            _log.warning("operator_not_resolved", host=self._config.operator_host, error=str(error))
+            return
+        addresses = {str(address[4][0]) for address in found}
+        for address in self._dialers.keys() - addresses:
+            self._dialers.pop(address).cancel()
+        for address in addresses - self._dialers.keys():
+            self._dialers[address] = asyncio.create_task(self._dial(address), name=f"uplink-{address}")
+
+    async def _dial(self, address: str) -> None:
+        """Keep one connection to one replica."""
+        delay = RECONNECT_FIRST_SECONDS
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._connect(address)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                _log.warning("operator_not_reached", address=address, error=str(error) or type(error).__name__)
+            if asyncio.get_running_loop().time() - started > RECONNECT_MAX_SECONDS:
+                delay = RECONNECT_FIRST_SECONDS
+            await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
+            delay = min(2 * delay, RECONNECT_MAX_SECONDS)
+
+    async def _connect(self, address: str) -> None:
+        token = self._config.operator_token.read_text().strip()
+        context = ssl.create_default_context(cafile=str(self._config.operator_ca))
+        host = f"[{address}]" if ":" in address else address
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.ws_connect(
+                f"wss://{host}:{self._config.operator_port}{STREAM_PATH}",
+                headers={"Authorization": f"Bearer {token}"},
+                ssl=context,
+                server_hostname=self._config.operator_host,
+                heartbeat=PING_SECONDS,
+                max_msg_size=MAX_FRAME_BYTES,
+                compress=0,
+            ) as stream,
+        ):
+            await self._talk(address, stream)
+
+    async def _talk(self, address: str, stream: aiohttp.ClientWebSocketResponse) -> None:
+        outbox = self._links[address] = Outbox()
+        _log.info("operator_connected", address=address)
+        for what, pool in self._everything():
+            message = self._compose(what, pool)
+            if message is not None:
+                outbox.send(f"{what}/{pool}", message)
+        sender = asyncio.create_task(outbox.drain(stream.send_str))
+        try:
+            async for frame in stream:
+                if frame.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                self._hear(frame.data)
+        finally:
+            del self._links[address]
+            sender.cancel()
+            with suppress(asyncio.CancelledError, ConnectionError, aiohttp.ClientError):
+                await sender
+            _log.info("operator_disconnected", address=address)
+
+    def _hear(self, text: str) -> None:
+        message = decode_down(text)
+        match message:
+            case Role(leader=True, epoch=epoch):
+                self._highest_epoch = max(self._highest_epoch, epoch)
+            case Config() | Fence() | ReadNow() | PoolSettings():
+                if message.epoch < self._highest_epoch:
+                    _log.warning("order_refused", epoch=message.epoch, highest=self._highest_epoch)
+                    return
+                self._highest_epoch = message.epoch
+                self._obey(message)

@@ -1,0 +1,77 @@
+"""The collector's HTTP: streams and state on one port, metrics and health on two of their own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from workerpool.protocol import STREAM_PATH
+from workerpool_operator.collector.board import Board
+from workerpool_operator.collector.config import CollectorConfig
+from workerpool_operator.collector.workers import WorkerServer
+
+
+def stream_app(board: Board, workers: WorkerServer, *, connected: Callable[[], int]) -> web.Application:
+    """Workers' streams, and `/v1/state` for people (through the API server's services/proxy)."""
+
+    async def state(_: web.Request) -> web.Response:
+        return web.json_response(describe(board, operators=connected()))
+
+    app = web.Application()
+    app.router.add_get(STREAM_PATH, workers.serve)
+    app.router.add_get("/v1/state", state)
+    return app
+
+
+def metrics_app(registry: CollectorRegistry) -> web.Application:
+    """`/metrics`."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        body = generate_latest(registry)  # on the loop, which owns what is read
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+def health_app(*, ready: Callable[[], bool]) -> web.Application:
+    """`/healthz` as long as the loop turns; `/ready` once the pods are known. Neither asks a broker."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readiness(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if ready() else web.Response(status=503, text="not yet\n")
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/ready", readiness)
+    return app
+
+
+def describe(board: Board, *, operators: int) -> dict[str, object]:
+    """Everything that the collector knows, as JSON. It holds no credentials."""
+    pools: dict[str, object] = {}
+    for name, known in board.pools.items():
+        samples, workers = board.samples_message(name), board.workers_message(name)
+        pools[name] = {
+            "queues": [sample.model_dump(mode="json") for sample in samples.samples] if samples else [],
+            "workers": [worker.model_dump(mode="json") for worker in workers.workers] if workers else [],
+            "fence": {"id": known.fence_id, "pods": sorted(known.fenced)},
+            "workers_expected": board.expected_workers(name),
+        }
+    return {"operators_connected": operators, "configured": board.configured, "pools": pools}
+
+
+@asynccontextmanager
+async def served(config: CollectorConfig, apps: dict[int, web.Application]) -> AsyncIterator[None]:
+    """Serve each application on its port."""
+    async with AsyncExitStack() as stack:
+        for port, app in apps.items():
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, config.bind, port).start()
+        yield
