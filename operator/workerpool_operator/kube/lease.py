@@ -157,6 +157,9 @@ class LeaderElector:
         """Return as soon as this process leads."""
         while not self.leading:
             await self._leads.wait()
+            if not self.leading:
+                # The deadline has passed and `run` has not told it yet: waiting on a set event would not yield.
+                await asyncio.sleep(0.05)
 
     async def run(self) -> None:
         """Take part in the election until cancelled, then hand the lease back.

@@ -18,7 +18,7 @@ from workerpool_operator.domain.desired.names import (
 )
 from workerpool_operator.domain.desired.quantity import canonical
 
-DRAIN_MARGIN_SECONDS: Final = 15
+DRAIN_MARGIN_SECONDS: Final = 25
 """Beyond the drain timeout: a drained worker serves its last metrics for up to 10 s."""
 LIVENESS_GRACE_SECONDS: Final = 10
 """A worker that failed its liveness check has nothing to drain: its jobs come back by their lease."""
