@@ -2,7 +2,8 @@
 
 | File | Made from |
 |---|---|
-| `crds/*.yaml`, and the chart's copy | the pydantic models in `workerpool_operator.api` |
+| `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
+| `templates/crds/` of the chart | `crds/` |
 | `requirements.lock` | `uv.lock`: what the image installs, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
@@ -18,11 +19,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "workerpool-operator"
-CRDS = ("-m", "workerpool_operator.api")
+MODELS = ("-m", "workerpool_operator.api")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 # The image runs the operator and the collector, not the command line with its coloured tables.
 NOT_IN_IMAGE = ("rich", "typer")
+KEEP = """\
+  {{- if .Values.crds.keep }}
+  annotations:
+    helm.sh/resource-policy: keep
+  {{- end }}
+"""
 
 
 def requirements() -> str:
@@ -33,6 +40,12 @@ def requirements() -> str:
         [*command, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return "# Generated from uv.lock by `make generate`. What the image installs.\n" + exported.stdout
+
+
+def chart_crd(manifest: str) -> str:
+    """A CRD as a template of the chart: with its two switches, and its braces kept from Helm."""
+    text = manifest.replace("{{", "{{ `{{` }}").replace("metadata:\n", f"metadata:\n{KEEP}", 1)
+    return f"{{{{- if .Values.crds.install }}}}\n{text}{{{{- end }}}}\n"
 
 
 def chart_readme() -> str:
@@ -55,14 +68,23 @@ def documented_values() -> Iterator[tuple[str, str, str]]:
         elif match := VALUE.match(line):
             path = [*path[: len(match["indent"]) // 2], match["key"]]
             if comment:
-                yield ".".join(path), match["value"] or "{}", " ".join(comment)
+                yield ".".join(path), match["value"] or "see values.yaml", " ".join(comment)
             comment = []
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Each file that is made here, and what it should hold; after the models have written theirs."""
+    yield ROOT / "requirements.lock", requirements()
+    yield CHART / "README.md", chart_readme()
+    for crd in sorted((ROOT / "crds").glob("*.yaml")):
+        yield CHART / "templates" / "crds" / crd.name, chart_crd(crd.read_text())
 
 
 def write_or_compare(path: Path, text: str, *, check: bool) -> bool:
     """True if the file already held the text."""
     same = path.is_file() and path.read_text() == text
     if not same and not check:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(f"generate: wrote {path.relative_to(ROOT)}")
     return same
@@ -75,10 +97,10 @@ def main() -> int:
     check = parser.parse_args().check
 
     stale = []
-    crds = subprocess.run([sys.executable, *CRDS, *(["--check"] if check else [])], cwd=ROOT, check=False)
-    if crds.returncode:
-        stale.append("crds/")
-    for path, text in ((ROOT / "requirements.lock", requirements()), (CHART / "README.md", chart_readme())):
+    models = subprocess.run([sys.executable, *MODELS, *(["--check"] if check else [])], cwd=ROOT, check=False)
+    if models.returncode:
+        stale.append("what comes from the models")
+    for path, text in generated():
         if not write_or_compare(path, text, check=check) and check:
             stale.append(str(path.relative_to(ROOT)))
     if stale:

@@ -1,0 +1,74 @@
+"""What the chart lets the operator do, held against a golden file: a right is granted by a reviewed line, or not."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
+GOLDEN = Path(__file__).with_name("rbac.golden")
+LENDS_POWER = {"bind", "escalate", "impersonate"}
+NEVER = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token", "nodes/proxy"}
+
+
+def roles() -> Iterator[dict[str, Any]]:
+    """The roles of the template, read as plain YAML: nothing in their rules is computed."""
+    text = (CHART / "templates" / "rbac.yaml").read_text()
+    text = re.sub(r"\{\{-? /\*.*?\*/ -?\}\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"^\s*\{\{.*\}\}\s*$", "", text, flags=re.MULTILINE)
+    for document in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "workerpool-operator", text)):
+        if document["kind"] in {"Role", "ClusterRole"}:
+            yield document
+
+
+def grants(role: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """(group, resource, verbs) of each rule, one resource at a time."""
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}, rule
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                yield group, resource, rule["verbs"]
+
+
+def table(roles: Iterable[dict[str, Any]]) -> str:
+    """A line for each role and resource, as in the golden file."""
+    lines = [
+        f"{role['kind']} {role['metadata']['name']}: {resource}{'.' if group else ''}{group}: {' '.join(sorted(verbs))}"
+        for role in roles
+        for group, resource, verbs in grants(role)
+    ]
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def test_the_rights_are_those_of_the_golden_file() -> None:
+    """After a deliberate change, write the table that this prints into rbac.golden."""
+    assert table(roles()) == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("role", list(roles()), ids=lambda role: role["metadata"]["name"])
+class TestEachRole:
+    def test_has_no_wildcard(self, role: dict[str, Any]) -> None:
+        words = {word for rule in role["rules"] for words in rule.values() for word in words}
+        assert not {word for word in words if "*" in word}
+
+    def test_reads_no_secret_and_enters_no_pod(self, role: dict[str, Any]) -> None:
+        assert not NEVER & {resource for _, resource, _ in grants(role)}
+
+    def test_lends_nobody_more_than_it_has(self, role: dict[str, Any]) -> None:
+        assert not LENDS_POWER & {verb for _, _, verbs in grants(role) for verb in verbs}
+
+    def test_makes_no_roles(self, role: dict[str, Any]) -> None:
+        assert not {"roles", "clusterroles", "clusterrolebindings"} & {resource for _, resource, _ in grants(role)}
+
+
+def test_the_operator_holds_what_it_hands_on_to_collectors() -> None:
+    """Without `bind`, the API server lets it bind only a role whose every right it has itself."""
+
+    def rights(name: str) -> set[tuple[str, str, str]]:
+        [role] = [one for one in roles() if one["kind"] == "ClusterRole" and one["metadata"]["name"] == name]
+        return {(group, resource, verb) for group, resource, verbs in grants(role) for verb in verbs}
+
+    assert rights("workerpool-collector") <= rights("workerpool-operator")
