@@ -1,0 +1,142 @@
+"""Plays a namespace's collector: says of queues and workers what a scenario wants, over the operator's real stream.
+
+It authenticates as the real one does, by a token of the namespace's service account that the operator has the API
+server review, and it obeys the same rules: an order of a lower epoch than the highest seen is refused, a fence is
+answered at once with its id, a lost stream is dialled again. Broker and workers behind it are figures in a `Script`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from workerpool_operator import protocol
+from workerpool_operator.kube import errors
+
+REDIAL_SECONDS = 0.1
+REPEAT_SECONDS = 0.5
+_REFUSALS = (aiohttp.ClientError, errors.KubeError, OSError, TimeoutError)
+
+
+@dataclass(kw_only=True)
+class Script:
+    """What the collector reports of one pool."""
+
+    queue: str
+    waiting: int = 0
+    in_flight: int = 0
+    busy: frozenset[str] = frozenset()
+    """Uids of the pods whose worker runs a job of unknown length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where the operator's stream is, and how it is trusted."""
+
+    port: int
+    server_name: str
+    authority: str
+    """Path of the certificate authority."""
+
+
+@dataclass(kw_only=True)
+class ScriptedCollector:
+    """One namespace's collector. `pods` gives the worker pods of a pool that exist now: uid -> name."""
+
+    endpoint: Endpoint
+    token: Callable[[], Awaitable[str]]
+    """A new token of the collector's service account; raises KubeError while there is none."""
+    pods: Callable[[str], Mapping[str, str]]
+    scripts: dict[str, Script] = field(default_factory=dict)
+    configured_in: int = -1
+    """Epoch of the leader that last said which pools there are."""
+    _fences: dict[str, protocol.Fence] = field(default_factory=dict)
+    _epoch: int = -1
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def say(self, pool: str, script: Script) -> None:
+        """From now on report this of the pool."""
+        self.scripts[pool] = script
+        self._changed.set()
+
+    def silence(self, pool: str) -> None:
+        """Report nothing of the pool any more."""
+        self.scripts.pop(pool, None)
+
+    async def run(self) -> None:
+        """Hold a stream to the operator until cancelled."""
+        context = ssl.create_default_context(cafile=self.endpoint.authority)
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with suppress(*_REFUSALS):
+                    await self._connect(session, context)
+                await asyncio.sleep(REDIAL_SECONDS)
+
+    async def _connect(self, session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
+        url = f"https://127.0.0.1:{self.endpoint.port}{protocol.STREAM_PATH}"
+        headers = {"Authorization": f"Bearer {await self.token()}"}
+        async with (
+            session.ws_connect(url, ssl=context, server_hostname=self.endpoint.server_name, headers=headers) as stream,
+            asyncio.TaskGroup() as group,
+        ):
+            reporting = group.create_task(self._report_for_ever(stream))
+            async for frame in stream:
+                if frame.type is aiohttp.WSMsgType.TEXT:
+                    await self._obey(stream, protocol.decode_down(frame.data))
+            reporting.cancel()
+
+    async def _report_for_ever(self, stream: aiohttp.ClientWebSocketResponse) -> None:
+        with suppress(*_REFUSALS):
+            while True:
+                self._changed.clear()
+                for pool in list(self.scripts):
+                    await self._report(stream, pool)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), REPEAT_SECONDS)
+
+    async def _obey(self, stream: aiohttp.ClientWebSocketResponse, order: protocol.Down | None) -> None:
+        match order:
+            case None | protocol.Role() | protocol.PoolSettings():
+                return
+        if order.epoch < self._epoch:
+            return
+        self._epoch = order.epoch
+        match order:
+            case protocol.Config():
+                self.configured_in = order.epoch
+            case protocol.Fence():
+                self._fences[order.pool] = order
+                await self._report(stream, order.pool)
+            case protocol.ReadNow():
+                await self._report(stream, order.pool, read_id=order.read_id)
+
+    async def _report(self, stream: aiohttp.ClientWebSocketResponse, pool: str, *, read_id: str = "") -> None:
+        script = self.scripts.get(pool)
+        if script is None:
+            return
+        sample = protocol.QueueSample(
+            queue=script.queue, age_seconds=0, waiting=script.waiting, in_flight=script.in_flight, poll_seconds=1
+        )
+        workers = tuple(self._worker(pool, uid, name, script=script) for uid, name in self.pods(pool).items())
+        for message in (
+            protocol.Samples(pool=pool, samples=(sample,)),
+            protocol.Workers(pool=pool, workers=workers, read_id=read_id),
+        ):
+            await stream.send_str(message.model_dump_json())
+
+    def _worker(self, pool: str, uid: str, name: str, *, script: Script) -> protocol.WorkerReport:
+        fence = self._fences.get(pool)
+        busy = uid in script.busy
+        return protocol.WorkerReport(
+            pod=name,
+            uid=uid,
+            age_seconds=0,
+            in_flight=1 if busy else 0,
+            fence=fence.fence_id if fence and uid in fence.pods else "",
+            remaining_seconds=None if busy else 0.0,
+        )

@@ -1,0 +1,136 @@
+"""What a namespace has come to, in a form in which two runs can be compared.
+
+Left out is what differs from run to run and means nothing: uids, versions, times, addresses, generated suffixes, and
+figures of the status that are written only now and then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from e2e.faults.kubelet import is_ready
+from workerpool_operator.domain.desired import POOL_LABEL
+from workerpool_operator.kube import Kube, kinds
+from workerpool_operator.kube.kinds import Kind
+
+Json = dict[str, Any]
+
+_KINDS = (
+    kinds.WORKER_POOL,
+    kinds.CONTROLLER_REVISION,
+    kinds.DEPLOYMENT,
+    Kind("apps", "v1", "replicasets", "ReplicaSet"),
+    kinds.POD,
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.SERVICE_ACCOUNT,
+    kinds.ROLE_BINDING,
+    kinds.CONFIG_MAP,
+    kinds.SERVICE,
+    kinds.NETWORK_POLICY,
+)
+_KUBERNETES_OWN = frozenset({("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")})
+_GIVEN_BY_SERVER = frozenset({"clusterIP", "clusterIPs"})
+_NAMED_AT_RANDOM = frozenset({"Pod", "ReplicaSet"})
+_HASH_LABEL = "pod-template-hash"
+
+
+async def end_state(kube: Kube, namespace: str, *, hidden: Mapping[str, str]) -> list[str]:
+    """Every object of the namespace that anyone but Kubernetes itself caused, one comparable line each, sorted.
+
+    `hidden`: texts that belong to this run alone, with what to put in their place.
+    """
+    lines: list[str] = []
+    for kind in _KINDS:
+        bodies = await kube.list(kind, namespace=namespace).all()
+        lines += [_line(kind, body) for body in bodies if (kind.kind, body["metadata"]["name"]) not in _KUBERNETES_OWN]
+    for text, instead in hidden.items():
+        lines = [line.replace(text, instead) for line in lines]
+    return sorted(lines)
+
+
+def difference(wanted: Iterable[str], found: Iterable[str]) -> str:
+    """What one state has and the other has not, for a person to read; empty when they are the same."""
+    wanted, found = list(wanted), list(found)
+    missing = [f"- {line}" for line in wanted if wanted.count(line) > found.count(line)]
+    extra = [f"+ {line}" for line in found if found.count(line) > wanted.count(line)]
+    return "\n".join([*missing, *extra])
+
+
+def is_settled(state: Iterable[str], sizes: Mapping[str, int]) -> bool:
+    """Whether exactly these pools are there, each at rest at its size in one version, and nothing of any other."""
+    objects = [json.loads(line) for line in state]
+    pools = {one["name"]: one["status"] for one in objects if one["kind"] == "WorkerPool"}
+    owners = {one["labels"][POOL_LABEL] for one in objects if POOL_LABEL in one["labels"]}
+    return (
+        pools.keys() == sizes.keys()
+        and owners <= sizes.keys()
+        and all(_at_rest(pools[name], size=size) for name, size in sizes.items())
+    )
+
+
+def _at_rest(status: Json, *, size: int) -> bool:
+    conditions = {name: told for name, told, *_ in status["conditions"]}
+    return (
+        status["current"]
+        and status["sizes"] == [size, size]
+        and status["desired"] == size
+        and len(status["versions"]) == 1
+        and (conditions.get("Ready"), conditions.get("Progressing")) == ("True", "False")
+    )
+
+
+def _line(kind: Kind, body: Json) -> str:
+    metadata = body["metadata"]
+    comparable = {
+        "kind": kind.kind,
+        "name": "" if kind.kind in _NAMED_AT_RANDOM else metadata["name"],
+        "labels": {name: value for name, value in metadata.get("labels", {}).items() if name != _HASH_LABEL},
+        "annotations": metadata.get("annotations", {}),
+        "owners": _owners(kind, metadata),
+        "deleting": "deletionTimestamp" in metadata,
+        "status": _status(kind, body),
+        **({} if kind.kind in _NAMED_AT_RANDOM else _content(body)),
+    }
+    return json.dumps(comparable, sort_keys=True)
+
+
+def _owners(kind: Kind, metadata: Json) -> list[list[Any]]:
+    named = kind.kind != "Pod"
+    owners = metadata.get("ownerReferences", [])
+    return sorted([one["kind"], one["name"] if named else "", one.get("controller", False)] for one in owners)
+
+
+def _content(body: Json) -> Json:
+    content = {name: body[name] for name in ("data", "roleRef", "subjects") if name in body}
+    spec = {name: value for name, value in body.get("spec", {}).items() if name not in _GIVEN_BY_SERVER}
+    return content | {"spec": spec}
+
+
+def _status(kind: Kind, body: Json) -> Json:
+    status = body.get("status", {})
+    match kind.kind:
+        case "Pod":
+            return {"ready": is_ready(body)}
+        case "Deployment" | "ReplicaSet":
+            return {name: status.get(name, 0) for name in ("replicas", "readyReplicas")}
+        case "WorkerPool":
+            return _pool_status(status, generation=body["metadata"]["generation"])
+    return {}
+
+
+def _pool_status(status: Json, *, generation: int) -> Json:
+    return {
+        "current": status.get("observedGeneration") == generation,
+        "sizes": [status.get(name, 0) for name in ("replicas", "readyReplicas")],
+        "desired": status.get("scaling", {}).get("desired"),
+        "versions": [
+            [one.get(name) for name in ("hash", "revision", "role", "replicas", "readyReplicas")]
+            for one in status.get("versions", [])
+        ],
+        "conditions": [
+            [one["type"], one["status"], one["reason"], one["observedGeneration"] == generation]
+            for one in status.get("conditions", [])
+        ],
+    }

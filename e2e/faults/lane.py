@@ -1,0 +1,196 @@
+"""One control plane with one operator on it, where scenarios are played with and without a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+
+from e2e.cluster.controlplane import ControlPlane
+from e2e.faults import endstate
+from e2e.faults.collector import ScriptedCollector
+from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
+from e2e.faults.proxy import Proxy, Trap, Write
+from e2e.faults.scenarios import POOL, Scenario, Stage
+from e2e.faults.witness import Ledger, Witness
+from e2e.support.wait import NotInTimeError, until
+from workerpool_operator import protocol
+from workerpool_operator.domain.desired import COLLECTOR_NAME
+from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
+
+CALM_SECONDS = 1.0
+"""Without a write for so long, a scenario is over: longer than any pause within one."""
+CONVERGE_SECONDS = 60.0
+
+
+@dataclass(kw_only=True)
+class Play:
+    """How one scenario went."""
+
+    scenario: str
+    writes: list[Write] = field(default_factory=list)
+    killed_after: Write | None = None
+    seconds: float = 0.0
+    """From the change (or from the kill) to the last write."""
+    state: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """What did not hold."""
+
+
+class Lane:
+    """A control plane, an operator behind a proxy, and a witness. Plays one scenario at a time."""
+
+    def __init__(self, *, access: ClusterAccess, kube: Kube, proxy: Proxy, operator: OperatorProcess) -> None:
+        self._access = access
+        self._kube = kube
+        self._proxy = proxy
+        self._operator = operator
+        self._witness = Witness(access, kube)
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, plane: ControlPlane, *, home: Path, tls: Path) -> AsyncIterator[Self]:
+        """Run an operator on this control plane, which serves WorkerPools, for as long as the context lasts.
+
+        Its log lies in `home`. Lanes whose end states are compared need one `tls` folder.
+        """
+        access = await ClusterAccess.find(plane.kubeconfig)
+        async with Kube(access) as kube, Proxy(access).serving() as proxy:
+            with suppress(errors.AlreadyExists):
+                await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+            operator = OperatorProcess.prepare(home, tls=tls)
+            proxy.write_kubeconfig(operator.kubeconfig)
+            lane = cls(access=access, kube=kube, proxy=proxy, operator=operator)
+            watching = asyncio.create_task(lane._witness.run(), name="witness")
+            lane._operator.start()
+            try:
+                yield lane
+            finally:
+                proxy.release()
+                lane._operator.kill()
+                watching.cancel()
+                await asyncio.wait({watching})
+
+    @asynccontextmanager
+    async def stage(self, namespace: str) -> AsyncIterator[Stage]:
+        """Give a new namespace with a scripted collector; its pools go at the end."""
+        await self._kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        async with self._access.watch_session() as session:
+            collector = ScriptedCollector(
+                endpoint=self._operator.endpoint,
+                token=lambda: self._token(session, namespace),
+                pods=lambda pool: self._witness.ready_workers(namespace, pool),
+            )
+            talking = asyncio.create_task(collector.run(), name=f"collector of {namespace}")
+            try:
+                yield Stage(kube=self._kube, namespace=namespace, collector=collector, witness=self._witness)
+            finally:
+                talking.cancel()
+                await asyncio.wait({talking})
+                for pool in await self._kube.list(kinds.WORKER_POOL, namespace=namespace).all():
+                    await self._kube.delete(kinds.ref_of(pool))
+
+    async def play(self, scenario: Scenario, stage: Stage, *, kill_after: int = 0, wanted: Sequence[str] = ()) -> Play:
+        """Play one scenario, killing the operator after its write number `kill_after` (0: not at all).
+
+        `wanted` is the end state to arrive at; without it, the sizes that the scenario names.
+        """
+        play = Play(scenario=scenario.name)
+        ledger, first = self._witness.open(stage.namespace), len(self._proxy.writes)
+        trap = self._arm(kill_after, stage) if kill_after else None
+        started = time.monotonic()
+        try:
+            await scenario.act(stage)
+            if trap is not None and await self._sprung(trap, scenario, stage, wanted=wanted):
+                play.killed_after = trap.at
+                started = time.monotonic()
+                await self._restart(stage)
+            play.state = await self._settled(scenario, stage, wanted=wanted, since=time.monotonic())
+        except NotInTimeError as error:
+            play.broken.append(str(error))
+            play.state = await self._state(stage)
+        finally:
+            self._proxy.release()
+        play.writes = [write for write in self._proxy.writes[first:] if write.namespace == stage.namespace]
+        play.seconds = max([started, *(write.at for write in play.writes)]) - started
+        play.broken += _violations(scenario, stage, ledger)
+        if wanted and (found := endstate.difference(wanted, play.state)):
+            play.broken.append(f"another end state:\n{found}")
+        return play
+
+    def _arm(self, nth: int, stage: Stage) -> Trap:
+        return self._proxy.arm(nth, matches=lambda write: write.namespace == stage.namespace)
+
+    async def _sprung(self, trap: Trap, scenario: Scenario, stage: Stage, *, wanted: Sequence[str]) -> bool:
+        """Whether the trap springs before everything is over."""
+        settled = asyncio.create_task(self._settled(scenario, stage, wanted=wanted, since=time.monotonic()))
+        springs = asyncio.create_task(trap.sprung.wait())
+        await asyncio.wait({settled, springs}, return_when=asyncio.FIRST_COMPLETED)
+        springs.cancel()
+        settled.cancel()
+        await asyncio.wait({settled, springs})
+        return trap.sprung.is_set()
+
+    async def _restart(self, stage: Stage) -> None:
+        """Kill the operator, start it again, and wait until it has looked at the namespace."""
+        epoch = stage.collector.configured_in
+        self._operator.kill()
+        self._proxy.release()
+        await release_lease(self._kube)
+        self._operator.start()
+
+        async def leads() -> bool:
+            self._operator.check()
+            return stage.collector.configured_in > epoch
+
+        await until(leads, seconds=CONVERGE_SECONDS, what="the restarted operator tells the collector its pools")
+
+    async def _settled(self, scenario: Scenario, stage: Stage, *, wanted: Sequence[str], since: float) -> list[str]:
+        """Wait until all is as wanted and nothing is written any more; give the end state."""
+
+        async def look() -> list[str] | None:
+            last = max([since, *(write.at for write in self._proxy.writes if write.namespace == stage.namespace)])
+            if time.monotonic() - last < CALM_SECONDS:
+                return None
+            state = await self._state(stage)
+            done = not endstate.difference(wanted, state) if wanted else endstate.is_settled(state, scenario.sizes)
+            return state if done else None
+
+        return await until(look, seconds=CONVERGE_SECONDS, what=f"{scenario.name}: the wanted state, at rest")
+
+    async def _state(self, stage: Stage) -> list[str]:
+        port = self._operator.endpoint.port
+        hidden = {stage.namespace: "NAMESPACE", f".svc:{port}": ".svc:PORT"}
+        return await endstate.end_state(self._kube, stage.namespace, hidden=hidden)
+
+    async def _token(self, session: aiohttp.ClientSession, namespace: str) -> str:
+        """A token as the collector's pod would find it mounted."""
+        path = kinds.SERVICE_ACCOUNT.path(namespace=namespace, name=COLLECTOR_NAME, subresource="token")
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [protocol.TOKEN_AUDIENCE], "expirationSeconds": 600},
+        }
+        async with session.post(self._access.server + path, json=request) as answer:
+            answer.raise_for_status()
+            return str((await answer.json())["status"]["token"])
+
+
+def _violations(scenario: Scenario, stage: Stage, ledger: Ledger) -> list[str]:
+    """What must hold at every moment of the scenario, and did not."""
+    found = []
+    if len(ledger.created) != scenario.created:
+        found.append(f"{len(ledger.created)} workers were made instead of {scenario.created}")
+    if len(ledger.deleted) != scenario.deleted:
+        found.append(f"{len(ledger.deleted)} workers were ended instead of {scenario.deleted}")
+    if killed := ledger.deleted & stage.untouchable:
+        found.append(f"{len(killed)} workers that were at work were ended")
+    if ledger.peak.get(POOL, 0) > scenario.peak:
+        found.append(f"the Deployments asked for {ledger.peak[POOL]} workers together, more than {scenario.peak}")
+    return found

@@ -1,0 +1,95 @@
+"""The operator as a process of its own, so that it can be killed at any moment and started again."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.cluster.pki import Authority
+from e2e.cluster.processes import Daemon
+from e2e.faults.collector import Endpoint
+from workerpool_operator.controller.config import LEASE_NAME, STREAM_SERVICE
+from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
+
+NAMESPACE = "workerpool-system"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorProcess:
+    """One operator; a new one may be started as soon as the old one is killed."""
+
+    home: Path
+    endpoint: Endpoint
+    http_port: int
+    tls: Path
+
+    @classmethod
+    def prepare(cls, home: Path, *, tls: Path) -> OperatorProcess:
+        """Choose its ports and make its certificate; nothing is started yet."""
+        home.mkdir(parents=True, exist_ok=True)
+        stream_port, http_port = _free_ports(2)
+        name = f"{STREAM_SERVICE}.{NAMESPACE}.svc"
+        authority = Authority(home=tls, name="ca")
+        authority.issue("tls", common_name=name, hosts=[name])
+        endpoint = Endpoint(port=stream_port, server_name=name, authority=str(authority.pair.cert))
+        return cls(home=home, endpoint=endpoint, http_port=http_port, tls=tls)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """How it reaches the API server; whoever starts it writes this file first."""
+        return self.home / "kubeconfig"
+
+    @property
+    def log(self) -> Path:
+        """Where all its incarnations write."""
+        return self._daemon().log
+
+    def start(self) -> None:
+        """Start it."""
+        self._daemon().ensure()
+
+    def kill(self) -> None:
+        """End it as a power cut would, and wait until the kernel has let go of it."""
+        self._daemon().stop(grace=0)
+
+    def check(self) -> None:
+        """Raise DaemonDiedError unless it runs."""
+        self._daemon().check()
+
+    def _daemon(self) -> Daemon:
+        env = {
+            "POD_NAME": "operator",
+            "POD_NAMESPACE": NAMESPACE,
+            "COLLECTOR_IMAGE": "workerpool-operator:f1",
+            "TLS_DIR": str(self.tls),
+            "BIND_ADDRESS": "127.0.0.1",
+            "HTTP_PORT": str(self.http_port),
+            "STREAM_PORT": str(self.endpoint.port),
+            "KUBECONFIG": str(self.kubeconfig),
+        }
+        return Daemon(
+            name="operator", argv=(sys.executable, "-m", "workerpool_operator"), home=self.home, grace=10, env=env
+        )
+
+
+async def release_lease(kube: Kube) -> None:
+    """Let the next operator lead at once: it would wait 15 s for the dead one's lease to run out."""
+    ref = ObjectRef(kinds.LEASE, NAMESPACE, LEASE_NAME)
+    try:
+        await kube.merge_patch(ref, {"spec": {"holderIdentity": ""}})
+    except errors.NotFound:
+        return  # it was killed before it ever led
+
+
+def _free_ports(count: int) -> list[int]:
+    """Let the kernel choose; all sockets are open at once, so that no port is given twice."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

@@ -1,0 +1,218 @@
+"""The proxy itself: an `aiohttp` server that passes requests on, unless a rule says otherwise."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import yaml
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from e2e.faults.faults import (
+    EVENT_FAULTS,
+    Answer,
+    CutStream,
+    Delay,
+    Drop,
+    EventFilter,
+    Fault,
+    LoseAnswer,
+    Match,
+    Request,
+)
+from e2e.faults.rules import Injection, Rules
+from e2e.faults.upstream import Upstream
+from e2e.faults.writes import Verdict, WritePoints
+
+_HOP_BY_HOP: Final = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
+_NOT_PASSED_ON: Final = _HOP_BY_HOP | {"host", "content-length", "accept-encoding"}
+_NOT_PASSED_BACK: Final = _HOP_BY_HOP | {"content-length"}
+_LINE_LIMIT: Final = 2**24
+
+
+class FaultProxy:
+    """Listens on loopback while it is used as an async context manager."""
+
+    def __init__(self, upstream: Upstream, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Prepare. `port` 0: a free one. `tls`: what to present; plain HTTP without it."""
+        self.rules = Rules()
+        self.writes = WritePoints()
+        self._upstream = upstream
+        self._port = port
+        self._tls = tls
+        self._streams: set[web.BaseRequest] = set()
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, once it runs."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+
+    def fault(self, match: Match, fault: Fault, *, times: int | None = None) -> Injection:
+        """Put a fault in force, until the result is removed (or left, as a context manager)."""
+        return self.rules.add(match, fault, times=times)
+
+    def write_kubeconfig(self, path: Path, *, token: str = "", authority: Path | None = None) -> Path:
+        """Write a kubeconfig that leads here; without `token` the upstream's own client certificate counts."""
+        cluster = {"server": self.url} | ({"certificate-authority": str(authority)} if authority else {})
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": cluster}],
+            "users": [{"name": "client", "user": {"token": token} if token else {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "client"}}],
+            "current-context": "proxy",
+        }
+        path.write_text(yaml.safe_dump(config))
+        path.chmod(0o600)
+        return path
+
+    def cut_streams(self, match: Match | None = None) -> int:
+        """Cut the watches that are open now (those that match); gives back how many."""
+        wanted = [request for request in list(self._streams) if not match or match.fits(_seen(request))]
+        for request in wanted:
+            request.loop.call_soon_threadsafe(_abort, request)
+        return len(wanted)
+
+    async def __aenter__(self) -> Self:
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        options = {"timeout": limits, "auto_decompress": False, "read_bufsize": _LINE_LIMIT}
+        self._as_client = aiohttp.ClientSession(connector=_connector(self._upstream.as_client), **options)
+        self._as_owner = aiohttp.ClientSession(connector=_connector(self._upstream.as_owner), **options)
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for request in list(self._streams):
+            _abort(request)
+        await self._runner.cleanup()
+        await self._as_client.close()
+        await self._as_owner.close()
+
+    @contextmanager
+    def in_thread(self) -> Iterator[Self]:
+        """Run it on an event loop of its own, beside code that blocks."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="fault-proxy", daemon=True)
+        thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()
+            try:
+                yield self
+            finally:
+                asyncio.run_coroutine_threadsafe(self.__aexit__(None, None, None), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        seen = _seen(request)
+        write, verdict = self.writes.begin(seen.method, seen.target)
+        if verdict is Verdict.REFUSE:
+            return _abort(request)
+        fault = self.rules.take(seen)
+        match fault:
+            case Answer():
+                headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
+                return web.json_response(body=fault.body(), status=fault.status, headers=headers)
+            case Drop():
+                return _abort(request)
+            case Delay(seconds):
+                await asyncio.sleep(seconds)
+            case _:
+                pass
+        try:
+            async with self._asked(request) as answer:
+                if write:
+                    write.status = answer.status
+                    await answer.read()
+                if write and verdict is Verdict.LAST:
+                    await asyncio.to_thread(self.writes.end_client, write)
+                    return _abort(request)
+                if isinstance(fault, LoseAnswer):
+                    await answer.read()
+                    return _abort(request)
+                return await self._pass_back(request, answer, fault)
+        except (aiohttp.ClientError, TimeoutError):
+            return _abort(request)  # what a client would see of a server that is not there
+
+    @asynccontextmanager
+    async def _asked(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The server's answer to the client's request."""
+        session = self._as_client if "Authorization" in request.headers else self._as_owner
+        headers = _without(request.headers, _NOT_PASSED_ON)
+        headers["Accept-Encoding"] = "identity"  # events must be readable here
+        target = URL(self._upstream.url + request.raw_path, encoded=True)
+        body = await request.read()
+        async with session.request(
+            request.method, target, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            yield answer
+
+    async def _pass_back(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, fault: Fault | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, headers=_without(answer.headers, _NOT_PASSED_BACK))
+        if answer.content_length is not None:
+            response.content_length = answer.content_length
+        await response.prepare(request)
+        self._streams.add(request)
+        try:
+            left = fault.after_bytes if isinstance(fault, CutStream) else None
+            async for chunk in _chunks(answer, fault):
+                if left is not None and len(chunk) >= left:
+                    await response.write(chunk[:left])
+                    return _abort(request)
+                left = left - len(chunk) if left is not None else None
+                await response.write(chunk)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the client went, or the stream was cut
+        finally:
+            self._streams.discard(request)
+        return response
+
+
+async def _chunks(answer: aiohttp.ClientResponse, fault: Fault | None) -> AsyncIterator[bytes]:
+    if not isinstance(fault, EVENT_FAULTS):
+        async for chunk in answer.content.iter_any():
+            yield chunk
+        return
+    lines: EventFilter = fault.filter()
+    async for line in answer.content:
+        for delivered in lines.feed(line):
+            yield delivered
+
+
+def _seen(request: web.BaseRequest) -> Request:
+    return Request(request.method, request.raw_path, watch=request.query.get("watch") in ("true", "1"))
+
+
+def _abort(request: web.BaseRequest) -> web.StreamResponse:
+    """Close the client's connection at once; what is returned is for the server's machinery only."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _without(headers: "CIMultiDict[str] | aiohttp.typedefs.LooseHeaders", names: frozenset[str]) -> CIMultiDict[str]:
+    return CIMultiDict((name, value) for name, value in CIMultiDict(headers).items() if name.lower() not in names)
+
+
+def _connector(context: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=0, ssl=context or True)

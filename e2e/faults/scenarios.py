@@ -1,0 +1,140 @@
+"""The changes that a pool goes through under F1, one after the other, and what must be true after each.
+
+They follow each other in one namespace, so that each starts from what the one before has left, as in life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.faults.collector import Script, ScriptedCollector
+from e2e.faults.witness import Witness
+from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+Json = dict[str, Any]
+
+POOL = "main"
+NEIGHBOUR = "other"
+_QUEUE = "jobs"
+_SMALL, _LARGE = 2, 5
+_SURGE = 1
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Where a scenario plays: one namespace with its scripted collector."""
+
+    kube: Kube
+    namespace: str
+    collector: ScriptedCollector
+    witness: Witness
+    untouchable: set[str] = field(default_factory=set)
+    """Uids of workers that must live on."""
+
+    def ref(self, pool: str) -> ObjectRef:
+        """The pool in this namespace."""
+        return ObjectRef(kinds.WORKER_POOL, self.namespace, pool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One change, and what must be true when the operator has dealt with it."""
+
+    name: str
+    act: Callable[[Stage], Awaitable[None]]
+    sizes: Mapping[str, int]
+    """Pool -> its workers at the end. A pool that is not here is gone."""
+    created: int
+    """Workers that are made on the way: not one more."""
+    deleted: int
+    peak: int
+    """The most workers that the Deployments of POOL ask for together, at any moment."""
+    faults: bool = True
+    """Whether the operator is killed in it; else it only sets the stage."""
+
+
+async def _create(stage: Stage) -> None:
+    stage.collector.say(POOL, Script(queue=_QUEUE))
+    await stage.kube.create(_pool(stage, POOL))
+
+
+async def _scale_up(stage: Stage) -> None:
+    stage.collector.say(POOL, Script(queue=_QUEUE, waiting=_LARGE))
+
+
+async def _scale_down(stage: Stage) -> None:
+    busy = frozenset(sorted(stage.witness.ready_workers(stage.namespace, POOL))[:_SMALL])
+    stage.untouchable |= busy
+    stage.collector.say(POOL, Script(queue=_QUEUE, in_flight=len(busy), busy=busy))
+
+
+async def _change_version(stage: Stage) -> None:
+    stage.untouchable.clear()
+    stage.collector.say(POOL, Script(queue=_QUEUE))
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:2"}}})
+
+
+async def _add_neighbour(stage: Stage) -> None:
+    stage.collector.say(NEIGHBOUR, Script(queue=_QUEUE))
+    await stage.kube.create(_pool(stage, NEIGHBOUR))
+
+
+async def _delete(stage: Stage) -> None:
+    stage.untouchable |= set(stage.witness.ready_workers(stage.namespace, NEIGHBOUR))
+    stage.collector.silence(POOL)
+    await stage.kube.delete(stage.ref(POOL))
+
+
+SCENARIOS = (
+    Scenario(name="create", act=_create, sizes={POOL: _SMALL}, created=_SMALL, deleted=0, peak=_SMALL),
+    Scenario(name="scale-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - _SMALL, deleted=0, peak=_LARGE),
+    Scenario(name="scale-down", act=_scale_down, sizes={POOL: _SMALL}, created=0, deleted=_LARGE - _SMALL, peak=_LARGE),
+    Scenario(
+        name="version-change",
+        act=_change_version,
+        sizes={POOL: _SMALL},
+        created=_SMALL,
+        deleted=_SMALL,
+        peak=_SMALL + _SURGE,
+    ),
+    Scenario(
+        name="add-neighbour",
+        act=_add_neighbour,
+        sizes={POOL: _SMALL, NEIGHBOUR: _SMALL},
+        created=_SMALL,
+        deleted=0,
+        peak=_SMALL,
+        faults=False,
+    ),
+    Scenario(
+        name="delete",
+        act=_delete,
+        sizes={NEIGHBOUR: _SMALL},
+        created=0,
+        deleted=_SMALL,
+        peak=_SMALL,
+    ),
+)
+
+
+def _pool(stage: Stage, name: str) -> Json:
+    """A pool that decides at once: no waiting window, one job for each worker."""
+    return {
+        "apiVersion": "workerpool.dev/v1alpha1",
+        "kind": "WorkerPool",
+        "metadata": {"name": name, "namespace": stage.namespace},
+        "spec": {
+            "worker": {"image": "worker:1", "maxWorkers": 1},
+            "queues": [{"name": _QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
+            "scaling": {
+                "mode": "direct",
+                "minReplicas": _SMALL,
+                "maxReplicas": _LARGE,
+                "targets": {"queueDepthPerReplica": 1},
+                "cooldownSeconds": 0,
+                "scaleDown": {"stabilizationSeconds": 0},
+            },
+        },
+    }

@@ -1,0 +1,144 @@
+"""Which scenario is played with which kill, on which lane, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from e2e.cluster.progress import say
+from e2e.faults.lane import Lane, Play
+from e2e.faults.scenarios import SCENARIOS
+
+FAULTY = tuple(scenario.name for scenario in SCENARIOS if scenario.faults)
+_ATTEMPTS = 3
+"""How often a write point is tried that was not reached: the number of status writes varies with timing."""
+_BEYOND = 5
+"""How many write points more than in the clean run are tried, as long as they are reached."""
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What came out, over all scenarios."""
+
+    clean: dict[str, Play] = field(default_factory=dict)
+    kills: list[tuple[int, Play]] = field(default_factory=list)
+    """(write point, play) of each run in which the operator was killed."""
+    failed: list[Play] = field(default_factory=list)
+    """Runs without a kill in which something did not hold."""
+
+    def covered(self, scenario: str) -> set[int]:
+        """The write points of a scenario after which the operator was killed."""
+        return {point for point, play in self.kills if play.scenario == scenario}
+
+    def total(self, scenario: str) -> int:
+        """How many write points the scenario has, as far as anyone has seen."""
+        return max([len(self.clean[scenario].writes), *self.covered(scenario)])
+
+    @property
+    def broken(self) -> list[str]:
+        """A text for each run in which something did not hold."""
+        kills = [(f"{play.scenario}, killed after write {at} ({play.killed_after})", play) for at, play in self.kills]
+        runs = [(f"{play.scenario}, without a kill", play) for play in self.failed] + kills
+        return [f"{title}: {'; '.join(play.broken)}" for title, play in runs if play.broken]
+
+    def summary(self) -> dict[str, object]:
+        """Give the figures."""
+        known = [name for name in FAULTY if name in self.clean]
+        times = sorted(play.seconds for _, play in self.kills if not play.broken) or [0.0]
+        return {
+            "write_points_total": sum(self.total(name) for name in known),
+            "write_points_covered": sum(len(self.covered(name)) for name in known),
+            "broken": len(self.broken),
+            "converge_p50_seconds": round(statistics.median(times), 2),
+            "converge_max_seconds": round(times[-1], 2),
+            "scenarios": {name: {"total": self.total(name), "covered": len(self.covered(name))} for name in known},
+        }
+
+
+class Suite:
+    """Plays the scenarios, on several lanes at once."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self.result = Result()
+        self._lanes = lanes
+        self._numbers = itertools.count(1)
+
+    async def run(self, *, every: int = 1) -> Result:
+        """The clean runs, then the kills: after each write point, or after each `every`-th."""
+        await self._chain(self._lanes[0])
+        if self.result.failed:
+            return self.result
+        longest = max(self._points(name) for name in FAULTY)
+        await self._spread(range(1, longest + 1, every))
+        if every == 1:
+            await self._missed()
+            await self._beyond()
+        return self.result
+
+    def _points(self, scenario: str) -> int:
+        return len(self.result.clean[scenario].writes)
+
+    async def _spread(self, points: Iterable[int]) -> None:
+        """Each point in all scenarios that have so many; the lanes take the next point as they get free."""
+        queue = iter(points)
+
+        async def work(lane: Lane) -> None:
+            for point in queue:
+                await self._kill(lane, {name: point for name in FAULTY if point <= self._points(name)})
+
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(work(lane))
+
+    async def _missed(self) -> None:
+        """Try again what was not reached because a run had fewer writes than the clean one."""
+        for name, _ in itertools.product(FAULTY, range(_ATTEMPTS - 1)):
+            for point in sorted(set(range(1, self._points(name) + 1)) - self.result.covered(name)):
+                await self._kill(self._lanes[0], {name: point})
+
+    async def _beyond(self) -> None:
+        """Go on as long as runs have more writes than the clean one had."""
+        for name in FAULTY:
+            for point in range(self._points(name) + 1, self._points(name) + 1 + _BEYOND):
+                await self._kill(self._lanes[0], {name: point})
+                if point not in self.result.covered(name):
+                    break
+
+    async def _kill(self, lane: Lane, kills: Mapping[str, int]) -> None:
+        """Kill at these points; where a chain breaks off, what it did not come to gets another chain."""
+        while kills:
+            reached = await self._chain(lane, kills=kills)
+            if not reached:
+                return  # not even the way there could be played; that is on record
+            kills = {name: point for name, point in kills.items() if name not in reached}
+
+    async def _chain(self, lane: Lane, *, kills: Mapping[str, int] | None = None) -> set[str]:
+        """Play the scenarios in a new namespace up to the last that is wanted; give those of `kills` it came to."""
+        reached: set[str] = set()
+        async with lane.stage(f"f1-{next(self._numbers):03}") as stage:
+            for scenario in SCENARIOS:
+                point = (kills or {}).get(scenario.name, 0)
+                clean = self.result.clean.get(scenario.name)
+                play = await lane.play(scenario, stage, kill_after=point, wanted=clean.state if clean else ())
+                self._note(play, point)
+                if point:
+                    reached.add(scenario.name)
+                if play.broken or (kills and reached >= kills.keys()):
+                    break
+        return reached
+
+    def _note(self, play: Play, point: int) -> None:
+        if play.killed_after:
+            self.result.kills.append((point, play))
+            verdict = "BROKEN: " + "; ".join(play.broken) if play.broken else "held"
+            say(f"{play.scenario:15} {point:3}  {play.killed_after!s:70.70} {play.seconds:5.1f} s  {verdict}")
+            return
+        if play.broken:
+            self.result.failed.append(play)
+            say(f"{play.scenario}, without a kill: BROKEN: {'; '.join(play.broken)}")
+        if play.scenario not in self.result.clean:
+            self.result.clean[play.scenario] = play
+            say(f"{play.scenario}: {len(play.writes)} write points, {play.seconds:.1f} s")

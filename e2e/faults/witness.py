@@ -1,0 +1,93 @@
+"""Sees every state that the pods and Deployments of a control plane go through, and keeps what F1 asks about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.faults.kubelet import FakeKubelet, is_ready
+from e2e.faults.watching import follow
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL
+from workerpool_operator.kube import ClusterAccess, Kube, kinds
+
+Json = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """What happened to one namespace's workers since the ledger was opened."""
+
+    created: set[str] = field(default_factory=set)
+    """Uids of worker pods that were made."""
+    deleted: set[str] = field(default_factory=set)
+    peak: dict[str, int] = field(default_factory=dict)
+    """Pool -> the most workers that its Deployments asked for together, at any moment."""
+
+
+class Witness:
+    """Follows pods and Deployments of all namespaces, and has the fake kubelet start each pod."""
+
+    def __init__(self, access: ClusterAccess, kube: Kube) -> None:
+        self._access = access
+        self._kubelet = FakeKubelet(kube)
+        self._pods: dict[str, Json] = {}
+        self._sizes: dict[tuple[str, str], dict[str, int]] = {}
+        self._ledgers: dict[str, Ledger] = {}
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow(self._access, kinds.POD, on_event=self._on_pod), name="watch pods")
+            group.create_task(
+                follow(self._access, kinds.DEPLOYMENT, on_event=self._on_deployment), name="watch deployments"
+            )
+
+    def open(self, namespace: str) -> Ledger:
+        """Start a new ledger for the namespace; the sizes of now count as its first moment."""
+        ledger = Ledger()
+        self._ledgers[namespace] = ledger
+        for (where, pool), sizes in self._sizes.items():
+            if where == namespace:
+                ledger.peak[pool] = sum(sizes.values())
+        return ledger
+
+    def ready_workers(self, namespace: str, pool: str) -> Mapping[str, str]:
+        """The pool's workers that are ready now: uid -> name."""
+        return {
+            uid: pod["metadata"]["name"]
+            for uid, pod in self._pods.items()
+            if pod["metadata"]["namespace"] == namespace and _pool_of(pod) == pool and is_ready(pod)
+        }
+
+    def _on_pod(self, event: str, pod: Json) -> None:
+        self._kubelet.observe(event, pod)
+        if not _pool_of(pod):
+            return
+        uid, ledger = pod["metadata"]["uid"], self._ledgers.get(pod["metadata"]["namespace"], Ledger())
+        if event == "DELETED":
+            self._pods.pop(uid, None)
+            ledger.deleted.add(uid)
+            return
+        if uid not in self._pods:
+            ledger.created.add(uid)
+        self._pods[uid] = pod
+
+    def _on_deployment(self, event: str, deployment: Json) -> None:
+        pool, metadata = _pool_of(deployment), deployment["metadata"]
+        if not pool:
+            return
+        sizes = self._sizes.setdefault((metadata["namespace"], pool), {})
+        if event == "DELETED":
+            sizes.pop(metadata["name"], None)
+        else:
+            sizes[metadata["name"]] = deployment["spec"]["replicas"]
+        ledger = self._ledgers.get(metadata["namespace"], Ledger())
+        ledger.peak[pool] = max(ledger.peak.get(pool, 0), sum(sizes.values()))
+
+
+def _pool_of(body: Json) -> str:
+    """The pool whose worker this is; empty for anything else, collectors included."""
+    labels = body["metadata"].get("labels", {})
+    return str(labels.get(POOL_LABEL, "")) if labels.get(COMPONENT_LABEL) == "worker" else ""
