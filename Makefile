@@ -18,7 +18,7 @@ help: ## Show this list
 
 ##@ See it run
 .PHONY: demo demo-down
-demo: setup ## Cluster, operator, Redis, a pool and load, watched live; ends by itself (JSON=FILE)
+demo: setup-cluster ## Cluster, operator, Redis, a pool and load, watched live; ends by itself (JSON=FILE)
 	$(RUN) python -m e2e.demo $(JSON_FLAG)
 
 demo-down: setup-python ## Remove everything that `make demo` started
@@ -42,7 +42,7 @@ e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)
 
 ##@ Work on it
-.PHONY: lint format generate setup setup-python clean
+.PHONY: lint format generate setup setup-python setup-cluster clean
 lint: setup-python ## Style, types, layers, generated files, chart
 	scripts/lint.sh
 
@@ -59,6 +59,9 @@ setup: ## Install what is missing: uv, Python and Debian packages (root); check 
 setup-python:
 	@scripts/setup.sh python
 
+setup-cluster:
+	@scripts/setup.sh python cluster
+
 clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
@@ -66,7 +69,7 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 .PHONY: bench bench-reaction-smoke faults-f1
 bench: bench-reaction-smoke ## Every benchmark
 
-bench-reaction-smoke: setup ## Reaction time of mode direct, from enqueue to ready pods (JSON=FILE)
+bench-reaction-smoke: setup-cluster ## Reaction time of mode direct, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction $(JSON_FLAG)
 
 faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [go]     # default: all
+#   scripts/setup.sh [python] [redis] [go] [cluster]     # default: all
 #
-# python  interpreter with venv, uv, and the locked dependencies in .venv
-# redis   redis-server, the broker of the component tests and of the demo's image
-# go      only checked: Kubernetes, Helm and CoreDNS are built from Go modules
-# What the cluster's nodes need beyond that, `python -m e2e.cluster up` installs and builds by itself.
+# python   interpreter with venv, uv, and the locked dependencies in .venv
+# redis    redis-server, the broker of the component tests
+# go       only checked: the API server of the component tests is built from Go modules
+# cluster  only checked: Go, unless a Docker engine with kind, or a cluster that is there already, makes it needless.
+#          What the nodes need beyond that, `python -m e2e.cluster up` installs and builds by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,10 +63,18 @@ setup_go() {
     fi
 }
 
-(($#)) || set -- python redis go
+setup_cluster() {
+    [[ -z ${E2E_KUBECONFIG:-} ]] || return 0
+    if command -v kind >/dev/null && command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; then
+        return 0
+    fi
+    setup_go
+}
+
+(($#)) || set -- python redis go cluster
 for what in "$@"; do
     case $what in
-        python | redis | go) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis or go" ;;
+        python | redis | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, go or cluster" ;;
     esac
 done

@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh PHASE... [-- PYTEST_ARGUMENT...]     phases: unit, component, core, e2e
 #
-# The cluster that the e2e phases need is brought up unless one of ours is up already, or KUBECONFIG names one; only a
+# The cluster that the e2e phases need is brought up unless it is up already, or E2E_KUBECONFIG names another; only a
 # cluster brought up here is taken down again. The last lines printed are the closing lines of each phase's pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,14 +39,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 cluster_up() {
-    [[ -n ${KUBECONFIG:-} ]] && return
-    if ! run python -m e2e.cluster status >/dev/null 2>&1; then
-        owns_cluster=true
-        run python -m e2e.cluster up
-    fi
-    local settings
-    settings=$(run python -m e2e.cluster env)
-    eval "$settings"
+    run python -m e2e.cluster status >/dev/null 2>&1 && return
+    owns_cluster=true
+    run python -m e2e.cluster up
 }
 
 # pytest_phase NAME ARGUMENT...: shows pytest's output, keeps its closing line for the summary.
@@ -72,7 +67,7 @@ for phase in "${phases[@]}"; do
             pytest_phase component tests/component -m component
             ;;
         core | e2e)
-            scripts/setup.sh
+            scripts/setup.sh python cluster
             cluster_up
             if [[ $phase == core ]]; then marker="e2e and core"; else marker=e2e; fi
             pytest_phase "$phase" e2e -m "$marker" -x
