@@ -4,7 +4,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from e2e.faults.faults import Fault, Match, Request
+from e2e.faults.inject.faults import Fault, Match, Request
 
 
 class Injection:

@@ -26,7 +26,7 @@ class Write:
 class Verdict(StrEnum):
     """What happens to a request."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  not a password
     """It is passed on, and its answer passed back."""
     LAST = "last"
     """It is passed on, then the client is ended; the answer is never delivered."""

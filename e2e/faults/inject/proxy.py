@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from e2e.faults.faults import (
+from e2e.faults.inject.faults import (
     EVENT_FAULTS,
     Answer,
     CutStream,
@@ -27,9 +27,9 @@ from e2e.faults.faults import (
     Match,
     Request,
 )
-from e2e.faults.rules import Injection, Rules
-from e2e.faults.upstream import Upstream
-from e2e.faults.writes import Verdict, WritePoints
+from e2e.faults.inject.rules import Injection, Rules
+from e2e.faults.inject.upstream import Upstream
+from e2e.faults.inject.writes import Verdict, Write, WritePoints
 
 _HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -83,10 +83,8 @@ class FaultProxy:
         return len(wanted)
 
     async def __aenter__(self) -> Self:
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        options = {"timeout": limits, "auto_decompress": False, "read_bufsize": _LINE_LIMIT}
-        self._as_client = aiohttp.ClientSession(connector=_connector(self._upstream.as_client), **options)
-        self._as_owner = aiohttp.ClientSession(connector=_connector(self._upstream.as_owner), **options)
+        self._as_client = _session(self._upstream.as_client)
+        self._as_owner = _session(self._upstream.as_owner)
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True)
@@ -126,30 +124,33 @@ class FaultProxy:
         if verdict is Verdict.REFUSE:
             return _abort(request)
         fault = self.rules.take(seen)
-        match fault:
-            case Answer():
-                headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
-                return web.json_response(body=fault.body(), status=fault.status, headers=headers)
-            case Drop():
-                return _abort(request)
-            case Delay(seconds):
-                await asyncio.sleep(seconds)
-            case _:
-                pass
+        if isinstance(fault, Answer):
+            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
+            return web.json_response(body=fault.body(), status=fault.status, headers=headers)
+        if isinstance(fault, Drop):
+            return _abort(request)
+        if isinstance(fault, Delay):
+            await asyncio.sleep(fault.seconds)
         try:
-            async with self._asked(request) as answer:
-                if write:
-                    write.status = answer.status
-                    await answer.read()
-                if write and verdict is Verdict.LAST:
-                    await asyncio.to_thread(self.writes.end_client, write)
-                    return _abort(request)
-                if isinstance(fault, LoseAnswer):
-                    await answer.read()
-                    return _abort(request)
-                return await self._pass_back(request, answer, fault)
+            return await self._ask(request, fault, write, verdict)
         except (aiohttp.ClientError, TimeoutError):
             return _abort(request)  # what a client would see of a server that is not there
+
+    async def _ask(
+        self, request: web.BaseRequest, fault: Fault | None, write: Write | None, verdict: Verdict
+    ) -> web.StreamResponse:
+        """Have the server answer, and pass that back unless the client is not to hear of it."""
+        async with self._asked(request) as answer:
+            if write:
+                write.status = answer.status
+                await answer.read()  # the server has acted
+            if write and verdict is Verdict.LAST:
+                await asyncio.to_thread(self.writes.end_client, write)
+                return _abort(request)
+            if isinstance(fault, LoseAnswer):
+                await answer.read()
+                return _abort(request)
+            return await self._pass_back(request, answer, fault)
 
     @asynccontextmanager
     async def _asked(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -214,5 +215,10 @@ def _without(headers: "CIMultiDict[str] | aiohttp.typedefs.LooseHeaders", names:
     return CIMultiDict((name, value) for name, value in CIMultiDict(headers).items() if name.lower() not in names)
 
 
-def _connector(context: ssl.SSLContext | None) -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=0, ssl=context or True)
+def _session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context or True),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+        auto_decompress=False,
+        read_bufsize=_LINE_LIMIT,
+    )
