@@ -1,1 +1,82 @@
-"""Queue workers that drain, retry, dead-letter and lose nothing."""
+"""Queue workers that drain, retry, dead-letter and lose nothing.
+
+```python
+from workerpool import Job, Worker
+
+worker = Worker()                   # contract from the environment
+
+
+@worker.job("resize", timeout=30)
+async def resize(job: Job) -> None: ...
+
+
+worker.run()
+```
+
+Everything that a user needs is here; `workerpool.broker` and `workerpool.protocol` are for the collector and for those
+who write a worker without this package. Names are imported when first used: a program that only reads a queue's depth
+does not pay for the runtime.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from workerpool._job import Job, JobSpec
+    from workerpool._queue import Queue
+    from workerpool._worker import Worker
+    from workerpool.broker import Credentials, Depth
+    from workerpool.errors import (
+        AuthenticationFailed,
+        BadAnswer,
+        BrokerError,
+        BrokerUnavailable,
+        ConfigurationError,
+        CredentialsMissing,
+        PayloadInvalid,
+        QueueFull,
+        QueueNotFound,
+        RejectJob,
+        TLSFailed,
+        WorkerpoolError,
+    )
+
+__all__ = [
+    "AuthenticationFailed",
+    "BadAnswer",
+    "BrokerError",
+    "BrokerUnavailable",
+    "ConfigurationError",
+    "Credentials",
+    "CredentialsMissing",
+    "Depth",
+    "Job",
+    "JobSpec",
+    "PayloadInvalid",
+    "Queue",
+    "QueueFull",
+    "QueueNotFound",
+    "RejectJob",
+    "TLSFailed",
+    "Worker",
+    "WorkerpoolError",
+]
+
+_HOME: Final = {
+    "Credentials": "workerpool.broker",
+    "Depth": "workerpool.broker",
+    "Job": "workerpool._job",
+    "JobSpec": "workerpool._job",
+    "Queue": "workerpool._queue",
+    "Worker": "workerpool._worker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'workerpool' has no attribute {name!r}")
+    return getattr(import_module(_HOME.get(name, "workerpool.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -30,7 +30,15 @@ class ConfigurationError(WorkerpoolError):
 
 
 class QueueFull(WorkerpoolError):
-    """The queue holds `max_depth` waiting jobs, and did not shrink in time."""
+    """The queue holds `max_depth` waiting jobs, and did not shrink in time.
+
+    Attributes:
+        enqueued: How many of the jobs, from the first, are in the queue nevertheless.
+    """
+
+    def __init__(self, max_depth: int, *, enqueued: int) -> None:
+        super().__init__(f"{max_depth} jobs wait, no room for more")
+        self.enqueued = enqueued
 
 
 class PayloadInvalid(WorkerpoolError):

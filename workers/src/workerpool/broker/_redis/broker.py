@@ -63,7 +63,8 @@ class RedisBroker:
         self._held: set[str] = set()
         self._reading_as = (0, 0)  # (generation of the reading connection, its client id)
         self._taking = False
-        self._interrupting = False
+        self._takes = 0
+        self._interrupted = 0  # number of the last take that was to end early
         self._uncertain = False
         self._doubt_until = 0.0
         self._block_seconds = _BLOCK_SECONDS
@@ -101,6 +102,7 @@ class RedisBroker:
 
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Jobs of dead consumers first, then new ones, for which a blocking read waits; see `Broker`."""
+        self._takes += 1
         self._taking = True
         try:
             found = await self._recover(limit) if self._uncertain else []
@@ -118,16 +120,13 @@ class RedisBroker:
 
         The read may not have reached Redis yet when the first UNBLOCK does, so it is repeated until the read is over.
         """
-        self._interrupting = True
-        try:
-            pause = 0.001
-            while self._taking:
-                with contextlib.suppress(BrokerError):  # the read ends by its own timeout then
-                    await self._commands.call("CLIENT", "UNBLOCK", self._reading_as[1])
-                await asyncio.sleep(pause)
-                pause = min(0.1, pause * 2)
-        finally:
-            self._interrupting = False
+        number = self._interrupted = self._takes
+        pause = 0.001
+        while self._taking and self._takes == number:
+            with contextlib.suppress(BrokerError):  # the read ends by its own timeout then
+                await self._commands.call("CLIENT", "UNBLOCK", self._reading_as[1])
+            await asyncio.sleep(pause)
+            pause = min(0.1, pause * 2)
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """XACK of those that are still ours."""
@@ -244,7 +243,7 @@ class RedisBroker:
 
     async def _read(self, limit: int, wait: float) -> list[Taken]:
         await self._prepare_to_read()
-        if self._interrupting:
+        if self._interrupted == self._takes:
             return []
         # Not longer than this, so that expired leases are looked for on an idle stream too.
         seconds = min(wait, self._block_seconds, max(0.05, self._lease / 4))

@@ -1,0 +1,137 @@
+"""The producer's side: putting jobs into a queue."""
+
+import asyncio
+import os
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, Self
+
+from workerpool._job import JobSpec, encode_payload
+from workerpool._source import Source, sources_from
+from workerpool.broker import BrokerUnavailable, Credentials, Depth, NewJob
+from workerpool.broker._memory import MemoryStore
+from workerpool.errors import ConfigurationError, QueueFull
+
+OnFull = Literal["wait", "raise"]
+_FIRST_PAUSE_SECONDS: Final = 0.02
+_LONGEST_PAUSE_SECONDS: Final = 0.5
+
+
+class Queue:
+    """A queue to put jobs into. Make one per process and keep it: it holds a connection.
+
+    Example:
+        ```python
+        async with Queue.from_env() as queue:
+            await queue.enqueue("resize", {"url": "https://..."}, job_id="image-17")
+        ```
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._broker = source.connect()
+
+    @classmethod
+    def from_env(cls, name: str = "", *, env: Mapping[str, str] | None = None) -> Self:
+        """The queue that `QUEUE_<NAME>_URL` and its companions describe; with one queue its name may be left out.
+
+        Raises:
+            ConfigurationError: there is no such queue, or more than one to choose from.
+        """
+        sources = sources_from(os.environ if env is None else env)
+        if name and name not in sources:
+            variable = "QUEUE_" + name.upper().replace("-", "_") + "_URL"
+            raise ConfigurationError(f"{variable} is missing: write an address such as redis://redis:6379/0")
+        if not name and len(sources) != 1:
+            known = ", ".join(sources) or "none: set QUEUE_MAIN_URL and QUEUE_MAIN_STREAM"
+            raise ConfigurationError(f"name the queue; the environment describes {known}")
+        return cls(sources[name] if name else next(iter(sources.values())))
+
+    @classmethod
+    def connect(
+        cls, url: str, *, stream: str = "", group: str = "", name: str = "main", credentials: Credentials | None = None
+    ) -> Self:
+        """A queue by its address, see `workerpool.broker.connect`. Nothing is dialled before the first use.
+
+        A `memory://` queue is this object: hand it to `Worker` to have its jobs done.
+        """
+        store = MemoryStore() if url.startswith("memory:") else None
+        credentials = credentials or Credentials()
+        return cls(Source(name=name, url=url, stream=stream, group=group, credentials=credentials, store=store))
+
+    async def enqueue(
+        self,
+        type: str,  # noqa: A002  the word that the wire and the handler use
+        payload: Any = None,
+        *,
+        job_id: str = "",
+        delay: float = 0.0,
+        max_depth: int | None = None,
+        on_full: OnFull = "wait",
+        timeout: float = 5.0,  # noqa: ASYNC109  bounds waiting for room, not one call
+    ) -> None:
+        """Put one job; see `enqueue_many`."""
+        spec = JobSpec(type=type, payload=payload, job_id=job_id, delay=delay)
+        await self.enqueue_many([spec], max_depth=max_depth, on_full=on_full, timeout=timeout)
+
+    async def enqueue_many(
+        self,
+        specs: Iterable[JobSpec],
+        *,
+        max_depth: int | None = None,
+        on_full: OnFull = "wait",
+        timeout: float = 5.0,  # noqa: ASYNC109  bounds waiting for room, not one call
+    ) -> None:
+        """Put jobs, in order and with few round trips.
+
+        Args:
+            specs: The jobs.
+            max_depth: Put none that would make more jobs wait than this.
+            on_full: With no room: `wait` for some up to `timeout`, or `raise` at once.
+            timeout: Seconds to wait for room, and for a broker that is away when every job has an id of its own:
+                only then can a repetition do no harm.
+
+        Raises:
+            QueueFull: there was no room; `.enqueued` of the jobs, from the first, are in the queue.
+            PayloadInvalid: a payload is not JSON or too large; nothing was put.
+            BrokerUnavailable: the broker is away; what was asked may have happened.
+            BrokerError: another of its kinds.
+        """
+        jobs = [_new_job(spec) for spec in specs]
+        loop = asyncio.get_running_loop()
+        deadline, pause, put = loop.time() + timeout, _FIRST_PAUSE_SECONDS, 0
+        repeatable = all(job.job_id for job in jobs)
+        while put < len(jobs):
+            try:
+                accepted = await self._broker.put(jobs[put:], max_depth=max_depth)
+            except BrokerUnavailable:
+                if not repeatable or loop.time() >= deadline:
+                    raise
+                accepted = 0
+            else:
+                if put + accepted < len(jobs) and (on_full == "raise" or loop.time() >= deadline):
+                    raise QueueFull(max_depth or 0, enqueued=put + accepted)
+            put += accepted
+            if put < len(jobs):
+                await asyncio.sleep(min(random.uniform(pause / 2, pause), max(0.0, deadline - loop.time())))  # noqa: S311
+                pause = _FIRST_PAUSE_SECONDS if accepted else min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+    async def depth(self) -> Depth:
+        """Read the queue; see `Depth`."""
+        return await self._broker.depth()
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        await self._broker.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+
+def _new_job(spec: JobSpec) -> NewJob:
+    if not spec.type:
+        raise ConfigurationError("a job needs a type: the name of its handler")
+    return NewJob(type=spec.type, payload=encode_payload(spec.payload), job_id=spec.job_id, delay=max(0.0, spec.delay))

@@ -1,0 +1,92 @@
+"""Where a queue is: read from the environment that the operator gives, or written by hand."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from workerpool.broker import Broker, Credentials, connect
+from workerpool.broker._connect import LOCAL_SCHEMES
+from workerpool.broker._memory import MemoryStore
+from workerpool.errors import ConfigurationError
+
+_URL_VARIABLE: Final = re.compile(r"QUEUE_([A-Z0-9_]+)_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A queue, and what it takes to reach it."""
+
+    name: str = "main"
+    url: str = field(repr=False)
+    stream: str = ""
+    group: str = ""
+    credentials: Credentials = field(default_factory=Credentials)
+    store: MemoryStore | None = None
+    """What all views of a queue in memory share."""
+
+    @property
+    def local(self) -> bool:
+        """Whether no other machine can reach it."""
+        return urlsplit(self.url).scheme in LOCAL_SCHEMES
+
+    def connect(self, *, consumer: str = "", lease_seconds: float = 60.0, timeout: float = 5.0) -> Broker:
+        """A new view of the queue; see `workerpool.broker.connect`."""
+        return connect(
+            self.url,
+            stream=self.stream,
+            group=self.group,
+            credentials=self.credentials,
+            timeout=timeout,
+            consumer=consumer,
+            lease_seconds=lease_seconds,
+            store=self.store,
+        )
+
+
+def sources_from(env: Mapping[str, str]) -> dict[str, Source]:
+    """The queues that the environment names, in order of their names.
+
+    `QUEUE_<NAME>_URL` and beside it `_STREAM`, `_GROUP`, `_USERNAME_FILE`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERT_FILE`
+    and `_KEY_FILE`, where `<NAME>` is the queue's name in upper case with `-` as `_`.
+
+    Raises:
+        ConfigurationError: something is missing or wrong; the text names the variable.
+    """
+    found = (_URL_VARIABLE.fullmatch(variable) for variable in sorted(env))
+    return {source.name: source for source in (_source(env, match[1]) for match in found if match)}
+
+
+def _source(env: Mapping[str, str], name: str) -> Source:
+    prefix = f"QUEUE_{name}"
+    url = env[f"{prefix}_URL"]
+    if not url:
+        raise ConfigurationError(f"{prefix}_URL is empty: write an address such as redis://redis:6379/0")
+    stream = env.get(f"{prefix}_STREAM", "")
+    if urlsplit(url).scheme in {"redis", "rediss"} and not stream:
+        raise ConfigurationError(f"{prefix}_STREAM is missing: write the name of the Redis stream")
+
+    def path(suffix: str) -> Path | None:
+        value = env.get(f"{prefix}_{suffix}", "")
+        return Path(value) if value else None
+
+    source = Source(
+        name=name.lower().replace("_", "-"),
+        url=url,
+        stream=stream,
+        group=env.get(f"{prefix}_GROUP", "") or stream,
+        credentials=Credentials(
+            username_file=path("USERNAME_FILE"),
+            password_file=path("PASSWORD_FILE"),
+            ca_file=path("CA_FILE"),
+            cert_file=path("CERT_FILE"),
+            key_file=path("KEY_FILE"),
+        ),
+    )
+    try:
+        source.connect()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{prefix}_URL: {error}") from error
+    return source

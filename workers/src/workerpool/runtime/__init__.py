@@ -1,0 +1,14 @@
+"""What happens between taking a job and settling it.
+
+```
+        Gate ── may anything be taken? (fence, drain)
+          │
+broker ─► Intake ─► InFlight ─► Execution ─► Settler ─► broker
+   ▲        │           │           │            │
+   │      Slots     LeaseKeeper  (handler)    (batches)
+   └── Upkeep ──────────┘
+Evidence ◄─ all of them ─► Health server (a thread)       LiveSettings ◄─ CollectorLink ─► Report
+```
+
+One event loop runs everything but the two HTTP servers. `Engine` puts the parts together and drains them in order.
+"""

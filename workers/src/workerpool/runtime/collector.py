@@ -1,0 +1,161 @@
+"""The stream to the collector: reports up, live settings down.
+
+A worker works just as well without it. It is dialled again and again, with jitter; while it is down the last settings
+hold until they lapse.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from workerpool.protocol import (
+    REPORT_MIN_SECONDS,
+    STREAM_PATH,
+    TOKEN_FILE,
+    Hello,
+    LastWords,
+    Report,
+    Settings,
+    decode_down,
+)
+
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 5.0
+_PING_SECONDS: Final = 10.0
+_LARGEST_MESSAGE: Final = 64 * 1024
+_FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError, ConnectionError)
+
+
+class CollectorLink:
+    """Keeps one stream to `address` (host:port) open and the other side up to date."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        hello: Hello,
+        report: Callable[[], Report],
+        settings: Callable[[Settings], None],
+        period: float,
+        log: Any,
+        token_file: Path = Path(TOKEN_FILE),
+    ) -> None:
+        """`report` makes the current report, `settings` takes what comes down; `period`: seconds between reports."""
+        self._url = f"ws://{address}{STREAM_PATH}"
+        self._hello = hello
+        self._report = report
+        self._settings = settings
+        self._period = period
+        self._log = log
+        self._token_file = token_file
+        self._changed = asyncio.Event()
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._down = False
+
+    def changed(self) -> None:
+        """Something that is reported changed: report it soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause = _FIRST_PAUSE_SECONDS
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
+        ) as session:
+            while True:
+                try:
+                    async with asyncio.timeout(_CONNECT_SECONDS):
+                        connection = await self._dial(session)
+                    pause = _FIRST_PAUSE_SECONDS
+                    await self._serve(connection)
+                    self._lost("closed by the collector")
+                except _FAILURES as error:
+                    self._lost(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+    async def last_words(self, words: LastWords, *, seconds: float) -> None:
+        """Say them, if there is someone to say them to."""
+        connection = self._socket
+        if connection is None or connection.closed:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await connection.send_str(words.model_dump_json())
+                await connection.close()
+        except _FAILURES as error:
+            self._lost(f"last words not delivered: {error}")
+
+    async def _dial(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        try:
+            token = (await asyncio.to_thread(self._token_file.read_text, "utf-8")).strip()
+        except FileNotFoundError:
+            token = ""  # the collector decides what to do with someone who shows none
+        connection = await session.ws_connect(
+            self._url,
+            headers={"Authorization": f"Bearer {token}"},
+            heartbeat=_PING_SECONDS,
+            max_msg_size=_LARGEST_MESSAGE,
+        )
+        await connection.send_str(self._hello.model_dump_json())
+        return connection
+
+    async def _serve(self, connection: aiohttp.ClientWebSocketResponse) -> None:
+        if self._down:
+            self._log.info("collector is back")
+        self._down, self._socket = False, connection
+        self._changed.set()
+        reporting = asyncio.create_task(self._send_reports(connection), name="workerpool-reports")
+        try:
+            async for message in connection:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._receive(message.data)
+        finally:
+            self._socket = None
+            reporting.cancel()
+            await _gone(reporting)
+            await connection.close()
+
+    def _receive(self, text: str) -> None:
+        settings = decode_down(text)
+        if settings is None:
+            self._log.debug("a message from the collector is not understood")
+        else:
+            self._settings(settings)
+
+    async def _send_reports(self, connection: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            while True:
+                await _wait(self._changed.wait(), self._period)
+                self._changed.clear()
+                await connection.send_str(self._report().model_dump_json())
+                await asyncio.sleep(REPORT_MIN_SECONDS)
+        except _FAILURES:
+            await connection.close()  # ends the reading side, which says so
+
+    def _lost(self, why: str) -> None:
+        if not self._down:
+            self._log.warning("no stream to the collector, working on without it", why=why)
+        self._down = True
+
+
+async def _wait(event: Awaitable[object], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event
+    except TimeoutError:
+        return
+
+
+async def _gone(task: "asyncio.Task[None]") -> None:
+    try:
+        await task
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise

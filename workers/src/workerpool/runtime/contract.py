@@ -1,0 +1,117 @@
+"""The worker contract: what a worker reads from its environment (docs/reference/worker-contract.md)."""
+
+import math
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from workerpool._source import Source, sources_from
+from workerpool.errors import ConfigurationError
+from workerpool.protocol import Delivery
+
+_DEFAULTS: Final = {
+    "MAX_WORKERS": "20",
+    "HEARTBEAT_INTERVAL": "10",
+    "DRAIN_TIMEOUT": "60",
+    "STUCK_AFTER": "45",
+    "LEASE_SECONDS": "60",
+    "MAX_ATTEMPTS": "5",
+    "BACKOFF_SECONDS": "1",
+    "BACKOFF_MAX_SECONDS": "60",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Everything that a worker is told when it starts. Durations are seconds."""
+
+    pool: str
+    """Empty outside a pool."""
+    namespace: str
+    version: str
+    pod: str
+    node: str
+    collector: str
+    """host:port, empty when there is none."""
+    slots: int
+    """Jobs at a time."""
+    heartbeat_seconds: float
+    drain_seconds: float
+    stuck_seconds: float
+    delivery: Delivery
+    """Retry policy and lease until live settings come."""
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], *, source: Source | None = None) -> "Contract":
+        """Read the contract. `source` is a queue that the program chose; in a pool the environment names them.
+
+        Raises:
+            ConfigurationError: something is missing or wrong; the text names the variable.
+        """
+        pool = env.get("WORKERPOOL_NAME", "")
+        return cls(
+            pool=pool,
+            namespace=env.get("WORKERPOOL_NAMESPACE", ""),
+            version=env.get("WORKERPOOL_VERSION", ""),
+            pod=env.get("WORKERPOOL_POD", "") or socket.gethostname(),
+            node=env.get("WORKERPOOL_NODE", ""),
+            collector=env.get("WORKERPOOL_COLLECTOR", ""),
+            slots=_whole(env, "MAX_WORKERS", least=1),
+            heartbeat_seconds=_seconds(env, "HEARTBEAT_INTERVAL", least=0.1),
+            drain_seconds=_seconds(env, "DRAIN_TIMEOUT", least=0),
+            stuck_seconds=_seconds(env, "STUCK_AFTER", least=1),
+            delivery=Delivery(
+                max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
+                backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
+                backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),
+                lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
+            ),
+            sources=_sources(env, pool=pool, chosen=source),
+        )
+
+
+def _sources(env: Mapping[str, str], *, pool: str, chosen: Source | None) -> tuple[Source, ...]:
+    named = sources_from(env)
+    if pool:
+        if not named:
+            raise ConfigurationError(
+                "QUEUE_<NAME>_URL is missing: this worker belongs to a pool (WORKERPOOL_NAME is set), "
+                "and a pool's queues come from its spec.queues"
+            )
+        for source in named.values():
+            if source.local:
+                variable = "QUEUE_" + source.name.upper().replace("-", "_") + "_URL"
+                raise ConfigurationError(f"{variable}: a queue in memory or in a file cannot be shared by a pool")
+        return tuple(named.values())
+    if chosen is not None:
+        return (chosen,)
+    if not named:
+        raise ConfigurationError(
+            "no queue: set QUEUE_MAIN_URL and QUEUE_MAIN_STREAM, or ask for a local one by name: "
+            "Worker('sqlite:///jobs.db')"
+        )
+    return tuple(named.values())
+
+
+def _whole(env: Mapping[str, str], name: str, *, least: int) -> int:
+    text = env.get(name, "") or _DEFAULTS[name]
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise ConfigurationError(f"{name} is {text!r}: write a whole number, at least {least}")
+    return value
+
+
+def _seconds(env: Mapping[str, str], name: str, *, least: float) -> float:
+    text = env.get(name, "") or _DEFAULTS[name]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        raise ConfigurationError(f"{name} is {text!r}: write a number of seconds, at least {least:g}")
+    return value

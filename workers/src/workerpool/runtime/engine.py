@@ -1,0 +1,285 @@
+"""The parts put together: start, run, drain."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from workerpool._source import Source
+from workerpool.broker import Broker, BrokerError, Taken
+from workerpool.protocol import TOKEN_FILE, Hello, LastWords, Report, Settings
+from workerpool.runtime.collector import CollectorLink
+from workerpool.runtime.contract import Contract
+from workerpool.runtime.drain import Drained, Stop, drain
+from workerpool.runtime.evidence import Evidence
+from workerpool.runtime.execution import Execution, Handler, Identity
+from workerpool.runtime.fence import FenceKeeper
+from workerpool.runtime.gate import Gate
+from workerpool.runtime.inflight import InFlight, Running
+from workerpool.runtime.intake import Intake
+from workerpool.runtime.live import LiveSettings
+from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
+from workerpool.runtime.slots import Slots
+from workerpool.runtime.upkeep import LeaseKeeper, maintain
+from workerpool.telemetry.metrics import FailureReason, Metrics
+
+_BEAT_SECONDS: Final = 1.0
+_LAST_WORDS_SECONDS: Final = 2.0
+DRAIN: Final = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One queue and what works on it."""
+
+    broker: Broker
+    intake: Intake
+    settler: Settler
+    leases: LeaseKeeper
+
+
+class Engine:
+    """A worker at work. Runs once."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        handlers: Mapping[str, Handler],
+        *,
+        lifespan: Callable[[], AbstractAsyncContextManager[Any]],
+        evidence: Evidence,
+        metrics: Metrics,
+        log: Any,
+        token_file: Path = Path(TOKEN_FILE),
+    ) -> None:
+        self._contract = contract
+        self._lifespan = lifespan
+        self._evidence = evidence
+        self._metrics = metrics
+        self._log = log
+        self._context: Any = None
+        self._boot_id = uuid.uuid4().hex[:12]
+        self._live = LiveSettings(contract.delivery)
+        self._gate = Gate()
+        self._slots = Slots(contract.slots, intakes=len(contract.sources))
+        self._in_flight = InFlight()
+        self._execution = Execution(
+            handlers,
+            delivery=lambda: self._live.delivery,
+            metrics=metrics,
+            identity=Identity(version=contract.version, worker=contract.pod),
+            log=log,
+        )
+        self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
+        self._lines: dict[str, _Line] = {}
+        self._link = self._make_link(token_file) if contract.collector else None
+
+    async def run(self, stop: Stop) -> Drained:
+        """Until `stop` is asked for and the drain is over."""
+        async with self._lifespan() as self._context:
+            self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
+            services = [self._beat(), self._heartbeat(), self._fence.run()]
+            for line in self._lines.values():
+                services += [line.settler.run(), line.leases.run(), maintain(line.broker)]
+            background = _Background(services)
+            intakes = _Background([line.intake.run() for line in self._lines.values()])
+            link = _Background([self._link.run()] if self._link else [])
+            try:
+                self._evidence.started = True
+                self._metrics.ready()
+                self._log.info("ready", queues=list(self._lines), slots=self._contract.slots)
+                await background.watch(stop.asked, also=[intakes, link])
+                return await self._drain(stop, intakes)
+            finally:
+                for group in (intakes, background, link):
+                    await group.cancel()
+                for line in self._lines.values():
+                    await line.broker.close()
+
+    async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
+        self._evidence.draining = True
+        self._log.info("draining", in_flight=len(self._in_flight), seconds=self._contract.drain_seconds)
+        self._changed()
+        await self._gate.close(DRAIN)
+        self._changed()
+        await intakes.cancel()
+        left = max(0.0, self._contract.drain_seconds - stop.seconds_ago)
+        drained = await drain(self._in_flight, seconds=left, stop=stop, hand_back=self._hand_back)
+        self._metrics.drain_seconds = stop.seconds_ago
+        self._log.info("drained", seconds=round(stop.seconds_ago, 3), **asdict(drained))
+        if self._link is not None:
+            words = LastWords(counters=self._metrics.counters(), interrupted=drained.interrupted)
+            await self._link.last_words(words, seconds=_LAST_WORDS_SECONDS)
+        return drained
+
+    def _make_line(self, source: Source) -> _Line:
+        # Unique among all processes that ever were: a restarted container must not be taken for its former self.
+        consumer = f"{self._contract.pod}-{self._boot_id}"
+        broker = source.connect(consumer=consumer, lease_seconds=self._live.delivery.lease_seconds)
+        return _Line(
+            broker=broker,
+            intake=Intake(
+                source.name,
+                broker,
+                gate=self._gate,
+                slots=self._slots,
+                evidence=self._evidence,
+                accept=self._accept,
+                log=self._log,
+            ),
+            settler=Settler(broker, settled=self._settled, log=self._log),
+            leases=LeaseKeeper(source.name, broker, self._in_flight, log=self._log),
+        )
+
+    def _make_link(self, token_file: Path) -> CollectorLink:
+        contract = self._contract
+        return CollectorLink(
+            contract.collector,
+            hello=Hello(
+                pool=contract.pool,
+                pod=contract.pod,
+                version=contract.version,
+                slots=contract.slots,
+                boot_id=self._boot_id,
+            ),
+            report=self._report,
+            settings=self._apply,
+            period=contract.heartbeat_seconds,
+            log=self._log,
+            token_file=token_file,
+        )
+
+    def _accept(self, queue: str, jobs: Sequence[Taken]) -> None:
+        """Register jobs that were taken and start them. Called inside the gate: it must not wait."""
+        now = time.monotonic()
+        for job in jobs:
+            running = Running(job, queue, now, timeout=self._execution.timeout_of(job.type))
+            self._in_flight.add(running)
+            self._metrics.redelivered += job.redelivered
+            self._metrics.wait.observe(job.waited)
+            running.task = asyncio.create_task(self._run_job(running))
+            running.task.add_done_callback(partial(self._ended, running))
+        if jobs:
+            self._metrics.in_progress = len(self._in_flight)
+            self._changed()
+
+    async def _run_job(self, running: Running) -> None:
+        running.started_at = time.monotonic()
+        self._settle(await self._execution.run(running, self._context))
+
+    def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
+        """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("running a job failed in the runtime", exc_info=task.exception())
+            self._settle(TryAgain(running, self._live.delivery.backoff_max_seconds))
+        elif not running.settling:  # cancelled before it began
+            self._settle(HandBack(running))
+
+    def _hand_back(self, running: Running) -> None:
+        """Give up on a handler that does not heed its cancellation."""
+        self._settle(HandBack(running))
+
+    def _settle(self, outcome: Outcome) -> None:
+        """The first outcome counts: a handler may end after its job was handed back."""
+        if not outcome.running.settling:
+            self._lines[outcome.running.queue].settler.submit(outcome)
+
+    def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
+        metrics = self._metrics
+        match outcome:
+            case Done() if ours:
+                metrics.processed += 1
+            case Done():
+                metrics.failed[FailureReason.LEASE_LOST] += 1
+                self._log.warning(
+                    "done, but the lease was lost: it may be done twice", job_id=outcome.running.job.job_id
+                )
+            case Bury() if ours:
+                metrics.dead_lettered += 1
+            case HandBack() if ours:
+                metrics.handed_back += 1
+            case _:
+                pass
+        metrics.last_progress = time.time()
+        self._in_flight.discard(outcome.running)
+        metrics.in_progress = len(self._in_flight)
+        self._slots.release(1)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._link is not None:
+            self._link.changed()
+
+    def _report(self) -> Report:
+        trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
+        return Report(
+            in_flight=len(self._in_flight),
+            slots=self._contract.slots,
+            fence=self._fence.in_force,
+            draining=self._evidence.draining,
+            paused=trouble and f"broker: {trouble}",
+            remaining_seconds=self._in_flight.remaining_seconds(time.monotonic()),
+            counters=self._metrics.counters(),
+        )
+
+    def _apply(self, settings: Settings) -> None:
+        """What the collector says now."""
+        self._live.apply(settings)
+        self._fence.look()
+        self._apply_lease()
+
+    def _apply_lease(self) -> None:
+        lease = self._live.delivery.lease_seconds
+        for line in self._lines.values():
+            if line.broker.lease_seconds != lease:
+                line.broker.set_lease(lease)
+                line.leases.extend_now()
+
+    async def _beat(self) -> None:
+        while True:
+            self._evidence.beat(unstarted_since=self._in_flight.unstarted_since())
+            self._apply_lease()  # the settings may have lapsed
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._contract.heartbeat_seconds)
+            self._metrics.heartbeat()
+            if not self._contract.pool:
+                await self._read_depths()
+
+    async def _read_depths(self) -> None:
+        """In a pool the collector exports the depth: once, and at zero replicas too."""
+        for name, line in self._lines.items():
+            with contextlib.suppress(BrokerError):  # the intake reports it
+                self._metrics.queue_depth[name] = (await line.broker.depth()).waiting
+
+
+class _Background:
+    """Tasks that run until they are cancelled; one that ends before is an error of ours."""
+
+    def __init__(self, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+        self._tasks = [asyncio.create_task(one) for one in coroutines]
+
+    async def watch(self, until: asyncio.Event, *, also: "Sequence[_Background]") -> None:
+        """Return when `until` is set; raise what one of the tasks raised, should one end."""
+        waiting = asyncio.create_task(until.wait())
+        tasks = [*self._tasks, *(task for group in also for task in group._tasks)]  # noqa: SLF001  its own kind
+        try:
+            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            waiting.cancel()
+
+    async def cancel(self) -> None:
+        """End them all."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,168 @@
+"""Running one job: from what was taken to how it ended."""
+
+import asyncio
+import json
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from workerpool._job import MAX_PAYLOAD_BYTES, Job
+from workerpool.broker import DeadLetter, DeathReason
+from workerpool.errors import RejectJob
+from workerpool.protocol import Delivery
+from workerpool.runtime.inflight import Cancelled, Running
+from workerpool.runtime.live import retry_delay
+from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
+from workerpool.telemetry.metrics import FailureReason, Metrics
+
+_LONGEST_TRACEBACK: Final = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A function for one type of job."""
+
+    function: Callable[[Job], Awaitable[object]]
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who ran it: kept with dead letters."""
+
+    version: str
+    worker: str
+
+
+class Execution:
+    """Runs jobs and decides what becomes of them. Never raises: whatever a handler does is an outcome."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        delivery: Callable[[], Delivery],
+        metrics: Metrics,
+        identity: Identity,
+        log: Any,
+    ) -> None:
+        self._handlers = handlers
+        self._delivery = delivery
+        self._metrics = metrics
+        self._identity = identity
+        self._log = log
+
+    def timeout_of(self, type_: str) -> float | None:
+        """The timeout that the job's handler declares; 0 when it has no handler, for it ends at once."""
+        handler = self._handlers.get(type_)
+        return handler.timeout if handler else 0.0
+
+    async def run(self, running: Running, context: Any) -> Outcome:
+        """Run it to its end."""
+        job = running.job
+        structlog.contextvars.bind_contextvars(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
+        refused = self._refuse(running)
+        if refused is not None:
+            return refused
+        try:
+            payload = json.loads(job.payload)
+        except (ValueError, RecursionError) as error:
+            return self._fail(running, FailureReason.MALFORMED, f"the payload is not JSON: {error}")
+        self._metrics.started += 1
+        self._metrics.first_attempts += job.attempt == 1
+        handler = self._handlers.get(job.type)
+        if handler is None:
+            known = ", ".join(sorted(self._handlers)) or "none"
+            return self._fail(running, FailureReason.UNKNOWN_TYPE, f"no handler for this type; known: {known}")
+        return await self._attempt(
+            running, handler, Job(job.job_id, job.type, payload, job.attempt, running.queue, context)
+        )
+
+    async def _attempt(self, running: Running, handler: Handler, job: Job) -> Outcome:
+        began = time.perf_counter()
+        try:
+            await _within(handler, job)
+        except asyncio.CancelledError:
+            return self._cancelled(running)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
+            late = handler.timeout is not None and time.perf_counter() - began >= handler.timeout
+            reason = FailureReason.ERROR
+            if isinstance(error, RejectJob):
+                reason = FailureReason.REJECTED
+            elif isinstance(error, TimeoutError) and late:
+                reason = FailureReason.TIMEOUT
+            return self._fail(running, reason, error)
+        finally:
+            self._metrics.processing.observe(time.perf_counter() - began)
+        return Done(running)
+
+    def _refuse(self, running: Running) -> Outcome | None:
+        """What must not be started at all."""
+        job = running.job
+        if job.malformed:
+            return self._fail(running, FailureReason.MALFORMED, job.malformed)
+        if len(job.payload) > MAX_PAYLOAD_BYTES:
+            text = f"the payload has {len(job.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken"
+            return self._fail(running, FailureReason.OVERSIZE, text)
+        allowed = self._delivery().max_attempts
+        if job.attempt > allowed:
+            text = f"{job.attempt - 1} attempts of {allowed} were made, and the last one ended with its worker's death"
+            return self._fail(running, FailureReason.MAX_ATTEMPTS, text)
+        return None
+
+    def _cancelled(self, running: Running) -> Outcome:
+        match running.cancelled:
+            case Cancelled.DRAIN:
+                return HandBack(running)
+            case Cancelled.LEASE_LOST:
+                self._count_failure(running, FailureReason.LEASE_LOST)
+                return Drop(running)
+            case None:  # by the handler itself, or by a library that leaked it
+                return self._fail(running, FailureReason.ERROR, "the handler was cancelled from within")
+
+    def _fail(self, running: Running, reason: FailureReason, cause: BaseException | str) -> Outcome:
+        job, delivery = running.job, self._delivery()
+        self._count_failure(running, reason)
+        text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
+        final = _FINAL.get(reason)
+        if final is None and job.attempt < delivery.max_attempts:
+            delay = retry_delay(delivery, failures=job.attempt)
+            self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=round(delay, 3))
+            self._metrics.retried += 1
+            return TryAgain(running, delay)
+        death = final or DeathReason.MAX_ATTEMPTS
+        self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
+        trace = "" if isinstance(cause, str) else "".join(traceback.format_exception(cause))[-_LONGEST_TRACEBACK:]
+        who = self._identity
+        return Bury(running, DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace, who.version, who.worker))
+
+    def _count_failure(self, running: Running, reason: FailureReason) -> None:
+        self._metrics.failed[reason] += 1
+        if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT:
+            self._metrics.first_failures += 1
+
+
+async def _within(handler: Handler, job: Job) -> None:
+    if handler.timeout is None:
+        await handler.function(job)
+    else:
+        async with asyncio.timeout(handler.timeout):
+            await handler.function(job)
+
+
+_FINAL: Final = {
+    FailureReason.REJECTED: DeathReason.REJECTED,
+    FailureReason.UNKNOWN_TYPE: DeathReason.UNKNOWN_TYPE,
+    FailureReason.MALFORMED: DeathReason.MALFORMED,
+    FailureReason.OVERSIZE: DeathReason.OVERSIZE,
+    FailureReason.MAX_ATTEMPTS: DeathReason.MAX_ATTEMPTS,
+}
+"""Reasons for which no further attempt is made."""
+_NOT_ITS_FAULT: Final = frozenset(
+    {FailureReason.MALFORMED, FailureReason.OVERSIZE, FailureReason.MAX_ATTEMPTS, FailureReason.LEASE_LOST}
+)
+"""Reasons that say nothing about this version's handlers: a canary is not judged by them."""

@@ -1,0 +1,76 @@
+"""The jobs in flight: taken, and not yet acknowledged, retried, dead-lettered or handed back."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workerpool.broker import Taken
+
+
+class Cancelled(StrEnum):
+    """Why a running handler was cancelled by us."""
+
+    DRAIN = "drain"
+    """Its time is over: hand it back."""
+    LEASE_LOST = "lease_lost"
+    """It is someone else's job now."""
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A job in flight. Mutable: it is this worker's own record of it."""
+
+    job: Taken
+    queue: str
+    taken_at: float
+    started_at: float | None = None
+    timeout: float | None = None
+    task: "asyncio.Task[None] | None" = None
+    cancelled: Cancelled | None = None
+    settling: bool = False
+
+
+class InFlight:
+    """The jobs in flight, by identity: the same broker token may come twice when a lease was lost in between."""
+
+    def __init__(self) -> None:
+        self._running: set[Running] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Running]:
+        return iter(tuple(self._running))
+
+    def add(self, running: Running) -> None:
+        """Count it from now on."""
+        self._running.add(running)
+        self._empty.clear()
+
+    def discard(self, running: Running) -> None:
+        """It is settled."""
+        self._running.discard(running)
+        if not self._running:
+            self._empty.set()
+
+    async def wait_empty(self) -> None:
+        """Return when nothing is in flight."""
+        await self._empty.wait()
+
+    def unstarted_since(self) -> float | None:
+        """When the oldest job that has not started was taken; None when all have."""
+        return min((one.taken_at for one in self._running if one.started_at is None), default=None)
+
+    def remaining_seconds(self, now: float) -> float | None:
+        """Longest declared timeout minus age; 0 when idle; None when any job declares no timeout."""
+        longest = 0.0
+        for one in self._running:
+            if one.settling:
+                continue
+            if one.timeout is None:
+                return None
+            longest = max(longest, one.timeout - (now - (one.started_at or now)))
+        return longest
