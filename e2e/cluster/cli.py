@@ -19,9 +19,9 @@ from e2e.cluster import local, progress, provider
 from e2e.cluster.arguments import Extra
 from e2e.cluster.base import DEFAULT_NAME, Cluster, ClusterError, Wish
 from e2e.cluster.network import NetworkTakenError
-from e2e.cluster.node import ImageImportError
 from e2e.cluster.processes import DaemonDiedError
 from e2e.cluster.provider import Provider
+from e2e.cluster.store import ImageImportError
 from e2e.cluster.toolchain import ToolchainError
 
 _EXAMPLES = """\

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -38,6 +39,8 @@ _NOT_NEEDED = (
     "var/lib/apt/lists",
     "var/log",
 )
+_KEPT = 5
+"""Builds of one image that are kept."""
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -51,7 +54,9 @@ def build(
     """
     arguments = {BASE_ARGUMENT: base_image(), **(build_args or {})}
     with progress.Step(f"building image {tag}"):
-        return _bud(dockerfile=dockerfile, tag=tag, context=context, arguments=arguments, target=target)
+        image = _bud(dockerfile=dockerfile, tag=tag, context=context, arguments=arguments, target=target)
+    _prune(image.reference.rpartition(":")[0])
+    return image
 
 
 def base_image() -> str:
@@ -136,6 +141,15 @@ def _trust() -> list[str]:
     return [f"--volume={bundle}:{_BUNDLE}:ro"] if bundle and Path(bundle).is_file() else []
 
 
+def _prune(repository: str) -> None:
+    """Take the names off all but the newest builds of a repository: tests name each build after its sources."""
+    listed = json.loads(_buildah("images", "--json", f"--filter=reference={repository}"))
+    newest_first = sorted(listed, key=lambda one: one["created"], reverse=True)
+    names = [name for one in newest_first for name in one["names"] or [] if name.startswith(f"{repository}:")]
+    for name in names[_KEPT:]:
+        _run("rmi", name)
+
+
 def _identity(tag: str) -> str | None:
     result = _run("inspect", "--type=image", "--format={{.FromImageID}}", tag)
     return result.stdout.strip() or None if result.returncode == 0 else None
@@ -151,7 +165,10 @@ def _buildah(*arguments: str) -> str:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     store = ["--root", str(_root() / "storage"), "--runroot", str(_root() / "run"), "--storage-driver", "overlay"]
-    env = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
+    settings = _root() / "containers.conf"
+    # Builds use the host's network; by default buildah makes its folder for others in /etc nevertheless.
+    settings.write_text(f'[network]\nnetwork_config_dir = "{_root() / "networks"}"\n')
+    env = {**os.environ, "BUILDAH_ISOLATION": "chroot", "CONTAINERS_CONF": str(settings)}
     return subprocess.run(["buildah", *store, *arguments], env=env, check=False, capture_output=True, text=True)
 
 

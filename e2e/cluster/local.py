@@ -123,13 +123,13 @@ class LocalCluster:
     def load_image(self, reference: str) -> None:
         """Give the nodes an image that `images.build` made."""
         image = images.find(reference)
-        missing = [node for node in self._nodes() if not node.has_image(image.reference, identity=image.identity)]
+        missing = [node for node in self._nodes() if not node.store.has(image.reference, identity=image.identity)]
         if not missing:
             return
         with images.exported(image) as archive:
             _each(
                 missing,
-                lambda node: node.import_image(archive, reference=image.reference, identity=image.identity),
+                lambda node: node.store.add(archive, reference=image.reference, identity=image.identity),
             )
 
     def stop_node(self, name: str) -> None:

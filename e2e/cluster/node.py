@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +21,11 @@ from e2e.cluster.api import wait_until
 from e2e.cluster.cgroups import Group
 from e2e.cluster.nodeconfig import NodeSite
 from e2e.cluster.processes import Daemon
+from e2e.cluster.store import Store
 
-_NAMESPACE = "k8s.io"
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM_SOCKETS = Path("/run/containerd/s")
 _LOG_LINKS = Path("/var/log/containers")
-
-
-class ImageImportError(Exception):
-    """containerd refused an image; the message is its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +47,11 @@ class Node:
         return Group(path=self.site.cgroup)
 
     @property
+    def store(self) -> Store:
+        """The images that it holds."""
+        return Store(site=self.site)
+
+    @property
     def running(self) -> bool:
         """Tell whether both of its programs run."""
         return all(daemon.record() for daemon in (self._containerd(), self._kubelet()))
@@ -68,9 +67,9 @@ class Node:
     def start(self) -> None:
         """Start what does not run; `prepare` comes first, and the API server must answer."""
         self._wait_containerd()
-        if not self.has_image(nodeconfig.PAUSE_IMAGE, identity=pauseimage.identity()):
-            archive = pauseimage.archive()
-            self.import_image(archive, reference=nodeconfig.PAUSE_IMAGE, identity=pauseimage.identity())
+        identity = pauseimage.identity()
+        if not self.store.has(nodeconfig.PAUSE_IMAGE, identity=identity):
+            self.store.add(pauseimage.archive(), reference=nodeconfig.PAUSE_IMAGE, identity=identity)
         self._kubelet().ensure()
 
     def kill(self) -> None:
@@ -85,28 +84,11 @@ class Node:
     def remove(self) -> None:
         """Kill it and remove all that it has on the host, but for the images in its store."""
         self.kill()
-        self._forget_containers()
+        self._tidy_store()
         self._remove_host_files()
         mounts.detach(self.site.home)
         shutil.rmtree(self.site.home, ignore_errors=True)
         self.group.remove()
-
-    def has_image(self, reference: str, *, identity: str) -> bool:
-        """Tell whether the node holds this very image under this name."""
-        if self._images().get(reference) != identity:
-            return False
-        return reference in self._ctr("images", "list", "--quiet", f"name=={reference}").stdout.split()
-
-    def import_image(self, archive: Path, *, reference: str, identity: str) -> None:
-        """Import a docker archive.
-
-        Raises:
-            ImageImportError: containerd refused it.
-        """
-        result = self._ctr("images", "import", str(archive))
-        if result.returncode != 0:
-            raise ImageImportError(f"{reference} on {self.name}: {result.stderr.strip()}")
-        self._images_file.write_text(json.dumps({**self._images(), reference: identity}))
 
     def _write_files(self) -> None:
         site = self.site
@@ -142,31 +124,14 @@ class Node:
         )
         return Daemon(name="kubelet", argv=argv, home=site.home, join=self.group.join)
 
-    def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["ctr", "--address", str(self.site.socket), "--namespace", _NAMESPACE, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
-
     def _wait_containerd(self) -> None:
         daemon = self._containerd()
 
         def answers() -> bool:
-            daemon_now = self._containerd()
-            if daemon_now.record() is None:
-                daemon.check()
-            return self.site.socket.exists() and self._ctr("version").returncode == 0
+            daemon.check()
+            return self.store.answers()
 
         wait_until(answers, seconds=30, what=f"containerd of {self.name}")
-
-    @property
-    def _images_file(self) -> Path:
-        return self.site.store / "workerpool-images.json"
-
-    def _images(self) -> Mapping[str, str]:
-        try:
-            loaded = json.loads(self._images_file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return loaded if isinstance(loaded, dict) else {}
 
     def _drop_volatile(self) -> None:
         for address in self.site.runtime.glob("io.containerd.runtime.v2.task/*/*/address"):
@@ -178,8 +143,8 @@ class Node:
             shutil.rmtree(folder, ignore_errors=True)
         self.site.socket.unlink(missing_ok=True)
 
-    def _forget_containers(self) -> None:
-        """Take the containers out of containerd's books; should that fail, the whole store is given up."""
+    def _tidy_store(self) -> None:
+        """Leave images alone in the store; should that fail, the whole store is given up."""
         if not (self.site.store / "io.containerd.metadata.v1.bolt").exists():
             return
         self.group.create()
@@ -188,15 +153,14 @@ class Node:
         try:
             daemon.ensure()
             self._wait_containerd()
-            if containers := self._ctr("containers", "list", "--quiet").stdout.split():
-                self._ctr("containers", "remove", *containers)
-            left = self._ctr("containers", "list", "--quiet")
-            keep = left.returncode == 0 and not left.stdout.split()
+            tidy = self.store.forget_containers()
+            self.store.prune()
         except (TimeoutError, processes.DaemonDiedError):
-            keep = False
+            tidy = False
         daemon.stop()
-        volatile = self.site.store / "io.containerd.grpc.v1.cri"
-        shutil.rmtree(volatile if keep else self.site.store, ignore_errors=True)
+        shutil.rmtree(self.site.store / "io.containerd.grpc.v1.cri", ignore_errors=True)
+        if not tidy:
+            self.store.drop()
 
     def _write_bare_config(self) -> None:
         self.site.home.mkdir(parents=True, exist_ok=True)

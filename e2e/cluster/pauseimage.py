@@ -16,17 +16,18 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def identity() -> str:
-    """Give the image's identity: that of its only program."""
-    return toolchain.PAUSE.key()
+    """Give the image's identity: the hash of its configuration, as of every image. The program is built before."""
+    layer = _tar({"pause": toolchain.path(toolchain.PAUSE).read_bytes()})
+    return hashlib.sha256(_config(layer, machine=platform.machine())).hexdigest()
 
 
 def archive() -> Path:
     """Give the image as a docker archive, made on first use."""
-    path = paths.cache_root() / "images" / f"pause-{identity()}.tar"
+    path = paths.cache_root() / "images" / f"pause-{identity()[:16]}.tar"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".tmp")
-        draft.write_bytes(pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=_machine()))
+        draft.write_bytes(pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=platform.machine()))
         draft.replace(path)
     return path
 
@@ -34,6 +35,17 @@ def archive() -> Path:
 def pack(program: bytes, *, machine: str) -> bytes:
     """Pack a static program as the docker archive of an image that runs it."""
     layer = _tar({"pause": program})
+    manifest = [{"Config": "config.json", "RepoTags": [nodeconfig.PAUSE_IMAGE], "Layers": ["layer.tar"]}]
+    return _tar(
+        {
+            "layer.tar": layer,
+            "config.json": _config(layer, machine=machine),
+            "manifest.json": json.dumps(manifest).encode(),
+        }
+    )
+
+
+def _config(layer: bytes, *, machine: str) -> bytes:
     config: dict[str, Any] = {
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
@@ -41,14 +53,7 @@ def pack(program: bytes, *, machine: str) -> bytes:
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
         "history": [{"created_by": "e2e.cluster.pauseimage"}],
     }
-    manifest = [{"Config": "config.json", "RepoTags": [nodeconfig.PAUSE_IMAGE], "Layers": ["layer.tar"]}]
-    return _tar(
-        {
-            "layer.tar": layer,
-            "config.json": json.dumps(config).encode(),
-            "manifest.json": json.dumps(manifest).encode(),
-        }
-    )
+    return json.dumps(config).encode()
 
 
 def _tar(files: dict[str, bytes]) -> bytes:
@@ -59,7 +64,3 @@ def _tar(files: dict[str, bytes]) -> bytes:
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _machine() -> str:
-    return platform.machine()

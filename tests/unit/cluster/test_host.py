@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from e2e.cluster import cgroups, debian, host, images, local, mounts, paths, toolchain
+from e2e.cluster import cgroups, debian, host, images, local, mounts, paths, store, toolchain
 from e2e.cluster.cgroups import Group
 from e2e.cluster.host import Host
 from e2e.cluster.pki import Authority
@@ -172,3 +172,9 @@ def test_a_wish_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     known = local.recall("c")
     assert known
     assert (known.nodes, known.extra.apiserver_args, known.extra.audit) == (3, ("--x",), True)
+
+
+def test_only_the_newest_images_of_each_repository_are_kept() -> None:
+    imported = ["a:1", "b:1", "a:2", "a:3", "host:5000/a:1", "a:4"]
+    assert store.superseded(imported, keep=2) == ["a:2", "a:1"]
+    assert store.superseded(imported, keep=4) == []
