@@ -11,10 +11,18 @@ PROTOCOL_VERSION: Final = 1
 STREAM_PATH: Final = "/v1/collectors"
 TOKEN_AUDIENCE: Final = "workerpool-operator"  # noqa: S105  an audience, not a secret
 ORDER_TTL_SECONDS: Final = 30.0
+MESSAGE_MAX_LENGTH: Final = 512
+FRAME_MAX_BYTES: Final = 4 * 1024 * 1024
+"""Larger frames close the stream. About 8,000 workers of one pool fit."""
+
+Short = Annotated[str, Field(max_length=64)]
+"""An id, a hash, a label's value."""
+Name = Annotated[str, Field(max_length=253)]
+"""A Kubernetes object's name."""
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class SampleError(StrEnum):
@@ -37,7 +45,7 @@ class SampleError(StrEnum):
 class QueueSample(_Message):
     """One reading of one queue. Counts are jobs."""
 
-    queue: str
+    queue: Name
     age_seconds: float = Field(ge=0)
     waiting: int | None = Field(default=None, ge=0, description="Ready to be taken, due delayed jobs included.")
     in_flight: int | None = Field(default=None, ge=0)
@@ -46,26 +54,26 @@ class QueueSample(_Message):
     dead_letters: int | None = Field(default=None, ge=0)
     poll_seconds: float = Field(default=1.0, gt=0, description="How often this queue is read at the moment.")
     error: SampleError | None = Field(default=None, description="Set: the counts are None.")
-    message: str = Field(default="", max_length=512)
+    message: str = Field(default="", max_length=MESSAGE_MAX_LENGTH)
 
 
 class WorkerReport(_Message):
     """One worker pod as its collector knows it."""
 
-    pod: str
-    uid: str
-    node: str = ""
-    version: str = ""
+    pod: Name
+    uid: Short
+    node: Name = ""
+    version: Short = ""
     source: Literal["stream", "scrape"] = "stream"
-    connected: bool = True
+    connected: bool = Field(default=True, description="Its stream is up, or its last scrape worked.")
     age_seconds: float = Field(ge=0, description="Since the worker was last heard.")
     in_flight: int = Field(default=0, ge=0)
     slots: int = Field(default=1, ge=1)
-    fence: str = Field(default="", description="Id of the fence that the worker says is in force.")
+    fence: Short = Field(default="", description="Id of the fence that the worker says is in force.")
     draining: bool = False
-    paused: str = ""
+    paused: Name = ""
     remaining_seconds: float | None = 0.0
-    boot_id: str = ""
+    boot_id: Short = ""
     counters: Counters = Counters()
 
 
@@ -73,17 +81,17 @@ class Samples(_Message):
     """Readings of a pool's queues, all of them that are due."""
 
     type: Literal["samples"] = "samples"
-    pool: str
-    samples: tuple[QueueSample, ...]
+    pool: Name
+    samples: tuple[QueueSample, ...] = Field(max_length=64)
 
 
 class Workers(_Message):
     """All workers of a pool that the collector knows, whole: who is not in it is gone."""
 
     type: Literal["workers"] = "workers"
-    pool: str
+    pool: Name
     workers: tuple[WorkerReport, ...]
-    read_id: str = Field(default="", description="Id of the ReadNow that this answers, if any.")
+    read_id: Short = Field(default="", description="Id of the ReadNow that this answers, if any.")
 
 
 class Role(_Message):

@@ -1,0 +1,129 @@
+"""The collector's parts, one at a time."""
+
+import pytest
+
+from workerpool.protocol import Delivery
+from workerpool_operator.collector.board import Board, PodInfo, WorkerState
+from workerpool_operator.collector.config import CollectorConfig, ConfigError
+from workerpool_operator.collector.samplers import BUSY_SECONDS, CONFIRM_IDLE_SECONDS, IDLE_SECONDS, _Cadence
+from workerpool_operator.collector.scrape import parse
+from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def board() -> tuple[Board, Clock, list[tuple[str, str]]]:
+    clock, announced = Clock(), list[tuple[str, str]]()
+    made = Board(announce=lambda what, pool: announced.append((what, pool)), clock=clock)
+    made.configure((PoolConfig(name="web", uid="1", queues=({"name": "main"},)),))
+    return made, clock, announced
+
+
+def worker(uid: str = "u") -> WorkerState:
+    return WorkerState(pod="p", uid=uid, version="v", source="stream", heard_at=100.0, connected=True)
+
+
+def pod(uid: str = "u") -> PodInfo:
+    return PodInfo(
+        name="p", uid=uid, pool="web", version="v", node="n", ip="", ready=True, was_ready=True, terminating=False
+    )
+
+
+def test_a_fence_lapses_for_the_worker_when_the_operator_no_longer_repeats_it() -> None:
+    known, clock, _ = board()
+    assert known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
+    assert not known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
+    clock.now += 25
+    assert known.settings_for("web", "u", ttl=30).fence == "1.1"
+    assert known.settings_for("web", "u", ttl=30).ttl_seconds == 5
+    clock.now += 6
+    assert known.settings_for("web", "u", ttl=30).fence == ""
+
+
+def test_only_the_pods_named_are_fenced_and_all_hear_the_delivery_rules() -> None:
+    known, _, _ = board()
+    delivery = Delivery(max_attempts=3, backoff_seconds=1, backoff_max_seconds=2, lease_seconds=9)
+    known.order_delivery("web", delivery)
+    known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
+    other = known.settings_for("web", "other", ttl=30)
+    assert (other.fence, other.delivery) == ("", delivery)
+
+
+def test_a_worker_goes_with_its_pod() -> None:
+    known, _, announced = board()
+    known.pod_seen(pod())
+    known.heard("web", worker())
+    announced.clear()
+    known.pod_gone("u")
+    message = known.workers_message("web")
+    assert message is not None
+    assert message.workers == ()
+    assert announced == [("workers", "web")]
+
+
+def test_a_pool_made_anew_under_its_old_name_starts_from_nothing() -> None:
+    known, _, _ = board()
+    known.sampled("web", QueueSample(queue="main", age_seconds=0, waiting=1, in_flight=0))
+    known.configure((PoolConfig(name="web", uid="2", queues=({"name": "main"},)),))
+    assert known.samples_message("web") is None
+
+
+def test_a_queue_taken_out_of_the_pool_is_forgotten() -> None:
+    known, _, _ = board()
+    known.sampled("web", QueueSample(queue="main", age_seconds=0, waiting=1, in_flight=0))
+    known.configure((PoolConfig(name="web", uid="1", queues=({"name": "new"},)),))
+    assert known.samples_message("web") is None
+
+
+def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> None:
+    cadence = _Cadence()
+
+    def read(waiting: int, at: float) -> tuple[float, bool]:
+        return cadence.next(QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0), now=at)
+
+    assert read(0, 0.0) == (BUSY_SECONDS, True)
+    assert read(0, 6.0) == (IDLE_SECONDS, False)
+    assert read(0, 6.5) == (IDLE_SECONDS, False)
+    assert read(3, 7.0) == (BUSY_SECONDS, True)
+    assert read(3, 7.25) == (BUSY_SECONDS, False)
+    assert read(3, 8.0) == (BUSY_SECONDS, True)
+    assert read(0, 8.25) == (BUSY_SECONDS, True)
+    assert read(0, 13.5) == (IDLE_SECONDS, False)
+    assert cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
+    assert read(0, 18.3) == (IDLE_SECONDS, True)
+
+
+def test_a_queue_that_cannot_be_read_is_asked_less_and_less_often() -> None:
+    cadence = _Cadence()
+    failed = QueueSample(queue="q", age_seconds=0, error=SampleError.UNREACHABLE)
+    pauses = [cadence.next(failed, now=float(i))[0] for i in range(10)]
+    assert pauses[0] <= 0.5
+    assert 2.5 <= pauses[-1] <= 5.0
+
+
+def test_metrics_of_a_bare_worker_make_a_report() -> None:
+    report = parse(
+        "# HELP worker_jobs_in_progress x\n"
+        'worker_jobs_in_progress{pool="web",lane="io"} 2\n'
+        'worker_jobs_in_progress{pool="web",lane="cpu"} 1.0\n'
+        "worker_slots 8\n"
+        'jobs_started_total{pool="web"} 10 1700000000\n'
+    )
+    assert (report.in_flight, report.slots, report.counters.started) == (3, 8, 10)
+    assert report.remaining_seconds is None
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "worker_jobs_in_progress NaNsense"])
+def test_metrics_that_do_not_say_what_runs_are_no_report(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse(text)
+
+
+def test_a_missing_variable_is_named() -> None:
+    with pytest.raises(ConfigError, match="OPERATOR_STREAM"):
+        CollectorConfig.from_environment({})
