@@ -30,7 +30,9 @@ POD_LIST_INTERVAL_SECONDS: Final = 0.2
 """Scale-in lists the pool's pods at most this often, however fast its workers report."""
 TROUBLE_AFTER_SECONDS: Final = 5.0
 TROUBLE_INTERVAL_SECONDS: Final = 15.0
-"""Workers that stay unready for this long have their pods looked at for a reason, at most this often."""
+TROUBLE_INTERVAL_MAX_SECONDS: Final = 300.0
+"""Workers that stay unready have their pods looked at for a reason: after 5 s, then ever less often, so that thousands
+of pools that wait for nodes do not each list their pods every few seconds."""
 DEFAULT_REPLICAS: Final = 1
 """Schema default of spec.replicas."""
 LONGEST_POD_START_SECONDS: Final = 300.0
@@ -224,7 +226,8 @@ def _wants_trouble(memory: Memory, *, now: float) -> tuple[bool, float | None]:
         return False, None
     due = memory.unready_since + TROUBLE_AFTER_SECONDS
     if memory.pods_listed_at is not None and memory.pods_listed_at >= due:
-        due = memory.pods_listed_at + TROUBLE_INTERVAL_SECONDS
+        waited = memory.pods_listed_at - memory.unready_since
+        due = memory.pods_listed_at + min(max(waited, TROUBLE_INTERVAL_SECONDS), TROUBLE_INTERVAL_MAX_SECONDS)
     return now >= due, max(due - now, TROUBLE_AFTER_SECONDS)
 
 
