@@ -49,7 +49,7 @@ class FaultProxy:
         self._upstream = upstream
         self._port = port
         self._tls = tls
-        self._streams: set[web.BaseRequest] = set()
+        self._streams: dict[int, web.BaseRequest] = {}  # requests are not hashable
 
     @property
     def url(self) -> str:
@@ -77,12 +77,13 @@ class FaultProxy:
 
     def cut_streams(self, match: Match | None = None) -> int:
         """Cut the watches that are open now (those that match); gives back how many."""
-        wanted = [request for request in list(self._streams) if not match or match.fits(_seen(request))]
+        wanted = [request for request in list(self._streams.values()) if not match or match.fits(_seen(request))]
         for request in wanted:
-            request.loop.call_soon_threadsafe(_abort, request)
+            self._loop.call_soon_threadsafe(_abort, request)
         return len(wanted)
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self._as_client = _session(self._upstream.as_client)
         self._as_owner = _session(self._upstream.as_owner)
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.1)
@@ -95,7 +96,7 @@ class FaultProxy:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for request in list(self._streams):
+        for request in list(self._streams.values()):
             _abort(request)
         await self._runner.cleanup()
         await self._as_client.close()
@@ -134,6 +135,8 @@ class FaultProxy:
         try:
             return await self._ask(request, fault, write, verdict)
         except (aiohttp.ClientError, TimeoutError):
+            if verdict is Verdict.LAST:
+                self.writes.missed()
             return _abort(request)  # what a client would see of a server that is not there
 
     async def _ask(
@@ -141,16 +144,19 @@ class FaultProxy:
     ) -> web.StreamResponse:
         """Have the server answer, and pass that back unless the client is not to hear of it."""
         async with self._asked(request) as answer:
+            # Read to its end, so that the server has acted, before anybody is ended or left without an answer.
+            body = await answer.read() if write or isinstance(fault, LoseAnswer) else None
             if write:
                 write.status = answer.status
-                await answer.read()  # the server has acted
             if write and verdict is Verdict.LAST:
                 await asyncio.to_thread(self.writes.end_client, write)
                 return _abort(request)
             if isinstance(fault, LoseAnswer):
-                await answer.read()
                 return _abort(request)
-            return await self._pass_back(request, answer, fault)
+            if body is not None and not isinstance(fault, CutStream):
+                headers = _without(answer.headers, _NOT_PASSED_BACK)
+                return web.Response(status=answer.status, headers=headers, body=body)
+            return await self._pass_back(request, answer, fault, read=body)
 
     @asynccontextmanager
     async def _asked(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -166,16 +172,17 @@ class FaultProxy:
             yield answer
 
     async def _pass_back(
-        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, fault: Fault | None
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, fault: Fault | None, *, read: bytes | None
     ) -> web.StreamResponse:
+        """Stream the answer; `read` is its body where that has been taken from the connection already."""
         response = web.StreamResponse(status=answer.status, headers=_without(answer.headers, _NOT_PASSED_BACK))
         if answer.content_length is not None:
             response.content_length = answer.content_length
         await response.prepare(request)
-        self._streams.add(request)
+        self._streams[id(request)] = request
         try:
             left = fault.after_bytes if isinstance(fault, CutStream) else None
-            async for chunk in _chunks(answer, fault):
+            async for chunk in _chunks(answer, fault, read):
                 if left is not None and len(chunk) >= left:
                     await response.write(chunk[:left])
                     return _abort(request)
@@ -185,11 +192,14 @@ class FaultProxy:
         except ConnectionError:
             pass  # the client went, or the stream was cut
         finally:
-            self._streams.discard(request)
+            self._streams.pop(id(request), None)
         return response
 
 
-async def _chunks(answer: aiohttp.ClientResponse, fault: Fault | None) -> AsyncIterator[bytes]:
+async def _chunks(answer: aiohttp.ClientResponse, fault: Fault | None, read: bytes | None) -> AsyncIterator[bytes]:
+    if read is not None:
+        yield read
+        return
     if not isinstance(fault, EVENT_FAULTS):
         async for chunk in answer.content.iter_any():
             yield chunk

@@ -2,8 +2,9 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +22,14 @@ class Write:
     target: str
     status: int | None = None
     """The server's answer; None while there is none."""
+    at: float = field(default_factory=time.monotonic)
+    """When it came, by the monotonic clock."""
+
+    def __str__(self) -> str:
+        """The method, and what it was about: PATCH deployments thumbs-1a2b3c4d-5e6f70."""
+        _, _, within = self.target.partition("?")[0].partition("/namespaces/")
+        what = within.partition("/")[2] or self.target.partition("?")[0]
+        return f"{self.method} {what.replace('/', ' ')}"
 
 
 class Verdict(StrEnum):
@@ -45,6 +54,8 @@ class WritePoints:
         self._lock = threading.Lock()
         self._seen: list[Write] = []
         self._nth: int | None = None
+        self._within = ""
+        self._counted = 0
         self._end: Callable[[Write], None] = lambda _: None
         self._fired = threading.Event()
         self._ending = False
@@ -55,15 +66,17 @@ class WritePoints:
         with self._lock:
             return list(self._seen)
 
-    def arm(self, nth: int, end: Callable[[Write], None]) -> None:
+    def arm(self, nth: int, end: Callable[[Write], None], *, within: str = "") -> None:
         """Start to count anew, and call `end` after the server has answered the `nth` write from now on.
 
+        With `within`, only writes whose target holds this text count, such as `/namespaces/media/`.
         `end` runs in a thread and must return only when the client is dead; until then its other writes are
         refused. Afterwards everything passes: a new client starts.
         """
         with self._lock:
             self._seen.clear()
             self._nth, self._end = nth, end
+            self._within, self._counted = within, 0
             self._ending = False
             self._fired.clear()
 
@@ -86,8 +99,14 @@ class WritePoints:
                 return None, Verdict.REFUSE
             write = Write(len(self._seen) + 1, method, target)
             self._seen.append(write)
-            self._ending = write.number == self._nth
+            self._counted += self._within in target
+            self._ending = self._within in target and self._counted == self._nth
             return write, Verdict.LAST if self._ending else Verdict.PASS
+
+    def missed(self) -> None:
+        """The last write never got an answer from the server: nobody is ended, and everything passes again."""
+        with self._lock:
+            self._nth, self._ending = None, False
 
     def end_client(self, write: Write) -> None:
         """The server has answered the last write: end the client, then let everything pass."""
