@@ -4,6 +4,7 @@
 |---|---|
 | `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
 | `templates/crds/` of the chart | `crds/` |
+| `docs/reference/metrics.md` | the help texts of the operator's metrics |
 | `requirements.lock` | `uv.lock`: what the image installs, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
@@ -24,6 +25,14 @@ TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 # The image runs the operator and the collector, not the command line with its coloured tables.
 NOT_IN_IMAGE = ("rich", "typer")
+METRICS_HEAD = """\
+<!-- Generated from workerpool_operator/metrics by `make generate`: do not edit. -->
+# Metrics of the operator
+
+On `:8080/metrics` of each replica. Series with a `pool` label are exported by the leader only, so that a pool is never
+counted twice.
+
+"""
 KEEP = """\
   {{- if .Values.crds.keep }}
   annotations:
@@ -40,6 +49,13 @@ def requirements() -> str:
         [*command, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return "# Generated from uv.lock by `make generate`. What the image installs.\n" + exported.stdout
+
+
+def metrics_page() -> str:
+    """The reference of the operator's own metrics."""
+    command = [sys.executable, "-m", "workerpool_operator.metrics"]
+    table = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return METRICS_HEAD + table
 
 
 def chart_crd(manifest: str) -> str:
@@ -76,6 +92,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file that is made here, and what it should hold; after the models have written theirs."""
     yield ROOT / "requirements.lock", requirements()
     yield CHART / "README.md", chart_readme()
+    yield ROOT / "docs" / "reference" / "metrics.md", metrics_page()
     for crd in sorted((ROOT / "crds").glob("*.yaml")):
         yield CHART / "templates" / "crds" / crd.name, chart_crd(crd.read_text())
 
