@@ -41,7 +41,7 @@ class NodeTerms(Model):
 class WeightedNodeTerm(Model):
     """A preference for some nodes."""
 
-    weight: int = Field(ge=1, le=100, description="How much it counts, 1 to 100.")
+    weight: int = Field(ge=1, le=100, description="How much it counts.")
     preference: NodeTerm = Field(description="The nodes that are preferred.")
 
 
@@ -106,7 +106,7 @@ class PodTerm(Model):
 class WeightedPodTerm(Model):
     """A preference for or against being near some pods."""
 
-    weight: int = Field(ge=1, le=100, description="How much it counts, 1 to 100.")
+    weight: int = Field(ge=1, le=100, description="How much it counts.")
     pod_affinity_term: PodTerm = Field(description="The pods.")
 
 

@@ -194,13 +194,15 @@ async def test_with_the_pool_go_its_objects_and_with_the_last_pool_the_collector
     await eventually(lambda: gone(shared), seconds=40, what="the end of the collector")
 
 
-async def test_a_pool_that_leaves_is_no_owner_of_the_collector_any_more(kube: Kube, namespace: str) -> None:
-    first, second = [await stored_pool(kube, namespace, name) for name in ("first", "second")]
-    for pools in ((first, second), (second,)):
-        applied = [await kube.apply(body) for body in collector_of(*pools)]
-        for body in applied:
-            owners = [owner["name"] for owner in body["metadata"]["ownerReferences"]]
-            assert owners == [pool.name for pool in pools]
+async def test_the_collector_follows_pools_that_come_and_go(kube: Kube, namespace: str) -> None:
+    """Whatever the order in which they come, what is stored is what was wanted: nothing is applied for ever."""
+    spec = SPECS["rich"]
+    a, b, c = [await stored_pool(kube, namespace, name, **spec) for name in ("a", "b", "c")]
+    for pools in ((b,), (a, b), (a, b, c), (a, c), (a, b, c), (c,)):
+        for body in collector_of(*pools):
+            stored = await kube.apply(body)
+            assert [owner["name"] for owner in stored["metadata"]["ownerReferences"]] == [pool.name for pool in pools]
+            assert covers(stored, body)
 
 
 @pytest.mark.parametrize("written", [SPELLINGS.keys(), SPELLINGS.values(), KEPT.values()], ids=["any", "own", "kept"])

@@ -331,6 +331,11 @@ def test_what_cannot_be_rendered_is_named(worker: dict[str, Any], words: str) ->
         template(pool(worker=worker))
 
 
+def test_a_queue_of_a_kind_that_only_a_newer_definition_has_is_named() -> None:
+    with pytest.raises(RenderError, match="queue main is of a kind that this version of the operator does not know"):
+        template(pool(queues=[{"name": "main", "rabbitmq": {"url": "amqp://broker"}}]))
+
+
 def test_nothing_that_changes_in_a_pods_life_is_in_the_template() -> None:
     """Two pools that differ in size, mode and role alone are rendered alike."""
     one = template(pool(replicas=1, scaling={"mode": "manual"}))

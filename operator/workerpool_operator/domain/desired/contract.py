@@ -7,7 +7,7 @@ until the live settings reach it.
 from typing import Any, Final
 
 from workerpool_operator.api import QueueSpec, WorkerPool
-from workerpool_operator.domain.desired.names import COLLECTOR_NAME
+from workerpool_operator.domain.desired.names import COLLECTOR_NAME, RenderError
 
 # These repeat `workerpool.protocol`, which this layer does not import; a test holds them together.
 TOKEN_AUDIENCE: Final = "workerpool-collector"  # noqa: S105  an audience, not a secret
@@ -20,7 +20,11 @@ HEALTH_PORT: Final = 8080
 
 
 def environment(pool: WorkerPool, *, version: str) -> list[dict[str, Any]]:
-    """The contract's variables, in the order in which they stand in the pod."""
+    """The contract's variables, in the order in which they stand in the pod.
+
+    Raises:
+        RenderError: a queue is of an unknown kind.
+    """
     worker, delivery = pool.spec.worker, pool.spec.delivery
     fixed = {
         "WORKERPOOL_NAME": pool.name,
@@ -92,12 +96,13 @@ def credential_sources(queue: QueueSpec, *, directory: str) -> list[dict[str, An
 
 def _queue(queue: QueueSpec) -> dict[str, str]:
     prefix = f"QUEUE_{queue.env_name}"
-    variables = {}
-    if queue.redis_stream:
-        variables = {
-            f"{prefix}_URL": queue.redis_stream.url,
-            f"{prefix}_STREAM": queue.redis_stream.stream,
-            f"{prefix}_GROUP": queue.redis_stream.group,
-        }
+    if queue.redis_stream is None:
+        # Only a newer definition than this program's lets such a queue in.
+        raise RenderError(f"queue {queue.name} is of a kind that this version of the operator does not know")
+    variables = {
+        f"{prefix}_URL": queue.redis_stream.url,
+        f"{prefix}_STREAM": queue.redis_stream.stream,
+        f"{prefix}_GROUP": queue.redis_stream.group,
+    }
     files = credential_files(queue).items()
     return variables | {f"{prefix}_{part}_FILE": f"{CREDENTIALS}/{queue.name}/{file}" for part, file in files}
