@@ -6,8 +6,8 @@
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of the component tests
 # go       only checked: the API server of the component tests is built from Go modules
-# cluster  only checked: Go, unless a Docker engine with kind, or a cluster that is there already, makes it needless.
-#          What the nodes need beyond that, `python -m e2e.cluster up` installs and builds by itself.
+# cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
+#          that, `python -m e2e.cluster up` installs and builds by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,13 +63,7 @@ setup_go() {
     fi
 }
 
-setup_cluster() {
-    [[ -z ${E2E_KUBECONFIG:-} ]] || return 0
-    if command -v kind >/dev/null && command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; then
-        return 0
-    fi
-    setup_go
-}
+setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 
 (($#)) || set -- python redis go cluster
 for what in "$@"; do
