@@ -84,7 +84,7 @@ class LocalCluster:
             debian.ensure(debian.NODE)
         toolchain.ensure(*(toolchain.LOCAL_CLUSTER if self.wish.nodes else (toolchain.NODE,)))
         with self._lock():
-            self._forget_other_boot()
+            self._forget_stale()
             self._remember()
             if self.wish.nodes:
                 self._up_with_nodes()
@@ -176,6 +176,8 @@ class LocalCluster:
         self._wait_nodes({node.name for node in nodes})
 
     def _down(self) -> None:
+        if self._wish_file.exists():
+            self._note_wish(boot="")  # were this cut short, nothing of it may be built upon
         for daemon in self._host_daemons():
             daemon.stop(grace=0)
         nodes = self._nodes()
@@ -255,10 +257,15 @@ class LocalCluster:
         known = recall(self.wish.name)
         if known and known.nodes != self.wish.nodes:
             raise ClusterError(f"cluster {self.wish.name!r} has {known.nodes} nodes; take it down first")
-        self._wish_file.write_text(json.dumps({**asdict(self.wish), "boot": processes.boot_id()}))
+        self._note_wish(boot=processes.boot_id())
 
-    def _forget_other_boot(self) -> None:
-        """State of another boot is stale through and through: without fsync even etcd's data may be torn."""
+    def _note_wish(self, *, boot: str) -> None:
+        draft = self._wish_file.with_suffix(".tmp")
+        draft.write_text(json.dumps({**asdict(self.wish), "boot": boot}))
+        draft.replace(self._wish_file)
+
+    def _forget_stale(self) -> None:
+        """Build nothing upon what half a ``down`` left, or upon another boot: etcd's data may be torn without fsync."""
         if self._wish_file.exists() and json.loads(self._wish_file.read_text())["boot"] != processes.boot_id():
             self._down()
         self.home.mkdir(parents=True, exist_ok=True)
