@@ -53,6 +53,8 @@ class ScriptedCollector:
     """A new token of the collector's service account; raises KubeError while there is none."""
     pods: Callable[[str], Mapping[str, str]]
     scripts: dict[str, Script] = field(default_factory=dict)
+    repeat_seconds: float = REPEAT_SECONDS
+    """How often it says again what has not changed."""
     configured_in: int = -1
     """Epoch of the leader that last said which pools there are."""
     _fences: dict[str, protocol.Fence] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class ScriptedCollector:
                 for pool in list(self.scripts):
                     await self._report(stream, pool)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), REPEAT_SECONDS)
+                    await asyncio.wait_for(self._changed.wait(), self.repeat_seconds)
 
     async def _obey(self, stream: aiohttp.ClientWebSocketResponse, order: protocol.Down | None) -> None:
         match order:
