@@ -30,10 +30,14 @@ class Router:
         self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
 
     def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
-        """An object is gone; this was its last state."""
+        """An object is gone; this was its last state.
+
+        Also an echo counts here: what goes last (a revision after its Deployment) waits for the news that the one
+        before is gone, and the operator's own deletion has taken it out of the store already.
+        """
         metadata = body["metadata"]
-        if self._store.drop(kind, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"]):
-            self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
+        self._store.drop(kind, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
+        self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
 
     def listed(self, kind: Kind, namespace: str, name: str, pool: str) -> None:
         """A resync found an object changed or gone."""

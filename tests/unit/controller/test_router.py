@@ -1,0 +1,66 @@
+"""Which key an observed object makes due."""
+
+from typing import Any
+
+from workerpool_operator.controller.keys import NamespaceKey, PoolKey
+from workerpool_operator.controller.router import Router
+from workerpool_operator.controller.store import Store
+from workerpool_operator.kube import kinds
+
+
+class Due:
+    """Stands for the work queue: keeps what was marked."""
+
+    def __init__(self) -> None:
+        self.keys: list[object] = []
+
+    def mark(self, key: object) -> None:
+        self.keys.append(key)
+
+    def taken(self) -> list[object]:
+        keys, self.keys = self.keys, []
+        return keys
+
+
+def deployment(*, version: int = 1) -> dict[str, Any]:
+    metadata = {
+        "namespace": "media",
+        "name": "thumbs-1",
+        "uid": "u1",
+        "resourceVersion": str(version),
+        "labels": {"workerpool.dev/pool": "thumbs"},
+    }
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+
+
+def router() -> tuple[Router, Store, Due]:
+    store, due = Store(), Due()
+    return Router(store, due), store, due  # type: ignore[arg-type]
+
+
+def test_a_child_makes_its_pool_due_and_its_echo_does_not() -> None:
+    """What the store knows already is the echo of an own write."""
+    one, _, due = router()
+    one.observed(kinds.DEPLOYMENT, deployment())
+    assert due.taken() == [PoolKey("media", "thumbs")]
+    one.observed(kinds.DEPLOYMENT, deployment())
+    assert due.taken() == []
+
+
+def test_the_echo_of_an_own_deletion_makes_the_pool_due() -> None:
+    """The revision of a deleted Deployment is deleted once the Deployment is seen to be gone."""
+    one, store, due = router()
+    one.observed(kinds.DEPLOYMENT, deployment())
+    due.taken()
+    store.drop(kinds.DEPLOYMENT, "media", "thumbs-1", uid="u1")
+    one.deleted(kinds.DEPLOYMENT, deployment(version=2))
+    assert due.taken() == [PoolKey("media", "thumbs")]
+
+
+def test_an_object_without_a_pool_makes_its_namespace_due() -> None:
+    """The collector's objects belong to all pools of the namespace."""
+    one, _, due = router()
+    body = deployment()
+    del body["metadata"]["labels"]
+    one.observed(kinds.DEPLOYMENT, body)
+    assert due.taken() == [NamespaceKey("media")]
