@@ -7,7 +7,8 @@ figures of the status that are written only now and then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from e2e.faults.kubelet import is_ready
@@ -52,10 +53,30 @@ async def end_state(kube: Kube, namespace: str, *, hidden: Mapping[str, str]) ->
 
 def difference(wanted: Iterable[str], found: Iterable[str]) -> str:
     """What one state has and the other has not, for a person to read; empty when they are the same."""
-    wanted, found = list(wanted), list(found)
-    missing = [f"- {line}" for line in wanted if wanted.count(line) > found.count(line)]
-    extra = [f"+ {line}" for line in found if found.count(line) > wanted.count(line)]
-    return "\n".join([*missing, *extra])
+    missing, extra = Counter(wanted), Counter(found)
+    missing, extra = missing - extra, extra - missing
+    told = []
+    for line in missing.elements():
+        other = next((one for one in extra if _title(one) == _title(line)), None)
+        if other is None:
+            told.append(f"{_title(line)} is missing")
+            continue
+        extra -= Counter([other])
+        told += [f"{_title(line)}{change}" for change in _changes(json.loads(line), json.loads(other))]
+    return "\n".join([*told, *(f"{_title(line)} is left over" for line in extra.elements())])
+
+
+def _title(line: str) -> str:
+    one = json.loads(line)
+    return f"{one['kind']} {one['name']}".rstrip()
+
+
+def _changes(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key in wanted.keys() | found.keys():
+            yield from _changes(wanted.get(key), found.get(key), f"{path}.{key}")
+    elif wanted != found:
+        yield f"{path}: {json.dumps(found)} instead of {json.dumps(wanted)}"
 
 
 def is_settled(state: Iterable[str], sizes: Mapping[str, int]) -> bool:

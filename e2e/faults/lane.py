@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.processes import tail
 from e2e.faults import endstate
 from e2e.faults.collector import ScriptedCollector
+from e2e.faults.inject import FaultProxy, Upstream, Write
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
-from e2e.faults.proxy import Proxy, Trap, Write
 from e2e.faults.scenarios import POOL, Scenario, Stage
 from e2e.faults.witness import Ledger, Witness
 from e2e.support.wait import NotInTimeError, until
@@ -26,7 +27,7 @@ from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
 CALM_SECONDS = 1.0
 """Without a write for so long, a scenario is over: longer than any pause within one."""
-CONVERGE_SECONDS = 60.0
+CONVERGE_SECONDS = 30.0
 
 
 @dataclass(kw_only=True)
@@ -46,7 +47,7 @@ class Play:
 class Lane:
     """A control plane, an operator behind a proxy, and a witness. Plays one scenario at a time."""
 
-    def __init__(self, *, access: ClusterAccess, kube: Kube, proxy: Proxy, operator: OperatorProcess) -> None:
+    def __init__(self, *, access: ClusterAccess, kube: Kube, proxy: FaultProxy, operator: OperatorProcess) -> None:
         self._access = access
         self._kube = kube
         self._proxy = proxy
@@ -61,7 +62,8 @@ class Lane:
         Its log lies in `home`. Lanes whose end states are compared need one `tls` folder.
         """
         access = await ClusterAccess.find(plane.kubeconfig)
-        async with Kube(access) as kube, Proxy(access).serving() as proxy:
+        upstream = await Upstream.from_kubeconfig(plane.kubeconfig)
+        async with Kube(access) as kube, FaultProxy(upstream) as proxy:
             with suppress(errors.AlreadyExists):
                 await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             operator = OperatorProcess.prepare(home, tls=tls)
@@ -72,7 +74,6 @@ class Lane:
             try:
                 yield lane
             finally:
-                proxy.release()
                 lane._operator.kill()
                 watching.cancel()
                 await asyncio.wait({watching})
@@ -102,46 +103,59 @@ class Lane:
         `wanted` is the end state to arrive at; without it, the sizes that the scenario names.
         """
         play = Play(scenario=scenario.name)
-        ledger, first = self._witness.open(stage.namespace), len(self._proxy.writes)
-        trap = self._arm(kill_after, stage) if kill_after else None
+        ledger = self._witness.open(stage.namespace)
+        trap = self._set_trap(kill_after, stage)
         started = time.monotonic()
         try:
             await scenario.act(stage)
-            if trap is not None and await self._sprung(trap, scenario, stage, wanted=wanted):
-                play.killed_after = trap.at
+            if kill_after and await self._sprung(trap, scenario, stage, wanted=wanted):
+                play.killed_after = trap.result()
                 started = time.monotonic()
                 await self._restart(stage)
             play.state = await self._settled(scenario, stage, wanted=wanted, since=time.monotonic())
         except NotInTimeError as error:
-            play.broken.append(str(error))
+            play.broken.append(f"{error}; the end of the operator's log:\n{tail(self._operator.log)}")
             play.state = await self._state(stage)
-        finally:
-            self._proxy.release()
-        play.writes = [write for write in self._proxy.writes[first:] if write.namespace == stage.namespace]
+        play.writes = self._writes(stage)
+        self._proxy.writes.reset()
         play.seconds = max([started, *(write.at for write in play.writes)]) - started
         play.broken += _violations(scenario, stage, ledger)
         if wanted and (found := endstate.difference(wanted, play.state)):
             play.broken.append(f"another end state:\n{found}")
         return play
 
-    def _arm(self, nth: int, stage: Stage) -> Trap:
-        return self._proxy.arm(nth, matches=lambda write: write.namespace == stage.namespace)
+    def _set_trap(self, nth: int, stage: Stage) -> asyncio.Future[Write]:
+        """Have the operator killed after its `nth` write in this namespace (0: never); the write is the result."""
+        loop = asyncio.get_running_loop()
+        trap: asyncio.Future[Write] = loop.create_future()
 
-    async def _sprung(self, trap: Trap, scenario: Scenario, stage: Stage, *, wanted: Sequence[str]) -> bool:
-        """Whether the trap springs before everything is over."""
+        def end(write: Write) -> None:
+            self._operator.kill()
+            loop.call_soon_threadsafe(trap.set_result, write)
+
+        self._proxy.writes.reset()
+        if nth:
+            self._proxy.writes.arm(nth, end, within=f"/namespaces/{stage.namespace}/")
+        return trap
+
+    def _writes(self, stage: Stage) -> list[Write]:
+        """The operator's writes in this namespace since the scenario began."""
+        return [write for write in self._proxy.writes.seen if f"/namespaces/{stage.namespace}/" in write.target]
+
+    async def _sprung(
+        self, trap: asyncio.Future[Write], scenario: Scenario, stage: Stage, *, wanted: Sequence[str]
+    ) -> bool:
+        """Whether the operator is killed before everything is over."""
         settled = asyncio.create_task(self._settled(scenario, stage, wanted=wanted, since=time.monotonic()))
-        springs = asyncio.create_task(trap.sprung.wait())
-        await asyncio.wait({settled, springs}, return_when=asyncio.FIRST_COMPLETED)
-        springs.cancel()
+        first: set[asyncio.Future[Any]] = {settled, trap}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         settled.cancel()
-        await asyncio.wait({settled, springs})
-        return trap.sprung.is_set()
+        await asyncio.wait({settled})
+        return trap.done()
 
     async def _restart(self, stage: Stage) -> None:
-        """Kill the operator, start it again, and wait until it has looked at the namespace."""
+        """Start the operator again, and wait until it has looked at the namespace."""
         epoch = stage.collector.configured_in
-        self._operator.kill()
-        self._proxy.release()
         await release_lease(self._kube)
         self._operator.start()
 
@@ -155,7 +169,7 @@ class Lane:
         """Wait until all is as wanted and nothing is written any more; give the end state."""
 
         async def look() -> list[str] | None:
-            last = max([since, *(write.at for write in self._proxy.writes if write.namespace == stage.namespace)])
+            last = max([since, *(write.at for write in self._writes(stage))])
             if time.monotonic() - last < CALM_SECONDS:
                 return None
             state = await self._state(stage)
