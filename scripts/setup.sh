@@ -35,9 +35,15 @@ packages() {
         fail "missing Debian packages, and not root to install them ($why). Run: sudo apt-get install ${missing[*]}"
     fi
     say "apt-get install ${missing[*]} ($why)"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update --quiet=2 </dev/null
-    apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" </dev/null
+    apt update
+    apt install --yes --no-install-recommends "${missing[@]}"
+}
+
+# apt ARGUMENT...: apt-get, waiting for another's lock, heard only if it fails.
+apt() {
+    local said
+    said=$(DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 --option DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) ||
+        fail "apt-get $1 failed:"$'\n'"$said"
 }
 
 setup_python() {

@@ -31,7 +31,7 @@ finish() {
         run python -m e2e.cluster down || { echo "test: the cluster could not be taken down" >&2 && status=1; }
     fi
     rm -rf "$logs"
-    printf '%s\n' "${summary[@]}"
+    ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
     exit "$status"
 }
 trap finish EXIT
