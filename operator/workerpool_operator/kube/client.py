@@ -1,8 +1,9 @@
 """The client: one request in, one JSON object out, or one exception of :mod:`.errors`.
 
 It stands on the REST layer of the official `kubernetes.aio` client, which brings TLS, proxies and the
-connection pool, and leaves out that package's models and its `sanitize` copy: they cost five times as much CPU
-as the request itself (docs/performance.md), and the operator's objects are JSON anyway.
+connection pool, and leaves out that package's models and its `sanitize` copy: the operator's objects are JSON
+anyway. Measured side by side for an apply of a 1.7 kB Deployment (client CPU, medians, on two busy cores, so only
+the ratios mean something): bare aiohttp 1.2 ms, this client 1.4 ms, models 2.2 ms.
 
 Choices that matter elsewhere:
 
@@ -201,6 +202,8 @@ class Kube:
 
     async def token_review(self, token: str, *, audience: str) -> Identity | None:
         """Whose `token` this is, or None where the API server does not vouch for it with this audience."""
+        if not token:
+            return None  # the server would call the review itself invalid
         body: Json = {
             "apiVersion": TOKEN_REVIEW.api_version,
             "kind": TOKEN_REVIEW.kind,
