@@ -16,12 +16,11 @@ from rich.console import Console
 from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
 from workerpool_operator.cli.load import schedule as schedules
-from workerpool_operator.cli.load.reaction import PoolWatch, watch_pool
+from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.load.records import RecordsError
 from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
 from workerpool_operator.cli.load.view import LoadView
-from workerpool_operator.kube import ClusterAccess, ConfigException, KubeError
 
 MAX_RATE: Final = 100_000.0
 
@@ -68,6 +67,10 @@ class ExitCode(IntEnum):
     """Jobs were left in the queue when patience ended."""
     STOPPED = 130
     """Ctrl-C."""
+
+
+class NoPoolError(Exception):
+    """The pool that should be watched is not there, or its cluster does not answer."""
 
 
 class Pattern(StrEnum):
@@ -119,7 +122,7 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     )
     try:
         report = asyncio.run(_run(wish, console=errors, pool=pool, namespace=namespace, context=context))
-    except (BrokerError, RecordsError, KubeError, ConfigException, ConfigurationError) as error:
+    except (BrokerError, RecordsError, NoPoolError, ConfigurationError) as error:
         errors.print(f"wpool load: {error}", style="red", highlight=False, markup=False)
         code = ExitCode.USAGE if isinstance(error, ConfigurationError) else ExitCode.UNREACHABLE
         raise typer.Exit(code) from error
@@ -163,10 +166,18 @@ def _stopper(stop: asyncio.Event) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _watched(pool: str, namespace: str, context: str | None) -> AsyncIterator[PoolWatch]:
-    access = await ClusterAccess.find(context=context)
-    async with watch_pool(access, namespace=namespace, name=pool) as watch:
-        yield watch
+async def _watched(pool: str, namespace: str, context: str | None) -> AsyncIterator[PoolHistory]:
+    # Imported here because it brings the Kubernetes client, which takes longer to import than most loads last.
+    from workerpool_operator.cli.pool_watch import watch_pool  # noqa: PLC0415
+    from workerpool_operator.kube import ClusterAccess, ConfigException, KubeError  # noqa: PLC0415
+
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            access = await ClusterAccess.find(context=context)
+            watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=pool))
+        except (KubeError, ConfigException) as error:
+            raise NoPoolError(f"pool {namespace}/{pool} cannot be watched: {error}") from error
+        yield watch.history
 
 
 def _schedule(

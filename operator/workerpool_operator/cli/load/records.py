@@ -1,5 +1,6 @@
 """Reads what workers tell of each job, and which jobs ended in the dead letters, from the Redis of the queue."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +16,7 @@ from workerpool_operator.cli.load.ledger import Record
 BLOCK_MS: Final = 250
 COUNT: Final = 2000
 _CLOCK_PROBES: Final = 5
-_LAST: Final = b"0-0"
+_NONE: Final = b"0-0"
 _TIMEOUT_SECONDS: Final = 10.0
 
 
@@ -47,12 +48,10 @@ class RecordReader:
         Raises:
             RecordsError: Redis cannot be asked.
         """
-        try:
+        async with self._asking():
             for key in (self._results, self._dead):
                 last = await self._client.xrevrange(key, count=1)
-                self._seen[key] = last[0][0] if last else _LAST
-        except (exceptions.RedisError, OSError) as error:
-            raise RecordsError(str(error)) from error
+                self._seen[key] = last[0][0] if last else _NONE
 
     async def clock_offset(self) -> float:
         """Redis' unix time minus our monotonic time, in seconds, from the quickest of a few questions.
@@ -61,15 +60,13 @@ class RecordReader:
             RecordsError: Redis cannot be asked.
         """
         best = (float("inf"), 0.0)
-        try:
+        async with self._asking():
             for _ in range(_CLOCK_PROBES):
                 asked = time.monotonic()
                 seconds, microseconds = await self._client.time()
                 answered = time.monotonic()
                 offset = seconds + microseconds / 1e6 - (asked + answered) / 2
                 best = min(best, (answered - asked, offset))
-        except (exceptions.RedisError, OSError) as error:
-            raise RecordsError(str(error)) from error
         return best[1]
 
     async def next(self) -> Batch:
@@ -78,10 +75,8 @@ class RecordReader:
         Raises:
             RecordsError: Redis cannot be asked; a later call goes on where this one began.
         """
-        try:
+        async with self._asking():
             answer = await self._client.xread(dict(self._seen), count=COUNT, block=BLOCK_MS)
-        except (exceptions.RedisError, OSError) as error:
-            raise RecordsError(str(error)) from error
         entries: Mapping[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]] = dict(answer or ())
         for key, found in entries.items():
             self._seen[key] = found[-1][0]
@@ -89,16 +84,23 @@ class RecordReader:
         dead = [fields.get(b"id", b"").decode(errors="replace") for _, fields in entries.get(self._dead, ())]
         return Batch(records=tuple(record for record in records if record), dead=tuple(dead))
 
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                yield
+        except (exceptions.RedisError, OSError) as error:
+            # The connection may be in the middle of an answer: a new one next time.
+            await self._client.connection_pool.disconnect(inuse_connections=True)
+            raise RecordsError(str(error) or "no answer in time") from error
+
 
 @asynccontextmanager
 async def open_reader(url: str, *, stream: str) -> AsyncIterator[RecordReader]:
     """A reader with a connection of its own; nothing is sent yet."""
-    client = redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        client_name="wpool-load",
-    )
+    # Without a socket timeout, redis-py does not use asyncio.wait_for, which before Python 3.12 may swallow the
+    # cancellation of its caller; `_asking` has a timeout around everything.
+    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=_TIMEOUT_SECONDS, client_name="wpool-load")
     try:
         yield RecordReader(client, stream=stream)
     finally:

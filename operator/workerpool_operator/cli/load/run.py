@@ -13,7 +13,7 @@ from workerpool import broker
 from workerpool.broker import Broker, BrokerError, NewJob
 from workerpool_operator.cli.load.feeder import Feeder
 from workerpool_operator.cli.load.ledger import Ledger
-from workerpool_operator.cli.load.reaction import PoolWatch
+from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.load.records import RecordReader, RecordsError, open_reader
 from workerpool_operator.cli.load.report import End, Reaction, Report
 from workerpool_operator.cli.load.schedule import Schedule
@@ -79,7 +79,7 @@ async def run(
     load: Load,
     *,
     stop: asyncio.Event,
-    pool: PoolWatch | None = None,
+    pool: PoolHistory | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """Send all jobs, wait until they are done, and report; `stop` ends it early, with what was measured.
@@ -104,7 +104,7 @@ class _Run:
         queue: Broker,
         reader: RecordReader,
         *,
-        pool: PoolWatch | None,
+        pool: PoolHistory | None,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._load = load
@@ -130,9 +130,7 @@ class _Run:
         try:
             end = await self._watch(feeding, stop)
         finally:
-            for task in (feeding, listening):
-                task.cancel()
-            await asyncio.gather(feeding, listening, return_exceptions=True)
+            await _end(feeding, listening)
         for number in range(self._feeder.sent, self._ledger.enqueued):
             self._ledger.withdraw(self._load.job_id(number))
         return self._report(end, seconds=time.monotonic() - started)
@@ -214,7 +212,7 @@ class _Run:
         reaction = None
         if self._pool:
             moments = [feeder.started_at + offset for offset in self._load.schedule.burst_starts()]
-            reaction = Reaction.of(self._pool.history, bursts=moments)
+            reaction = Reaction.of(self._pool, bursts=moments)
         return Report.of(
             self._ledger.outcome(),
             end=end,
@@ -224,3 +222,11 @@ class _Run:
             reaction=reaction,
             seconds=seconds,
         )
+
+
+async def _end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel, and again: before Python 3.12 a cancellation may get lost in asyncio.wait_for, which redis-py uses."""
+    while any(not task.done() for task in tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.1)

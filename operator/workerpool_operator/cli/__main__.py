@@ -1,0 +1,5 @@
+"""`python -m workerpool_operator.cli` is `wpool`, also where no script is installed, as in the operator's image."""
+
+from workerpool_operator.cli.main import app
+
+app(prog_name="wpool")

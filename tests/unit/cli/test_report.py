@@ -1,0 +1,92 @@
+"""The figures of a load, for machines and for people."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from workerpool_operator.cli.load.command import ExitCode, exit_code
+from workerpool_operator.cli.load.ledger import Outcome
+from workerpool_operator.cli.load.report import End, Quantiles, Report
+
+
+def a_report(*, end: End = End.DONE, **changes: Any) -> Report:
+    figures: dict[str, Any] = {
+        "enqueued": 10,
+        "recorded": True,
+        "done": 10,
+        "dead": 0,
+        "unfinished": 0,
+        "duplicated": 0,
+        "interrupted": 0,
+        "waits": (0.1, 0.2),
+        "first_starts": (0.1,),
+        "work_seconds": 2.0,
+    }
+    outcome = Outcome(**(figures | changes))
+    return Report.of(outcome, end=end, planned=10, lags=[0.001], retries=0, reaction=None, seconds=2.5)
+
+
+def text_of(report: Report) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(report.table())
+    return stream.getvalue()
+
+
+def test_quantiles_are_measured_values_by_nearest_rank() -> None:
+    hundred = Quantiles.of([value / 100 for value in range(100, 0, -1)])
+    assert (hundred.p50, hundred.p95, hundred.p99, hundred.max) == (0.5, 0.95, 0.99, 1.0)
+    assert Quantiles.of([7.0]).p95 == 7.0
+    assert Quantiles.of([]).p50 is None
+
+
+def test_jobs_missing_at_the_end_are_lost() -> None:
+    report = a_report(done=8, unfinished=2)
+    assert (report.jobs_lost, report.jobs_outstanding) == (2, 0)
+    assert exit_code(report) is ExitCode.JOBS_FAILED
+
+
+@pytest.mark.parametrize("end", [End.STOPPED, End.TIMED_OUT, End.BROKER_LOST])
+def test_jobs_missing_at_an_early_end_are_outstanding(end: End) -> None:
+    report = a_report(end=end, done=8, unfinished=2)
+    assert (report.jobs_lost, report.jobs_outstanding) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        (a_report(), ExitCode.OK),
+        (a_report(dead=1), ExitCode.JOBS_FAILED),
+        (a_report(interrupted=3, duplicated=3), ExitCode.OK),
+        (a_report(end=End.STOPPED), ExitCode.STOPPED),
+        (a_report(end=End.TIMED_OUT), ExitCode.TIMED_OUT),
+        (a_report(end=End.BROKER_LOST), ExitCode.UNREACHABLE),
+    ],
+)
+def test_exit_codes_tell_how_it_went(report: Report, code: ExitCode) -> None:
+    assert exit_code(report) is code
+
+
+def test_without_records_single_jobs_are_not_measured() -> None:
+    report = a_report(recorded=False, done=0, unfinished=10, waits=(), first_starts=(), work_seconds=0.0)
+    figures = report.to_json()
+    assert figures["jobs_enqueued"] == 10
+    assert figures["jobs_done"] is figures["jobs_lost"] is figures["wait_p50_seconds"] is None
+    assert "not measured" in text_of(report)
+    assert exit_code(report) is ExitCode.OK
+
+
+def test_the_object_for_machines_is_flat_and_in_seconds() -> None:
+    figures = a_report().to_json()
+    assert figures["wait_p50_seconds"] == 0.1
+    assert figures["throughput_per_second"] == 5.0
+    assert figures["reaction_decision_p50_seconds"] is None
+    assert all(value is None or isinstance(value, int | float | str) for value in figures.values())
+
+
+def test_the_table_names_what_went_wrong() -> None:
+    lines = [line.split() for line in text_of(a_report(done=7, unfinished=2, dead=1, interrupted=1)).splitlines()]
+    assert ["lost", "2"] in lines
+    assert ["dead-lettered", "1"] in lines
+    assert ["interrupted", "1"] in lines

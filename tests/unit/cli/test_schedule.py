@@ -1,0 +1,53 @@
+"""When the jobs of a load are due."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workerpool_operator.cli.load import Schedule, burst, bursts, ramp, steady
+
+schedules = st.one_of(
+    st.builds(steady, rate=st.floats(0.01, 1000), jobs=st.integers(1, 500)),
+    st.builds(ramp, rate=st.floats(1, 100), seconds=st.floats(2, 10)),
+    st.builds(burst, jobs=st.integers(1, 500)),
+    st.builds(bursts, size=st.integers(1, 50), every=st.floats(0.1, 60), jobs=st.integers(1, 500)),
+)
+
+
+@given(schedules)
+def test_due_times_start_at_zero_and_never_fall(schedule: Schedule) -> None:
+    times = [schedule.due(number) for number in range(schedule.jobs)]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert schedule.seconds == times[-1]
+
+
+@given(schedules)
+def test_each_burst_starts_with_its_first_job(schedule: Schedule) -> None:
+    firsts: dict[int, float] = {}
+    for number in range(schedule.jobs):
+        firsts.setdefault(schedule.burst_of(number), schedule.due(number))
+    assert list(schedule.burst_starts()) == [firsts[burst] for burst in sorted(firsts)]
+
+
+def test_steady_sends_at_its_rate() -> None:
+    assert [steady(rate=4, jobs=5).due(number) for number in range(5)] == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_a_ramp_sends_half_of_what_its_last_rate_would() -> None:
+    schedule = ramp(rate=10, seconds=8)
+    assert schedule.jobs == 40
+    # Rate at t is 10 * t / 8: a quarter of the jobs is due in the first half of the time.
+    assert sum(schedule.due(number) < 4 for number in range(40)) == 10
+
+
+def test_bursts_come_at_once_and_again() -> None:
+    schedule = bursts(size=3, every=5, jobs=7)
+    assert [schedule.due(number) for number in range(7)] == [0, 0, 0, 5, 5, 5, 10]
+    assert list(schedule.burst_starts()) == [0, 5, 10]
+
+
+@pytest.mark.parametrize("jobs", [0, 1_000_001])
+def test_a_load_is_neither_empty_nor_without_bounds(jobs: int) -> None:
+    with pytest.raises(ValueError, match="1 to 1,000,000 jobs"):
+        burst(jobs=jobs)
