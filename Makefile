@@ -66,11 +66,16 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-reaction-smoke faults-f1
-bench: bench-reaction-smoke ## Every benchmark
+.PHONY: bench bench-reaction-smoke bench-scale faults-f1
+bench: ## Every benchmark, one after the other
+	$(MAKE) bench-reaction-smoke JSON=
+	$(MAKE) bench-scale JSON=
 
 bench-reaction-smoke: setup-cluster ## Reaction time of mode direct, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction $(JSON_FLAG)
+
+bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
+	$(RUN) python -m bench.scale $(JSON_FLAG)
 
 faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)
 	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)

@@ -19,6 +19,7 @@ from tests.unit.chart.test_rbac import GOLDEN, table
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
 CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 NAMESPACE = "workerpool-system"
 RELEASE = ("workerpool-operator", str(CHART), "--namespace", NAMESPACE)
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
@@ -165,6 +166,14 @@ class TestInstalled:
     def test_who_may_edit_a_namespace_may_edit_its_pools(self, kubectl: Callable[..., str]) -> None:
         kubectl("create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor", "-n", "default")
         assert kubectl("auth", "can-i", "create", "workerpools.workerpool.dev", "--as=editor").strip() == "yes"
+
+    @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+    def test_the_server_accepts_the_examples(self, kubectl: Callable[..., str], path: Path) -> None:
+        """With its rules, and with every field that it does not know refused."""
+        namespaces = {one["metadata"].get("namespace") for one in yaml.safe_load_all(path.read_text())} - {None}
+        for name in namespaces:
+            kubectl("create", "namespace", name)
+        assert "server dry run" in kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(path))
 
     def test_an_uninstall_leaves_the_crds_and_nothing_else(
         self, helm: Callable[..., str], kubectl: Callable[..., str]
