@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolStatus
-from workerpool_operator.controller.store import Store
+from workerpool_operator.controller.store import Store, same_request
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.plan import Apply, Delete, Mark
 from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION
@@ -110,13 +110,24 @@ class Executor:
 
     async def _patch_pool(self, ref: ObjectRef, pool: WorkerPool, patch: dict[str, Any]) -> None:
         answer = await self.kube.merge_patch(ref, patch, uid=pool.uid, resource_version=pool.metadata.resource_version)
-        self.store.put(ref.kind, answer)
+        self._take_pool(ref, answer)
 
     async def _apply_status(self, ref: ObjectRef, body: dict[str, Any]) -> None:
         try:
-            self.store.put(ref.kind, await self.kube.apply(body, subresource="status"))
+            answer = await self.kube.apply(body, subresource="status")
         except (errors.NotFound, errors.Conflict):
             return  # the pool is gone, or another has taken its name
+        self._take_pool(ref, answer)
+
+    def _take_pool(self, ref: ObjectRef, answer: Mapping[str, Any]) -> None:
+        """Take the answer in, unless it tells of a wish that has not been seen yet.
+
+        A person may have changed the pool a moment before our write. If the store learnt of that here, the watch's
+        event would look like an echo, and nobody would act on the change.
+        """
+        known = self.store.get(ref.kind, ref.namespace, ref.name)
+        if known is not None and same_request(known.unpack(), answer):
+            self.store.put(ref.kind, answer)
 
     async def _mark(self, namespace: str, mark: Mark) -> None:
         cost = None if mark.cost is None else str(mark.cost)

@@ -1,15 +1,12 @@
 """From an object that changed to the key that must look at it. Echoes of the operator's own writes stop here."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.queue import WorkQueue
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import POOL_LABEL, Store, same_request
 from workerpool_operator.kube import kinds
 from workerpool_operator.kube.kinds import Kind
-
-_TOLD_BY_PEOPLE: Final = ("generation", "labels", "annotations", "deletionTimestamp")
 
 
 class Router:
@@ -25,7 +22,7 @@ class Router:
         before = self._store.get(kind, metadata.get("namespace", ""), metadata["name"])
         if not self._store.put(kind, body):
             return
-        if kind == kinds.WORKER_POOL and before is not None and _same_request(before.unpack(), body):
+        if kind == kinds.WORKER_POOL and before is not None and same_request(before.unpack(), body):
             return
         self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
 
@@ -62,8 +59,3 @@ class Router:
             self._queue.mark(PoolKey(namespace, pool))
         else:
             self._queue.mark(NamespaceKey(namespace))
-
-
-def _same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether only the status differs: the operator's own echo."""
-    return all(before["metadata"].get(key) == after["metadata"].get(key) for key in _TOLD_BY_PEOPLE)

@@ -18,6 +18,7 @@ POOL_LABEL: Final = "workerpool.dev/pool"
 Namespace: TypeAlias = str
 Name: TypeAlias = str
 
+_TOLD_BY_PEOPLE: Final = ("generation", "labels", "annotations", "deletionTimestamp")
 _GRAVES: Final = 10_000
 """How many deleted objects are remembered; late answers come within seconds."""
 _NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
@@ -124,6 +125,11 @@ class Store:
             del siblings[name]
             if not siblings:
                 del self._children[kind, namespace, known.pool]
+
+
+def same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two states of a pool ask for the same: only the status differs."""
+    return all(before["metadata"].get(key) == after["metadata"].get(key) for key in _TOLD_BY_PEOPLE)
 
 
 def _trim(body: Mapping[str, Any]) -> dict[str, Any]:
