@@ -14,7 +14,7 @@ from workerpool_operator.collector.samplers import Samplers, connect_from
 from workerpool_operator.collector.scrape import Scraper
 from workerpool_operator.collector.tokens import TokenVerifier
 from workerpool_operator.collector.uplink import Uplink
-from workerpool_operator.collector.web import health_app, metrics_app, served, stream_app
+from workerpool_operator.collector.web import health_app, open_app, served, stream_app
 from workerpool_operator.collector.workers import WorkerServer
 from workerpool_operator.protocol import Config, Down, Fence, PoolSettings, ReadNow
 
@@ -40,8 +40,10 @@ class Collector:
     async def run(self, stop: asyncio.Event) -> None:
         """Collect until told to stop. Raises when a vital part has failed."""
         apps = {
-            self._config.stream_port: stream_app(self._board, self._workers, connected=lambda: self._uplink.connected),
-            self._config.metrics_port: metrics_app(self._metrics.registry),
+            self._config.stream_port: stream_app(self._workers),
+            self._config.metrics_port: open_app(
+                self._metrics.registry, self._board, connected=lambda: self._uplink.connected
+            ),
             self._config.health_port: health_app(ready=self._pods_known.is_set),
         }
         async with served(self._config, apps):

@@ -1,4 +1,4 @@
-"""The collector's HTTP: streams and state on one port, metrics and health on two of their own."""
+"""The collector's HTTP: streams, what anyone may read, and health, on a port each."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,27 +12,30 @@ from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.workers import WorkerServer
 
 
-def stream_app(board: Board, workers: WorkerServer, *, connected: Callable[[], int]) -> web.Application:
-    """Workers' streams, and `/v1/state` for people (through the API server's services/proxy)."""
-
-    async def state(_: web.Request) -> web.Response:
-        return web.json_response(describe(board, operators=connected()))
-
+def stream_app(workers: WorkerServer) -> web.Application:
+    """Workers' streams."""
     app = web.Application()
     app.router.add_get(STREAM_PATH, workers.serve)
-    app.router.add_get("/v1/state", state)
     return app
 
 
-def metrics_app(registry: CollectorRegistry) -> web.Application:
-    """`/metrics`."""
+def open_app(registry: CollectorRegistry, board: Board, *, connected: Callable[[], int]) -> web.Application:
+    """What may be read by anyone who reaches the pod: `/metrics`, and `/v1/state` for people.
+
+    People come by the API server's services/proxy, from an address of the control plane that no NetworkPolicy can
+    name: so the state is not on the streams' port, which is open to the namespace's workers only.
+    """
 
     async def metrics(_: web.Request) -> web.Response:
         body = generate_latest(registry)  # on the loop, which owns what is read
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def state(_: web.Request) -> web.Response:
+        return web.json_response(describe(board, operators=connected()))
+
     app = web.Application()
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/v1/state", state)
     return app
 
 
