@@ -59,6 +59,10 @@ class Cluster(Protocol):
         """The names of the nodes that carry pods."""
 
     @property
+    def audit_log(self) -> Path | None:
+        """The API server's audit log, one JSON event a line; none where it was not asked for or cannot be had."""
+
+    @property
     def enforces_network_policy(self) -> bool:
         """Whether NetworkPolicies have any effect; tests say so in their output."""
 

@@ -121,10 +121,10 @@ class ControlPlane:
                 self._start()
             except DaemonDiedError:
                 # Someone else may have taken a port between our choice and its use.
-                if attempt == _ATTEMPTS - 1 or self._site_file.exists() is False:
+                if attempt == _ATTEMPTS - 1:
                     raise
                 self.halt()
-                self._site_file.unlink()
+                self._site_file.unlink(missing_ok=True)
             else:
                 return
 

@@ -19,6 +19,7 @@ class ExternalCluster:
     """
 
     provider = "external"
+    audit_log = None
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = kubeconfig.expanduser().absolute()

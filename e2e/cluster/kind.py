@@ -25,6 +25,7 @@ class KindCluster:
     """A cluster whose nodes are Docker containers."""
 
     provider = "kind"
+    audit_log = None
     enforces_network_policy = True
 
     def __init__(self, wish: Wish) -> None:

@@ -62,6 +62,11 @@ class LocalCluster:
         return [node.name for node in self._nodes()]
 
     @property
+    def audit_log(self) -> Path | None:
+        """The API server's audit log, where the wish asks for one."""
+        return self.plane.audit_log if self.wish.extra.audit else None
+
+    @property
     def plane(self) -> ControlPlane:
         """The control plane."""
         home = self.home / "control-plane"
@@ -85,6 +90,7 @@ class LocalCluster:
         toolchain.ensure(*(toolchain.LOCAL_CLUSTER if self.wish.nodes else (toolchain.NODE,)))
         with self._lock():
             self._forget_stale()
+            self.network.check()
             self._remember()
             if self.wish.nodes:
                 self._up_with_nodes()

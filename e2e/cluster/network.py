@@ -19,6 +19,8 @@ from pathlib import Path
 PODS = "10.88.0.0/14"
 """The range of all nodes' pods."""
 MAX_NODES = 4
+_HARDWARE = "02:00:0a:"
+"""How the hardware addresses of our bridges begin: locally administered."""
 
 
 class NetworkTakenError(Exception):
@@ -64,24 +66,42 @@ class Network:
         """Give each node's part."""
         return [Subnet(index=index) for index in range(self.nodes)]
 
-    def up(self) -> None:
-        """Make what is missing.
+    def check(self) -> None:
+        """Make sure that nobody else has what the cluster needs.
 
         Raises:
-            NetworkTakenError: a bridge of that name exists and is not this cluster's.
+            NetworkTakenError: another cluster's bridges are there, or the addresses are routed elsewhere.
         """
+        ours, others = self._bridges()
+        if self.nodes and others:
+            names = ", ".join(sorted(others))
+            raise NetworkTakenError(f"{names}: there already, and not of cluster {self.cluster!r}; one fits at a time")
         for subnet in self.subnets:
-            self._bridge(subnet)
+            if subnet.bridge not in ours:
+                _check_free(subnet)
+
+    def up(self) -> None:
+        """Make what is missing."""
+        ours, _ = self._bridges()
+        for subnet in self.subnets:
+            if subnet.bridge not in ours:
+                address = f"{_HARDWARE}{88 + subnet.index:02x}:00:01"
+                _ip("link", "add", subnet.bridge, "address", address, "type", "bridge")
+            _ip("link", "set", subnet.bridge, "alias", self._alias)
+            _ip("address", "replace", f"{subnet.gateway}/16", "dev", subnet.bridge)
+            _ip("link", "set", subnet.bridge, "up")
         rules = ruleset(self._table, pods=(pod for subnet in self.subnets for pod in subnet.pods))
         subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
 
     def down(self) -> None:
         """Remove bridges and tables."""
-        for bridge in self._ours():
+        ours, others = self._bridges()
+        for bridge in ours:
             subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
-        for table in (f"ip {self._table}", "ip kube-proxy", "ip6 kube-proxy"):
-            if shutil.which("nft"):
-                subprocess.run(["nft", "delete", "table", *table.split()], check=False, capture_output=True)
+        # kube-proxy's tables have fixed names, so they may be another cluster's.
+        proxy = [] if others else ["ip kube-proxy", "ip6 kube-proxy"]
+        for table in [f"ip {self._table}", *proxy] if shutil.which("nft") else []:
+            subprocess.run(["nft", "delete", "table", *table.split()], check=False, capture_output=True)
 
     @property
     def _table(self) -> str:
@@ -91,25 +111,22 @@ class Network:
     def _alias(self) -> str:
         return f"workerpool-operator e2e cluster {self.cluster}"
 
-    def _bridge(self, subnet: Subnet) -> None:
-        alias = Path(f"/sys/class/net/{subnet.bridge}/ifalias")
-        if not alias.exists():
-            self._check_free(subnet)
-            _ip("link", "add", subnet.bridge, "address", f"02:00:0a:{88 + subnet.index:02x}:00:01", "type", "bridge")
-            _ip("link", "set", subnet.bridge, "alias", self._alias)
-        elif alias.read_text().strip() != self._alias:
-            raise NetworkTakenError(f"bridge {subnet.bridge} exists and is not of cluster {self.cluster!r}")
-        _ip("address", "replace", f"{subnet.gateway}/16", "dev", subnet.bridge)
-        _ip("link", "set", subnet.bridge, "up")
+    def _bridges(self) -> tuple[set[str], set[str]]:
+        """Give the names of this cluster's bridges, and of those that somebody else has under such names."""
+        ours: set[str] = set()
+        others: set[str] = set()
+        for link in Path("/sys/class/net").glob("kc*"):
+            alias, address = ((link / name).read_text().strip() for name in ("ifalias", "address"))
+            # We died between making a bridge and naming it, where only our address tells it.
+            unnamed = not alias and address.startswith(_HARDWARE)
+            (ours if alias == self._alias or unnamed else others).add(link.name)
+        return ours, others
 
-    def _check_free(self, subnet: Subnet) -> None:
-        listed = _ip("-json", "route", "show", "root", subnet.range)
-        if taken := [route["dst"] for route in json.loads(listed or "[]")]:
-            raise NetworkTakenError(f"{subnet.range} is routed already ({', '.join(taken)}); the cluster needs it")
 
-    def _ours(self) -> list[str]:
-        aliases = Path("/sys/class/net").glob("kc*/ifalias")
-        return [each.parent.name for each in aliases if each.read_text().strip() == self._alias]
+def _check_free(subnet: Subnet) -> None:
+    listed = _ip("-json", "route", "show", "root", subnet.range)
+    if taken := [route["dst"] for route in json.loads(listed or "[]")]:
+        raise NetworkTakenError(f"{subnet.range} is routed already ({', '.join(taken)}); the cluster needs it")
 
 
 def ruleset(table: str, *, pods: Iterable[str]) -> str:
