@@ -78,11 +78,19 @@ def ensure(cluster: Cluster, recipe: Recipe) -> str:
     try:
         cluster.load_image(tag)
     except ClusterError:  # not built yet
-        build_args = _pip_settings()
-        dockerfile, context = ROOT / recipe.dockerfile, ROOT / recipe.context
-        cluster.build_image(dockerfile=dockerfile, tag=tag, context=context, build_args=build_args)
-        cluster.load_image(tag)
+        build(cluster, recipe, tag=tag)
     return tag
+
+
+def build(cluster: Cluster, recipe: Recipe, *, tag: str, root: Path = ROOT) -> None:
+    """Build an image, of this tree or of a copy of it, and give it to the nodes.
+
+    Raises:
+        ClusterError: it cannot be built or loaded.
+    """
+    dockerfile, context = root / recipe.dockerfile, root / recipe.context
+    cluster.build_image(dockerfile=dockerfile, tag=tag, context=context, build_args=_pip_settings())
+    cluster.load_image(tag)
 
 
 def _pip_settings() -> dict[str, str]:

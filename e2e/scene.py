@@ -1,0 +1,264 @@
+"""What an end-to-end test does with pools: apply, ask, feed, wait. One namespace with a Redis in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis as RedisClient
+
+from e2e.support import pools
+from e2e.support import redis as redis_server
+from e2e.support.kubectl import Json, Kubectl
+from e2e.support.redis import Redis
+from e2e.support.stack import Stack
+from e2e.support.wait import wait_for
+from workerpool_operator.cli.load import Load, Progress, Report, Schedule, Target, burst, run
+
+SOON = 60.0
+"""Seconds for what takes a few on a machine with nothing else to do."""
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """One namespace, with a Redis, in which a test makes pools."""
+
+    stack: Stack
+    namespace: str
+    redis: Redis
+    url: str
+    """The Redis as seen from this machine."""
+    made: set[str] = field(default_factory=set)
+    """Pools that the test has made."""
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """The administrator's."""
+        return self.stack.kubectl
+
+    def apply(
+        self, name: str, *, image: str = "", redis: str = "", credentials: Json | None = None, **fields: Any
+    ) -> None:
+        """Make or change a pool of the reference worker, on the stream of its own name."""
+        manifest = pools.worker_pool(
+            name,
+            self.namespace,
+            image=image or self.stack.images.worker,
+            redis=redis or self.redis.url,
+            **{"stream": name, **fields},
+        )
+        if credentials:
+            manifest["spec"]["queues"][0]["credentials"] = credentials
+        self.made.add(name)
+        self.kubectl.apply(manifest)
+
+    def patch(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Change fields of a pool's spec."""
+        patch = json.dumps({"spec": dict(spec)})
+        self.kubectl.run(
+            "patch", "workerpool", name, "--type=merge", f"--patch={patch}", f"--namespace={self.namespace}"
+        )
+
+    def status(self, name: str) -> Json:
+        """The pool's status."""
+        return pools.status(self.kubectl, self.namespace, name)
+
+    def condition(self, name: str, kind: str) -> tuple[str, str, str]:
+        """Status, reason and message of one of the pool's conditions; empty strings where it is not there."""
+        for one in self.status(name).get("conditions", []):
+            if one["type"] == kind:
+                return one["status"], one["reason"], one.get("message", "")
+        return "", "", ""
+
+    def wait_condition(self, name: str, kind: str, *, status: str, reason: str, seconds: float = SOON) -> str:
+        """Wait until a condition has this status and reason; give its message."""
+        wait_for(
+            lambda: self.condition(name, kind)[:2] == (status, reason),
+            seconds=seconds,
+            what=f"condition {kind} of pool {name} is {status} because of {reason}; it is {self.condition(name, kind)}",
+        )
+        return self.condition(name, kind)[2]
+
+    def workers(self, name: str) -> dict[str, Json]:
+        """The pool's ready workers: uid -> pod."""
+        return {pod["metadata"]["uid"]: pod for pod in pools.ready_pods(self.kubectl, self.namespace, name)}
+
+    def wait_workers(self, name: str, count: int, *, seconds: float = SOON) -> dict[str, Json]:
+        """Wait until exactly so many workers are ready, and no others are left that are not being stopped."""
+
+        def settled() -> bool:
+            found = [p for p in pools.pods(self.kubectl, self.namespace, name) if not is_stopping(p)]
+            return len(found) == count == len(self.workers(name))
+
+        wait_for(settled, seconds=seconds, what=f"exactly {count} ready workers in pool {name}")
+        return self.workers(name)
+
+    def events(self, name: str, reason: str) -> list[Json]:
+        """The events of a pool with this reason."""
+        found = self.kubectl.list("events.events.k8s.io", namespace=self.namespace)
+        return [one for one in found if one.get("regarding", {}).get("name") == name and one["reason"] == reason]
+
+    def pin_redis(self, node: str) -> None:
+        """Have the Redis run on this node, empty; nobody may use it yet."""
+        patch = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}}}
+        where = f"--namespace={self.namespace}"
+        self.kubectl.run("patch", "deployment", redis_server.NAME, f"--patch={json.dumps(patch)}", where)
+        self.kubectl.rollout(f"deployment/{redis_server.NAME}", namespace=self.namespace)
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[SizeWatch]:
+        """Follow the sizes of the pool's Deployments for as long as the context lasts."""
+        watch = SizeWatch()
+        columns = "--output=custom-columns=NAME:.metadata.name,SIZE:.spec.replicas"
+        process = self.kubectl.start(
+            *("get", "deployments", f"--namespace={self.namespace}", f"--selector={pools.POOL_LABEL}={name}"),
+            *("--watch", "--no-headers", columns),
+        )
+        reader = threading.Thread(target=watch.read, args=(process.stdout,), name="sizes", daemon=True)
+        reader.start()
+        try:
+            wait_for(lambda: watch.most_wanted, seconds=20, what="the first size in the watch")
+            yield watch
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+            reader.join(timeout=10)
+
+    @contextmanager
+    def broker(self) -> Iterator[RedisClient]:
+        """A client of the Redis, from this machine."""
+        client = RedisClient.from_url(self.url, decode_responses=True, socket_timeout=10)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def put(self, stream: str, kind: str, payload: Mapping[str, Any]) -> None:
+        """Put one job, as a producer without the SDK does."""
+        with self.broker() as client:
+            client.xadd(stream, {"type": kind, "payload": json.dumps(payload)})
+
+    def dead_letters(self, stream: str) -> list[dict[str, str]]:
+        """The jobs that were given up, each with the fields that say why."""
+        with self.broker() as client:
+            entries: Any = client.xrange(f"{{{stream}}}:dead")
+        return [fields for _, fields in entries]
+
+    @contextmanager
+    def feeding(
+        self, name: str, schedule: Schedule, *, seconds: float = 0.1, payload: Mapping[str, Any] | None = None
+    ) -> Iterator[Feeding]:
+        """Feed the pool's stream with jobs that take `seconds` each, beside the test."""
+        job = {"seconds": seconds, "record": True, **(payload or {})}
+        feeding = Feeding(Load(target=Target(url=self.url, stream=name, payload=job), schedule=schedule))
+        try:
+            yield feeding
+        finally:
+            feeding.stop()
+
+
+class SizeWatch:
+    """What the Deployments of a pool asked for, taken together, at each moment."""
+
+    def __init__(self) -> None:
+        self.most_wanted = 0
+        self._sizes: dict[str, int] = {}
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take in lines of a name and a size until they end."""
+        for line in lines:
+            name, size = line.split()
+            self._sizes[name] = int(size)
+            self.most_wanted = max(self.most_wanted, sum(self._sizes.values()))
+
+
+class Feeding:
+    """A load on its way, in a thread of its own."""
+
+    def __init__(self, load: Load) -> None:
+        self.progress: Progress | None = None
+        self._load = load
+        self._future: Future[Report] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> int:
+        """Jobs done so far."""
+        return (self.progress.done or 0) if self.progress else 0
+
+    def wait_done(self, jobs: int, *, seconds: float = SOON) -> None:
+        """Wait until so many jobs are done."""
+
+        def enough() -> bool:
+            if self._future.done():
+                self._future.result()
+            return self.done >= jobs
+
+        wait_for(enough, seconds=seconds, what=f"{jobs} jobs done")
+
+    def wait_running(self, jobs: int, *, seconds: float = SOON) -> None:
+        """Wait until so many jobs run at the same time."""
+        wait_for(
+            lambda: self.progress is not None and self.progress.in_flight >= jobs,
+            seconds=seconds,
+            what=f"{jobs} jobs at work at once",
+        )
+
+    def report(self, *, seconds: float) -> Report:
+        """Wait until all jobs are done, and give what became of them."""
+        return self._future.result(timeout=seconds)
+
+    def stop(self) -> None:
+        """End it early, if it is not over."""
+        if self._loop and self._stop and not self._future.done():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=15)
+
+    def _run(self) -> None:
+        try:
+            self._future.set_result(asyncio.run(self._feed()))
+        except BaseException as error:  # noqa: BLE001  it is raised where the report is asked for
+            self._future.set_exception(error)
+
+    async def _feed(self) -> Report:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        return await run(self._load, stop=self._stop, on_progress=self._note)
+
+    def _note(self, progress: Progress) -> None:
+        self.progress = progress
+
+
+def templates(scene: Scene, name: str) -> dict[str, Json]:
+    """The pod templates of a pool's Deployments, by the Deployment's name."""
+    found = scene.kubectl.list("deployments", namespace=scene.namespace, selector=f"{pools.POOL_LABEL}={name}")
+    return {one["metadata"]["name"]: one["spec"]["template"] for one in found}
+
+
+def is_stopping(pod: Json) -> bool:
+    """Whether the pod is being deleted."""
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def restarts(workers: Collection[Json]) -> int:
+    """How often the containers of these pods have been restarted."""
+    return sum(one["restartCount"] for pod in workers for one in pod["status"].get("containerStatuses", []))
+
+
+def assert_nothing_lost(report: Report, *, jobs: int) -> None:
+    """Every job was done, exactly once, and none was cut off."""
+    found = (report.jobs_done, report.jobs_lost, report.jobs_dead, report.jobs_interrupted, report.jobs_duplicated)
+    assert found == (jobs, 0, 0, 0, 0), report.to_json()
+
+
+def all_at_once(jobs: int) -> Schedule:
+    """So many jobs, now."""
+    return burst(jobs=jobs)

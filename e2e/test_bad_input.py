@@ -1,0 +1,140 @@
+"""What is wrong with one pool is told by that pool, once, and hurts no other.
+
+Most cases stand side by side in one namespace, beside a healthy pool, because that is the point: each must show its own
+reason while the neighbour goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.scene import Scene, all_at_once, assert_nothing_lost
+from e2e.support import redis as redis_server
+from e2e.support.kubectl import Json
+from e2e.support.wait import wait_for
+
+pytestmark = pytest.mark.core
+
+_USER, _PASSWORD = "worker", "right"
+_ABSENT_IMAGE = "127.0.0.1:1/absent:1"
+"""Nothing listens there, so the pull fails at once, on a machine without a network as well."""
+
+
+@pytest.fixture(scope="module")
+def broken(stack: Any) -> Iterator[Scene]:
+    """A namespace with a healthy pool and, beside it, one pool for each thing that can be wrong."""
+    with stack.namespace("e2e-broken") as namespace:
+        broker = redis_server.deploy(stack.kubectl, namespace, image=stack.images.redis)
+        broker.cli("ACL", "SETUSER", _USER, "on", f">{_PASSWORD}", "~*", "&*", "+@all")
+        with broker.forwarded() as url:
+            scene = Scene(stack=stack, namespace=namespace, redis=broker, url=url)
+            stack.kubectl.apply(_secret(scene, "right", _PASSWORD), _secret(scene, "wrong", "guessed"))
+            one = {"minReplicas": 1, "maxReplicas": 2}
+            scene.apply("healthy", scaling=one, credentials=_credentials("right"))
+            scene.apply("unreachable", scaling=one, redis="redis://nowhere:6379/0")
+            scene.apply("wrong-password", scaling=one, credentials=_credentials("wrong"))
+            scene.apply("missing-secret", scaling=one, credentials=_credentials("absent"))
+            scene.apply("missing-image", scaling=one, image=_ABSENT_IMAGE)
+            yield scene
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason"),
+    [
+        ("unreachable", "Unreachable"),
+        ("wrong-password", "AuthenticationFailed"),
+        ("missing-secret", "CredentialsMissing"),
+    ],
+)
+def test_a_queue_that_cannot_be_read_is_told_by_its_pool_and_holds_its_size(
+    broken: Scene, pool: str, reason: str
+) -> None:
+    """A condition with a reason of its own, one event, and as many workers as before."""
+    message = broken.wait_condition(pool, "QueueReachable", status="False", reason=reason)
+    assert "main" in message
+    wait_for(lambda: broken.events(pool, reason), seconds=30, what=f"an event {reason}")
+    assert len(broken.events(pool, reason)) == 1
+    assert broken.condition(pool, "ScalingActive")[0] != "True"
+    assert broken.status(pool)["scaling"]["desired"] == 1
+
+
+def test_a_missing_image_is_told_by_its_pool(broken: Scene) -> None:
+    """Ready says ImagePullFailed and names the image, in one event."""
+    message = broken.wait_condition("missing-image", "Ready", status="False", reason="ImagePullFailed")
+    assert _ABSENT_IMAGE in message
+    wait_for(lambda: broken.events("missing-image", "ImagePullFailed"), seconds=30, what="an event ImagePullFailed")
+    assert len(broken.events("missing-image", "ImagePullFailed")) == 1
+
+
+def test_a_healthy_neighbour_goes_on(broken: Scene) -> None:
+    """Beside all of them, a pool with the right password does its jobs and grows."""
+    broken.wait_workers("healthy", 1)
+    with broken.feeding("healthy", all_at_once(40), seconds=0.5) as feeding:
+        broken.wait_workers("healthy", 2)
+        assert_nothing_lost(feeding.report(seconds=90), jobs=40)
+    assert broken.condition("healthy", "QueueReachable")[1] == "SamplesFresh"
+
+
+def test_a_pool_recovers_when_the_missing_secret_comes(broken: Scene) -> None:
+    """No restart and no change of the pool is needed: the collector reads the files again."""
+    broken.wait_condition("missing-secret", "QueueReachable", status="False", reason="CredentialsMissing")
+    broken.kubectl.apply(_secret(broken, "absent", _PASSWORD))
+    broken.wait_condition("missing-secret", "QueueReachable", status="True", reason="SamplesFresh", seconds=150)
+
+
+def test_a_full_quota_is_told_by_the_pool(own_scene: Scene) -> None:
+    """Ready says QuotaExceeded; the workers that fit stay; with more quota the rest comes."""
+    scene = own_scene
+    scene.apply("crowded", scaling={"minReplicas": 1})
+    scene.wait_workers("crowded", 1)
+    pods = len(scene.kubectl.list("pods", namespace=scene.namespace))
+    scene.kubectl.apply(_quota(scene, pods + 1))
+    scene.apply("crowded", scaling={"minReplicas": 4})
+    message = scene.wait_condition("crowded", "Ready", status="False", reason="QuotaExceeded")
+    assert "quota" in message
+    wait_for(lambda: scene.events("crowded", "QuotaExceeded"), seconds=30, what="an event QuotaExceeded")
+    assert len(scene.events("crowded", "QuotaExceeded")) == 1
+    scene.wait_workers("crowded", 2)
+
+
+def test_without_a_collector_the_size_is_held(own_scene: Scene) -> None:
+    """QueueReachable says CollectorDown, once; the workers stay; a new collector ends it."""
+    scene = own_scene
+    scene.apply("deaf", scaling={"minReplicas": 2, "maxReplicas": 3})
+    before = scene.wait_workers("deaf", 2)
+    scene.wait_condition("deaf", "QueueReachable", status="True", reason="SamplesFresh")
+    # With the quota full no new collector can be made in the place of the one that is deleted.
+    scene.kubectl.apply(_quota(scene, 1))
+    scene.kubectl.run("delete", "pods", f"--selector={_COLLECTOR}", f"--namespace={scene.namespace}")
+    scene.wait_condition("deaf", "QueueReachable", status="Unknown", reason="CollectorDown", seconds=90)
+    wait_for(lambda: scene.events("deaf", "CollectorDown"), seconds=30, what="an event CollectorDown")
+    assert len(scene.events("deaf", "CollectorDown")) == 1
+    assert scene.workers("deaf").keys() == before.keys()
+    assert scene.status("deaf")["scaling"]["desired"] == 2
+    scene.kubectl.delete("resourcequota", _QUOTA, namespace=scene.namespace)
+    # Its ReplicaSet would try again by itself, but waits longer and longer in between.
+    scene.kubectl.delete("replicasets", f"--selector={_COLLECTOR}", namespace=scene.namespace)
+    scene.wait_condition("deaf", "QueueReachable", status="True", reason="SamplesFresh", seconds=90)
+    assert scene.workers("deaf").keys() == before.keys()
+
+
+_COLLECTOR = "app.kubernetes.io/component=collector"
+_QUOTA = "few-pods"
+
+
+def _quota(scene: Scene, pods: int) -> Json:
+    metadata = {"name": _QUOTA, "namespace": scene.namespace}
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": {"pods": str(pods)}}}
+
+
+def _secret(scene: Scene, name: str, password: str) -> Json:
+    metadata = {"name": name, "namespace": scene.namespace}
+    data = {"username": _USER, "password": password}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
+def _credentials(secret: str) -> Json:
+    return {key: {"secretKeyRef": {"name": secret, "key": key}} for key in ("username", "password")}
