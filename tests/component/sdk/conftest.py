@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.redis import RedisServer
+from workerpool import Queue
 from workerpool import broker as brokers
 from workerpool.broker import Credentials, NewJob
 from workerpool.broker._redis import RedisBroker
@@ -59,3 +60,10 @@ async def open_broker(redis_server: RedisServer, redis_stream: str) -> AsyncIter
 def jobs() -> Callable[[int], list[NewJob]]:
     """So many jobs, with their number as payload."""
     return lambda count: [NewJob(type="t", payload=str(number).encode()) for number in range(count)]
+
+
+@pytest_asyncio.fixture
+async def queue(redis_server: RedisServer, redis_stream: str) -> AsyncIterator[Queue]:
+    """The test's queue, as a producer has it."""
+    async with Queue.connect(redis_server.url, stream=redis_stream) as queue:
+        yield queue

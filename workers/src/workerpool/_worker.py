@@ -179,6 +179,7 @@ class Worker:
         self.health_port, self.metrics_port = health.port, scraped.port
         health.start()
         scraped.start()
+        structlog.get_logger().info("listening", health_port=health.port, metrics_port=scraped.port)
         try:
             yield _Opened(engine, metrics, scraped)
         finally:
