@@ -269,9 +269,10 @@ def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) 
 def _applies(snapshot: Snapshot, *, target: desired.Revision, sizes: Mapping[str, int]) -> tuple[Apply, ...]:
     """Revisions before the Deployments that are made of them; then what surrounds them."""
     applies: list[Apply] = []
-    stored = snapshot.revisions.get(target.name)
-    if stored is None:
-        applies.append(Apply(body=target.body))
+    if target.name not in snapshot.revisions:
+        running = snapshot.deployments.get(target.name)
+        record = target.holding(running.body["spec"]["template"]) if running else target
+        applies.append(Apply(body=record.body))
     for name in dict.fromkeys([target.name, *sizes]):
         template = _template(snapshot, name, target=target)
         body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
@@ -289,7 +290,7 @@ def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Map
     if stored is not None:
         return desired.stored_template(stored.body)
     observed = snapshot.deployments.get(name)
-    if observed is not None and name != target.name:
+    if observed is not None:
         template: Mapping[str, Any] = observed.body["spec"]["template"]
         return template
     return desired.stored_template(target.body)

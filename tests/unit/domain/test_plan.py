@@ -137,6 +137,17 @@ def test_a_template_once_stored_is_used_whatever_the_renderer_would_say_now() ->
     assert plan(seen).applies == ()
 
 
+def test_a_record_that_somebody_deleted_is_made_again_from_what_runs() -> None:
+    web = pool()
+    rendered = desired.stored_template(desired.revision_for(web).body)
+    running = {**rendered, "metadata": {**rendered["metadata"], "annotations": {"rendered": "long ago"}}}
+    body = desired.deployment(web, name=name(web), template=running, replicas=1)
+    seen = settled(web, 1, revisions={}, deployments={name(web): child(body)}, samples=(sample(1),))
+    made = plan(seen)
+    assert applied(made) == [("ControllerRevision", name(web))]
+    assert desired.stored_template(made.applies[0].body) == running
+
+
 def _template_key(body: dict[str, Any]) -> str:
     return next(key for key, value in body["data"].items() if value == desired.stored_template(body))
 
