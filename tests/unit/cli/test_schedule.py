@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool_operator.cli.load import Schedule, burst, bursts, ramp, steady
+from workerpool_operator.cli.load import Schedule, burst, bursts, moments, ramp, steady
 
 schedules = st.one_of(
     st.builds(steady, rate=st.floats(0.01, 1000), jobs=st.integers(1, 500)),
     st.builds(ramp, rate=st.floats(1, 100), seconds=st.floats(2, 10)),
     st.builds(burst, jobs=st.integers(1, 500)),
     st.builds(bursts, size=st.integers(1, 50), every=st.floats(0.1, 60), jobs=st.integers(1, 500)),
+    st.lists(st.integers(1, 50), min_size=1).map(lambda sizes: moments(*((3.0 * n, s) for n, s in enumerate(sizes)))),
 )
 
 
@@ -45,6 +46,12 @@ def test_bursts_come_at_once_and_again() -> None:
     schedule = bursts(size=3, every=5, jobs=7)
     assert [schedule.due(number) for number in range(7)] == [0, 0, 0, 5, 5, 5, 10]
     assert list(schedule.burst_starts()) == [0, 5, 10]
+
+
+def test_moments_have_sizes_of_their_own() -> None:
+    schedule = moments((0, 1), (2.5, 3), (4, 2))
+    assert [schedule.due(number) for number in range(schedule.jobs)] == [0, 2.5, 2.5, 2.5, 4, 4]
+    assert list(schedule.burst_starts()) == [0, 2.5, 4]
 
 
 @pytest.mark.parametrize("jobs", [0, 1_000_001])

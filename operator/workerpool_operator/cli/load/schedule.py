@@ -1,5 +1,7 @@
 """When jobs are due: pure, in seconds from the start of the load."""
 
+import bisect
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +17,8 @@ class Schedule:
 
     jobs: int
     due: Callable[[int], float]
-    burst_size: int | None = None
-    """Jobs of one burst; None where jobs come one by one."""
+    burst_of: Callable[[int], int] = lambda _: 0
+    """The burst that a job belongs to; bursts count from 0. Jobs that come one by one are all one burst."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MAX_JOBS:
@@ -27,14 +29,13 @@ class Schedule:
         """When the last job is due."""
         return self.due(self.jobs - 1)
 
-    def burst_of(self, number: int) -> int:
-        """The burst that a job belongs to; all jobs of a load without bursts are one."""
-        return number // self.burst_size if self.burst_size else 0
-
     def burst_starts(self) -> Iterator[float]:
         """When each burst is due."""
-        for first in range(0, self.jobs, self.burst_size or self.jobs):
-            yield self.due(first)
+        last = -1
+        for number in range(self.jobs):
+            if self.burst_of(number) != last:
+                last = self.burst_of(number)
+                yield self.due(number)
 
 
 def steady(*, rate: float, jobs: int) -> Schedule:
@@ -53,9 +54,19 @@ def ramp(*, rate: float, seconds: float) -> Schedule:
 
 def burst(*, jobs: int) -> Schedule:
     """All jobs at once."""
-    return Schedule(jobs=jobs, due=lambda _: 0.0, burst_size=jobs)
+    return Schedule(jobs=jobs, due=lambda _: 0.0)
 
 
 def bursts(*, size: int, every: float, jobs: int) -> Schedule:
     """`size` jobs at once, again every `every` seconds."""
-    return Schedule(jobs=jobs, due=lambda number: number // size * every, burst_size=size)
+    return Schedule(jobs=jobs, due=lambda number: number // size * every, burst_of=lambda number: number // size)
+
+
+def moments(*planned: tuple[float, int]) -> Schedule:
+    """At each of these moments (seconds, ascending), so many jobs at once."""
+    ends = list(itertools.accumulate(size for _, size in planned))
+
+    def burst_of(number: int) -> int:
+        return bisect.bisect_right(ends, number)
+
+    return Schedule(jobs=ends[-1], due=lambda number: planned[burst_of(number)][0], burst_of=burst_of)
