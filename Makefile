@@ -25,12 +25,16 @@ demo-down: setup-python ## Remove everything that `make demo` started
 	$(RUN) python -m e2e.demo --down
 
 ##@ Test
-.PHONY: test test-unit test-component e2e e2e-core
+.PHONY: test test-unit coverage test-component e2e e2e-core
 test: ## Unit, component and core e2e tests, set-up and clean-up included
 	scripts/test.sh unit component core
 
 test-unit: ## Pure logic, in seconds
 	scripts/test.sh unit -- $(ARGS)
+
+coverage: setup-python ## Unit tests with coverage; the pure decisions have to be covered to the last branch
+	$(RUN) pytest tests/unit --quiet --cov --cov-report=
+	$(RUN) coverage report --include='*/workerpool_operator/domain/*' --fail-under=100
 
 test-component: ## Against a real broker and a real API server
 	scripts/test.sh component -- $(ARGS)

@@ -1,12 +1,21 @@
 """What holds for every test run, whatever folder it starts in."""
 
 import asyncio
+import os
+
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 
 
 def pytest_configure() -> None:
-    """Say that there is no current event loop.
+    """Take two sources of chance away: the speed of the machine, and a loop that nobody closes.
 
-    Else the looptime plugin, asking for one before each synchronous test, makes Python 3.11 to 3.13 create a loop that
-    nobody closes; its ResourceWarning then fails whichever test the garbage collector happens to run in.
+    Hypothesis fails an example that takes 200 ms, which says more of the machine than of the code; and under CI its
+    examples are the same at each run, so that a red run means a change.
+
+    The looptime plugin asks for the current event loop before each synchronous test, for which Python 3.11 to 3.13
+    create one; its ResourceWarning then fails whichever test the garbage collector happens to run in. Here is none.
     """
+    settings.load_profile("house")
     asyncio.set_event_loop(None)
