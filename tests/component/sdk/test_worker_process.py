@@ -104,8 +104,8 @@ async def test_a_storm_of_kills_loses_no_job(pool: Pool) -> None:
     await pool.enqueue(300, 0.05)
     for _ in range(4):
         worker = pool.start().wait_ready()
-        before = len(pool.recorded("done"))
-        await until(lambda before=before: len(pool.recorded("done")) > before + 20, what="some progress")
+        enough = len(pool.recorded("done")) + 20
+        await until(lambda enough=enough: len(pool.recorded("done")) > enough, what="some progress")  # type: ignore[misc]
         worker.kill()
     pool.start()
     await until(pool.finished, what="all jobs finished", seconds=60)
