@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import Empty, Queue
 
+import yaml
+
+from e2e.support.images import ROOT
 from e2e.support.kubectl import Json, Kubectl, KubectlError
 from e2e.support.wait import wait_for
 
@@ -60,34 +63,14 @@ def deploy(kubectl: Kubectl, namespace: str, *, image: str) -> Redis:
 
 
 def manifests(namespace: str, *, image: str) -> list[Json]:
-    """Give the Deployment and the Service; nothing is stored, it lives as long as its pod."""
-    labels = {"app.kubernetes.io/name": NAME}
-    metadata = {"name": NAME, "namespace": namespace, "labels": labels}
-    container = {
-        "name": NAME,
-        "image": image,
-        "ports": [{"name": "redis", "containerPort": PORT}],
-        "readinessProbe": {"tcpSocket": {"port": "redis"}, "periodSeconds": 1},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    pod = {
-        "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        # Brief, since it stores nothing: a test's namespace goes at once.
-        "terminationGracePeriodSeconds": 1,
-        "containers": [container],
-    }
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-    service = {"selector": labels, "ports": [{"name": "redis", "port": PORT, "targetPort": "redis"}]}
-    return [
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
-    ]
+    """Give Deployment and Service of the Redis in ``examples/first-pool.yaml``, here and with this image."""
+    documents = yaml.safe_load_all((ROOT / "examples" / "first-pool.yaml").read_text())
+    found = [document for document in documents if document["metadata"]["name"] == NAME]
+    for each in found:
+        each["metadata"]["namespace"] = namespace
+        if each["kind"] == "Deployment":
+            each["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    return found
 
 
 class _Forward:
