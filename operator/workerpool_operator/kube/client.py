@@ -20,7 +20,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
 from urllib.parse import urlencode
@@ -28,6 +27,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
+from workerpool_operator import __version__
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.access import ClusterAccess
 from workerpool_operator.kube.kinds import TOKEN_REVIEW, Kind, ObjectRef, kind_of
@@ -91,7 +91,7 @@ class Kube:
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_seconds = timeout_seconds
         self._rest = ApiClient(access.configuration).rest_client
-        self._user_agent = f"{FIELD_MANAGER}/{version('workerpool-operator')}"
+        self._user_agent = f"{FIELD_MANAGER}/{__version__}"
 
     async def __aenter__(self) -> Self:
         return self
