@@ -18,7 +18,9 @@ RUN python3 -m venv /build/pip \
         -x '/kubernetes/(aio/)?client/(models|api)/' /opt/venv/lib
 
 FROM ${BASE}
-ENV PATH=/opt/venv/bin:$PATH \
+# USER: kopf asks who it runs as, and no base image knows the uid below (nor one that a platform may choose instead).
+ENV USER=workerpool \
+    PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
