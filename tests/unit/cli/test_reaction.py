@@ -55,11 +55,10 @@ def test_ready_workers_are_those_that_are_not_stopping() -> None:
     assert (history.ready.now, history.ready.largest, history.most_nodes) == (1, 2, 2)
 
 
-def test_time_until_ready_is_unknown_when_it_never_was() -> None:
-    history = PoolHistory()
-    history.see_pods([pod("a")], at=12.0)
-    assert history.until_ready(1, since=10.0) == pytest.approx(2.0)
-    assert history.until_ready(2, since=10.0) is None
+def test_times_until_ready_go_as_far_as_the_pool_went() -> None:
+    history = PoolHistory(ready=series((0, 1), (12, 3), (14, 2), (15, 4)))
+    assert history.until_ready(since=10.0) == pytest.approx((0.0, 2.0, 2.0, 5.0))
+    assert PoolHistory().until_ready(since=10.0) == ()
 
 
 @pytest.mark.parametrize("stored", [None, {}, {"status": {}}, {"status": {"scaling": {}}}])

@@ -87,10 +87,12 @@ class PoolHistory:
                 found.append(larger - moment)
         return found
 
-    def until_ready(self, count: int, *, since: float) -> float | None:
-        """Seconds from `since` until `count` pods were Ready; None if that never was."""
-        at = self.ready.first_at_least(count, since=since)
-        return None if at is None else at - since
+    def until_ready(self, *, since: float) -> tuple[float, ...]:
+        """Seconds from `since` until 1, 2, 3... pods were Ready, as far as it went; 0 for those that were before."""
+        reached: list[float] = []
+        while (at := self.ready.first_at_least(len(reached) + 1, since=since)) is not None:
+            reached.append(at - since)
+        return tuple(reached)
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -54,19 +54,24 @@ class Reaction:
 
     decisions: Quantiles
     """From when a burst was due to the larger wanted size."""
-    first_ready: float | None
-    """From the start of the load to the first Ready worker; None if none became Ready."""
+    ready_after: tuple[float, ...]
+    """From the start of the load until 1, 2, 3... workers were Ready; 0 for those that were Ready before."""
     max_desired: int
     max_ready: int
     most_nodes: int
     """The largest number of nodes with Ready workers at the same time."""
 
+    @property
+    def first_ready(self) -> float | None:
+        """From the start of the load to the first Ready worker; None if none became Ready."""
+        return self.ready_after[0] if self.ready_after else None
+
     @classmethod
     def of(cls, history: PoolHistory, *, bursts: Sequence[float]) -> "Reaction":
-        """From a pool's history and the monotonic times at which bursts were due."""
+        """From a pool's history and the monotonic times, at least one, at which bursts were due."""
         return cls(
             decisions=Quantiles.of(history.decisions(bursts)),
-            first_ready=history.until_ready(1, since=bursts[0]) if bursts else None,
+            ready_after=history.until_ready(since=bursts[0]),
             max_desired=history.desired.largest,
             max_ready=history.ready.largest,
             most_nodes=history.most_nodes,
