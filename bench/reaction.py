@@ -21,7 +21,6 @@ import json
 import random
 import statistics
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
