@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import aiohttp
 
@@ -28,6 +28,9 @@ from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 CALM_SECONDS = 1.0
 """Without a write for so long, a scenario is over: longer than any pause within one."""
 CONVERGE_SECONDS = 30.0
+
+KillPoint: TypeAlias = int | str
+"""After the so-manieth write, or after the first of this kind (`kind_of`)."""
 
 
 @dataclass(kw_only=True)
@@ -97,8 +100,10 @@ class Lane:
                 for pool in await self._kube.list(kinds.WORKER_POOL, namespace=namespace).all():
                     await self._kube.delete(kinds.ref_of(pool))
 
-    async def play(self, scenario: Scenario, stage: Stage, *, kill_after: int = 0, wanted: Sequence[str] = ()) -> Play:
-        """Play one scenario, killing the operator after its write number `kill_after` (0: not at all).
+    async def play(
+        self, scenario: Scenario, stage: Stage, *, kill_after: KillPoint | None = None, wanted: Sequence[str] = ()
+    ) -> Play:
+        """Play one scenario, and kill the operator on the way if asked to.
 
         `wanted` is the end state to arrive at; without it, the sizes that the scenario names.
         """
@@ -108,7 +113,7 @@ class Lane:
         started = time.monotonic()
         try:
             await scenario.act(stage)
-            if kill_after and await self._sprung(trap, scenario, stage, wanted=wanted):
+            if kill_after is not None and await self._sprung(trap, scenario, stage, wanted=wanted):
                 play.killed_after = trap.result()
                 started = time.monotonic()
                 await self._restart(stage)
@@ -124,8 +129,8 @@ class Lane:
             play.broken.append(f"another end state:\n{found}")
         return play
 
-    def _set_trap(self, nth: int, stage: Stage) -> asyncio.Future[Write]:
-        """Have the operator killed after its `nth` write in this namespace (0: never); the write is the result."""
+    def _set_trap(self, point: KillPoint | None, stage: Stage) -> asyncio.Future[Write]:
+        """Have the operator killed at this point, counted in this namespace; the write is the result."""
         loop = asyncio.get_running_loop()
         trap: asyncio.Future[Write] = loop.create_future()
 
@@ -134,13 +139,15 @@ class Lane:
             loop.call_soon_threadsafe(trap.set_result, write)
 
         self._proxy.writes.reset()
-        if nth:
-            self._proxy.writes.arm(nth, end, within=f"/namespaces/{stage.namespace}/")
+        if isinstance(point, int):
+            self._proxy.writes.arm(point, end, counts=lambda write: _is_in(write, stage))
+        elif point:
+            self._proxy.writes.arm(1, end, counts=lambda write: _is_in(write, stage) and kind_of(write) == point)
         return trap
 
     def _writes(self, stage: Stage) -> list[Write]:
         """The operator's writes in this namespace since the scenario began."""
-        return [write for write in self._proxy.writes.seen if f"/namespaces/{stage.namespace}/" in write.target]
+        return [write for write in self._proxy.writes.seen if _is_in(write, stage)]
 
     async def _sprung(
         self, trap: asyncio.Future[Write], scenario: Scenario, stage: Stage, *, wanted: Sequence[str]
@@ -194,6 +201,16 @@ class Lane:
         async with session.post(self._access.server + path, json=request) as answer:
             answer.raise_for_status()
             return str((await answer.json())["status"]["token"])
+
+
+def kind_of(write: Write) -> str:
+    """What is written and how; pods, whose names are random, without theirs."""
+    method, plural, *rest = str(write).split()
+    return " ".join([method, plural, *([] if plural == "pods" else rest)])
+
+
+def _is_in(write: Write, stage: Stage) -> bool:
+    return f"/namespaces/{stage.namespace}/" in write.target
 
 
 def _violations(scenario: Scenario, stage: Stage, ledger: Ledger) -> list[str]:

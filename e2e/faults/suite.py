@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e.cluster.progress import say
-from e2e.faults.lane import Lane, Play
+from e2e.faults.lane import KillPoint, Lane, Play, kind_of
 from e2e.faults.scenarios import SCENARIOS
 
 FAULTY = tuple(scenario.name for scenario in SCENARIOS if scenario.faults)
@@ -24,18 +24,27 @@ class Result:
     """What came out, over all scenarios."""
 
     clean: dict[str, Play] = field(default_factory=dict)
-    kills: list[tuple[int, Play]] = field(default_factory=list)
+    kills: list[tuple[KillPoint, Play]] = field(default_factory=list)
     """(write point, play) of each run in which the operator was killed."""
     failed: list[Play] = field(default_factory=list)
     """Runs without a kill in which something did not hold."""
 
-    def covered(self, scenario: str) -> set[int]:
+    def covered(self, scenario: str) -> set[KillPoint]:
         """The write points of a scenario after which the operator was killed."""
         return {point for point, play in self.kills if play.scenario == scenario}
 
+    def uncovered(self, scenario: str) -> list[KillPoint]:
+        """Writes of the clean run after which it was not killed: by their number, and then by their kind."""
+        killed = {
+            kind_of(play.killed_after) for _, play in self.kills if play.scenario == scenario and play.killed_after
+        }
+        writes = self.clean[scenario].writes
+        numbers = [number for number in range(1, len(writes) + 1) if number not in self.covered(scenario)]
+        return [*numbers, *sorted({kind_of(write) for write in writes} - killed)]
+
     def total(self, scenario: str) -> int:
         """How many write points the scenario has, as far as anyone has seen."""
-        return max([len(self.clean[scenario].writes), *self.covered(scenario)])
+        return len(self.covered(scenario)) + len(self.uncovered(scenario))
 
     @property
     def broken(self) -> list[str]:
@@ -94,9 +103,9 @@ class Suite:
                 group.create_task(work(lane))
 
     async def _missed(self) -> None:
-        """Try again what was not reached because a run had fewer writes than the clean one."""
-        for name, _ in itertools.product(FAULTY, range(_ATTEMPTS - 1)):
-            for point in sorted(set(range(1, self._points(name) + 1)) - self.result.covered(name)):
+        """Kill where no run got to: some have fewer writes than the clean one, or the same in another order."""
+        for name, _ in itertools.product(FAULTY, range(_ATTEMPTS)):
+            for point in self.result.uncovered(name):
                 await self._kill(self._lanes[0], {name: point})
 
     async def _beyond(self) -> None:
@@ -107,7 +116,7 @@ class Suite:
                 if point not in self.result.covered(name):
                     break
 
-    async def _kill(self, lane: Lane, kills: Mapping[str, int]) -> None:
+    async def _kill(self, lane: Lane, kills: Mapping[str, KillPoint]) -> None:
         """Kill at these points; where a chain breaks off, what it did not come to gets another chain."""
         while kills:
             reached = await self._chain(lane, kills=kills)
@@ -115,23 +124,23 @@ class Suite:
                 return  # not even the way there could be played; that is on record
             kills = {name: point for name, point in kills.items() if name not in reached}
 
-    async def _chain(self, lane: Lane, *, kills: Mapping[str, int] | None = None) -> set[str]:
+    async def _chain(self, lane: Lane, *, kills: Mapping[str, KillPoint] | None = None) -> set[str]:
         """Play the scenarios in a new namespace up to the last that is wanted; give those of `kills` it came to."""
         reached: set[str] = set()
         async with lane.stage(f"f1-{next(self._numbers):03}") as stage:
             for scenario in SCENARIOS:
-                point = (kills or {}).get(scenario.name, 0)
+                point = (kills or {}).get(scenario.name)
                 clean = self.result.clean.get(scenario.name)
                 play = await lane.play(scenario, stage, kill_after=point, wanted=clean.state if clean else ())
                 self._note(play, point)
-                if point:
+                if point is not None:
                     reached.add(scenario.name)
                 if play.broken or (kills and reached >= kills.keys()):
                     break
         return reached
 
-    def _note(self, play: Play, point: int) -> None:
-        if play.killed_after:
+    def _note(self, play: Play, point: KillPoint | None) -> None:
+        if play.killed_after and point is not None:
             self.result.kills.append((point, play))
             verdict = "BROKEN: " + "; ".join(play.broken) if play.broken else "held"
             say(f"{play.scenario:15} {point:3}  {play.killed_after!s:70.70} {play.seconds:5.1f} s  {verdict}")

@@ -54,7 +54,7 @@ class WritePoints:
         self._lock = threading.Lock()
         self._seen: list[Write] = []
         self._nth: int | None = None
-        self._within = ""
+        self._counts: Callable[[Write], bool] = lambda _: True
         self._counted = 0
         self._end: Callable[[Write], None] = lambda _: None
         self._fired = threading.Event()
@@ -66,17 +66,17 @@ class WritePoints:
         with self._lock:
             return list(self._seen)
 
-    def arm(self, nth: int, end: Callable[[Write], None], *, within: str = "") -> None:
+    def arm(self, nth: int, end: Callable[[Write], None], *, counts: Callable[[Write], bool] = lambda _: True) -> None:
         """Start to count anew, and call `end` after the server has answered the `nth` write from now on.
 
-        With `within`, only writes whose target holds this text count, such as `/namespaces/media/`.
+        Only writes that `counts` says yes to are counted; it must be quick.
         `end` runs in a thread and must return only when the client is dead; until then its other writes are
         refused. Afterwards everything passes: a new client starts.
         """
         with self._lock:
             self._seen.clear()
             self._nth, self._end = nth, end
-            self._within, self._counted = within, 0
+            self._counts, self._counted = counts, 0
             self._ending = False
             self._fired.clear()
 
@@ -99,8 +99,9 @@ class WritePoints:
                 return None, Verdict.REFUSE
             write = Write(len(self._seen) + 1, method, target)
             self._seen.append(write)
-            self._counted += self._within in target
-            self._ending = self._within in target and self._counted == self._nth
+            if self._counts(write):
+                self._counted += 1
+                self._ending = self._counted == self._nth
             return write, Verdict.LAST if self._ending else Verdict.PASS
 
     def missed(self) -> None:
