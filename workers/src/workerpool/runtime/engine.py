@@ -245,7 +245,7 @@ class Engine:
         while True:
             self._evidence.beat(unstarted_since=self._in_flight.unstarted_since())
             self._apply_lease()  # the settings may have lapsed
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
 
     async def _heartbeat(self) -> None:
         while True:

@@ -1,0 +1,122 @@
+"""Settling outcomes with a broker that fails in every way."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from workerpool.broker import BadAnswer, BrokerUnavailable, DeadLetter, DeathReason, Retry, Taken
+from workerpool.runtime.inflight import Running
+from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
+
+
+class Broker:
+    """Answers from a script; records what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, list[str]]] = []
+        self.failures: list[Exception] = []
+        self.poisonous: set[str] = set()
+        self.lost: set[str] = set()
+
+    def _hear(self, what: str, jobs: Sequence[Taken]) -> frozenset[str]:
+        tokens = [job.token for job in jobs]
+        self.told.append((what, tokens))
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.poisonous & set(tokens):
+            raise BadAnswer("cannot")
+        return frozenset(self.lost & set(tokens))
+
+    async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        return self._hear("ack", jobs)
+
+    async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
+        return self._hear("hand_back", jobs)
+
+    async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
+        return self._hear("retry", [retry.job for retry in retries])
+
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        return self._hear("dead", [letter.job for letter in letters])
+
+
+class Log:
+    def __getattr__(self, name: str) -> object:
+        return lambda *args, **kwargs: None
+
+
+def running(token: str) -> Running:
+    job = Taken(token=token, job_id=token, type="t", payload=b"1", attempt=1, waited=0.0)
+    return Running(job, "main", 0.0)
+
+
+async def settle(broker: Broker, outcomes: Sequence[Outcome]) -> dict[str, bool]:
+    """What `settled` was told, by token."""
+    told: dict[str, bool] = {}
+    complete = asyncio.Event()
+
+    def settled(outcome: Outcome, ours: bool) -> None:  # noqa: FBT001
+        assert outcome.running.job.token not in told, "told twice"
+        told[outcome.running.job.token] = ours
+        if len(told) == len(outcomes):
+            complete.set()
+
+    settler = Settler(broker, settled=settled, log=Log())  # type: ignore[arg-type]
+    task = asyncio.create_task(settler.run())
+    for outcome in outcomes:
+        settler.submit(outcome)
+        assert outcome.running.settling
+    await asyncio.wait_for(complete.wait(), 20)
+    task.cancel()
+    return told
+
+
+async def test_outcomes_of_a_kind_go_in_one_call() -> None:
+    broker = Broker()
+    job = running("e")
+    letter = DeadLetter(job.job, DeathReason.REJECTED)
+    outcomes: list[Outcome] = [
+        Done(running("a")),
+        TryAgain(running("b"), 1.0),
+        Done(running("c")),
+        HandBack(running("d")),
+        Bury(job, letter),
+        Drop(running("f")),
+    ]
+    assert await settle(broker, outcomes) == {"a": True, "b": True, "c": True, "d": True, "e": True, "f": False}
+    assert broker.told == [("ack", ["a", "c"]), ("retry", ["b"]), ("dead", ["e"]), ("hand_back", ["d"])]
+
+
+async def test_a_job_that_was_not_ours_any_more_is_told() -> None:
+    broker = Broker()
+    broker.lost = {"a"}
+    assert await settle(broker, [Done(running("a")), Done(running("b"))]) == {"a": False, "b": True}
+
+
+async def test_an_outcome_is_repeated_until_the_broker_answers() -> None:
+    broker = Broker()
+    broker.failures = [BrokerUnavailable("away")] * 3
+    assert await settle(broker, [Done(running("a"))]) == {"a": True}
+    assert broker.told == [("ack", ["a"])] * 4
+
+
+async def test_not_ours_after_a_failure_means_that_it_had_happened() -> None:
+    """The broker did it and the answer was lost: the repetition finds nothing of ours."""
+    broker = Broker()
+    broker.failures, broker.lost = [BrokerUnavailable("cut off")], {"a"}
+    assert await settle(broker, [Done(running("a"))]) == {"a": True}
+
+
+async def test_one_job_that_the_broker_chokes_on_does_not_hold_up_the_others() -> None:
+    broker = Broker()
+    broker.poisonous = {"b"}
+    outcomes = [Done(running(token)) for token in "abc"]
+    assert await settle(broker, outcomes) == {"a": True, "b": False, "c": True}
+
+
+@pytest.mark.parametrize("count", [1, 50])
+async def test_what_is_submitted_during_a_call_goes_with_the_next(count: int) -> None:
+    broker = Broker()
+    assert len(await settle(broker, [Done(running(str(number))) for number in range(count)])) == count
+    assert len(broker.told) == 1
