@@ -85,7 +85,8 @@ class Operator:
         self._start("lease", elector.run())
         handlers = watches.registry(router, access=self._access)
         stop_watching = asyncio.Event()
-        self._start("watches", watches.watch(handlers, ready=self._watching, stop=stop_watching))
+        watching = watches.watch(handlers, identity=self._config.pod, ready=self._watching, stop=stop_watching)
+        self._start("watches", watching)
         try:
             await self._until(stop)
         finally:

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import kopf
 
@@ -86,12 +86,15 @@ def settings() -> kopf.OperatorSettings:
     return result
 
 
-async def watch(handlers: kopf.OperatorRegistry, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """Watch until `stop` is set."""
+async def watch(handlers: kopf.OperatorRegistry, *, identity: str, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """Watch until `stop` is set. `identity` names this replica: left to itself, kopf asks for a user name, which a
+    container with nothing but a user id does not have.
+    """
     logging.getLogger("kopf").setLevel(logging.WARNING)
     await kopf.operator(
         registry=handlers,
         settings=settings(),
+        identity=cast("Any", identity),
         standalone=True,
         clusterwide=True,
         ready_flag=ready,
