@@ -5,7 +5,7 @@
 | `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
 | `templates/crds/` of the chart | `crds/` |
 | `docs/reference/metrics.md` | the help texts of the operator's metrics |
-| `requirements.lock` | `uv.lock`: what the image installs, with hashes |
+| `requirements.lock`, `workers/reference/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
 Nothing here is edited by hand; a difference is a failed `make lint`.
@@ -24,7 +24,8 @@ MODELS = ("-m", "workerpool_operator.api")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 # The image runs the operator and the collector, not the command line with its coloured tables.
-NOT_IN_IMAGE = ("rich", "typer")
+OPERATOR = ("--prune", "rich", "--prune", "typer")
+WORKERS = ("--package", "workerpool", "--extra", "redis", "--extra", "http")
 METRICS_HEAD = """\
 <!-- Generated from workerpool_operator/metrics by `make generate`: do not edit. -->
 # Metrics of the operator
@@ -41,10 +42,9 @@ KEEP = """\
 """
 
 
-def requirements() -> str:
-    """The image's dependencies, pinned and hashed. Fails if `uv.lock` is out of date."""
-    prune = [word for name in NOT_IN_IMAGE for word in ("--prune", name)]
-    command = ["uv", "export", "--locked", "--no-dev", "--no-emit-workspace", "--no-header", "--no-annotate", *prune]
+def requirements(*choice: str) -> str:
+    """An image's dependencies, pinned and hashed. Fails if `uv.lock` is out of date."""
+    command = ["uv", "export", "--locked", "--no-dev", "--no-emit-workspace", "--no-header", "--no-annotate", *choice]
     exported = subprocess.run(
         [*command, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -90,7 +90,8 @@ def documented_values() -> Iterator[tuple[str, str, str]]:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Each file that is made here, and what it should hold; after the models have written theirs."""
-    yield ROOT / "requirements.lock", requirements()
+    yield ROOT / "requirements.lock", requirements(*OPERATOR)
+    yield ROOT / "workers" / "reference" / "requirements.lock", requirements(*WORKERS)
     yield CHART / "README.md", chart_readme()
     yield ROOT / "docs" / "reference" / "metrics.md", metrics_page()
     for crd in sorted((ROOT / "crds").glob("*.yaml")):

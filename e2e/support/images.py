@@ -52,7 +52,7 @@ WORKER = Recipe(
     name="workerpool-worker-io",
     dockerfile="workers/reference/io/Dockerfile",
     context=".",
-    sources=("workers/reference/io", "workers/src", "workers/pyproject.toml", ".dockerignore"),
+    sources=("workers/reference/io", "workers/reference/requirements.lock", "workers/src", ".dockerignore"),
     variable="E2E_WORKER_IMAGE",
 )
 REDIS = Recipe(
