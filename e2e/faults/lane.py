@@ -27,7 +27,8 @@ from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
 CALM_SECONDS = 1.0
 """Without a write for so long, a scenario is over: longer than any pause within one."""
-CONVERGE_SECONDS = 30.0
+CONVERGE_SECONDS = 60.0
+"""Kubernetes' garbage collector needs up to 30 s alone to learn of a new kind of owner."""
 
 KillPoint: TypeAlias = int | str
 """After the so-manieth write, or after the first of this kind (`kind_of`)."""
