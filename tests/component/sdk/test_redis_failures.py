@@ -289,3 +289,20 @@ async def _answers(broker: object) -> bool:
     except (BrokerUnavailable, AuthenticationFailed):
         return False
     return True
+
+
+async def test_a_call_that_is_cancelled_ends(open_broker: OpenBroker) -> None:
+    """A worker that is told to stop waits for its tasks: one that swallows its cancellation would hang it for ever."""
+    broker = open_broker()
+
+    async def forever() -> None:
+        while True:
+            await broker.maintain()
+
+    for _ in range(30):
+        task = asyncio.create_task(forever())
+        await asyncio.sleep(0.003)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=2)
+        assert done, "the cancellation was swallowed"
+    assert await _answers(broker)

@@ -105,7 +105,7 @@ class RedisLink:
         """
         try:
             async with asyncio.timeout(self._timeout + wait), self._lock:
-                return await self._exchange(command, wait=wait)
+                return await self._exchange(command)
         except BrokerError:
             raise
         except exceptions.ResponseError as error:
@@ -124,11 +124,11 @@ class RedisLink:
         """Close the connection. Never raises."""
         await self._drop()
 
-    async def _exchange(self, command: Sequence[Any], *, wait: float) -> Any:
+    async def _exchange(self, command: Sequence[Any]) -> Any:
         try:
             connection = await self._connected()
             await connection.send_command(*command, check_health=False)
-            return await connection.read_response(disable_decoding=True, timeout=self._timeout + wait)
+            return await connection.read_response(disable_decoding=True)
         except exceptions.ResponseError:
             raise  # the connection is fine, the command is not
         except BaseException:  # or cancelled in the middle: an answer may still be on its way
@@ -159,7 +159,9 @@ class RedisLink:
             "db": address.db,
             "username": files.username() or address.username,
             "password": files.password() or address.password,
-            "socket_timeout": self._timeout,
+            # Time is kept by `call`. redis-py would keep it with asyncio.wait_for, which swallows a cancellation before
+            # Python 3.12, and takes a late answer for none, so that the next command would read it.
+            "socket_timeout": None,
             "socket_connect_timeout": self._timeout,
             "socket_keepalive": True,
             "protocol": 2,
