@@ -1,9 +1,7 @@
 """The chart through the real Helm, on a real API server: what is installed, refused, kept and removed."""
 
 import base64
-import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +9,14 @@ import pytest
 import yaml
 from cryptography import x509
 
-from e2e.cluster import toolchain
-from e2e.cluster.controlplane import ControlPlane
+from tests.component.chart.conftest import CHART, NAMESPACE, RELEASE, CommandError, listed
 from tests.support.apiserver import eventually
 from tests.unit.chart.test_rbac import GOLDEN, table
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
-CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
-NAMESPACE = "workerpool-system"
-RELEASE = ("workerpool-operator", str(CHART), "--namespace", NAMESPACE)
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
-
-
-class CommandError(Exception):
-    """What the command said on stderr."""
-
-
-def command(program: Path, plane: ControlPlane, home: Path) -> Callable[..., str]:
-    """A program that works on the control plane, with nothing of this machine's own settings."""
-
-    def call(*arguments: str, stdin: str | None = None) -> str:
-        environment = {"KUBECONFIG": str(plane.kubeconfig), "HOME": str(home)}
-        done = subprocess.run(
-            [str(program), *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise CommandError(done.stderr)
-        return done.stdout
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def helm(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """The real Helm."""
-    toolchain.ensure(toolchain.HELM)
-    return command(toolchain.path(toolchain.HELM), plane, tmp_path_factory.mktemp("helm"))
-
-
-@pytest.fixture(scope="module")
-def kubectl(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """The kubectl of the server's version, as administrator."""
-    return command(plane.kubectl, plane, tmp_path_factory.mktemp("kubectl"))
-
-
-@pytest.fixture(scope="module")
-def release(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[None]:
-    """The chart, installed into a namespace that enforces the Pod Security Standard `restricted`."""
-    kubectl("create", "namespace", NAMESPACE)
-    kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    helm("install", *RELEASE)
-    yield
-    helm("uninstall", "workerpool-operator", "--namespace", NAMESPACE, "--ignore-not-found")
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-
-
-def found(kubectl: Callable[..., str], *what: str) -> list[dict[str, Any]]:
-    """The objects of the operator's namespace (or of none) that `kubectl get` lists."""
-    items: list[dict[str, Any]] = json.loads(kubectl("-n", NAMESPACE, "get", *what, "-o", "json"))["items"]
-    return items
 
 
 def rendered(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
@@ -79,7 +24,7 @@ def rendered(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
 
 
 def certificate(kubectl: Callable[..., str], key: str) -> x509.Certificate:
-    [secret] = found(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
+    [secret] = listed(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
     return x509.load_pem_x509_certificate(base64.b64decode(secret["data"][key]))
 
 
@@ -119,7 +64,7 @@ class TestRendered:
 class TestInstalled:
     async def test_pod_security_restricted_lets_the_operator_in(self, kubectl: Callable[..., str]) -> None:
         """Without nodes the pods stay Pending, but they are there: admission refused none."""
-        await eventually(lambda: len(found(kubectl, "pods")) == 2, what="two pods of the operator")
+        await eventually(lambda: len(listed(kubectl, "pods")) == 2, what="two pods of the operator")
 
     def test_the_certificate_is_for_the_name_that_collectors_dial(self, kubectl: Callable[..., str]) -> None:
         leaf = certificate(kubectl, "tls.crt")
@@ -185,7 +130,7 @@ class TestInstalled:
         )
         left = {
             f"{one['kind']}/{one['metadata']['name']}"
-            for one in found(kubectl, kinds)
+            for one in listed(kubectl, kinds)
             if "workerpool" in one["metadata"]["name"] and one["metadata"].get("namespace") in {None, NAMESPACE}
         }
         assert left == {"CustomResourceDefinition/workerpools.workerpool.dev"}

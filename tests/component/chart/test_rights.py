@@ -1,0 +1,162 @@
+"""The operator as its own service account, with what the chart grants and nothing else."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.chart.conftest import NAMESPACE, listed
+from tests.support.apiserver import eventually
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
+
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
+HOME = "rights"
+OWNED = "deployments,controllerrevisions,services,configmaps,serviceaccounts,rolebindings,networkpolicies,pdb"
+
+
+def pool(name: str, **scaling: Any) -> str:
+    spec = {
+        "replicas": 1,
+        "worker": {"image": "registry.example/worker:1"},
+        "queues": [{"name": "main", "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
+        "scaling": {"mode": "manual"} | scaling,
+    }
+    api_version = "workerpool.dev/v1alpha1"
+    return json.dumps({"apiVersion": api_version, "kind": "WorkerPool", "metadata": {"name": name}, "spec": spec})
+
+
+@pytest.fixture(scope="module")
+def operator(
+    plane: ControlPlane, kubectl: Callable[..., str], release: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The operator as a process outside the cluster, with the token and the certificate that its pod would get."""
+    home = tmp_path_factory.mktemp("operator")
+    token = kubectl("-n", NAMESPACE, "create", "token", "workerpool-operator").strip()
+    kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"] = {"token": token}
+    (home / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    [secret] = listed(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
+    for key, value in secret["data"].items():
+        (home / key).write_bytes(base64.b64decode(value))
+    kubectl("create", "namespace", HOME)
+    environment = {
+        "KUBECONFIG": str(home / "kubeconfig"),
+        "POD_NAMESPACE": NAMESPACE,
+        "COLLECTOR_IMAGE": "workerpool-operator:test",
+        "TLS_DIR": str(home),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTP_PORT": "0",
+        "STREAM_PORT": "0",
+        "PATH": os.environ["PATH"],
+    }
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workerpool_operator"], env=environment, stdout=log, stderr=log
+        )
+        yield
+        ended = process.poll()
+        process.terminate()
+        process.wait(timeout=30)
+    assert ended is None, (home / "log").read_text()[-4000:]
+
+
+def owned(kubectl: Callable[..., str]) -> set[str]:
+    return {
+        f"{one['kind']}/{one['metadata']['name']}"
+        for one in listed(kubectl, OWNED, "-l", "app.kubernetes.io/managed-by=workerpool-operator", namespace=HOME)
+    }
+
+
+def status(kubectl: Callable[..., str], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("-n", HOME, "get", "wpool", name, "-o", "json")).get("status", {})
+    return found
+
+
+async def test_it_makes_everything_that_a_pool_needs(kubectl: Callable[..., str]) -> None:
+    kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("one"))
+    shared = {"Deployment", "Service", "ConfigMap", "ServiceAccount", "RoleBinding", "NetworkPolicy"}
+    wanted = {f"{kind}/workerpool-collector" for kind in shared} | {"PodDisruptionBudget/one"}
+    await eventually(lambda: wanted <= owned(kubectl), what="collector and budget", seconds=30)
+    await eventually(lambda: any(name.startswith("Deployment/one-") for name in owned(kubectl)), what="Deployment")
+    await eventually(lambda: len(status(kubectl, "one").get("conditions", [])) > 0, what="a status")
+
+
+async def test_a_second_pool_becomes_an_owner_of_the_collector(kubectl: Callable[..., str]) -> None:
+    kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("two"))
+
+    def owners() -> list[set[str]]:
+        found = listed(kubectl, "services,configmaps,serviceaccounts,rolebindings,networkpolicies", namespace=HOME)
+        mine = [one["metadata"] for one in found if one["metadata"]["name"] == "workerpool-collector"]
+        return [{owner["name"] for owner in metadata["ownerReferences"]} for metadata in mine]
+
+    await eventually(lambda: owners() == [{"one", "two"}] * 5, what="both pools as owners", seconds=30)
+
+
+async def test_it_replaces_a_version_and_removes_the_old_one(kubectl: Callable[..., str]) -> None:
+    """At zero, as nothing runs here: a rollout waits for workers that are ready."""
+    kubectl("-n", HOME, "scale", "wpool", "two", "--replicas=0")
+    await eventually(
+        lambda: all(one["spec"]["replicas"] == 0 for one in deployments(kubectl, "two")), what="zero", seconds=30
+    )
+    kubectl(
+        "-n",
+        HOME,
+        "patch",
+        "wpool",
+        "two",
+        "--type=merge",
+        "-p",
+        '{"spec":{"worker":{"image":"registry.example/worker:2"}}}',
+    )
+    await eventually(
+        lambda: [image(one) for one in deployments(kubectl, "two")] == ["registry.example/worker:2"],
+        what="only the new version",
+        seconds=60,
+    )
+
+
+async def test_it_writes_the_size_when_the_mode_changes(kubectl: Callable[..., str]) -> None:
+    kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("three", mode="direct", minReplicas=3))
+    await eventually(
+        lambda: status(kubectl, "three").get("scaling", {}).get("desired") == 3, what="3 wanted", seconds=30
+    )
+    kubectl("-n", HOME, "patch", "wpool", "three", "--type=merge", "-p", '{"spec":{"scaling":{"mode":"manual"}}}')
+
+    def size() -> int:
+        replicas: int = json.loads(kubectl("-n", HOME, "get", "wpool", "three", "-o", "json"))["spec"]["replicas"]
+        return replicas
+
+    await eventually(lambda: size() == 3, what="the size written into the pool", seconds=30)
+
+
+async def test_it_was_refused_nothing(plane: ControlPlane) -> None:
+    """Last in the file. By the API server's own audit log, over all that was done above."""
+    lines = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
+    mine = [line for line in lines if line["user"]["username"] == OPERATOR and line["stage"] == "ResponseComplete"]
+    assert {line["objectRef"]["resource"] for line in mine if line["verb"] == "patch"} >= {
+        "deployments",
+        "rolebindings",
+    }
+    refused = {
+        f"{line['verb']} {line['requestURI']}: {line['responseStatus'].get('message', '')}"
+        for line in mine
+        if line["responseStatus"]["code"] in {401, 403}
+    }
+    assert refused == set()
+
+
+def deployments(kubectl: Callable[..., str], name: str) -> list[dict[str, Any]]:
+    return listed(kubectl, "deployments", "-l", f"workerpool.dev/pool={name}", namespace=HOME)
+
+
+def image(deployment: dict[str, Any]) -> str:
+    found: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return found
