@@ -164,9 +164,11 @@ class _Cadence:
         if changed or sample.waiting or sample.in_flight:
             self._moved_at = now
         busy = now - self._moved_at < BUSY_AFTER_SECONDS
+        # Whoever was promised news every second must hear that it will come less often, or takes silence for a fault.
+        slower = not busy and self.confirm_seconds != CONFIRM_IDLE_SECONDS
         self.confirm_seconds = CONFIRM_BUSY_SECONDS if busy else CONFIRM_IDLE_SECONDS
         told_at = self._told[1] if self._told else float("-inf")
-        tell = changed or now - told_at >= self.confirm_seconds
+        tell = changed or slower or now - told_at >= self.confirm_seconds
         if tell:
             self._told = (meaning, now)
         if sample.error is None:

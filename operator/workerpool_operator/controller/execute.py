@@ -33,6 +33,11 @@ class Failure:
     what: str
     error: errors.KubeError
 
+    @property
+    def overtaken(self) -> bool:
+        """The object had changed since it was observed: nothing is wrong, the next look starts from what it is."""
+        return isinstance(self.error, errors.Conflict)
+
 
 @dataclass(slots=True)
 class Executor:

@@ -31,6 +31,8 @@ from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, 
 
 _log = structlog.get_logger(__name__)
 
+OVERTAKEN_SECONDS: Final = 0.1
+"""A write onto an outdated state is made again this soon; the watch brings the newer one meanwhile."""
 WORKER_SELECTOR: Final = "app.kubernetes.io/component=worker"
 
 
@@ -82,9 +84,14 @@ class PoolReconciler:
         self.memories[key] = memory
         refused = refusals(failures)
         for failure in failures:
-            _log.warning("write_refused", what=failure.what, error=str(failure.error))
+            log = _log.debug if failure.overtaken else _log.warning
+            log("write_refused", what=failure.what, error=str(failure.error))
         if handed_over:
-            failures += await self._tell(key, snapshot, todo, refused=refused)
+            refused_writes = {failure.what for failure in failures}
+            done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
+            failures += await self._tell(key, snapshot, replace(todo, scaled=done), refused=refused)
+        if failures and handed_over and all(failure.overtaken for failure in failures):
+            return Outcome(look_again=OVERTAKEN_SECONDS)
         return Outcome(look_again=todo.look_again, failed=bool(failures) or not handed_over)
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:

@@ -87,15 +87,16 @@ def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> No
         return cadence.next(QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0), now=at)
 
     assert read(0, 0.0) == (BUSY_SECONDS, True)
-    assert read(0, 6.0) == (IDLE_SECONDS, False)
+    assert read(0, 6.0) == (IDLE_SECONDS, True), "the slower pace is told"
     assert read(0, 6.5) == (IDLE_SECONDS, False)
     assert read(3, 7.0) == (BUSY_SECONDS, True)
     assert read(3, 7.25) == (BUSY_SECONDS, False)
     assert read(3, 8.0) == (BUSY_SECONDS, True)
     assert read(0, 8.25) == (BUSY_SECONDS, True)
-    assert read(0, 13.5) == (IDLE_SECONDS, False)
+    assert read(0, 13.5) == (IDLE_SECONDS, True)
+    assert read(0, 14.0) == (IDLE_SECONDS, False)
     assert cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
-    assert read(0, 18.3) == (IDLE_SECONDS, True)
+    assert read(0, 23.5) == (IDLE_SECONDS, True)
 
 
 def test_a_queue_that_cannot_be_read_is_asked_less_and_less_often() -> None:
