@@ -87,8 +87,9 @@ def settings() -> kopf.OperatorSettings:
 
 
 async def watch(handlers: kopf.OperatorRegistry, *, identity: str, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """Watch until `stop` is set. `identity` names this replica: left to itself, kopf asks for a user name, which a
-    container with nothing but a user id does not have.
+    """Watch until `stop` is set, as `identity`.
+
+    Left to itself, kopf asks for a user name, which a container with nothing but a user id does not have.
     """
     logging.getLogger("kopf").setLevel(logging.WARNING)
     await kopf.operator(
