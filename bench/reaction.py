@@ -181,7 +181,7 @@ class Bench:
         )
         kubectl.apply(manifest)
         try:
-            pools.wait_ready(kubectl, self.namespace, name)
+            pools.wait_watched(kubectl, self.namespace, name)
             async with watch_pool(self.access, namespace=self.namespace, name=name) as watch:
                 yield watch
         finally:

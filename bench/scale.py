@@ -290,7 +290,8 @@ def main() -> int:
     parser.add_argument("--namespaces", type=int, default=50, help="over how many namespaces (default 50)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     with tempfile.TemporaryDirectory(prefix="wp-scale-") as home:
         figures = asyncio.run(_measure(arguments.pools, arguments.namespaces, Path(home)))
     text = json.dumps(asdict(figures), indent=2)
