@@ -67,7 +67,7 @@ for phase in "${phases[@]}"; do
             scripts/setup.sh python redis go
             # Minutes when cold; see stack_up.
             run python -c 'from e2e.cluster import toolchain as t; t.ensure(t.NODE, t.HELM)'
-            pytest_phase component tests/component -m component
+            pytest_phase component tests/component
             ;;
         core | e2e)
             scripts/setup.sh python cluster
