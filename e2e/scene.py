@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from redis import Redis as RedisClient
 
@@ -81,7 +81,7 @@ class Scene:
         wait_for(
             lambda: self.condition(name, kind)[:2] == (status, reason),
             seconds=seconds,
-            what=f"condition {kind} of pool {name} is {status} because of {reason}; it is {self.condition(name, kind)}",
+            what=f"condition {kind} of pool {name} {status} because of {reason}",
         )
         return self.condition(name, kind)[2]
 
@@ -170,12 +170,13 @@ class SizeWatch:
         self.most_wanted = 0
         self._sizes: dict[str, int] = {}
 
-    def read(self, lines: Iterable[str]) -> None:
+    def read(self, stream: IO[str]) -> None:
         """Take in lines of a name and a size until they end."""
-        for line in lines:
-            name, size = line.split()
-            self._sizes[name] = int(size)
-            self.most_wanted = max(self.most_wanted, sum(self._sizes.values()))
+        with stream as lines:
+            for line in lines:
+                name, size = line.split()
+                self._sizes[name] = int(size)
+                self.most_wanted = max(self.most_wanted, sum(self._sizes.values()))
 
 
 class Feeding:

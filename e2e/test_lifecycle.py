@@ -69,5 +69,5 @@ def _wait_nothing_left(scene: Scene) -> None:
         found = scene.kubectl.list(_EVERYTHING, namespace=scene.namespace, selector=_OURS)
         return [f"{one['kind']} {one['metadata']['name']}" for one in found]
 
-    wait_for(lambda: not left(), seconds=90, what=f"nothing of the operator's left in the namespace; now: {left()}")
+    wait_for(lambda: not left(), seconds=90, what="nothing of the operator's left in the namespace")
     assert not scene.kubectl.list("workerpools", namespace=scene.namespace)

@@ -144,8 +144,10 @@ def _lines(process: subprocess.Popen[str]) -> Queue[str]:
     lines: Queue[str] = Queue()
 
     def read() -> None:
-        for line in process.stdout or ():
-            lines.put(line)
+        assert process.stdout
+        with process.stdout as said:
+            for line in said:
+                lines.put(line)
         lines.put("it ended")
 
     threading.Thread(target=read, name="port-forward-output", daemon=True).start()
