@@ -367,3 +367,12 @@ async def test_all_keys_are_in_one_hash_slot(
     assert len(keys) == 12
     # Redis without cluster mode does not tell slots: the rule is that the hash tag, or the whole key, is the same.
     assert {key.split(b"{")[-1].split(b"}")[0] for key in keys} == {redis_stream.encode()}
+
+
+async def test_large_payloads_go_in_several_calls(open_broker: OpenBroker) -> None:
+    broker = open_broker()
+    payload = b'"' + b"x" * (1024 * 1024 - 2) + b'"'
+    assert await broker.put([NewJob(type="t", payload=payload)] * 9) == 9
+    taken = await broker.take(limit=9, wait=1)
+    assert [job.payload for job in taken] == [payload] * 9
+    await broker.ack(taken)

@@ -2,11 +2,15 @@
 
 from workerpool import Worker
 
-from .records import Records
-from .sleep import TIMEOUT_SECONDS, sleep
+from .context import lifespan
+from .fetch import TIMEOUT_SECONDS as FETCH_SECONDS
+from .fetch import fetch
+from .sleep import TIMEOUT_SECONDS as SLEEP_SECONDS
+from .sleep import sleep
 
-worker = Worker(lifespan=Records.opened)
-worker.job("sleep", timeout=TIMEOUT_SECONDS)(sleep)
+worker = Worker(lifespan=lifespan)
+worker.job("fetch", timeout=FETCH_SECONDS)(fetch)
+worker.job("sleep", timeout=SLEEP_SECONDS)(sleep)
 
 if __name__ == "__main__":
     worker.run()

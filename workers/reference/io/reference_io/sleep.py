@@ -48,10 +48,10 @@ async def sleep(job: Job) -> None:
     """Wait, and tell when where that is asked for: before the wait, and after it but before the acknowledgement."""
     wish = Sleep.parse(job.payload)
     if wish.record:
-        await job.context.tell("start", job)
+        await job.context.records.tell("start", job)
     await asyncio.sleep(wish.seconds)
     fails = job.attempt <= wish.fail_attempts
     if wish.record:
-        await job.context.tell("fail" if fails else "finish", job)
+        await job.context.records.tell("fail" if fails else "finish", job)
     if fails:
         raise ToldToFailError(f"attempt {job.attempt} of {wish.fail_attempts} that were to fail")

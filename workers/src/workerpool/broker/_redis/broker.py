@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import os
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from workerpool.broker._redis import scripts
+from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
 from workerpool.broker._redis.wire import taken_from
 from workerpool.broker._types import Capabilities, Credentials, DeadLetter, Depth, NewJob, Retry, Taken
-from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable, ConfigurationError
+from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable
 
 CAPABILITIES: Final = Capabilities(
     lease=True,
@@ -29,6 +29,7 @@ DEDUPLICATION_SECONDS: Final = 600.0
 """How long a job id is remembered: longer than any producer's retries, short enough to cost little memory."""
 CHUNK: Final = 500
 """Jobs per script call: longer ones would hold up everyone else's commands."""
+CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAINTAIN_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 900.0
 """A consumer without pending entries that was not heard for so long is dead."""
@@ -56,8 +57,7 @@ class RedisBroker:
         self._group = group
         self._consumer = consumer or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._lease = lease_seconds
-        self._timeout = timeout
-        self._keys = _Keys(stream, group)
+        self._keys = Keys(stream, group)
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
         self._held: set[str] = set()
@@ -90,7 +90,7 @@ class RedisBroker:
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.job_prefix)
         head = (self._group, -1 if max_depth is None else max_depth, _ms(DEDUPLICATION_SECONDS))
         put = 0
-        for chunk in _chunks(jobs):
+        for chunk in _put_chunks(jobs):
             fields: list[Any] = []
             for job in chunk:
                 fields += (job.job_id, _ms(job.delay), job.type, job.payload)
@@ -181,14 +181,7 @@ class RedisBroker:
     async def depth(self) -> Depth:
         """One script, so all figures are of one moment."""
         keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
-        reused, started = self._commands.generation, time.monotonic()
-        try:
-            reply = await self._commands.run(scripts.DEPTH, keys, self._group)
-        except BrokerUnavailable:
-            # A connection that died between two readings says nothing about Redis now.
-            if not reused or time.monotonic() - started > self._timeout / 2:
-                raise
-            reply = await self._commands.run(scripts.DEPTH, keys, self._group)
+        reply = await self._commands.run(scripts.DEPTH, keys, self._group)
         waiting, in_flight, delayed, age_ms, arrivals, dead = reply
         if waiting is None:
             raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
@@ -312,20 +305,16 @@ class RedisBroker:
         self._clock_ahead = now_ms / 1000.0 - time.monotonic()
 
 
-class _Keys:
-    """Names of the keys beside a stream, all in its hash slot."""
-
-    def __init__(self, stream: str, group: str) -> None:
-        if not stream or not group:
-            raise ConfigurationError("a Redis queue needs the name of a stream, and a group is not empty")
-        base = stream if re.search(r"\{[^}]+\}", stream) else "{" + stream + "}"
-        if base is not stream and re.search(r"[{}]", stream):
-            raise ConfigurationError("braces in a stream's name must hold a hash tag, as in {app}:jobs")
-        self.delayed = f"{base}:delayed"
-        self.dead = f"{base}:dead"
-        self.stats = f"{base}:stats"
-        self.leases = f"{base}:leases:{group}"
-        self.job_prefix = f"{base}:job:"
+def _put_chunks(jobs: Sequence[NewJob]) -> Iterable[Sequence[NewJob]]:
+    """Chunks that are small in number and in bytes."""
+    start = size = 0
+    for end, job in enumerate(jobs):
+        if end - start == CHUNK or (size + len(job.payload) > CHUNK_BYTES and end > start):
+            yield jobs[start:end]
+            start, size = end, 0
+        size += len(job.payload)
+    if start < len(jobs):
+        yield jobs[start:]
 
 
 def _ms(seconds: float) -> int:

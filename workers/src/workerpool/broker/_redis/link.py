@@ -1,8 +1,7 @@
-"""One connection to Redis: dials when needed, is dropped after any failure, and dials anew at the next call.
+"""A Redis, by one connection at a time: dialled when needed, dropped when it fails, dialled anew at the next call.
 
-redis-py's connections are used without its client and pool: a reconnect must read the credentials and the CA anew, a
-call must not be repeated behind our back (it may have happened), and the blocking read needs to know the id of its
-connection so that another one can end it.
+A call is never repeated behind its caller's back: it may have happened. A new connection reads the credentials and the
+CA anew.
 """
 
 import asyncio
@@ -12,11 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import redis.asyncio
-from redis import exceptions
-from redis.asyncio.retry import Retry as RetryPolicy
-from redis.backoff import NoBackoff
-
+from workerpool.broker._redis.resp import ConnectionLostError, NotRedisError, RedisReplyError, RespConnection
 from workerpool.broker._redis.scripts import Script
 from workerpool.broker._types import Credentials
 from workerpool.errors import (
@@ -29,7 +24,7 @@ from workerpool.errors import (
     TLSFailed,
 )
 
-# Answers that mean "not now": the server loads its data, lost its primary, or cannot write.
+# Answers that mean "not now": the server loads its data, lost its primary, cannot write or takes no more clients.
 _NOT_NOW: Final = (
     "LOADING",
     "MASTERDOWN",
@@ -38,10 +33,10 @@ _NOT_NOW: Final = (
     "MISCONF",
     "OOM",
     "NOREPLICAS",
-    "TRYAGAIN",
     "BUSY ",
+    "ERR max number of clients",
 )
-_NO_ACCESS: Final = ("NOAUTH", "WRONGPASS", "NOPERM")
+_NO_ACCESS: Final = ("NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR invalid password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +76,21 @@ class RedisAddress:
 
 
 class RedisLink:
-    """Calls on one connection, one at a time, each answered or failed within `timeout` seconds."""
+    """Calls to one Redis, each answered or failed within `timeout` seconds."""
 
     def __init__(self, address: RedisAddress, credentials: Credentials, *, timeout: float, name: str) -> None:
         self._address = address
         self._credentials = credentials
         self._timeout = timeout
         self._name = name
-        self._lock = asyncio.Lock()
-        self._connection: Any = None
+        self._dialling = asyncio.Lock()
+        self._connection: RespConnection | None = None
         self._connects = 0
 
     @property
     def generation(self) -> int:
         """Number of the connection in use, 0 while there is none: a change tells that one was lost in between."""
-        return self._connects if self._connection is not None else 0
+        return self._connects if self._connection is not None and self._connection.usable else 0
 
     async def call(self, *command: Any, wait: float = 0.0) -> Any:
         """The raw answer (bytes, ints, lists, None). `wait`: seconds that the server itself may take.
@@ -103,15 +98,25 @@ class RedisLink:
         Raises:
             BrokerError: one of its kinds.
         """
+        connected = False
         try:
-            async with asyncio.timeout(self._timeout + wait), self._lock:
-                return await self._exchange(command)
-        except BrokerError:
-            raise
-        except exceptions.ResponseError as error:
+            async with asyncio.timeout(self._timeout + wait):
+                connection = await self._connected()
+                connected = True
+                return await connection.call(*command)
+        except RedisReplyError as error:
             raise _refused(error) from error
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise self._broken(error) from error
+        except TimeoutError as error:
+            await self.close()  # a server that hangs: whatever comes now comes too late
+            # A Redis without TLS waits silently for the rest of what it takes for a command.
+            hint = ", maybe it does not speak TLS" if self._address.tls and not connected else ""
+            raise BrokerUnavailable(f"{self._where}: no answer within {self._timeout:g} s{hint}") from error
+        except ssl.SSLError as error:
+            raise TLSFailed(f"{self._where}: {error.reason or error}") from error
+        except NotRedisError as error:
+            raise BadAnswer(f"{self._where}: this is not Redis") from error
+        except (ConnectionLostError, OSError) as error:
+            raise BrokerUnavailable(f"{self._where}: {error}") from error
 
     async def run(self, script: Script, keys: Sequence[str], *args: Any) -> Any:
         """What a script returns; sends its text only when Redis does not know it."""
@@ -122,98 +127,67 @@ class RedisLink:
 
     async def close(self) -> None:
         """Close the connection. Never raises."""
-        await self._drop()
-
-    async def _exchange(self, command: Sequence[Any]) -> Any:
-        try:
-            connection = await self._connected()
-            await connection.send_command(*command, check_health=False)
-            return await connection.read_response(disable_decoding=True)
-        except exceptions.ResponseError:
-            raise  # the connection is fine, the command is not
-        except BaseException:  # or cancelled in the middle: an answer may still be on its way
-            await self._drop()
-            raise
-
-    async def _connected(self) -> Any:
-        if self._connection is None:
-            connection = self._new_connection()
-            await connection.connect()
-            self._connection = connection
-            self._connects += 1
-        return self._connection
-
-    async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.close()
+            await asyncio.sleep(0)  # let the transport close its socket
+
+    @property
+    def _where(self) -> str:
+        return f"{self._address.host}:{self._address.port}"
+
+    async def _connected(self) -> RespConnection:
+        async with self._dialling:
+            if self._connection is None or not self._connection.usable:
+                self._connection = await self._dial()
+                self._connects += 1
+            return self._connection
+
+    async def _dial(self) -> RespConnection:
+        address = self._address
+        username = self._credentials.username() or address.username
+        password = self._credentials.password() or address.password
+        connection = await RespConnection.open(address.host, address.port, tls=self._tls())
+        try:
+            if password is not None:
+                await connection.call("AUTH", *([username] if username else []), password)
+            if address.db:
+                await connection.call("SELECT", address.db)
             try:
-                await connection.disconnect(nowait=True)
-            except (OSError, exceptions.RedisError):
-                return  # it is gone, which is what was wanted
+                await connection.call("CLIENT", "SETNAME", self._name)
+            except RedisReplyError as error:
+                if str(error).startswith("NOAUTH"):
+                    raise  # a name is a nicety, credentials are not
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _new_connection(self) -> Any:
-        address, files = self._address, self._credentials
-        options: dict[str, Any] = {
-            "host": address.host,
-            "port": address.port,
-            "db": address.db,
-            "username": files.username() or address.username,
-            "password": files.password() or address.password,
-            # Time is kept by `call`. redis-py would keep it with asyncio.wait_for, which swallows a cancellation before
-            # Python 3.12, and takes a late answer for none, so that the next command would read it.
-            "socket_timeout": None,
-            "socket_connect_timeout": self._timeout,
-            "socket_keepalive": True,
-            "protocol": 2,
-            "client_name": self._name or None,
-            "retry": RetryPolicy(NoBackoff(), 0),
-        }
-        if not address.tls:
-            return redis.asyncio.Connection(**options)
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self._address.tls:
+            return None
+        files = self._credentials
         files.require_tls_files()
-        options["ssl_ca_certs"] = str(files.ca_file) if files.ca_file else None
-        options["ssl_certfile"] = str(files.cert_file) if files.cert_file else None
-        options["ssl_keyfile"] = str(files.key_file) if files.key_file else None
-        return redis.asyncio.SSLConnection(**options)
-
-    def _broken(self, error: BaseException) -> BrokerError:
-        where = f"{self._address.host}:{self._address.port}"
-        for cause in _causes(error):
-            if isinstance(cause, ssl.SSLError):
-                return TLSFailed(f"{where}: {cause.reason or cause}")
-        if isinstance(error, exceptions.AuthenticationError):
-            return AuthenticationFailed(f"{where}: {error}")
-        if isinstance(error, TimeoutError | exceptions.TimeoutError):
-            # A Redis without TLS waits silently for the rest of what it takes for a command.
-            hint = ", maybe it does not speak TLS" if self._address.tls and self._connection is None else ""
-            return BrokerUnavailable(f"{where}: no answer within {self._timeout:g} s{hint}")
-        if isinstance(error, exceptions.InvalidResponse):
-            return BadAnswer(f"{where}: this is not Redis")
-        return BrokerUnavailable(f"{where}: {error}")
+        context = ssl.create_default_context(cafile=files.ca_file)
+        if files.cert_file is not None:
+            context.load_cert_chain(files.cert_file, files.key_file)
+        return context
 
 
 class _NoScriptError(BrokerError):
     """Redis does not know the script by its name: it was restarted, or never saw it."""
 
 
-def _causes(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
-
-
-def _refused(error: exceptions.ResponseError) -> BrokerError:
+def _refused(error: RedisReplyError) -> BrokerError:
     text = str(error)
-    if isinstance(error, exceptions.NoScriptError):
+    if text.startswith("NOSCRIPT"):
         return _NoScriptError(text)
-    if isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError) or text.startswith(_NO_ACCESS):
+    if text.startswith(_NO_ACCESS):
         return AuthenticationFailed(text)
-    if text.startswith(_NOT_NOW) or isinstance(
-        error, exceptions.ReadOnlyError | exceptions.OutOfMemoryError | exceptions.ClusterDownError
-    ):
+    if text.startswith(_NOT_NOW):
         return BrokerUnavailable(text)
     if text.startswith("WRONGTYPE"):
         return QueueNotFound(f"the key of the queue holds something that is not a stream: {text}")
+    if text.startswith("ERR DB index"):
+        return QueueNotFound(f"no such database: {text}")
     return BadAnswer(text)

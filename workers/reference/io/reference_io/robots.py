@@ -1,0 +1,52 @@
+"""What a site lets robots fetch (RFC 9309), asked once an hour per site."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
+
+CACHE_SECONDS: Final = 3600.0
+CACHED_SITES: Final = 1000
+_OK, _CLIENT_ERROR, _SERVER_ERROR = 200, 400, 500
+
+
+class RobotsUnreachableError(Exception):
+    """The site cannot say what it allows: RFC 9309 says to take that for a no, for now."""
+
+
+class Robots:
+    """Answers whether a URL may be fetched. `get` fetches a robots.txt: its status and text."""
+
+    def __init__(self, agent: str, get: Callable[[str], Awaitable[tuple[int, str]]]) -> None:
+        self._agent = agent
+        self._get = get
+        self._sites: OrderedDict[str, tuple[float, RobotFileParser]] = OrderedDict()
+
+    async def allow(self, url: str) -> bool:
+        """Whether the site of this URL lets us fetch it.
+
+        Raises:
+            RobotsUnreachableError: its robots.txt cannot be had now; try later.
+        """
+        parts = urlsplit(url)
+        site = f"{parts.scheme}://{parts.netloc}"
+        until, rules = self._sites.get(site, (0.0, None))
+        if rules is None or time.monotonic() >= until:
+            rules = await self._ask(site)
+            self._sites[site] = (time.monotonic() + CACHE_SECONDS, rules)
+            self._sites.move_to_end(site)
+            if len(self._sites) > CACHED_SITES:
+                self._sites.popitem(last=False)
+        return rules.can_fetch(self._agent, url)
+
+    async def _ask(self, site: str) -> RobotFileParser:
+        status, text = await self._get(f"{site}/robots.txt")
+        rules = RobotFileParser()
+        rules.modified()  # without a time of reading it allows nothing
+        if status >= _SERVER_ERROR:
+            raise RobotsUnreachableError(f"{site}/robots.txt answers {status}")
+        # "Unavailable" (4xx): the crawler may access anything.
+        rules.parse(text.splitlines() if _OK <= status < _CLIENT_ERROR else [])
+        return rules
