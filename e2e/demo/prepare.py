@@ -46,7 +46,7 @@ def prepare(*, provider: Provider, name: str | None) -> Stage:
         create_namespace(kubectl, NAMESPACE, annotations={FOUND: found})
         broker = redis.deploy(kubectl, NAMESPACE, image=stack.images.redis)
         kubectl.apply(manifest(image=stack.images.worker))
-        pools.wait_ready(kubectl, NAMESPACE, POOL, seconds=_READY_SECONDS)
+        pools.wait_watched(kubectl, NAMESPACE, POOL, seconds=_READY_SECONDS)
     return Stage(stack=stack, redis=broker)
 
 

@@ -35,7 +35,7 @@ class Shown:
 
     report: Report
     to_zero_seconds: float
-    """From when the last job was done to when the last worker pod was gone."""
+    """From when the load was over to when no worker was left that could take a job."""
     seconds: float
 
 
@@ -128,11 +128,16 @@ class _Show:
 
     async def _until_empty(self) -> None:
         deadline = time.monotonic() + ZERO_SECONDS
-        while self._watch.pods.objects or self._watch.history.desired.now:
+        while self._watch.history.desired.now or self._workers():
             if time.monotonic() > deadline:
-                left = sorted(self._watch.pods.objects)
-                raise NotInTimeError(f"back at zero: not within {ZERO_SECONDS:g} s, left are {left}")
+                raise NotInTimeError(f"back at zero: not within {ZERO_SECONDS:g} s, left are {self._workers()}")
             await asyncio.sleep(_LOOK_SECONDS / 2)
+
+    def _workers(self) -> list[str]:
+        """Name the pods that are not stopping; one that stops takes nothing, and waits a while to be scraped."""
+        return sorted(
+            name for name, pod in self._watch.pods.objects.items() if "deletionTimestamp" not in pod["metadata"]
+        )
 
     def _see(self, progress: Progress) -> None:
         self._progress = progress

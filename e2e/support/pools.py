@@ -75,6 +75,16 @@ def wait_ready(kubectl: Kubectl, namespace: str, name: str, *, seconds: float = 
     wait_for(lambda: is_ready(kubectl, namespace, name), seconds=seconds, what=f"pool {name} Ready")
 
 
+def wait_watched(kubectl: Kubectl, namespace: str, name: str, *, seconds: float = 60.0) -> None:
+    """Wait until the pool is Ready and its queues are being read: from then on it reacts."""
+    wait_ready(kubectl, namespace, name, seconds=seconds)
+    wait_for(
+        lambda: condition(kubectl.get("workerpool", name, namespace=namespace), "QueueReachable") == "True",
+        seconds=seconds,
+        what=f"queues of pool {name} read by the collector",
+    )
+
+
 def pods(kubectl: Kubectl, namespace: str, name: str) -> list[Json]:
     """Give the pool's worker pods, those that are stopping included."""
     return kubectl.list("pods", namespace=namespace, selector=f"{POOL_LABEL}={name}")
