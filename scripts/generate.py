@@ -23,8 +23,9 @@ CHART = ROOT / "charts" / "workerpool-operator"
 MODELS = ("-m", "workerpool_operator.api")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
-# The image runs the operator and the collector, not the command line with its coloured tables.
-OPERATOR = ("--prune", "rich", "--prune", "typer")
+# The image runs the operator and the collector, not the command line. An import contract holds them to it.
+NOT_IN_IMAGE = ("redis", "rich", "typer")
+OPERATOR = tuple(word for name in NOT_IN_IMAGE for word in ("--prune", name))
 WORKERS = ("--package", "workerpool", "--extra", "redis", "--extra", "http")
 METRICS_HEAD = """\
 <!-- Generated from workerpool_operator/metrics by `make generate`: do not edit. -->
