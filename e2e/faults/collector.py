@@ -122,7 +122,11 @@ class ScriptedCollector:
         if script is None:
             return
         sample = protocol.QueueSample(
-            queue=script.queue, age_seconds=0, waiting=script.waiting, in_flight=script.in_flight, poll_seconds=1
+            queue=script.queue,
+            age_seconds=0,
+            waiting=script.waiting,
+            in_flight=script.in_flight,
+            poll_seconds=max(1.0, self.repeat_seconds),
         )
         workers = tuple(self._worker(pool, uid, name, script=script) for uid, name in self.pods(pool).items())
         for message in (

@@ -67,6 +67,15 @@ class Case:
         return child.ready if child else 0
 
     @property
+    def just_began(self) -> bool:
+        """Whether this leader has heard nothing of the queues, and may only be too young for it.
+
+        What its predecessor said of them holds until then: a change of operator is no news about a queue.
+        """
+        age = self.snapshot.now - self.plan.memory.history.since
+        return age < COLLECTOR_GRACE_SECONDS and not self.snapshot.samples and not self.snapshot.errors
+
+    @property
     def wanted(self) -> int:
         """The size decided on."""
         return self.plan.decision.desired
@@ -85,6 +94,8 @@ def judge_all(case: Case, *, before: Sequence[Condition], now: datetime) -> tupl
 def _condition(kind: ConditionType, case: Case, *, before: Sequence[Condition], now: datetime) -> Condition:
     verdict = next(verdict for judge in CHAINS[kind] if (verdict := judge(case)) is not None)
     old = find(before, kind)
+    if old is not None and verdict.reason is Reason.NO_SAMPLE_YET and case.just_began:
+        return old.changed(observed_generation=case.snapshot.pool.generation)
     return Condition(
         type=kind,
         status=verdict.status,
@@ -212,7 +223,7 @@ def _collector_away(case: Case) -> Verdict | None:
     """No collector is connected, so nothing is known of the queues."""
     if case.snapshot.collectors:
         return None
-    if case.snapshot.now - case.plan.memory.history.since < COLLECTOR_GRACE_SECONDS and not case.snapshot.samples:
+    if case.just_began:
         return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the namespace's collector is not connected yet")
     return Verdict(_UNKNOWN, Reason.COLLECTOR_DOWN, "the namespace's collector is not connected; the size is held")
 

@@ -57,8 +57,8 @@ def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> Wor
         ready_replicas=sum(child.ready for child in children),
         draining_replicas=sum(1 for report in snapshot.reports.values() if report.connected and report.draining),
         selector=desired.selector(pool),
-        scaling=_scaling(snapshot, plan),
-        queues=_queues(snapshot),
+        scaling=_scaling(snapshot, plan, just_began=case.just_began),
+        queues=pool.status.queues if case.just_began and pool.status.queues else _queues(snapshot),
         versions=_versions(snapshot, target=plan.target),
         conditions=judge_all(case, before=pool.status.conditions, now=snapshot.wall_time),
     )
@@ -130,8 +130,10 @@ def _surge(snapshot: Snapshot) -> int:
     return 1 if sum(1 for child in snapshot.deployments.values() if child.replicas > 0) > 1 else 0
 
 
-def _scaling(snapshot: Snapshot, plan: Plan) -> ScalingStatus:
+def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStatus:
     decision, old = plan.decision, snapshot.pool.status.scaling
+    if just_began and old is not None and old.desired == decision.desired:
+        return old.changed(mode=snapshot.pool.spec.scaling.effective_mode)
     same = old is not None and old.desired == decision.desired
     limits = [str(limit) for limit in decision.limited_by]
     if plan.waiting_for:

@@ -125,11 +125,12 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
         history = replace(history, active_at=inputs.now)
     wanted = max(term.value for term in terms)
     limited: list[Limiter] = []
+    wanted, history = _stabilize(inputs, wanted=wanted, history=history, limited=limited)
     quiet_left = _quiet_left(inputs, history=history)
     if wanted == 0 and inputs.current > 0 and quiet_left > 0:
+        # After stabilisation, so that what the cooldown keeps is not remembered as wanted, and kept for longer still.
         wanted = 1
         limited.append(Limiter.COOLDOWN)
-    wanted, history = _stabilize(inputs, wanted=wanted, history=history, limited=limited)
     if not complete and wanted < inputs.current:
         wanted = inputs.current
         limited.append(Limiter.STALE)
