@@ -276,7 +276,7 @@ async def test_a_drained_worker_stays_until_it_was_scraped(pool: Pool) -> None:
     async with FakeCollector() as collector:
         worker = pool.start(WORKERPOOL_COLLECTOR=collector.address).wait_ready()
         await pool.enqueue(3, 0.0)
-        await until(lambda: len(pool.recorded("done")) == 3, what="the jobs done")
+        await collector.report_where(lambda report: report.counters.processed == 3)
         worker.signal(signal.SIGTERM)
         await until(lambda: collector.last_words, what="last words")
         assert collector.last_words[0].counters.processed == 3

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from workerpool import ConfigurationError, Queue
-from workerpool.protocol import Delivery
 from workerpool.runtime.contract import Contract
+from workerpool.runtime.live import Policy
 
 POOL = {"WORKERPOOL_NAME": "p", "QUEUE_MAIN_URL": "redis://r:6379/0", "QUEUE_MAIN_STREAM": "s"}
 
@@ -19,7 +19,7 @@ def test_everything_has_a_default_but_the_queue() -> None:
         60,
         45,
     )
-    assert contract.delivery == Delivery(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
+    assert contract.policy == Policy(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
     [source] = contract.sources
     assert (source.name, source.stream, source.group) == ("main", "s", "s")
 
@@ -46,7 +46,7 @@ def test_all_of_the_contract_is_read() -> None:
     assert (contract.pool, contract.namespace, contract.version, contract.pod) == ("p", "ns", "v", "pod")
     assert (contract.node, contract.collector, contract.slots) == ("node", "c:8090", 3)
     assert (contract.heartbeat_seconds, contract.drain_seconds, contract.stuck_seconds) == (5, 0, 30)
-    assert contract.delivery == Delivery(max_attempts=2, backoff_seconds=0.5, backoff_max_seconds=7, lease_seconds=15)
+    assert contract.policy == Policy(max_attempts=2, backoff_seconds=0.5, backoff_max_seconds=7, lease_seconds=15)
 
 
 def test_queues_come_with_their_files_and_in_order_of_their_names() -> None:

@@ -3,11 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool.protocol import Delivery, Settings
-from workerpool.runtime.live import LiveSettings, retry_delay
+from workerpool.runtime.live import LiveSettings, Orders, Policy, retry_delay
 
-DEFAULTS = Delivery(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
-SAID = Delivery(max_attempts=1, backoff_seconds=2, backoff_max_seconds=3, lease_seconds=4)
+DEFAULTS = Policy(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
+SAID = Policy(max_attempts=1, backoff_seconds=2, backoff_max_seconds=3, lease_seconds=4)
 
 
 class Clock:
@@ -20,27 +19,27 @@ class Clock:
 def test_settings_hold_until_they_lapse() -> None:
     clock = Clock()
     live = LiveSettings(DEFAULTS, clock=clock)
-    assert (live.fence, live.delivery, live.lapses_in) == ("", DEFAULTS, None)
-    live.apply(Settings(fence="f", delivery=SAID, ttl_seconds=30))
+    assert (live.fence, live.policy, live.lapses_in) == ("", DEFAULTS, None)
+    live.apply(Orders(fence="f", policy=SAID, ttl_seconds=30))
     clock.now += 29.9
-    assert (live.fence, live.delivery) == ("f", SAID)
+    assert (live.fence, live.policy) == ("f", SAID)
     clock.now += 0.2
-    assert (live.fence, live.delivery, live.lapses_in) == ("", DEFAULTS, None)
+    assert (live.fence, live.policy, live.lapses_in) == ("", DEFAULTS, None)
 
 
 def test_newer_settings_replace_the_whole() -> None:
     live = LiveSettings(DEFAULTS, clock=Clock())
-    live.apply(Settings(fence="f", delivery=SAID))
-    live.apply(Settings())
-    assert (live.fence, live.delivery) == ("", DEFAULTS)
+    live.apply(Orders(fence="f", policy=SAID))
+    live.apply(Orders())
+    assert (live.fence, live.policy) == ("", DEFAULTS)
 
 
 def test_newer_settings_renew_the_time() -> None:
     clock = Clock()
     live = LiveSettings(DEFAULTS, clock=clock)
-    live.apply(Settings(fence="f", ttl_seconds=10))
+    live.apply(Orders(fence="f", ttl_seconds=10))
     clock.now += 9
-    live.apply(Settings(fence="f", ttl_seconds=10))
+    live.apply(Orders(fence="f", ttl_seconds=10))
     clock.now += 9
     assert live.fence == "f"
 
@@ -49,8 +48,8 @@ def test_newer_settings_renew_the_time() -> None:
 def test_the_delay_stays_within_the_cap_and_the_exponential(
     failures: int, chance: float, base: float, cap: float
 ) -> None:
-    delivery = Delivery(max_attempts=5, backoff_seconds=base, backoff_max_seconds=cap, lease_seconds=60)
-    delay = retry_delay(delivery, failures=failures, chance=lambda: chance)
+    policy = Policy(max_attempts=5, backoff_seconds=base, backoff_max_seconds=cap, lease_seconds=60)
+    delay = retry_delay(policy, failures=failures, chance=lambda: chance)
     assert 0 <= delay <= cap
     assert delay <= base * 2.0 ** min(failures - 1, 62)
 

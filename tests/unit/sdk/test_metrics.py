@@ -54,5 +54,5 @@ def test_counters_are_the_same_in_the_metrics_and_in_the_report() -> None:
     metrics.started, metrics.first_failures, metrics.handed_back = 5, 2, 1
     metrics.failed[FailureReason.ERROR] = 2
     metrics.failed[FailureReason.TIMEOUT] = 1
-    counters = metrics.counters()
+    counters = metrics.totals()
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (5, 3, 2, 1)

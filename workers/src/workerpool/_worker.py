@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,7 +18,6 @@ import structlog
 from workerpool._job import Job
 from workerpool._queue import Queue
 from workerpool.errors import ConfigurationError
-from workerpool.protocol import TOKEN_FILE
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.engine import Engine
@@ -172,7 +171,7 @@ class Worker:
             evidence=evidence,
             metrics=metrics,
             log=structlog.get_logger("workerpool"),
-            token_file=Path(self._env.get("WORKERPOOL_TOKEN_FILE", "") or TOKEN_FILE),
+            token_file=self._env.get("WORKERPOOL_TOKEN_FILE", ""),
         )
         health = health_server(self._ports[0], evidence)
         scraped = MetricsServer(self._ports[1], metrics)
@@ -199,6 +198,6 @@ class _Opened:
 def _write_totals(metrics: Metrics, drained: Drained) -> None:
     """The last figures, where Kubernetes keeps them with the dead container."""
     if _TERMINATION_LOG.is_file():
-        totals = {**metrics.counters().model_dump(), "interrupted": drained.interrupted}
+        totals = {**asdict(metrics.totals()), "interrupted": drained.interrupted}
         with contextlib.suppress(OSError):
             _TERMINATION_LOG.write_text(json.dumps(totals) + "\n", encoding="utf-8")

@@ -4,7 +4,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from workerpool.broker._memory import MemoryBroker, MemoryStore
-from workerpool.broker._sqlite import SqliteBroker
 from workerpool.broker._types import Broker, Credentials
 from workerpool.errors import ConfigurationError
 
@@ -42,6 +41,8 @@ def connect(
     if scheme == "memory":
         return MemoryBroker(store or MemoryStore(), lease_seconds=lease_seconds)
     if scheme == "sqlite":
+        from workerpool.broker._sqlite import SqliteBroker  # noqa: PLC0415  few use it, all would load it
+
         return SqliteBroker(url, consumer=consumer, lease_seconds=lease_seconds, timeout=timeout)
     if scheme not in {"redis", "rediss"}:
         raise ConfigurationError(f"no broker for scheme {scheme!r}: write redis://, rediss://, sqlite:/// or memory://")

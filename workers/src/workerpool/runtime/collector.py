@@ -2,11 +2,15 @@
 
 A worker works just as well without it. It is dialled again and again, with jitter; while it is down the last settings
 hold until they lapse.
+
+This is the only part of the runtime that knows the messages and their libraries, which take longer to load than all the
+rest: the engine loads this module when the worker is ready already.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +20,15 @@ from workerpool.protocol import (
     REPORT_MIN_SECONDS,
     STREAM_PATH,
     TOKEN_FILE,
+    Counters,
     Hello,
     LastWords,
     Report,
-    Settings,
     decode_down,
 )
+from workerpool.runtime.live import Orders, Policy
+from workerpool.runtime.state import Identity, State
+from workerpool.telemetry.metrics import Totals
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -38,21 +45,21 @@ class CollectorLink:
         self,
         address: str,
         *,
-        hello: Hello,
-        report: Callable[[], Report],
-        settings: Callable[[Settings], None],
+        identity: Identity,
+        state: Callable[[], State],
+        obey: Callable[[Orders], None],
         period: float,
         log: Any,
-        token_file: Path = Path(TOKEN_FILE),
+        token_file: str = "",
     ) -> None:
-        """`report` makes the current report, `settings` takes what comes down; `period`: seconds between reports."""
+        """`state` tells the current state, `obey` takes what comes down; `period`: seconds between reports."""
         self._url = f"ws://{address}{STREAM_PATH}"
-        self._hello = hello
-        self._report = report
-        self._settings = settings
+        self._identity = identity
+        self._state = state
+        self._obey = obey
         self._period = period
         self._log = log
-        self._token_file = token_file
+        self._token_file = Path(token_file or TOKEN_FILE)
         self._changed = asyncio.Event()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._down = False
@@ -79,8 +86,9 @@ class CollectorLink:
                 await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
 
-    async def last_words(self, words: LastWords, *, seconds: float) -> None:
+    async def last_words(self, totals: Totals, *, interrupted: int, seconds: float) -> None:
         """Say them, if there is someone to say them to."""
+        words = LastWords(counters=_counters(totals), interrupted=interrupted)
         connection = self._socket
         if connection is None or connection.closed:
             return
@@ -102,7 +110,8 @@ class CollectorLink:
             heartbeat=_PING_SECONDS,
             max_msg_size=_LARGEST_MESSAGE,
         )
-        await connection.send_str(self._hello.model_dump_json())
+        hello = Hello(**asdict(self._identity))
+        await connection.send_str(hello.model_dump_json())
         return connection
 
     async def _serve(self, connection: aiohttp.ClientWebSocketResponse) -> None:
@@ -125,15 +134,24 @@ class CollectorLink:
         settings = decode_down(text)
         if settings is None:
             self._log.debug("a message from the collector is not understood")
-        else:
-            self._settings(settings)
+            return
+        said = settings.delivery
+        policy = None
+        if said is not None:
+            policy = Policy(
+                max_attempts=said.max_attempts,
+                backoff_seconds=said.backoff_seconds,
+                backoff_max_seconds=said.backoff_max_seconds,
+                lease_seconds=said.lease_seconds,
+            )
+        self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy))
 
     async def _send_reports(self, connection: aiohttp.ClientWebSocketResponse) -> None:
         try:
             while True:
                 await _wait(self._changed.wait(), self._period)
                 self._changed.clear()
-                await connection.send_str(self._report().model_dump_json())
+                await connection.send_str(_report(self._state()).model_dump_json())
                 await asyncio.sleep(REPORT_MIN_SECONDS)
         except _FAILURES:
             await connection.close()  # ends the reading side, which says so
@@ -142,6 +160,22 @@ class CollectorLink:
         if not self._down:
             self._log.warning("no stream to the collector, working on without it", why=why)
         self._down = True
+
+
+def _counters(totals: Totals) -> Counters:
+    return Counters(**asdict(totals))
+
+
+def _report(state: State) -> Report:
+    return Report(
+        in_flight=state.in_flight,
+        slots=state.slots,
+        fence=state.fence,
+        draining=state.draining,
+        paused=state.paused,
+        remaining_seconds=state.remaining_seconds,
+        counters=_counters(state.totals),
+    )
 
 
 async def _wait(event: Awaitable[object], seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from workerpool._source import Source, sources_from
 from workerpool.errors import ConfigurationError
-from workerpool.protocol import Delivery
+from workerpool.runtime.live import Policy
 
 _DEFAULTS: Final = {
     "MAX_WORKERS": "20",
@@ -39,7 +39,7 @@ class Contract:
     heartbeat_seconds: float
     drain_seconds: float
     stuck_seconds: float
-    delivery: Delivery
+    policy: Policy
     """Retry policy and lease until live settings come."""
     sources: tuple[Source, ...]
 
@@ -62,7 +62,7 @@ class Contract:
             heartbeat_seconds=_seconds(env, "HEARTBEAT_INTERVAL", least=0.1),
             drain_seconds=_seconds(env, "DRAIN_TIMEOUT", least=0),
             stuck_seconds=_seconds(env, "STUCK_AFTER", least=1),
-            delivery=Delivery(
+            policy=Policy(
                 max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
                 backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
                 backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),

@@ -8,26 +8,28 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError, Taken
-from workerpool.protocol import TOKEN_FILE, Hello, LastWords, Report, Settings
-from workerpool.runtime.collector import CollectorLink
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop, drain
 from workerpool.runtime.evidence import Evidence
-from workerpool.runtime.execution import Execution, Handler, Identity
+from workerpool.runtime.execution import Execution, Handler, RanBy
 from workerpool.runtime.fence import FenceKeeper
 from workerpool.runtime.gate import Gate
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.intake import Intake
-from workerpool.runtime.live import LiveSettings
+from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
 from workerpool.runtime.slots import Slots
+from workerpool.runtime.state import Identity, State
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.telemetry.metrics import FailureReason, Metrics
+
+if TYPE_CHECKING:
+    from workerpool.runtime.collector import CollectorLink
 
 _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
@@ -56,7 +58,7 @@ class Engine:
         evidence: Evidence,
         metrics: Metrics,
         log: Any,
-        token_file: Path = Path(TOKEN_FILE),
+        token_file: str = "",
     ) -> None:
         self._contract = contract
         self._lifespan = lifespan
@@ -65,20 +67,21 @@ class Engine:
         self._log = log
         self._context: Any = None
         self._boot_id = uuid.uuid4().hex[:12]
-        self._live = LiveSettings(contract.delivery)
+        self._live = LiveSettings(contract.policy)
         self._gate = Gate()
         self._slots = Slots(contract.slots, intakes=len(contract.sources))
         self._in_flight = InFlight()
         self._execution = Execution(
             handlers,
-            delivery=lambda: self._live.delivery,
+            policy=lambda: self._live.policy,
             metrics=metrics,
-            identity=Identity(version=contract.version, worker=contract.pod),
+            ran_by=RanBy(version=contract.version, worker=contract.pod),
             log=log,
         )
         self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
         self._lines: dict[str, _Line] = {}
-        self._link = self._make_link(token_file) if contract.collector else None
+        self._token_file = token_file
+        self._link: CollectorLink | None = None
 
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
@@ -89,7 +92,7 @@ class Engine:
                 services += [line.settler.run(), line.leases.run(), maintain(line.broker)]
             background = _Background(services)
             intakes = _Background([line.intake.run() for line in self._lines.values()])
-            link = _Background([self._link.run()] if self._link else [])
+            link = _Background([self._keep_link()] if self._contract.collector else [])
             try:
                 self._evidence.started = True
                 self._metrics.ready()
@@ -114,14 +117,14 @@ class Engine:
         self._metrics.drain_seconds = stop.seconds_ago
         self._log.info("drained", seconds=round(stop.seconds_ago, 3), **asdict(drained))
         if self._link is not None:
-            words = LastWords(counters=self._metrics.counters(), interrupted=drained.interrupted)
-            await self._link.last_words(words, seconds=_LAST_WORDS_SECONDS)
+            totals, interrupted = self._metrics.totals(), drained.interrupted
+            await self._link.last_words(totals, interrupted=interrupted, seconds=_LAST_WORDS_SECONDS)
         return drained
 
     def _make_line(self, source: Source) -> _Line:
         # Unique among all processes that ever were: a restarted container must not be taken for its former self.
         consumer = f"{self._contract.pod}-{self._boot_id}"
-        broker = source.connect(consumer=consumer, lease_seconds=self._live.delivery.lease_seconds)
+        broker = source.connect(consumer=consumer, lease_seconds=self._live.policy.lease_seconds)
         return _Line(
             broker=broker,
             intake=Intake(
@@ -137,23 +140,27 @@ class Engine:
             leases=LeaseKeeper(source.name, broker, self._in_flight, log=self._log),
         )
 
-    def _make_link(self, token_file: Path) -> CollectorLink:
+    async def _keep_link(self) -> None:
+        # Loading it takes longer than everything else together, and jobs need not wait for it.
+        module = await asyncio.to_thread(import_module, "workerpool.runtime.collector")
         contract = self._contract
-        return CollectorLink(
+        link: CollectorLink = module.CollectorLink(
             contract.collector,
-            hello=Hello(
+            identity=Identity(
                 pool=contract.pool,
                 pod=contract.pod,
                 version=contract.version,
                 slots=contract.slots,
                 boot_id=self._boot_id,
             ),
-            report=self._report,
-            settings=self._apply,
+            state=self._state,
+            obey=self._obey,
             period=contract.heartbeat_seconds,
             log=self._log,
-            token_file=token_file,
+            token_file=self._token_file,
         )
+        self._link = link
+        await link.run()
 
     def _accept(self, queue: str, jobs: Sequence[Taken]) -> None:
         """Register jobs that were taken and start them. Called inside the gate: it must not wait."""
@@ -177,7 +184,7 @@ class Engine:
         """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
         if not task.cancelled() and task.exception() is not None:
             self._log.error("running a job failed in the runtime", exc_info=task.exception())
-            self._settle(TryAgain(running, self._live.delivery.backoff_max_seconds))
+            self._settle(TryAgain(running, self._live.policy.backoff_max_seconds))
         elif not running.settling:  # cancelled before it began
             self._settle(HandBack(running))
 
@@ -216,26 +223,26 @@ class Engine:
         if self._link is not None:
             self._link.changed()
 
-    def _report(self) -> Report:
+    def _state(self) -> State:
         trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
-        return Report(
+        return State(
             in_flight=len(self._in_flight),
             slots=self._contract.slots,
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=trouble and f"broker: {trouble}",
             remaining_seconds=self._in_flight.remaining_seconds(time.monotonic()),
-            counters=self._metrics.counters(),
+            totals=self._metrics.totals(),
         )
 
-    def _apply(self, settings: Settings) -> None:
+    def _obey(self, orders: Orders) -> None:
         """What the collector says now."""
-        self._live.apply(settings)
+        self._live.apply(orders)
         self._fence.look()
         self._apply_lease()
 
     def _apply_lease(self) -> None:
-        lease = self._live.delivery.lease_seconds
+        lease = self._live.policy.lease_seconds
         for line in self._lines.values():
             if line.broker.lease_seconds != lease:
                 line.broker.set_lease(lease)
@@ -248,6 +255,7 @@ class Engine:
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
 
     async def _heartbeat(self) -> None:
+        await asyncio.to_thread(self._metrics.measure_process)
         while True:
             await asyncio.sleep(self._contract.heartbeat_seconds)
             self._metrics.heartbeat()

@@ -13,9 +13,8 @@ import structlog
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
 from workerpool.errors import RejectJob
-from workerpool.protocol import Delivery
 from workerpool.runtime.inflight import Cancelled, Running
-from workerpool.runtime.live import retry_delay
+from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
@@ -31,7 +30,7 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RanBy:
     """Who ran it: kept with dead letters."""
 
     version: str
@@ -45,15 +44,15 @@ class Execution:
         self,
         handlers: Mapping[str, Handler],
         *,
-        delivery: Callable[[], Delivery],
+        policy: Callable[[], Policy],
         metrics: Metrics,
-        identity: Identity,
+        ran_by: RanBy,
         log: Any,
     ) -> None:
         self._handlers = handlers
-        self._delivery = delivery
+        self._policy = policy
         self._metrics = metrics
-        self._identity = identity
+        self._ran_by = ran_by
         self._log = log
 
     def timeout_of(self, type_: str) -> float | None:
@@ -108,7 +107,7 @@ class Execution:
         if len(job.payload) > MAX_PAYLOAD_BYTES:
             text = f"the payload has {len(job.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken"
             return self._fail(running, FailureReason.OVERSIZE, text)
-        allowed = self._delivery().max_attempts
+        allowed = self._policy().max_attempts
         if job.attempt > allowed:
             text = f"{job.attempt - 1} attempts of {allowed} were made, and the last one ended with its worker's death"
             return self._fail(running, FailureReason.MAX_ATTEMPTS, text)
@@ -125,19 +124,19 @@ class Execution:
                 return self._fail(running, FailureReason.ERROR, "the handler was cancelled from within")
 
     def _fail(self, running: Running, reason: FailureReason, cause: BaseException | str) -> Outcome:
-        job, delivery = running.job, self._delivery()
+        job, policy = running.job, self._policy()
         self._count_failure(running, reason)
         text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
         final = _FINAL.get(reason)
-        if final is None and job.attempt < delivery.max_attempts:
-            delay = retry_delay(delivery, failures=job.attempt)
+        if final is None and job.attempt < policy.max_attempts:
+            delay = retry_delay(policy, failures=job.attempt)
             self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=round(delay, 3))
             self._metrics.retried += 1
             return TryAgain(running, delay)
         death = final or DeathReason.MAX_ATTEMPTS
         self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
         trace = "" if isinstance(cause, str) else "".join(traceback.format_exception(cause))[-_LONGEST_TRACEBACK:]
-        who = self._identity
+        who = self._ran_by
         return Bury(running, DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace, who.version, who.worker))
 
     def _count_failure(self, running: Running, reason: FailureReason) -> None:

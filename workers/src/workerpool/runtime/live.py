@@ -3,29 +3,47 @@
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from workerpool.protocol import Delivery, Settings
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How jobs are retried, and how long a lease is: the protocol's `Delivery`, without what it takes to parse it."""
+
+    max_attempts: int
+    backoff_seconds: float
+    backoff_max_seconds: float
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the collector says: the protocol's `Settings`."""
+
+    ttl_seconds: float = 30.0
+    fence: str = ""
+    policy: Policy | None = None
 
 
 class LiveSettings:
     """The settings in force: the collector's until they lapse, else the environment's."""
 
-    def __init__(self, defaults: Delivery, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, defaults: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._defaults = defaults
         self._clock = clock
-        self._settings: Settings | None = None
+        self._orders: Orders | None = None
         self._until = 0.0
 
-    def apply(self, settings: Settings) -> None:
+    def apply(self, orders: Orders) -> None:
         """Replace what was said before."""
-        self._settings = settings
-        self._until = self._clock() + settings.ttl_seconds
+        self._orders = orders
+        self._until = self._clock() + orders.ttl_seconds
 
     @property
-    def _current(self) -> Settings | None:
-        if self._settings is not None and self._clock() >= self._until:
-            self._settings = None
-        return self._settings
+    def _current(self) -> Orders | None:
+        if self._orders is not None and self._clock() >= self._until:
+            self._orders = None
+        return self._orders
 
     @property
     def fence(self) -> str:
@@ -33,9 +51,9 @@ class LiveSettings:
         return self._current.fence if self._current else ""
 
     @property
-    def delivery(self) -> Delivery:
+    def policy(self) -> Policy:
         """Retry policy and lease."""
-        said = self._current.delivery if self._current else None
+        said = self._current.policy if self._current else None
         return said or self._defaults
 
     @property
@@ -44,12 +62,12 @@ class LiveSettings:
         return None if self._current is None else max(0.0, self._until - self._clock())
 
 
-def retry_delay(delivery: Delivery, *, failures: int, chance: Callable[[], float] = random.random) -> float:
+def retry_delay(policy: Policy, *, failures: int, chance: Callable[[], float] = random.random) -> float:
     """Seconds until the next attempt: uniform(0, min(cap, base * 2^n)), n = failures before this one.
 
     Full jitter, from "Exponential Backoff And Jitter" (M. Brooker, 2015): of the usual forms it makes the fewest calls
     to what is already failing.
     """
     exponent = min(max(0, failures - 1), 62)
-    ceiling: float = min(delivery.backoff_max_seconds, delivery.backoff_seconds * 2**exponent)
+    ceiling: float = min(policy.backoff_max_seconds, policy.backoff_seconds * 2**exponent)
     return chance() * ceiling

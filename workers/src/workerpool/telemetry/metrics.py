@@ -7,14 +7,12 @@ of a job; its exposition is. Everything is zero-filled: a series that appears wi
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-import psutil
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
-
-from workerpool.protocol import Counters
 
 LANE: Final = "io"
 PROCESSING_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -66,14 +64,26 @@ class Histogram:
         return family
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Totals since this process started: the protocol's `Counters`."""
+
+    started: int
+    processed: int
+    failed: int
+    first_attempts: int
+    first_failures: int
+    dead_lettered: int
+    handed_back: int
+
+
 class Metrics:
     """All of a worker's figures, and a collector for a `prometheus_client` registry."""
 
     def __init__(self, *, pool: str, version: str, slots: int) -> None:
         self._labels = {"pool": pool, "version": version}
         self._slots = slots
-        self._process = psutil.Process()
-        self._process.cpu_percent()
+        self._process: Any = None
         self.started = self.processed = self.first_attempts = self.first_failures = 0
         self.retried = self.dead_lettered = self.redelivered = self.handed_back = 0
         self.failed = dict.fromkeys(FailureReason, 0)
@@ -81,24 +91,35 @@ class Metrics:
         self.in_progress = 0
         self.queue_depth: dict[str, int] = {}
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
-        self.start_seconds = self.drain_seconds = 0.0
+        self.start_seconds = self.drain_seconds = self._ready_at = 0.0
         self.last_progress = self._heartbeat = time.time()
         self._cpu_percent = 0.0
-        self._memory_bytes = self._process.memory_info().rss
+        self._memory_bytes = 0
+
+    def ready(self) -> None:
+        """The worker can take jobs now."""
+        self._ready_at = time.time()
+
+    def measure_process(self) -> None:
+        """Begin to measure the process. After `ready`, on any thread: loading psutil would make the start longer."""
+        import psutil  # noqa: PLC0415
+
+        process = psutil.Process()
+        process.cpu_percent()
+        self.start_seconds = self._ready_at - process.create_time()
+        self._memory_bytes = process.memory_info().rss
+        self._process = process
 
     def heartbeat(self) -> None:
         """The worker is alive; CPU is measured from one heartbeat to the next."""
         self._heartbeat = time.time()
-        self._cpu_percent = self._process.cpu_percent()
-        self._memory_bytes = self._process.memory_info().rss
+        if self._process is not None:
+            self._cpu_percent = self._process.cpu_percent()
+            self._memory_bytes = self._process.memory_info().rss
 
-    def ready(self) -> None:
-        """The worker can take jobs now."""
-        self.start_seconds = time.time() - self._process.create_time()
-
-    def counters(self) -> Counters:
+    def totals(self) -> "Totals":
         """The totals as the collector gets them."""
-        return Counters(
+        return Totals(
             started=self.started,
             processed=self.processed,
             failed=sum(self.failed.values()),

@@ -1,0 +1,29 @@
+"""Who a worker is and what it does right now, as it tells its collector."""
+
+from dataclasses import dataclass
+
+from workerpool.telemetry.metrics import Totals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The protocol's `Hello`."""
+
+    pool: str
+    pod: str
+    version: str
+    slots: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The protocol's `Report`."""
+
+    in_flight: int
+    slots: int
+    fence: str
+    draining: bool
+    paused: str
+    remaining_seconds: float | None
+    totals: Totals
