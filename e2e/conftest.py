@@ -7,16 +7,14 @@ disturb the others. When a test fails, its report ends with what was going on in
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Generator, Iterator
 
 import pytest
 
-from e2e.scene import Scene
-from e2e.support import diagnose, redis
+from e2e.scene import Scene, new_scene
+from e2e.support import diagnose
 from e2e.support.stack import Stack
 
-SCENES = pytest.StashKey[list[Scene]]()
 SECONDS = 300
 """For a test that says nothing else: e2e tests wait for pods to start and to drain."""
 
@@ -35,7 +33,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Tell what was going on in the cluster when a test failed."""
     report = yield
     if report.failed:
-        for scene in item.stash.get(SCENES, []):
+        fixtures: dict[str, object] = getattr(item, "funcargs", {})
+        for scene in [one for one in fixtures.values() if isinstance(one, Scene)]:
             report.sections.append((f"namespace {scene.namespace}", diagnose.report(scene.kubectl, scene.namespace)))
     return report
 
@@ -48,28 +47,21 @@ def stack() -> Stack:
 
 @pytest.fixture(scope="session")
 def _shared(stack: Stack) -> Iterator[Scene]:
-    with stack.namespace("e2e") as namespace:
-        broker = redis.deploy(stack.kubectl, namespace, image=stack.images.redis)
-        with broker.forwarded() as url:
-            yield Scene(stack=stack, namespace=namespace, redis=broker, url=url)
+    with new_scene(stack) as scene:
+        yield scene
 
 
 @pytest.fixture
-def scene(_shared: Scene, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(_shared: Scene) -> Iterator[Scene]:
     """The shared namespace. The pools that the test makes go at its end."""
     _shared.made.clear()
-    request.node.stash.setdefault(SCENES, []).append(_shared)
     yield _shared
     if _shared.made:
         _shared.kubectl.delete("workerpool", *_shared.made, namespace=_shared.namespace)
 
 
 @pytest.fixture
-def own_scene(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def own_scene(stack: Stack) -> Iterator[Scene]:
     """A namespace of the test's own."""
-    with stack.namespace(f"e2e-{secrets.token_hex(3)}") as namespace:
-        broker = redis.deploy(stack.kubectl, namespace, image=stack.images.redis)
-        with broker.forwarded() as url:
-            scene = Scene(stack=stack, namespace=namespace, redis=broker, url=url)
-            request.node.stash.setdefault(SCENES, []).append(scene)
-            yield scene
+    with new_scene(stack) as scene:
+        yield scene

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from e2e.support import pools
 from e2e.support import redis as redis_server
 from e2e.support.kubectl import Json, Kubectl
 from e2e.support.redis import Redis
-from e2e.support.stack import Stack
+from e2e.support.stack import Stack, create_namespace
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import Load, Progress, Report, Schedule, Target, burst, run
 
@@ -99,10 +100,11 @@ class Scene:
         wait_for(settled, seconds=seconds, what=f"exactly {count} ready workers in pool {name}")
         return self.workers(name)
 
-    def events(self, name: str, reason: str) -> list[Json]:
-        """The events of a pool with this reason."""
+    def events(self, name: str, reason: str) -> int:
+        """How often a pool's events have told this reason, repetitions of one event included."""
         found = self.kubectl.list("events.events.k8s.io", namespace=self.namespace)
-        return [one for one in found if one.get("regarding", {}).get("name") == name and one["reason"] == reason]
+        told = [one for one in found if one.get("regarding", {}).get("name") == name and one["reason"] == reason]
+        return sum((one.get("series") or {}).get("count", 1) for one in told)
 
     def pin_redis(self, node: str) -> None:
         """Have the Redis run on this node, empty; nobody may use it yet."""
@@ -236,6 +238,19 @@ class Feeding:
 
     def _note(self, progress: Progress) -> None:
         self.progress = progress
+
+
+@contextmanager
+def new_scene(stack: Stack) -> Iterator[Scene]:
+    """A new namespace with a Redis. At its end nobody waits until it is gone: the next one has another name."""
+    namespace = f"e2e-{secrets.token_hex(3)}"
+    create_namespace(stack.kubectl, namespace)
+    try:
+        broker = redis_server.deploy(stack.kubectl, namespace, image=stack.images.redis)
+        with broker.forwarded() as url:
+            yield Scene(stack=stack, namespace=namespace, redis=broker, url=url)
+    finally:
+        stack.kubectl.delete("namespace", namespace, wait=False)
 
 
 def templates(scene: Scene, name: str) -> dict[str, Json]:
