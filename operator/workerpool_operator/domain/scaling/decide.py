@@ -184,10 +184,11 @@ def _stabilize(inputs: Inputs, *, wanted: int, history: History, limited: list[L
     floor = history.largest
     if inputs.now - history.since < window:
         floor = max(floor, inputs.current)
-    if floor > wanted and wanted < inputs.current:
-        limited.append(Limiter.STABILIZATION)
-        return min(floor, max(inputs.current, wanted)), history
-    return wanted, history
+    kept = min(floor, max(inputs.current, wanted))
+    if kept <= max(wanted, inputs.rules.min_replicas):
+        return wanted, history
+    limited.append(Limiter.STABILIZATION)
+    return kept, history
 
 
 def _clamp(wanted: int, *, rules: Rules) -> tuple[int, tuple[Limiter, ...]]:
