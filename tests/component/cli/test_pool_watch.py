@@ -1,0 +1,110 @@
+"""A pool and its pods, followed on a real API server."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.support.apiserver import eventually
+from tests.support.pools import pool_body
+from workerpool_operator.cli import mirror as mirror_module
+from workerpool_operator.cli.mirror import Mirror
+from workerpool_operator.cli.pool_watch import POOL_LABEL, PoolWatch, watch_pool
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+
+
+async def want(kube: Kube, namespace: str, desired: int) -> None:
+    """Write the status as the operator does."""
+    status = {"status": {"scaling": {"desired": desired}}}
+    await kube.merge_patch(ObjectRef(kinds.WORKER_POOL, namespace, "thumbs"), status, subresource="status")
+
+
+def pod(namespace: str, name: str, *, pool: str = "thumbs") -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "labels": {POOL_LABEL: pool}}
+    spec = {
+        "containers": [{"name": "worker", "image": "worker:1"}],
+        "nodeName": "node-1",
+        "terminationGracePeriodSeconds": 0,
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def make_ready(kube: Kube, namespace: str, name: str) -> None:
+    status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    await kube.merge_patch(ObjectRef(kinds.POD, namespace, name), status, subresource="status")
+
+
+def wants(watch: PoolWatch, desired: int) -> bool:
+    return watch.history.desired.now == desired
+
+
+async def test_sizes_are_seen_as_they_change(access: ClusterAccess, kube: Kube, namespace: str) -> None:
+    await kube.create(pool_body(namespace=namespace))
+    async with watch_pool(access, namespace=namespace, name="thumbs") as watch:
+        assert watch.history.desired.now == 0
+        for desired in (3, 7, 0):
+            await want(kube, namespace, desired)
+            await eventually(partial(wants, watch, desired), what=f"desired {desired}")
+        assert watch.history.desired.largest == 7
+        assert watch.status["scaling"]["desired"] == 0
+
+
+async def test_ready_pods_of_this_pool_are_counted(access: ClusterAccess, kube: Kube, namespace: str) -> None:
+    await kube.create(pool_body(namespace=namespace))
+    await kube.create(pod(namespace, "before"))
+    await make_ready(kube, namespace, "before")
+    async with watch_pool(access, namespace=namespace, name="thumbs") as watch:
+        assert watch.history.ready.now == 1
+        await kube.create(pod(namespace, "later"))
+        await kube.create(pod(namespace, "stranger", pool="other"))
+        await make_ready(kube, namespace, "stranger")
+        await make_ready(kube, namespace, "later")
+        await eventually(lambda: watch.history.ready.now == 2, what="two Ready pods")
+        assert watch.history.nodes == {"node-1": 2}
+        await kube.delete(ObjectRef(kinds.POD, namespace, "before"))
+        await eventually(lambda: sorted(watch.pods.objects) == ["later"], what="one pod left")
+        assert watch.history.ready.now == 1
+
+
+async def test_a_pool_that_is_not_there_is_said_at_once(access: ClusterAccess, namespace: str) -> None:
+    with pytest.raises(errors.NotFound):
+        async with watch_pool(access, namespace=namespace, name="nobody"):
+            pass
+
+
+async def test_a_watch_that_the_server_ends_is_taken_up_again(
+    access: ClusterAccess, kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what was deleted in between is gone from the copy."""
+    monkeypatch.setattr(mirror_module, "_WATCH_SECONDS", 1)
+    changes: list[float] = []
+    await kube.create(pod(namespace, "first"))
+    async with Mirror(access, kube, kinds.POD, namespace=namespace, on_change=changes.append) as mirror:
+        await eventually(lambda: len(changes) >= 3, what="two more listings")  # nothing else changes here
+        await kube.create(pod(namespace, "second"))
+        await eventually(lambda: sorted(mirror.objects) == ["first", "second"], what="the new pod")
+        await kube.delete(ObjectRef(kinds.POD, namespace, "first"))
+        await eventually(lambda: sorted(mirror.objects) == ["second"], what="the pod without its neighbour")
+        assert mirror.error == ""
+
+
+async def test_load_names_the_pool_that_it_cannot_watch(access: ClusterAccess, plane: Any, namespace: str) -> None:
+    options = ["--url", "redis://127.0.0.1:1/0", "--stream", "s", "--jobs", "1"]
+    watched = ["--pool", "nobody", "--namespace", namespace]
+    process = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "workerpool_operator.cli", "load", *options, *watched],
+        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert process.returncode == 3
+    assert f"pool {namespace}/nobody cannot be watched" in process.stderr
