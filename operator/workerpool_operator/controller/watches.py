@@ -81,9 +81,8 @@ class NoDiffs(kopf.DiffBaseStorage):
         del body, extra_fields
         return cast("kopf.BodyEssence", {})
 
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+    def fetch(self, *, body: kopf.Body) -> None:
         """Nothing."""
-        del body
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
         """Store nothing."""
