@@ -24,7 +24,6 @@ from e2e.demo.view import View
 from e2e.support import diagnose
 from e2e.support.failures import FAILURES
 from workerpool.broker import BrokerError
-from workerpool_operator.cli.load.records import RecordsError
 from workerpool_operator.kube import KubeError
 
 OK, NOT_AS_PROMISED, NO_STAGE, STOPPED = 0, 1, 2, 130
@@ -62,7 +61,7 @@ def _perform(stage: Stage, *, began: float, json_file: Path | None) -> int:
     try:
         with View(console) as view:
             shown, stopped = asyncio.run(_show(stage, view))
-    except (*FAILURES, BrokerError, RecordsError, KubeError) as error:
+    except (*FAILURES, BrokerError, KubeError) as error:
         say(f"demo: {error}\n{diagnose.report(stage.stack.kubectl, NAMESPACE)}")
         return NOT_AS_PROMISED
     result = Result(

@@ -5,12 +5,10 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
-import redis.asyncio
-
-from workerpool import broker
+from workerpool import Queue, broker
 from workerpool.broker import DeadLetter, DeathReason, Taken
+from workerpool.redis import Redis
 
 LEASE_SECONDS = 0.4
 
@@ -48,8 +46,7 @@ class _Worker:
         self._address = (url, stream)
         self._broker = self._connect()
         self._dead: list[broker.Broker] = []
-        self._client: Any = redis.asyncio.Redis.from_url(url)
-        self._results = "{" + stream + "}:results"
+        self._redis = Redis(Queue.connect(url, stream=stream))
         self._misdeeds = misdeeds
         self._died: set[str] = set()
 
@@ -66,7 +63,7 @@ class _Worker:
         finally:
             for each in (*self._dead, self._broker):
                 await each.close()
-            await self._client.aclose()
+            await self._redis.close()
 
     async def _do(self, job: Taken) -> None:
         number = int(job.job_id.rpartition("-")[2])
@@ -89,5 +86,5 @@ class _Worker:
 
     async def _tell(self, event: str, job: Taken) -> None:
         if not self._misdeeds.silent:
-            record = {"event": event, "job": job.job_id, "attempt": job.attempt, "pod": "pod-1", "node": "node-1"}
-            await self._client.xadd(self._results, record)
+            record = ("event", event, "job", job.job_id, "attempt", job.attempt, "pod", "pod-1", "node", "node-1")
+            await self._redis.call("XADD", self._redis.key("results"), "*", *record)

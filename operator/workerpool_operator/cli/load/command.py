@@ -17,7 +17,6 @@ from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
 from workerpool_operator.cli.load import schedule as schedules
 from workerpool_operator.cli.load.reaction import PoolHistory
-from workerpool_operator.cli.load.records import RecordsError
 from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
 from workerpool_operator.cli.load.view import LoadView
@@ -122,7 +121,7 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     )
     try:
         report = asyncio.run(_run(wish, console=errors, pool=pool, namespace=namespace, context=context))
-    except (BrokerError, RecordsError, NoPoolError, ConfigurationError) as error:
+    except (BrokerError, NoPoolError, ConfigurationError) as error:
         errors.print(f"wpool load: {error}", style="red", highlight=False, markup=False)
         code = ExitCode.USAGE if isinstance(error, ConfigurationError) else ExitCode.UNREACHABLE
         raise typer.Exit(code) from error

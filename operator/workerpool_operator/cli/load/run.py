@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workerpool import broker
+from workerpool import Queue, broker
 from workerpool.broker import Broker, BrokerError, NewJob
 from workerpool_operator.cli.load.feeder import Feeder
 from workerpool_operator.cli.load.ledger import Ledger
 from workerpool_operator.cli.load.reaction import PoolHistory
-from workerpool_operator.cli.load.records import RecordReader, RecordsError, open_reader
+from workerpool_operator.cli.load.records import RecordReader, open_reader
 from workerpool_operator.cli.load.report import End, Reaction, Report
 from workerpool_operator.cli.load.schedule import Schedule
 
@@ -85,13 +85,16 @@ async def run(
     """Send all jobs, wait until they are done, and report; `stop` ends it early, with what was measured.
 
     Raises:
+        ConfigurationError: the address is not one of a Redis.
         BrokerError: the broker cannot be reached at the start.
-        RecordsError: the same, found out by the reader of records.
     """
     target = load.target
     queue = broker.connect(target.url, stream=target.stream, group=target.group)
     try:
-        async with open_reader(target.url, stream=target.stream) as reader:
+        async with (
+            Queue.connect(target.url, stream=target.stream, group=target.group) as address,
+            open_reader(address) as reader,
+        ):
             return await _Run(load, queue, reader, pool=pool, on_progress=on_progress).until(stop)
     finally:
         await queue.close()
@@ -130,7 +133,9 @@ class _Run:
         try:
             end = await self._watch(feeding, stop)
         finally:
-            await _end(feeding, listening)
+            for task in (feeding, listening):
+                task.cancel()
+            await asyncio.gather(feeding, listening, return_exceptions=True)
         for number in range(self._feeder.sent, self._ledger.enqueued):
             self._ledger.withdraw(self._load.job_id(number))
         return self._report(end, seconds=time.monotonic() - started)
@@ -196,7 +201,7 @@ class _Run:
             asked = time.monotonic()
             try:
                 batch = await self._reader.next()
-            except RecordsError:
+            except BrokerError:
                 await asyncio.sleep(TICK_SECONDS)
                 continue
             self._ledger.add(batch.records)
@@ -222,11 +227,3 @@ class _Run:
             reaction=reaction,
             seconds=seconds,
         )
-
-
-async def _end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel, and again: before Python 3.12 a cancellation may get lost in asyncio.wait_for, which redis-py uses."""
-    while any(not task.done() for task in tasks):
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=0.1)
