@@ -5,7 +5,7 @@
 | `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
 | `templates/crds/` of the chart | `crds/` |
 | `docs/reference/metrics.md` | the help texts of the operator's metrics |
-| `requirements.lock`, `workers/reference/requirements.lock` | `uv.lock`: what the images install, with hashes |
+| `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
 Nothing here is edited by hand; a difference is a failed `make lint`.
@@ -27,6 +27,7 @@ VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 NOT_IN_IMAGE = ("redis", "rich", "typer")
 OPERATOR = tuple(word for name in NOT_IN_IMAGE for word in ("--prune", name))
 WORKERS = ("--package", "workerpool", "--extra", "redis", "--extra", "http")
+BARE_WORKER = ("--package", "workerpool", "--only-group", "bare")
 METRICS_HEAD = """\
 <!-- Generated from workerpool_operator/metrics by `make generate`: do not edit. -->
 # Metrics of the operator
@@ -93,6 +94,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Each file that is made here, and what it should hold; after the models have written theirs."""
     yield ROOT / "requirements.lock", requirements(*OPERATOR)
     yield ROOT / "workers" / "reference" / "requirements.lock", requirements(*WORKERS)
+    yield ROOT / "workers" / "reference" / "bare" / "requirements.lock", requirements(*BARE_WORKER)
     yield CHART / "README.md", chart_readme()
     yield ROOT / "docs" / "reference" / "metrics.md", metrics_page()
     for crd in sorted((ROOT / "crds").glob("*.yaml")):

@@ -31,14 +31,21 @@ class Page:
 class HttpThread:
     """A small HTTP server: GET, and nothing else, on the paths that it was given."""
 
-    def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]], *, name: str) -> None:
-        """Bind at once.
+    def __init__(
+        self,
+        port: int,
+        pages: Mapping[str, Callable[[], Page]],
+        *,
+        name: str,
+        answered: Callable[[str], None] = lambda _path: None,
+    ) -> None:
+        """Bind at once. `answered` is told each path whose page is on its way to the client, whole.
 
         Raises:
             ConfigurationError: the port is taken.
         """
         try:
-            self._server = _Server(port, pages)
+            self._server = _Server(port, pages, answered)
         except OSError as error:
             raise ConfigurationError(f"port {port} for {name} cannot be opened: {error.strerror}") from error
         self._thread = threading.Thread(target=self._server.serve_forever, name=f"workerpool-{name}", daemon=True)
@@ -62,8 +69,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
-    def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
+    def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]], answered: Callable[[str], None]) -> None:
         self.pages = pages
+        self.answered = answered
         super().__init__(("", port), _Handler)
 
     def server_bind(self) -> None:
@@ -81,13 +89,15 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SLOWEST_CLIENT_SECONDS
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        page = self.server.pages.get(path)
         answer = page() if page else Page(404, b"not found\n")
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
+        self.server.answered(path)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
         """Probes every few seconds are no news."""
@@ -113,12 +123,14 @@ class MetricsServer:
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
         self._scraped = threading.Event()
-        self._http = HttpThread(port, {"/metrics": self._page}, name="metrics")
+        self._http = HttpThread(port, {"/metrics": self._page}, name="metrics", answered=self._answered)
 
     def _page(self) -> Page:
-        body = generate_latest(self._registry)
-        self._scraped.set()
-        return Page(200, body, CONTENT_TYPE_LATEST)
+        return Page(200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
+
+    def _answered(self, path: str) -> None:
+        if path == "/metrics":
+            self._scraped.set()
 
     @property
     def port(self) -> int:
