@@ -86,7 +86,9 @@ def revision(of: api.WorkerPool) -> dict[str, Child]:
 def settled(of: api.WorkerPool, replicas: int, **more: Any) -> Snapshot:
     """A pool that has all it should have, at this size."""
     budget = child(desired.disruption_budget(of))
-    return snapshot(of, **({"deployments": deployment(of, replicas), "revisions": revision(of), "budget": budget} | more))
+    return snapshot(
+        of, **({"deployments": deployment(of, replicas), "revisions": revision(of), "budget": budget} | more)
+    )
 
 
 def applied(plan: Plan) -> list[tuple[str, str]]:

@@ -71,7 +71,9 @@ def test_never_more_than_the_total_and_the_surge_are_asked_for(
 
 
 @given(others=st.lists(st.integers(0, 6), min_size=1, max_size=3), total=st.integers(0, 8))
-def test_a_change_of_version_always_ends_and_never_has_fewer_ready_than_the_total(others: list[int], total: int) -> None:
+def test_a_change_of_version_always_ends_and_never_has_fewer_ready_than_the_total(
+    others: list[int], total: int
+) -> None:
     """Play it to the end with workers that become ready and leave at once."""
     old = {f"old{i}": n for i, n in enumerate(others)}
     new = 0
@@ -82,7 +84,6 @@ def test_a_change_of_version_always_ends_and_never_has_fewer_ready_than_the_tota
         if not counts.raise_to and not counts.remove:
             break
         new = counts.raise_to.get("new", new) - counts.remove.get("new", 0)
-        for name in old:
-            old[name] = counts.raise_to.get(name, old[name]) - counts.remove.get(name, 0)
+        old = {name: counts.raise_to.get(name, n) - counts.remove.get(name, 0) for name, n in old.items()}
         assert new + sum(old.values()) >= min(start, total)
     assert (new, sum(old.values())) == (total, 0)

@@ -65,9 +65,7 @@ def test_depth_is_not_asked_again_before_the_last_answer_could_act() -> None:
 def test_depth_waits_for_slow_starters() -> None:
     targets = Targets(queue_depth=100)
     first = ask(sample(200), current=4, targets=targets)
-    again = ask(
-        sample(200), current=8, targets=targets, now=1030.0, history=first.history, pod_start_seconds=60.0
-    )
+    again = ask(sample(200), current=8, targets=targets, now=1030.0, history=first.history, pod_start_seconds=60.0)
     assert again.desired == 8
 
 
@@ -158,7 +156,13 @@ def test_manual_is_the_persons_word() -> None:
 
 def test_shrinking_follows_the_largest_wish_of_the_window() -> None:
     history = History(since=0.0, active_at=1000.0)
-    for now, waiting, desired in [(1000.0, 200, 10), (1010.0, 60, 10), (1020.0, 20, 10), (1030.5, 20, 3), (1041.0, 20, 1)]:
+    for now, waiting, desired in [
+        (1000.0, 200, 10),
+        (1010.0, 60, 10),
+        (1020.0, 20, 10),
+        (1030.5, 20, 3),
+        (1041.0, 20, 1),
+    ]:
         decision = ask(sample(waiting), current=10, now=now, history=history, stabilization_seconds=30)
         assert decision.desired == desired, now
         history = decision.history

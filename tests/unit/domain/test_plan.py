@@ -127,13 +127,14 @@ def test_a_fence_is_lifted_when_more_workers_are_wanted_again() -> None:
 
 def test_a_template_once_stored_is_used_whatever_the_renderer_would_say_now() -> None:
     web = pool()
-    stored = desired.revision_for(web).body
-    old = {**stored, "data": {**stored["data"]}}
-    template = desired.stored_template(old)
+    rendered = desired.revision_for(web)
+    template = desired.stored_template(rendered.body)
     changed = {**template, "metadata": {**template["metadata"], "annotations": {"rendered": "long ago"}}}
-    old["data"] = {**stored["data"], _template_key(stored): changed}
+    old = rendered.holding(changed).body
     body = desired.deployment(web, name=name(web), template=changed, replicas=1)
-    seen = settled(web, 1, revisions={name(web): child(old)}, deployments={name(web): child(body)}, samples=(sample(1),))
+    seen = settled(
+        web, 1, revisions={name(web): child(old)}, deployments={name(web): child(body)}, samples=(sample(1),)
+    )
     assert plan(seen).applies == ()
 
 
@@ -148,10 +149,6 @@ def test_a_record_that_somebody_deleted_is_made_again_from_what_runs() -> None:
     assert desired.stored_template(made.applies[0].body) == running
 
 
-def _template_key(body: dict[str, Any]) -> str:
-    return next(key for key, value in body["data"].items() if value == desired.stored_template(body))
-
-
 def test_a_new_version_starts_one_worker_and_leaves_the_old_ones() -> None:
     old, new = pool(), pool(worker={"image": "web:2"}, generation=2)
     seen = settled(new, 0, samples=(sample(60),), deployments=deployment(old, 3), revisions=revision(old))
@@ -164,9 +161,7 @@ def test_an_old_version_goes_when_its_last_worker_is_gone_and_its_record_after_i
     old, new = pool(), pool(worker={"image": "web:2"}, generation=2)
     both = revision(old) | revision(new)
     first = plan(
-        settled(
-            new, 0, samples=(sample(40),), deployments=deployment(old, 0) | deployment(new, 2), revisions=both
-        )
+        settled(new, 0, samples=(sample(40),), deployments=deployment(old, 0) | deployment(new, 2), revisions=both)
     )
     assert deleted(first) == [("Deployment", name(old))]
     then = plan(settled(new, 2, samples=(sample(40),), revisions=both))
@@ -179,7 +174,11 @@ def test_an_old_version_with_pods_still_stopping_is_kept() -> None:
     body = {**emptied[name(old)].body, "status": {"replicas": 1}}
     stopping = {name(old): replace(emptied[name(old)], body=body)}
     seen = settled(
-        new, 0, samples=(sample(40),), deployments=stopping | deployment(new, 2), revisions=revision(old) | revision(new)
+        new,
+        0,
+        samples=(sample(40),),
+        deployments=stopping | deployment(new, 2),
+        revisions=revision(old) | revision(new),
     )
     assert deleted(plan(seen)) == []
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workerpool_operator.domain.scaling import DELETION_COST, Pod, Report, ScaleInMemory, ScaleInStep, Sizing, judge, step
+from workerpool_operator.domain.scaling import (
+    DELETION_COST,
+    Pod,
+    Report,
+    ScaleInMemory,
+    ScaleInStep,
+    Sizing,
+    judge,
+    step,
+)
 from workerpool_operator.domain.scaling.workers import Worker
 
 DRAIN = 60.0
