@@ -10,6 +10,7 @@ import workerpool_operator.protocol
 from tests.support.pools import pool, queue
 from tests.support.rich_pool import rich_pool
 from workerpool.runtime.contract import Contract
+from workerpool.runtime.live import Policy
 from workerpool_operator.api import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, WorkerPool
 from workerpool_operator.domain.desired import RenderError, contract
 from workerpool_operator.domain.desired.collector import OPERATOR_AUDIENCE
@@ -68,12 +69,7 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
     assert (read.pool, read.namespace, read.version) == ("thumbs", "media", "0011aabb")
     assert read.collector == "workerpool-collector.media.svc:8090"
     assert (read.slots, read.heartbeat_seconds, read.drain_seconds, read.stuck_seconds) == (7, 5, 30, 40)
-    assert read.delivery.model_dump() == {
-        "max_attempts": 3,
-        "backoff_seconds": 2,
-        "backoff_max_seconds": 9,
-        "lease_seconds": 50,
-    }
+    assert read.policy == Policy(max_attempts=3, backoff_seconds=2, backoff_max_seconds=9, lease_seconds=50)
     assert [(source.name, source.url, source.stream, source.group) for source in read.sources] == [
         ("main", "redis://redis:6379/0", "s", "g"),
         ("thumbs-high", "redis://other:6379/1", "high", "g"),
