@@ -1,6 +1,7 @@
 """The client against a real API server: what it does with objects, and what each refusal becomes."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ async def test_a_write_for_another_object_of_that_name_is_refused(kube: Kube, na
     await kube.apply(config_map(namespace, colour="blue"))
     aimed = config_map(namespace, colour="green")
     aimed["metadata"]["uid"] = uid
-    writes = {
+    writes: dict[str, Callable[[], Awaitable[object]]] = {
         "patch": lambda: kube.merge_patch(ref, {"data": {"colour": "green"}}, uid=uid),
         "apply": lambda: kube.apply(aimed),
         "delete": lambda: kube.delete(ref, uid=uid),

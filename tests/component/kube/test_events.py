@@ -56,7 +56,7 @@ async def test_kubectl_shows_them_with_their_object(plane: ControlPlane, kube: K
         await emit(recorder, obj, "quota few is full", times=3)
 
     async def kubectl(*arguments: str) -> str:
-        command = [plane.kubectl, "--kubeconfig", plane.kubeconfig, "-n", namespace, *arguments]
+        command = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", "-n", namespace, *arguments]
         shown = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
         return str(shown.stdout)
 

@@ -115,6 +115,6 @@ async def test_a_lease_that_somebody_deletes_is_made_again_by_its_holder(
 async def test_kubectl_shows_who_leads(plane: ControlPlane, tmp_path: Path, namespace: str) -> None:
     async with replicas(plane, tmp_path, namespace, "one") as (one,):
         await asyncio.wait_for(one.elector.wait_leading(), 10)
-        command = [plane.kubectl, "--kubeconfig", plane.kubeconfig, "-n", namespace, "get", "lease", "operator"]
+        command = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", "-n", namespace, "get", "lease", "operator"]
         shown = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
         assert shown.stdout.splitlines()[1].split()[:2] == ["operator", "one"]
