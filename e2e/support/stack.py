@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e.cluster import Cluster, ClusterError, Provider, get
-from e2e.cluster.progress import Step, say
+from e2e.cluster.progress import Step
 from e2e.support import images
 from e2e.support.kubectl import Json, Kubectl, KubectlError
 from e2e.support.wait import NotInTimeError, wait_for
@@ -125,9 +125,19 @@ def is_up(cluster: Cluster) -> bool:
 
 
 def release_exists(kubectl: Kubectl) -> bool:
-    """Tell whether Helm knows a release of the operator here."""
-    found = json.loads(_helm(kubectl, "list", "--all-namespaces", "--output=json", f"--filter=^{RELEASE}$") or "[]")
-    return bool(found)
+    """Tell whether Helm knows a release of the operator here, in whatever state."""
+    return _release_state(kubectl) != ""
+
+
+def _release_state(kubectl: Kubectl) -> str:
+    """Give what Helm calls the release's status; "" where there is none."""
+    try:
+        found = json.loads(_helm(kubectl, "status", RELEASE, f"--namespace={NAMESPACE}", "--output=json"))
+    except ClusterError as error:
+        if "not found" in str(error):
+            return ""
+        raise
+    return str(found["info"]["status"])
 
 
 def install(kubectl: Kubectl, *, image: str, values: Sequence[str] = ()) -> None:
@@ -140,6 +150,8 @@ def install(kubectl: Kubectl, *, image: str, values: Sequence[str] = ()) -> None
     settings = [f"image.repository={repository}", f"image.tag={tag}", *values]
     with Step(f"installing the chart with image {image}"):
         try:
+            if _release_state(kubectl).startswith("pending"):  # an earlier Helm was stopped in the middle
+                _helm(kubectl, "uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
             _helm(
                 kubectl,
                 *("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--create-namespace"),
@@ -194,14 +206,19 @@ def _helm(kubectl: Kubectl, *arguments: str) -> str:
 
 
 def _operator_logs(kubectl: Kubectl) -> str:
-    try:
-        selector = f"--selector=app.kubernetes.io/name={RELEASE}"
-        where = f"--namespace={NAMESPACE}"
-        pods = kubectl.run("get", "pods", "--output=wide", where)
-        return pods + kubectl.run("logs", selector, "--tail=30", "--prefix", where)
-    except KubectlError as error:
-        say(str(error))
-        return ""
+    where = f"--namespace={NAMESPACE}"
+    looks = (
+        ("get", "pods", "--output=wide", where),
+        ("get", "events", "--sort-by=.lastTimestamp", where),
+        ("logs", f"--selector=app.kubernetes.io/name={RELEASE}", "--tail=30", "--prefix", where),
+    )
+    said = []
+    for look in looks:
+        try:
+            said.append(kubectl.run(*look))
+        except KubectlError as error:
+            said.append(str(error))
+    return "\n".join(said)
 
 
 class _Clock:
