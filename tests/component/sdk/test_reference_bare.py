@@ -53,12 +53,13 @@ async def test_it_does_jobs_tells_its_figures_and_drains(start: Start, queue: Qu
     worker = start(LEASE_SECONDS="30")
     await queue.enqueue_many([JobSpec("sleep", {"seconds": 0.01})] * 30)
     await until(lambda: settled(queue), what="30 jobs done")
-    await queue.enqueue("sleep", {"seconds": 1.0})
+    await queue.enqueue("sleep", {"seconds": 3.0})
     await until(lambda: in_flight(queue, 1), what="a job running")
     assert await asyncio.to_thread(get, ports[0], "/healthz") == (200, "")
     assert (await asyncio.to_thread(get, ports[0], "/ready"))[0] == 200
     worker.signal(signal.SIGTERM)
     await until(lambda: get(ports[0], "/ready")[0] == 503, what="not ready while it drains")
+    await until(lambda: '"draining"' in worker.output, what="the last take over")
     await queue.enqueue("sleep", {"seconds": 0})
     await until(lambda: '"drained"' in worker.output, what="the drain")
     figures = (await asyncio.to_thread(get, ports[1], "/metrics"))[1]

@@ -128,6 +128,7 @@ class Worker:
             except AWAY as error:
                 say("cannot take jobs", error=str(error))
                 self.draining.wait(1.0)
+        say("draining", in_progress=len(self._running))
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._running and time.monotonic() < deadline:
             self.last_loop = time.monotonic()
