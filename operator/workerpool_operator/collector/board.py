@@ -4,12 +4,18 @@ Everything that changes here is announced under a subject (`samples/<pool>`, `wo
 on composes the message then: so a burst of changes costs one message.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
 from workerpool_operator.protocol import PoolConfig, QueueSample, Samples, WorkerReport, Workers
+
+_SHORT: Final = 64
+_LONG: Final = 253
+"""Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,23 +48,24 @@ class WorkerState:
     connected: bool = False
 
     def as_report(self, *, now: float, node: str) -> WorkerReport:
-        """In the operator's protocol."""
+        """In the operator's protocol, whatever the worker said."""
         said = self.report
+        remaining = said.remaining_seconds if said else None
         return WorkerReport(
             pod=self.pod,
             uid=self.uid,
             node=node,
-            version=self.version,
+            version=self.version[:_SHORT],
             source="stream" if self.source == "stream" else "scrape",
             connected=self.connected,
             age_seconds=max(0.0, now - self.heard_at),
             in_flight=said.in_flight if said else 0,
             slots=said.slots if said else 1,
-            fence=said.fence if said else "",
+            fence=said.fence[:_SHORT] if said else "",
             draining=said.draining if said else False,
-            paused=said.paused if said else "",
-            remaining_seconds=said.remaining_seconds if said else None,
-            boot_id=self.boot_id,
+            paused=said.paused[:_LONG] if said else "",
+            remaining_seconds=remaining if remaining is not None and math.isfinite(remaining) else None,
+            boot_id=self.boot_id[:_SHORT],
             counters=said.counters if said else Counters(),
         )
 
@@ -69,7 +76,6 @@ class PoolBoard:
 
     config: PoolConfig
     samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
-    workers: dict[str, WorkerState] = field(default_factory=dict)
     fence_id: str = ""
     fenced: frozenset[str] = frozenset()
     fence_until: float = 0.0
@@ -86,6 +92,8 @@ class Board:
         self.pools: dict[str, PoolBoard] = {}
         self.pods: dict[str, PodInfo] = {}
         """By uid."""
+        self.workers: dict[str, dict[str, WorkerState]] = {}
+        """By pool and pod uid. A worker may be heard before the operator has said that its pool exists."""
         self.configured = False
         """Whether the operator has said which pools there are."""
 
@@ -99,6 +107,7 @@ class Board:
             known = self.pools.get(name)
             if known is None or known.config.uid != pool.uid:
                 self.pools[name] = PoolBoard(config=pool)
+                self._announce("workers", name)
             else:
                 known.config = pool
                 names = {queue["name"] for queue in pool.queues}
@@ -113,9 +122,9 @@ class Board:
             self._announce("samples", pool)
 
     def heard(self, pool: str, state: WorkerState) -> None:
-        """A worker said something, came or went."""
+        """A worker said something, came or went. One whose pod is gone by now is nobody's worker any more."""
         known = self.pools.get(pool)
-        if known is not None:
+        if known is not None and state.uid in self.pods:
             known.workers[state.uid] = state
             self._announce("workers", pool)
 
@@ -129,8 +138,7 @@ class Board:
     def pod_gone(self, uid: str) -> None:
         """A pod does not exist any more, so neither does its worker."""
         pod = self.pods.pop(uid, None)
-        known = self.pools.get(pod.pool) if pod else None
-        if pod is not None and known is not None and known.workers.pop(uid, None) is not None:
+        if pod is not None and self.workers.get(pod.pool, {}).pop(uid, None) is not None:
             self._announce("workers", pod.pool)
 
     def order_fence(self, pool: str, fence_id: str, pods: frozenset[str], *, ttl: float) -> bool:
@@ -187,7 +195,7 @@ class Board:
             pool=pool,
             workers=tuple(
                 state.as_report(now=now, node=self.pods[uid].node if uid in self.pods else "")
-                for uid, state in known.workers.items()
+                for uid, state in self.workers.get(pool, {}).items()
             ),
             read_id=known.read_id,
         )

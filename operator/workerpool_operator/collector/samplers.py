@@ -71,21 +71,22 @@ class Samplers:
         self._board = board
         self._connect = connect
         self._observer = observer
-        self._tasks: dict[tuple[str, str], tuple[dict[str, Any], asyncio.Task[None]]] = {}
+        self._tasks: dict[tuple[str, str], tuple[tuple[str, dict[str, Any]], asyncio.Task[None]]] = {}
+        """(pool, queue) -> (what it samples: the pool's uid and the queue; who does it)."""
         self._now: dict[tuple[str, str], asyncio.Event] = {}
 
     def apply(self, pools: tuple[PoolConfig, ...]) -> None:
         """Sample exactly these pools' queues."""
-        wanted = {(pool.name, queue["name"]): queue for pool in pools for queue in pool.queues}
-        for key, (queue, task) in list(self._tasks.items()):
-            if wanted.get(key) != queue:
+        wanted = {(pool.name, queue["name"]): (pool.uid, queue) for pool in pools for queue in pool.queues}
+        for key, (source, task) in list(self._tasks.items()):
+            if wanted.get(key) != source:
                 task.cancel()
                 del self._tasks[key], self._now[key]
-        for key, queue in wanted.items():
+        for key, source in wanted.items():
             if key not in self._tasks:
                 self._now[key] = asyncio.Event()
-                task = asyncio.create_task(self._sample(*key, queue), name=f"sample-{key[0]}-{key[1]}")
-                self._tasks[key] = (queue, task)
+                task = asyncio.create_task(self._sample(*key, source[1]), name=f"sample-{key[0]}-{key[1]}")
+                self._tasks[key] = (source, task)
 
     def read_now(self, pool: str) -> None:
         """Read all queues of a pool at once."""
@@ -102,7 +103,7 @@ class Samplers:
 
     async def _sample(self, pool: str, name: str, queue: dict[str, Any]) -> None:
         """Read one queue until cancelled."""
-        source = self._connect(pool, queue)
+        source = self._source(pool, queue)
         cadence = _Cadence()
         try:
             while True:
@@ -118,6 +119,12 @@ class Samplers:
         finally:
             with suppress(Exception):
                 await source.close()
+
+    def _source(self, pool: str, queue: dict[str, Any]) -> Depths:
+        try:
+            return self._connect(pool, queue)
+        except Exception as error:  # noqa: BLE001  what cannot be dialled is told like what does not answer
+            return _NoBroker(str(error) or type(error).__name__)
 
     async def _read(self, source: Depths, name: str) -> QueueSample:
         try:
@@ -146,6 +153,20 @@ class Samplers:
             async with asyncio.timeout(seconds):
                 await event.wait()
         event.clear()
+
+
+class _NoBroker:
+    """Stands for a broker that cannot even be dialled, a port above 65535 for example: each reading says why."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def depth(self) -> broker.Depth:
+        """Fails."""
+        raise errors.BrokerError(self._why)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
 
 class _Cadence:

@@ -85,7 +85,11 @@ class Uplink:
             self._wake.clear()
             changed, self._changed = self._changed, {}
             for what, pool in changed:
-                message = self._compose(what, pool)
+                try:
+                    message = self._compose(what, pool)
+                except Exception:  # noqa: BLE001  one pool's fault must not silence the others
+                    _log.exception("message_not_made", what=what, pool=pool)
+                    continue
                 if message is not None:
                     for outbox in self._links.values():
                         outbox.send(f"{what}/{pool}", message)
@@ -114,6 +118,8 @@ class Uplink:
                 await self._connect(address)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 _log.warning("operator_not_reached", address=address, error=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001  whatever it was: nobody else dials this replica again
+                _log.exception("conversation_crashed", address=address)
             if asyncio.get_running_loop().time() - started > RECONNECT_MAX_SECONDS:
                 delay = RECONNECT_FIRST_SECONDS
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
