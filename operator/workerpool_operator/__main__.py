@@ -5,12 +5,10 @@ import signal
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-from kubernetes.aio.config import ConfigException
-
 from workerpool_operator import logs
 from workerpool_operator.controller.app import Operator
 from workerpool_operator.controller.config import HELP, ConfigError, OperatorConfig
-from workerpool_operator.kube import ClusterAccess
+from workerpool_operator.kube import AccessError, ClusterAccess
 
 
 async def _run(config: OperatorConfig) -> None:
@@ -35,7 +33,7 @@ def main() -> int:
         config = OperatorConfig.from_environment()
         logs.configure(level=config.log_level.upper())
         asyncio.run(_run(config))
-    except (ConfigError, ConfigException) as error:
+    except (ConfigError, AccessError) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201  before there are logs
         return 2
     except RuntimeError:

@@ -4,10 +4,8 @@
 `EventRecorder` writes events, `errors` holds what can go wrong, `kinds` what there is.
 """
 
-from kubernetes.aio.config import ConfigException
-
 from workerpool_operator.kube import errors, kinds
-from workerpool_operator.kube.access import ClusterAccess
+from workerpool_operator.kube.access import AccessError, ClusterAccess
 from workerpool_operator.kube.client import FIELD_MANAGER, Kube, RequestObserver
 from workerpool_operator.kube.errors import KubeError
 from workerpool_operator.kube.events import EventRecorder, EventType
@@ -18,8 +16,8 @@ from workerpool_operator.kube.review import Identity
 
 __all__ = [
     "FIELD_MANAGER",
+    "AccessError",
     "ClusterAccess",
-    "ConfigException",
     "EventRecorder",
     "EventType",
     "Identity",

@@ -11,11 +11,12 @@ asks for the token at each request. With kopf's own `ConnectionInfo` a rotated t
 give up: "Ran out of valid credentials".
 """
 
+import contextlib
 import os
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,6 +32,11 @@ KUBECONFIG_REREAD_SECONDS: Final = 300.0  # may run a credential plugin each tim
 RETRY_SECONDS: Final = 5.0
 
 Loader = Callable[[Configuration], Awaitable[None]]
+"""Fills in address and credentials, or raises `AccessError`."""
+
+
+class AccessError(Exception):
+    """There is no usable address of an API server, or there are no usable credentials. The text says where and why."""
 
 
 class ClusterAccess:
@@ -55,7 +61,10 @@ class ClusterAccess:
         """The configuration that client-go would choose.
 
         In this order: `kubeconfig`, the file named by `KUBECONFIG`, the pod's service account,
-        `~/.kube/config`. Raises `kubernetes.aio.config.ConfigException` when none is usable.
+        `~/.kube/config`.
+
+        Raises:
+            AccessError: the first of them that is there cannot be used, or none is there.
         """
         named = kubeconfig or os.environ.get("KUBECONFIG")
         if not named and os.environ.get("KUBERNETES_SERVICE_HOST"):
@@ -67,7 +76,8 @@ class ClusterAccess:
         """Access by the service account that is mounted into this pod."""
 
         async def load(configuration: Configuration) -> None:
-            load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+            with _explained("the pod's service account"):
+                load_incluster_config(client_configuration=configuration, try_refresh_token=False)
 
         return await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS)
 
@@ -76,7 +86,14 @@ class ClusterAccess:
         """Access by a kubeconfig file (or several, joined by colons), with its current or the named context."""
 
         async def load(configuration: Configuration) -> None:
-            await load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False)
+            with _explained(f"kubeconfig {path}"):
+                if not _exists(path):
+                    raise ConfigException("there is no such file; name one in KUBECONFIG")
+                await load_kube_config(
+                    str(path), context=context, client_configuration=configuration, persist_config=False
+                )
+                if not configuration.host:
+                    raise ConfigException("its cluster has no server")
 
         return await cls._loaded(load, reread_seconds=KUBECONFIG_REREAD_SECONDS)
 
@@ -107,7 +124,7 @@ class ClusterAccess:
         self._read_at = self._clock()  # first, so that requests in parallel read only once
         try:
             await self._load(self.configuration)
-        except (ConfigException, OSError) as error:
+        except AccessError as error:
             _log.warning("credentials cannot be read again, the old ones stay", error=str(error))
             self.refused()
 
@@ -133,6 +150,21 @@ class ClusterAccess:
         if response.status == 401:  # noqa: PLR2004  an HTTP status
             self.refused()
         return response
+
+
+def _exists(paths: str | Path) -> bool:
+    return any(Path(path).exists() for path in str(paths).split(os.pathsep))
+
+
+@contextlib.contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Turn whatever the loader stumbles over into an `AccessError`: over a malformed file it does so in many ways."""
+    try:
+        yield
+    except (ConfigException, OSError) as error:
+        raise AccessError(f"{source} cannot be used: {error}") from error
+    except Exception as error:
+        raise AccessError(f"{source} cannot be used: it is malformed ({error})") from error
 
 
 def _proxy_from_environment(server: str) -> str | None:

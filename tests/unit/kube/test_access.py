@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException
 
-from workerpool_operator.kube.access import RETRY_SECONDS, ClusterAccess
+from workerpool_operator.kube.access import RETRY_SECONDS, AccessError, ClusterAccess
 
 
 class TokenFile:
@@ -24,7 +23,7 @@ class TokenFile:
     async def _load(self, configuration: Configuration) -> None:
         self.reads += 1
         if self.missing:
-            raise ConfigException("Service token file does not exist.")
+            raise AccessError("Service token file does not exist.")
         configuration.api_key["BearerToken"] = f"bearer {self.token}"
 
 
@@ -61,21 +60,68 @@ async def test_a_refused_token_is_read_again_soon_but_not_in_a_tight_loop() -> N
     assert file.reads == 1
 
 
-async def test_no_configuration_is_said_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ConfigException):
-        await ClusterAccess.find(tmp_path / "none")
+KUBECONFIG = (
+    "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+    "clusters: [{name: c, cluster: {server: 'https://api.example:6443'}}]\n"
+    "users: [{name: u, user: {token: abc}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
+)
+
+
+async def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(AccessError, match=r"kubeconfig .*/none cannot be used: there is no such file"):
+        await ClusterAccess.find()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "malformed"),
+        ("clusters: [", "malformed"),
+        ("[1]", "malformed"),
+        (KUBECONFIG.replace("users:", "people:"), "malformed"),
+        (KUBECONFIG.replace("token: abc", "client-certificate-data: x, client-key-data: x"), "malformed"),
+        (KUBECONFIG.replace("current-context: c", "current-context: other"), "other"),
+        (KUBECONFIG.replace("token: abc", "tokenFile: /none/token"), "/none/token"),
+        (KUBECONFIG.replace("server:", "servant:"), "its cluster has no server"),
+    ],
+)
+async def test_a_kubeconfig_that_cannot_be_used_is_named_with_what_is_wrong(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    with pytest.raises(AccessError, match=f"kubeconfig {path} cannot be used: .*{problem}"):
+        await ClusterAccess.find(path)
+
+
+async def test_a_pod_without_a_service_account_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.delenv("KUBERNETES_SERVICE_PORT", raising=False)
+    with pytest.raises(AccessError, match="the pod's service account cannot be used"):
+        await ClusterAccess.find()
+
+
+async def test_a_kubeconfig_that_is_being_written_leaves_the_old_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workerpool_operator.kube.access.RETRY_SECONDS", 0.0)
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG)
+    access = await ClusterAccess.find(path)
+    path.write_text(KUBECONFIG[:60])
+    access.refused()
+    assert await access.authorization() == "Bearer abc"
+    path.write_text(KUBECONFIG.replace("abc", "xyz"))
+    assert await access.authorization() == "Bearer xyz"
 
 
 async def test_a_proxy_of_the_environment_is_used_and_can_be_ruled_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "kubeconfig"
-    path.write_text(
-        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-        "clusters: [{name: c, cluster: {server: 'https://api.example:6443'}}]\n"
-        "users: [{name: u, user: {token: abc}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
-    )
+    path.write_text(KUBECONFIG)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "")
     assert (await ClusterAccess.find(path)).configuration.proxy == "http://proxy.example:3128"

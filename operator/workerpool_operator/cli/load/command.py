@@ -168,13 +168,13 @@ def _stopper(stop: asyncio.Event) -> Any:
 async def _watched(pool: str, namespace: str, context: str | None) -> AsyncIterator[PoolHistory]:
     # Imported here because it brings the Kubernetes client, which takes longer to import than most loads last.
     from workerpool_operator.cli.pool_watch import watch_pool  # noqa: PLC0415
-    from workerpool_operator.kube import ClusterAccess, ConfigException, KubeError  # noqa: PLC0415
+    from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
         try:
             access = await ClusterAccess.find(context=context)
             watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=pool))
-        except (KubeError, ConfigException) as error:
+        except (KubeError, AccessError) as error:
             raise NoPoolError(f"pool {namespace}/{pool} cannot be watched: {error}") from error
         yield watch.history
 
