@@ -3,7 +3,8 @@
 Readings are stamped on arrival by this process's monotonic clock. With two collectors in a namespace the freshest
 reading of a queue counts, and of a worker the one that has its stream. Orders are held here and sent whole: whoever
 (re)connects gets them all, a stalled connection skips the states in between, and a fence is repeated while it is held
-and lapses by itself when it is not.
+and lapses by itself when it is not. They belong to a term: what is ordered while this replica does not lead, by a
+reconcile that was under way when the Lease was lost, is not held.
 """
 
 import time
@@ -30,8 +31,8 @@ from workerpool_operator.protocol import (
 )
 
 FENCE_REPEAT_SECONDS: Final = ORDER_TTL_SECONDS / 3
-SILENT_COLLECTOR_SECONDS: Final = 60.0
-"""What a collector said is dropped when it has been away for this long."""
+SILENT_SECONDS: Final = 60.0
+"""What a collector said is dropped when it has been away for this long, or has not mentioned the pool again."""
 RECENT_SECONDS: Final = 5.0
 """A reading that failed does not outweigh another collector's good one that is younger than this."""
 MAX_POOLS: Final = 10_000
@@ -68,6 +69,7 @@ class _Said:
 
     samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
     workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
+    heard_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -143,6 +145,7 @@ class StreamState:
         if message.pool not in collector.pools and len(collector.pools) >= MAX_POOLS:
             return
         said = collector.pools.setdefault(message.pool, _Said())
+        said.heard_at = self._clock()
         match message:
             case Samples():
                 changed = self._take_samples(said, message)
@@ -164,6 +167,8 @@ class StreamState:
 
     def send_config(self, namespace: str, pools: tuple[PoolConfig, ...]) -> None:
         """All pools of the namespace."""
+        if not self._leader:
+            return
         known = self._namespaces.setdefault(namespace, _Namespace())
         if known.config != pools:
             known.config = pools
@@ -171,6 +176,8 @@ class StreamState:
 
     def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
         """The pods (uids) of the pool that take nothing more, until said otherwise; none releases all."""
+        if not self._leader:
+            return
         known = self._namespaces.setdefault(namespace, _Namespace())
         wanted = (fence_id, tuple(pods))
         if known.fences.get(pool, (fence_id, ())) == wanted:
@@ -183,6 +190,8 @@ class StreamState:
 
     def settings(self, namespace: str, pool: str, delivery: Delivery) -> None:
         """Live settings of the pool's workers."""
+        if not self._leader:
+            return
         known = self._namespaces.setdefault(namespace, _Namespace())
         if known.settings.get(pool) != delivery:
             known.settings[pool] = delivery
@@ -190,8 +199,8 @@ class StreamState:
 
     def read_now(self, namespace: str, pool: str, read_id: str) -> None:
         """Ask for a fresh reading of the pool's queues and workers."""
-        known = self._namespaces.setdefault(namespace, _Namespace())
-        self._tell(known, f"read/{pool}", ReadNow(epoch=self._epoch, pool=pool, read_id=read_id))
+        if known := self._namespaces.get(namespace):
+            self._tell(known, f"read/{pool}", ReadNow(epoch=self._epoch, pool=pool, read_id=read_id))
 
     def forget(self, namespace: str, pool: str) -> None:
         """The pool is gone: so are its readings and its orders."""
@@ -210,6 +219,17 @@ class StreamState:
         for namespace in self._namespaces.values():
             for pool, held in namespace.fences.items():
                 self._tell(namespace, f"fence/{pool}", self._fence(pool, held))
+
+    def tidy(self) -> None:
+        """Forget namespaces and pools that nobody has mentioned for long: due now and then, on every replica."""
+        now = self._clock()
+        for name, namespace in list(self._namespaces.items()):
+            self._drop_silent(namespace)
+            for collector in namespace.collectors.values():
+                for pool in [pool for pool, said in collector.pools.items() if now - said.heard_at > SILENT_SECONDS]:
+                    del collector.pools[pool]
+            if not (namespace.collectors or namespace.config or namespace.fences or namespace.settings):
+                del self._namespaces[name]
 
     def _tell(self, namespace: _Namespace, subject: str, message: BaseModel) -> None:
         if self._leader:
@@ -249,7 +269,7 @@ class StreamState:
     def _drop_silent(self, namespace: _Namespace) -> None:
         now = self._clock()
         for pod, collector in list(namespace.collectors.items()):
-            if collector.link is None and now - collector.left_at > SILENT_COLLECTOR_SECONDS:
+            if collector.link is None and now - collector.left_at > SILENT_SECONDS:
                 del namespace.collectors[pod]
 
 

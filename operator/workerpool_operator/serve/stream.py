@@ -55,7 +55,7 @@ class StreamServer:
             context = self._context()
             await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._repeat_fences())
+                group.create_task(self._repeat())
                 if context is not None:
                     group.create_task(self._renew_certificate(context))
         finally:
@@ -79,6 +79,8 @@ class StreamServer:
         finally:
             self._state.detach(peer, link)
             self._links[peer.namespace] -= 1
+            if not self._links[peer.namespace]:
+                del self._links[peer.namespace]
             sender.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await sender
@@ -107,10 +109,11 @@ class StreamServer:
             if message is not None:
                 self._state.receive(peer, message)
 
-    async def _repeat_fences(self) -> None:
+    async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(FENCE_REPEAT_SECONDS)
             self._state.repeat_fences()
+            self._state.tidy()
 
     def _context(self) -> ssl.SSLContext | None:
         if self._tls is None:
