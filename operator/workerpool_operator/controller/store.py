@@ -18,7 +18,7 @@ POOL_LABEL: Final = "workerpool.dev/pool"
 Namespace: TypeAlias = str
 Name: TypeAlias = str
 
-_TOLD_BY_PEOPLE: Final = ("generation", "labels", "annotations", "deletionTimestamp")
+_TOLD_BY_PEOPLE: Final = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 _GRAVES: Final = 10_000
 """How many deleted objects are remembered; late answers come within seconds."""
 _NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
