@@ -19,6 +19,7 @@ import structlog
 
 BACKOFF_FIRST_SECONDS: Final = 0.2
 BACKOFF_MAX_SECONDS: Final = 60.0
+_SPARE_TIMERS: Final = 64
 
 _log = structlog.get_logger(__name__)
 
@@ -90,7 +91,14 @@ class WorkQueue:
             return
         self._timer_at[key] = at
         heapq.heappush(self._timers, (at, next(self._sequence), key))
+        if len(self._timers) > 2 * len(self._timer_at) + _SPARE_TIMERS:
+            self._drop_void_timers()
         self._timer_changed.set()
+
+    def _drop_void_timers(self) -> None:
+        """A look makes the timer before it void; a busy key would leave hundreds behind until they ran out."""
+        self._timers = [timer for timer in self._timers if self._timer_at.get(timer[2]) == timer[0]]
+        heapq.heapify(self._timers)
 
     async def run(self) -> None:
         """Handle keys until cancelled. A handler that is running then is cancelled too."""
