@@ -12,11 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from redis.exceptions import NoPermissionError
 
 from tests.component.sdk.conftest import OpenBroker
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool.broker import Credentials, NewJob
+from workerpool.broker import Credentials, DeadLetter, DeathReason, NewJob, Retry
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -304,3 +305,27 @@ async def test_a_call_that_is_cancelled_ends(open_broker: OpenBroker) -> None:
         done, _ = await asyncio.wait([task], timeout=2)
         assert done, "the cancellation was swallowed"
     assert await _answers(broker)
+
+
+async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBroker, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md").read_text()
+    [rights] = [line.split() for line in page.splitlines() if line.strip().startswith("~thumbs")]
+    with RedisServer(tmp_path) as server:
+        server.client().execute_command("ACL", "SETUSER", "worker", "reset", "on", ">pw", *rights)
+        broker = open_broker(url=server.url, stream="thumbs", credentials=credentials(tmp_path, "worker", "pw"))
+        await broker.put([NewJob(type="t", payload=b"1", job_id=str(number)) for number in range(5)], max_depth=9)
+        await broker.put([NewJob(type="t", payload=b"1", delay=0.01)])
+        ack, retry, back, dead, rest = await broker.take(limit=5, wait=1)
+        assert not await broker.extend([ack, retry, back, dead, rest])
+        assert not await broker.ack([ack])
+        assert not await broker.retry_later([Retry(retry, 60)])
+        assert not await broker.hand_back([back])
+        assert not await broker.dead_letter([DeadLetter(dead, DeathReason.REJECTED)])
+        await broker.maintain()
+        await broker.interrupt()
+        assert (await broker.depth()).dead_letters == 1
+        assert broker._block_seconds > 1, "it may not interrupt its reads"
+        await broker.close()
+        denied = server.client(username="worker", password="pw")
+        with pytest.raises(NoPermissionError):
+            denied.execute_command("CONFIG", "GET", "dir")

@@ -14,7 +14,7 @@ Keys of stream `S`, all in its hash slot (a name with a hash tag of its own, suc
 One group per stream: a retry appends the job anew, and every group would see it.
 
 Why a stream and a group of our own making, and not one of the libraries: none of those looked at both reclaims
-orphans on an idle stream and retries, dead-letters and tells its depth (see docs/explanation), and the fence needs a
+orphans on an idle stream and retries, dead-letters and tells its depth, and the fence needs a
 blocking read that can be ended without losing what it may just have taken.
 """
 

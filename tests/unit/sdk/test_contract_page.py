@@ -1,0 +1,30 @@
+"""docs/reference/worker-contract.md says what the code does."""
+
+from pathlib import Path
+
+import pytest
+
+from workerpool.broker import DeathReason
+from workerpool.runtime import contract
+from workerpool.telemetry.metrics import FailureReason, Metrics
+
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md").read_text()
+
+
+def test_every_metric_is_documented() -> None:
+    metrics = Metrics(pool="p", version="v", slots=1)
+    metrics.queue_depth["main"] = 1
+    for family in metrics.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert f"| `{name}" in PAGE
+
+
+@pytest.mark.parametrize("reason", [*FailureReason, *DeathReason])
+def test_every_reason_is_documented(reason: str) -> None:
+    assert f"`{reason}`" in PAGE
+
+
+@pytest.mark.parametrize("name", contract._DEFAULTS)
+def test_every_variable_with_a_default_is_documented(name: str) -> None:
+    [row] = [line for line in PAGE.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]]
+    assert contract._DEFAULTS[name] in row
