@@ -107,7 +107,8 @@ class Board:
             known = self.pools.get(name)
             if known is None or known.config.uid != pool.uid:
                 self.pools[name] = PoolBoard(config=pool)
-                self._announce("workers", name)
+                if self.workers.get(name):
+                    self._announce("workers", name)
             else:
                 known.config = pool
                 names = {queue["name"] for queue in pool.queues}
@@ -123,10 +124,13 @@ class Board:
 
     def heard(self, pool: str, state: WorkerState) -> None:
         """A worker said something, came or went. One whose pod is gone by now is nobody's worker any more."""
-        known = self.pools.get(pool)
-        if known is not None and state.uid in self.pods:
-            known.workers[state.uid] = state
+        if state.uid in self.pods:
+            self.workers.setdefault(pool, {})[state.uid] = state
             self._announce("workers", pool)
+
+    def worker(self, pool: str, uid: str) -> WorkerState | None:
+        """A worker as it was last heard."""
+        return self.workers.get(pool, {}).get(uid)
 
     def pod_seen(self, pod: PodInfo) -> None:
         """A pod is like this now."""

@@ -61,13 +61,13 @@ class Scraper:
     def _due(self, pod: PodInfo) -> bool:
         if not pod.ready or not pod.ip or pod.pool not in self._board.pools:
             return False
-        state = self._board.pools[pod.pool].workers.get(pod.uid)
+        state = self._board.worker(pod.pool, pod.uid)
         if state is not None:
             return state.source == "scrape"
         return time.monotonic() - self._ready_since.setdefault(pod.uid, time.monotonic()) >= PATIENCE_SECONDS
 
     async def _scrape(self, session: aiohttp.ClientSession, pod: PodInfo) -> None:
-        known = self._board.pools[pod.pool].workers.get(pod.uid)
+        known = self._board.worker(pod.pool, pod.uid)
         try:
             async with session.get(self._url(pod)) as answer:
                 answer.raise_for_status()
@@ -75,8 +75,7 @@ class Scraper:
             report = parse(text)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             report = None
-        current = self._board.pools[pod.pool].workers.get(pod.uid) if pod.pool in self._board.pools else None
-        if current is not known:
+        if self._board.worker(pod.pool, pod.uid) is not known:
             return  # it opened a stream meanwhile
         if report is None and known is None:
             return

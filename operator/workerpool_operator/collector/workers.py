@@ -131,7 +131,6 @@ class WorkerServer:
             self._board.heard(pool, state)
 
     def _leave(self, pool: str, uid: str) -> None:
-        known = self._board.pools.get(pool)
-        state = known.workers.get(uid) if known else None
+        state = self._board.worker(pool, uid)
         if state is not None:
             self._board.heard(pool, replace(state, connected=False))
