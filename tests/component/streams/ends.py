@@ -16,6 +16,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.cluster.pki import Authority
+from tests.support.waiting import until
 from workerpool.protocol import STREAM_PATH, TOKEN_AUDIENCE, Hello, Report, Settings, decode_down
 from workerpool_operator.collector.app import Collector
 from workerpool_operator.collector.config import CollectorConfig
@@ -141,10 +142,10 @@ class Ends:
             return False
 
     async def state_of_collector(self) -> dict[str, Any]:
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{self.open_port}/v1/state") as answer:
-                found: dict[str, Any] = await answer.json()
-                return found
+        url = f"http://127.0.0.1:{self.open_port}/v1/state"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
 
 
 @dataclass
@@ -210,9 +211,7 @@ async def both_ends(home: Path) -> AsyncIterator[Ends]:
     stop = asyncio.Event()
     collector = asyncio.create_task(Collector(config).run(stop))
     try:
-        async with asyncio.timeout(20):
-            while not await ends.collector_serves():
-                await asyncio.sleep(0.02)
+        await until(ends.collector_serves, what="the collector's ports")
         yield ends
     finally:
         stop.set()
