@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,13 +106,6 @@ class Scene:
         told = [one for one in found if one.get("regarding", {}).get("name") == name and one["reason"] == reason]
         return sum((one.get("series") or {}).get("count", 1) for one in told)
 
-    def pin_redis(self, node: str) -> None:
-        """Have the Redis run on this node, empty; nobody may use it yet."""
-        patch = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}}}
-        where = f"--namespace={self.namespace}"
-        self.kubectl.run("patch", "deployment", redis_server.NAME, f"--patch={json.dumps(patch)}", where)
-        self.kubectl.rollout(f"deployment/{redis_server.NAME}", namespace=self.namespace)
-
     @contextmanager
     def watching(self, name: str) -> Iterator[SizeWatch]:
         """Follow the sizes of the pool's Deployments for as long as the context lasts."""
@@ -200,20 +193,12 @@ class Feeding:
 
     def wait_done(self, jobs: int, *, seconds: float = SOON) -> None:
         """Wait until so many jobs are done."""
-
-        def enough() -> bool:
-            if self._future.done():
-                self._future.result()
-            return self.done >= jobs
-
-        wait_for(enough, seconds=seconds, what=f"{jobs} jobs done")
+        self._wait(lambda: self.done >= jobs, seconds, f"{jobs} jobs done")
 
     def wait_running(self, jobs: int, *, seconds: float = SOON) -> None:
         """Wait until so many jobs run at the same time."""
-        wait_for(
-            lambda: self.progress is not None and self.progress.in_flight >= jobs,
-            seconds=seconds,
-            what=f"{jobs} jobs at work at once",
+        self._wait(
+            lambda: self.progress is not None and self.progress.in_flight >= jobs, seconds, f"{jobs} jobs at work"
         )
 
     def report(self, *, seconds: float) -> Report:
@@ -225,6 +210,14 @@ class Feeding:
         if self._loop and self._stop and not self._future.done():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=15)
+
+    def _wait(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        def holds() -> bool:
+            if self._future.done():
+                self._future.result()  # raises what ended the load
+            return condition()
+
+        wait_for(holds, seconds=seconds, what=what)
 
     def _run(self) -> None:
         try:
@@ -241,16 +234,35 @@ class Feeding:
 
 
 @contextmanager
-def new_scene(stack: Stack) -> Iterator[Scene]:
-    """A new namespace with a Redis. At its end nobody waits until it is gone: the next one has another name."""
+def new_scene(stack: Stack, *, redis_node: str = "") -> Iterator[Scene]:
+    """A new namespace with a Redis, on a certain node if that matters.
+
+    At its end nobody waits until it is gone: the next one has another name.
+    """
     namespace = f"e2e-{secrets.token_hex(3)}"
     create_namespace(stack.kubectl, namespace)
     try:
         broker = redis_server.deploy(stack.kubectl, namespace, image=stack.images.redis)
+        if redis_node:
+            _pin(stack.kubectl, namespace, redis_node)
         with broker.forwarded() as url:
             yield Scene(stack=stack, namespace=namespace, redis=broker, url=url)
     finally:
         stack.kubectl.delete("namespace", namespace, wait=False)
+
+
+def _pin(kubectl: Kubectl, namespace: str, node: str) -> None:
+    """Have the Redis run on this node, empty."""
+    patch = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}}}
+    where = f"--namespace={namespace}"
+    kubectl.run("patch", "deployment", redis_server.NAME, f"--patch={json.dumps(patch)}", where)
+    kubectl.rollout(f"deployment/{redis_server.NAME}", namespace=namespace)
+    old = f"--selector=app.kubernetes.io/name={redis_server.NAME}"
+    wait_for(
+        lambda: len(kubectl.run("get", "pods", old, "--output=name", where).split()) == 1,
+        seconds=SOON,
+        what="one Redis alone",
+    )
 
 
 def templates(scene: Scene, name: str) -> dict[str, Json]:

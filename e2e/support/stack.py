@@ -110,7 +110,7 @@ def create_namespace(
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     wait_for(
         lambda: kubectl.get("serviceaccount", "default", namespace=name),
-        seconds=30,
+        seconds=60,
         what=f"service account of namespace {name}",
     )
 
