@@ -114,12 +114,12 @@ def plan(snapshot: Snapshot) -> Plan:
     """The plan for this snapshot."""
     decision = _decide(snapshot)
     memory = replace(snapshot.memory, history=decision.history)
-    memory = _remember_readiness(snapshot, memory, decision=decision)
     draft = Plan(decision=decision, memory=memory, look_again=decision.look_again)
     try:
         target = desired.revision_for(snapshot.pool)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
+    memory = _remember_readiness(snapshot, memory, target=target.name, wanted=decision.desired)
     counts = _counts(snapshot, target=target.name, total=decision.desired)
     taking_away = bool(counts.remove) or bool(memory.scale_in.fenced) or bool(memory.scale_in.lowered)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
@@ -212,9 +212,14 @@ def _handed_over(snapshot: Snapshot) -> int | None:
     return size if took_over and spec.replicas == DEFAULT_REPLICAS and size > DEFAULT_REPLICAS else None
 
 
-def _remember_readiness(snapshot: Snapshot, memory: Memory, *, decision: Decision) -> Memory:
-    ready = sum(child.ready for child in snapshot.deployments.values())
-    if ready >= decision.desired:
+def _remember_readiness(snapshot: Snapshot, memory: Memory, *, target: str, wanted: int) -> Memory:
+    """Note since when workers are missing: of all, or of the wanted version those that have been asked for.
+
+    The old version makes up the number while the new one cannot start, so the number alone would hide a bad image.
+    """
+    child = snapshot.deployments.get(target)
+    starting = child is not None and child.ready < min(child.replicas, wanted)
+    if not starting and sum(child.ready for child in snapshot.deployments.values()) >= wanted:
         took = snapshot.now - memory.unready_since if memory.unready_since is not None else memory.pod_start_seconds
         return replace(memory, unready_since=None, pod_start_seconds=min(took, LONGEST_POD_START_SECONDS))
     return memory if memory.unready_since is not None else replace(memory, unready_since=snapshot.now)

@@ -246,6 +246,26 @@ def test_pods_of_workers_that_stay_unready_are_looked_at_for_a_reason() -> None:
     assert not plan(again).wants_pods
 
 
+def test_a_new_version_that_does_not_start_is_looked_at_although_the_old_one_has_all_its_workers() -> None:
+    old, new = pool(), pool(worker={"image": "web:nope"}, generation=2)
+    both = deployment(old, 3) | deployment(new, 1, ready=0)
+    seen = settled(new, 0, samples=(sample(60),), deployments=both, revisions=revision(old) | revision(new))
+    assert plan(seen).memory.unready_since == NOW
+    assert plan(replace(seen, memory=memory(unready_since=NOW - 5))).wants_pods
+
+
+def test_old_workers_that_are_busy_for_long_are_no_missing_ones() -> None:
+    old, new = pool(), pool(worker={"image": "web:2"}, generation=2)
+    seen = settled(
+        new,
+        0,
+        samples=(sample(60),),
+        deployments=deployment(old, 3) | deployment(new, 1),
+        revisions=revision(old) | revision(new),
+    )
+    assert plan(seen).memory.unready_since is None
+
+
 def test_how_long_a_start_takes_is_remembered() -> None:
     web = pool(scaling={"minReplicas": 1})
     waiting = memory(unready_since=NOW - 8)
