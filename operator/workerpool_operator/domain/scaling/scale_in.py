@@ -1,8 +1,10 @@
 """Scaling in without hurting a job, one observed step at a time.
 
 fence the victims -> keep those that answered with the fence and have nothing to lose -> mark exactly those by
-pod-deletion-cost -> wait until the ReplicaSet controller's cache has the marks -> lower the Deployment -> compare who
-went with who was chosen. Every call starts from what is observed; `ScaleInMemory` only holds what Kubernetes does
+pod-deletion-cost -> wait until the ReplicaSet controller's cache has the marks, and has no more those that were taken
+back -> lower the Deployment -> compare who went with who was chosen.
+
+Every call starts from what is observed; `ScaleInMemory` only holds what Kubernetes does
 not: which fence is in force, and when marks were written. Losing it (a new leader) costs a second, never a job:
 fences lapse by themselves, and a mark of unknown age is taken as written now.
 
@@ -53,6 +55,8 @@ class ScaleInMemory:
     sequence: int = 0
     fenced: frozenset[str] = frozenset()
     marked_at: Mapping[str, float] = field(default_factory=dict)
+    unmarked_at: float | None = None
+    """When a mark was last taken back."""
     lowered: tuple[Lowered, ...] = ()
 
     @property
@@ -62,8 +66,17 @@ class ScaleInMemory:
 
     def marks_written(self, at: float) -> "ScaleInMemory":
         """The marks of the last step were on their way until `at`; they settle from then on."""
-        pending = max(self.marked_at.values(), default=at)
-        return replace(self, marked_at={uid: at if t == pending else t for uid, t in self.marked_at.items()})
+        moments = [*self.marked_at.values(), *([] if self.unmarked_at is None else [self.unmarked_at])]
+        pending = max(moments, default=at)
+        return replace(
+            self,
+            marked_at={uid: at if t == pending else t for uid, t in self.marked_at.items()},
+            unmarked_at=at if self.unmarked_at == pending else self.unmarked_at,
+        )
+
+    def unsettled(self, now: float) -> float:
+        """Seconds for which a mark that was taken back may still be seen by the ReplicaSet controller."""
+        return 0.0 if self.unmarked_at is None else max(0.0, self.unmarked_at + MARK_SETTLE_SECONDS - now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +112,8 @@ def step(*, sizes: Sequence[Sizing], workers: Sequence[Worker], memory: ScaleInM
     memory = _refence(memory, chosen=chosen, going=going)
     leaving = [worker for worker in chosen if worker.may_go(fence=memory.fence_id)]
     memory = _remember_marks(memory, workers, leaving, now=now)
+    unmark = _stale_marks(workers, keep=[*leaving, *going])
+    memory = replace(memory, unmarked_at=now) if unmark else memory
     lowerings = [
         lowering
         for size in sizes
@@ -110,7 +125,7 @@ def step(*, sizes: Sequence[Sizing], workers: Sequence[Worker], memory: ScaleInM
         memory=memory,
         fence=memory.fenced,
         mark=tuple(worker for worker in leaving if worker.pod.cost != DELETION_COST),
-        unmark=_stale_marks(workers, keep=[*leaving, *going]),
+        unmark=unmark,
         lower={lowered.deployment: count for count, lowered in lowerings},
         read_now=any(worker.report is not None and not worker.report.fenceable for worker in chosen),
         waiting_for=len(chosen) - len(leaving),
@@ -157,7 +172,7 @@ def _compare(
 
 def _refence(memory: ScaleInMemory, *, chosen: Sequence[Worker], going: Sequence[Worker]) -> ScaleInMemory:
     """A new id whenever somebody joins: an answer to an older fence proves nothing for who was released between."""
-    listening = [worker for worker in chosen if worker.readiness is not Readiness.NOT_STARTED]
+    listening = [worker for worker in chosen if worker.listens or worker.readiness is not Readiness.NOT_STARTED]
     wanted = frozenset(worker.pod.uid for worker in (*listening, *going))
     joined = wanted - memory.fenced
     return replace(memory, sequence=memory.sequence + 1 if joined else memory.sequence, fenced=wanted)
@@ -183,7 +198,9 @@ def _lower(
     """By how many this Deployment can be lowered so that exactly workers that may go are deleted."""
     unborn = min(size.remove, max(0, size.replicas - len(workers)))
     leaving = {worker.pod.uid for worker in victims if _marked_to_go(worker, memory)}
-    settled = {uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS}
+    settled = {
+        uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS and not memory.unsettled(now)
+    }
     shed = _safe_count(workers, leaving=leaving, settled=settled)
     if unborn + shed == 0:
         return None
@@ -226,7 +243,8 @@ def _stale_marks(workers: Sequence[Worker], *, keep: Sequence[Worker]) -> tuple[
 def _look_again(
     chosen: Sequence[Worker], leaving: Sequence[Worker], *, memory: ScaleInMemory, shedding: bool, now: float
 ) -> float | None:
-    moments = [memory.marked_at[worker.pod.uid] + MARK_SETTLE_SECONDS - now for worker in leaving]
+    unsettled = memory.unsettled(now)
+    moments = [max(memory.marked_at[worker.pod.uid] + MARK_SETTLE_SECONDS - now, unsettled) for worker in leaving]
     if shedding or memory.lowered:
         moments.append(EXCESS_RECHECK_SECONDS)
     if chosen:

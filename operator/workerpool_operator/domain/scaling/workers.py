@@ -26,6 +26,8 @@ class Pod:
     """RFC 3339, so it sorts."""
     cost: int = 0
     """Its pod-deletion-cost annotation."""
+    running: bool = True
+    """Whether a container of it runs, as the kubelet last said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Readiness(IntEnum):
     """How willingly a worker is given up; the lowest goes first."""
 
     NOT_STARTED = 0
-    """Not ready and running nothing. The ReplicaSet controller takes these first, whatever their cost."""
+    """Not ready and without a job. The ReplicaSet controller takes these first, whatever their cost."""
     IDLE = 1
     """Ready, nothing in flight."""
     ENDING = 2
@@ -90,13 +92,19 @@ class Worker:
         """The ReplicaSet controller's own order (ActivePodsWithRanks): it deletes the smallest."""
         return (self.pod.assigned, not self.pod.pending, self.pod.ready, self.pod.cost)
 
+    @property
+    def listens(self) -> bool:
+        """Whether it can be told to take nothing more."""
+        return self.report is not None and self.report.fresh and self.report.fenceable
+
     def may_go(self, *, fence: str) -> bool:
         """Whether taking it away now interrupts nothing.
 
         A worker that listens must have answered with the fence in force: only then can its in-flight count rise no
-        more. One that does not listen is taken on its last word.
+        more. That holds before its first readiness check too: it takes jobs from its start. One that does not listen
+        is taken on its last word.
         """
-        if self.readiness is Readiness.NOT_STARTED:
+        if self.readiness is Readiness.NOT_STARTED and not self.listens:
             return True
         if self.report is None or not self.report.fresh or self.readiness > Readiness.ENDING:
             return False
@@ -112,7 +120,8 @@ def _readiness(pod: Pod, report: Report | None, *, drain_seconds: float) -> Read
     if report is None:
         return Readiness.UNKNOWN if pod.ready else Readiness.NOT_STARTED
     if not report.fresh:
-        return Readiness.UNKNOWN
+        # Whatever it last said: where no container runs there is no job. A worker that crashes over and over goes here.
+        return Readiness.UNKNOWN if pod.running else Readiness.NOT_STARTED
     if report.in_flight == 0:
         return Readiness.IDLE if pod.ready else Readiness.NOT_STARTED
     if report.remaining is not None and report.remaining <= drain_seconds:
