@@ -110,8 +110,13 @@ def decide(inputs: Inputs) -> Decision:
     usable = [sample for sample in inputs.samples if sample.usable and sample.queue in inputs.queues]
     if not usable:
         held, limits = _clamp(inputs.current, rules=rules)
-        return Decision(desired=held, outcome=Outcome.HELD, history=inputs.history, limited_by=limits)
+        unknown = replace(inputs.history, gap=True)
+        return Decision(desired=held, outcome=Outcome.HELD, history=unknown, limited_by=limits)
     complete = len({sample.queue for sample in usable}) == len(inputs.queues)
+    if not complete:
+        inputs = replace(inputs, history=replace(inputs.history, gap=True))
+    elif inputs.history.gap:
+        inputs = replace(inputs, history=inputs.history.resumed(now=inputs.now))
     backlog = Backlog(
         waiting=sum(sample.waiting or 0 for sample in usable),
         in_flight=sum(sample.in_flight or 0 for sample in usable),
@@ -163,14 +168,17 @@ def _terms(inputs: Inputs, *, backlog: Backlog) -> tuple[tuple[Term, ...], Histo
 def _paced_depth(inputs: Inputs, *, backlog: Backlog, limit: int) -> tuple[Term, History]:
     """The queueDepth term, held between two evaluations: asked at every sample it would multiply itself."""
     history = inputs.history
-    interval = max(DEPTH_INTERVAL_SECONDS, inputs.pod_start_seconds)
-    due = history.depth_at is None or inputs.now - history.depth_at >= interval
+    due = history.depth_at is None or inputs.now - history.depth_at >= _depth_interval(inputs)
     if backlog.waiting > limit and not due:
         return Term("queueDepth", history.depth_value), history
     term = depth(backlog, limit=limit, current=inputs.current, slots=inputs.rules.slots)
     if backlog.waiting > limit:
         return term, replace(history, depth_at=inputs.now, depth_value=term.value)
     return term, history
+
+
+def _depth_interval(inputs: Inputs) -> float:
+    return max(DEPTH_INTERVAL_SECONDS, inputs.pod_start_seconds)
 
 
 def _quiet_left(inputs: Inputs, *, history: History) -> float:
@@ -212,6 +220,6 @@ def _look_again(inputs: Inputs, *, history: History, quiet_left: float, desired:
         if not backlog.total:
             moments.append(quiet_left)
     if history.depth_at is not None and inputs.rules.targets.queue_depth is not None:
-        moments.append(history.depth_at + DEPTH_INTERVAL_SECONDS - inputs.now)
+        moments.append(history.depth_at + _depth_interval(inputs) - inputs.now)
     ahead = [moment for moment in moments if moment > 0]
     return math.ceil(min(ahead) * 20) / 20 if ahead else None

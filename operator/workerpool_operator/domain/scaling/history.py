@@ -20,6 +20,12 @@ class History:
     depth_at: float | None = None
     """When the queueDepth target was last evaluated above its limit."""
     depth_value: int = 0
+    gap: bool = False
+    """Whether a queue was unknown at the last look. What is seen after a gap begins a new history."""
+
+    def resumed(self, *, now: float) -> "History":
+        """After a gap: jobs may have come and gone meanwhile, so cooldown and window begin again."""
+        return replace(self, gap=False, since=now, active_at=now, peaks=())
 
     def with_wanted(self, wanted: int, *, now: float, window: float) -> "History":
         """Remember one more opinion and forget those that left the window."""
