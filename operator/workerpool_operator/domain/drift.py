@@ -11,13 +11,11 @@ def covers(observed: Any, desired: Any) -> bool:
     item: its length is part of what was desired. Absent, null and empty are one: the API server drops empty values.
     """
     if isinstance(desired, Mapping):
-        if not isinstance(observed, Mapping):
-            return not desired and observed is None
-        return all(covers(observed.get(key), value) for key, value in desired.items())
+        fields = {} if observed is None else observed
+        return isinstance(fields, Mapping) and all(covers(fields.get(key), value) for key, value in desired.items())
     if isinstance(desired, list | tuple):
-        if not isinstance(observed, list | tuple):
-            return not desired and observed is None
-        return len(observed) == len(desired) and all(map(covers, observed, desired))
+        items = () if observed is None else observed
+        return isinstance(items, list | tuple) and len(items) == len(desired) and all(map(covers, items, desired))
     if desired is None or observed is None:
-        return (observed or None) is (desired or None) or observed == desired
+        return not desired and not observed
     return bool(observed == desired)
