@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.collector import FakeCollector
 from tests.support.redis import RedisServer
-from workerpool import Queue, Worker
+from workerpool import Job, Queue, Worker
 from workerpool.runtime.drain import Drained
 
 
@@ -29,7 +29,13 @@ def environment(server: RedisServer, stream: str, *, token: Path | None = None, 
 def make_worker(env: dict[str, str], collector: FakeCollector | None = None, queue: Queue | None = None) -> Worker:
     if collector is not None:
         env = env | {"WORKERPOOL_COLLECTOR": collector.address}
-    return Worker(queue, health_port=0, metrics_port=0, env=env)
+    worker = Worker(queue, health_port=0, metrics_port=0, env=env)
+
+    @worker.job("nothing")
+    async def nothing(job: Job) -> None:
+        """A worker has at least one handler."""
+
+    return worker
 
 
 @asynccontextmanager

@@ -262,6 +262,7 @@ async def test_two_workers_cannot_have_one_port(env: Env) -> None:
     async with serving(worker):
         await until(lambda: worker.health_port, what="a port")
         other = Worker(health_port=worker.health_port, metrics_port=0, env=env())
+        other.job("nothing")(_nothing)
         with pytest.raises(ConfigurationError, match=str(worker.health_port)):
             await other.serve()
 
@@ -341,6 +342,10 @@ async def test_a_queue_in_a_file_survives_its_worker(tmp_path: Path) -> None:
         async with serving(worker):
             await until(lambda: done == [1], what="the job done")
         assert (await queue.depth()).in_flight == 0
+
+
+async def _nothing(job: Job) -> None:
+    pass
 
 
 def _dead(server: RedisServer, stream: str) -> list[dict[bytes, bytes]]:

@@ -53,3 +53,9 @@ def test_a_wrong_url_is_refused_when_it_is_named() -> None:
     for url in ("amqp://x", "jobs.db", "sqlite://", "sqlite://host/path"):
         with pytest.raises(ConfigurationError):
             Worker(url, env={})
+
+
+async def test_a_worker_without_handlers_does_not_start() -> None:
+    """It would dead-letter every job as one of an unknown type."""
+    with pytest.raises(ConfigurationError, match="no handlers"):
+        await Worker("memory://", env={}).serve()

@@ -129,6 +129,9 @@ class Worker:
             self._stop.ask()
 
     def _contract(self) -> Contract:
+        if not self._handlers:
+            # It would take every job and dead-letter it.
+            raise ConfigurationError("this worker has no handlers: register them with @worker.job before it runs")
         return Contract.from_env(self._env, source=self._queue.source if self._queue else None)
 
     def _new_stop(self) -> Stop:
