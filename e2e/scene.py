@@ -240,29 +240,13 @@ def new_scene(stack: Stack, *, redis_node: str = "") -> Iterator[Scene]:
     At its end nobody waits until it is gone: the next one has another name.
     """
     namespace = f"e2e-{secrets.token_hex(3)}"
-    create_namespace(stack.kubectl, namespace)
     try:
-        broker = redis_server.deploy(stack.kubectl, namespace, image=stack.images.redis)
-        if redis_node:
-            _pin(stack.kubectl, namespace, redis_node)
+        create_namespace(stack.kubectl, namespace)
+        broker = redis_server.deploy(stack.kubectl, namespace, image=stack.images.redis, node=redis_node)
         with broker.forwarded() as url:
             yield Scene(stack=stack, namespace=namespace, redis=broker, url=url)
     finally:
         stack.kubectl.delete("namespace", namespace, wait=False)
-
-
-def _pin(kubectl: Kubectl, namespace: str, node: str) -> None:
-    """Have the Redis run on this node, empty."""
-    patch = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}}}
-    where = f"--namespace={namespace}"
-    kubectl.run("patch", "deployment", redis_server.NAME, f"--patch={json.dumps(patch)}", where)
-    kubectl.rollout(f"deployment/{redis_server.NAME}", namespace=namespace)
-    old = f"--selector=app.kubernetes.io/name={redis_server.NAME}"
-    wait_for(
-        lambda: len(kubectl.run("get", "pods", old, "--output=name", where).split()) == 1,
-        seconds=SOON,
-        what="one Redis alone",
-    )
 
 
 def templates(scene: Scene, name: str) -> dict[str, Json]:

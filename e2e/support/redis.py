@@ -55,21 +55,23 @@ class Redis:
         return self.kubectl.run("exec", f"deployment/{NAME}", where, "--", "redis-cli", *arguments)
 
 
-def deploy(kubectl: Kubectl, namespace: str, *, image: str) -> Redis:
-    """Put a Redis into the namespace, and wait until it answers."""
-    kubectl.apply(*manifests(namespace, image=image))
+def deploy(kubectl: Kubectl, namespace: str, *, image: str, node: str = "") -> Redis:
+    """Put a Redis into the namespace, on a certain node if that matters, and wait until it answers."""
+    kubectl.apply(*manifests(namespace, image=image, node=node))
     kubectl.rollout(f"deployment/{NAME}", namespace=namespace, seconds=_READY_SECONDS)
     return Redis(kubectl=kubectl, namespace=namespace)
 
 
-def manifests(namespace: str, *, image: str) -> list[Json]:
+def manifests(namespace: str, *, image: str, node: str = "") -> list[Json]:
     """Give Deployment and Service of the Redis in ``examples/first-pool.yaml``, here and with this image."""
     documents = yaml.safe_load_all((ROOT / "examples" / "first-pool.yaml").read_text())
     found = [document for document in documents if document["metadata"]["name"] == NAME]
     for each in found:
         each["metadata"]["namespace"] = namespace
         if each["kind"] == "Deployment":
-            each["spec"]["template"]["spec"]["containers"][0]["image"] = image
+            pod = each["spec"]["template"]["spec"]
+            pod["containers"][0]["image"] = image
+            pod["nodeSelector"] = {"kubernetes.io/hostname": node} if node else {}
     return found
 
 
