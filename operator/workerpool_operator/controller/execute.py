@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolStatus
 from workerpool_operator.controller.store import Store, same_request
@@ -20,6 +20,8 @@ from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 
 _COMPARED = ("spec", "data", "rules", "roleRef", "subjects", "revision")
+_NO_STATE: Final = "1"
+"""A resourceVersion that no object has: etcd's first revision is empty. Applied with it, only a new object is made."""
 _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.DEPLOYMENT.kind: kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
@@ -35,8 +37,11 @@ class Failure:
 
     @property
     def overtaken(self) -> bool:
-        """The object had changed since it was observed: nothing is wrong, the next look starts from what it is."""
-        return isinstance(self.error, errors.Conflict)
+        """The object had changed since it was observed: nothing is wrong, the next look starts from what it is.
+
+        A name that something else has taken is another matter: that may last.
+        """
+        return isinstance(self.error, errors.Conflict) and not isinstance(self.error, errors.AlreadyExists)
 
 
 @dataclass(slots=True)
@@ -106,12 +111,33 @@ class Executor:
         if observed is not None and self._settled.get(ref) == (wanted, _digest(_compared(observed.unpack()))):
             return
         body = dict(apply.body)
-        if apply.resource_version:
-            body["metadata"] = {**body["metadata"], "resourceVersion": apply.resource_version}
-        answer = await self.kube.apply(body)
+        version = _NO_STATE if apply.only_new else apply.resource_version
+        if version:
+            body["metadata"] = {**body["metadata"], "resourceVersion": version}
+        try:
+            answer = await self.kube.apply(body)
+        except errors.Conflict:
+            if apply.only_new:
+                await self._recover(ref, apply.body)
+            raise
         self.store.put(ref.kind, answer)
         if not covers(answer, apply.body):
             self._settled[ref] = (wanted, _digest(_compared(answer)))
+
+    async def _recover(self, ref: ObjectRef, wanted: Mapping[str, Any]) -> None:
+        """An object that was taken for missing is there: make it recognisable, and leave its size to the next plan.
+
+        One that is being deleted, or that a former pool of this name has left behind, is not touched: it will be gone.
+        """
+        found = await self.kube.get(ref)
+        self.store.put(ref.kind, found)
+        metadata, owned = found["metadata"], wanted["metadata"]["ownerReferences"]
+        others = [one for one in metadata.get("ownerReferences", ()) if one["uid"] not in {own["uid"] for own in owned}]
+        if "deletionTimestamp" in metadata or any(one.get("controller") for one in others):
+            raise errors.AlreadyExists(f"{ref} is on its way out, or belongs to something else")
+        patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
+        answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
+        self.store.put(ref.kind, answer)
 
     async def _patch_pool(self, ref: ObjectRef, pool: WorkerPool, patch: dict[str, Any]) -> None:
         answer = await self.kube.merge_patch(ref, patch, uid=pool.uid, resource_version=pool.metadata.resource_version)

@@ -41,10 +41,15 @@ LONGEST_POD_START_SECONDS: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Server-side apply of a whole owned object. With `resource_version`, only onto that very state."""
+    """Server-side apply of a whole owned object.
+
+    With `resource_version`, only onto that very state; with `only_new`, only where no object of that name is: one that
+    lost its label or its owner is not seen, and a size applied to it would take workers that nobody fenced.
+    """
 
     body: Mapping[str, Any]
     resource_version: str | None = None
+    only_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,8 @@ def plan(snapshot: Snapshot) -> Plan:
     draft = Plan(decision=decision, memory=memory, look_again=decision.look_again)
     try:
         target = desired.revision_for(snapshot.pool)
+        for name in snapshot.revisions.keys() & {target.name, *snapshot.deployments}:
+            desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
     memory = _remember_readiness(snapshot, memory, target=target.name, wanted=decision.desired)
@@ -303,7 +310,7 @@ def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Map
 
 def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
     if observed is None:
-        return [Apply(body=body)]
+        return [Apply(body=body, only_new=body["kind"] == "Deployment")]
     if covers(observed.body, body):
         return []
     shrinks = body["kind"] == "Deployment" and body["spec"]["replicas"] < observed.replicas

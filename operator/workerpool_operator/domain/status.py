@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from workerpool_operator.api import (
@@ -165,7 +166,7 @@ def _queues(snapshot: Snapshot) -> tuple[QueueStatus, ...]:
                 depth=sample.waiting,
                 in_flight=sample.in_flight,
                 oldest_age_seconds=oldest,
-                sample_time=snapshot.wall_time,
+                sample_time=snapshot.wall_time - timedelta(seconds=round(sample.age)),
                 reachable=True,
             )
         )
