@@ -21,6 +21,7 @@ import json
 import random
 import statistics
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,12 +196,14 @@ class Bench:
 
     async def _quiet(self, watch: PoolWatch, *, desired: int) -> None:
         """Wait until the pool rests at this size, then until its queue is polled slowly, at a random phase."""
+        emptied = time.monotonic()  # or before: this is called when a load has ended
 
         async def rests() -> bool:
             return watch.history.desired.now == desired and len(watch.pods.objects) == desired
 
         await until(rests, seconds=90, what=f"pool at rest with {desired} workers")
-        await asyncio.sleep(IDLE_POLLING_SECONDS + self.chance.uniform(0.0, 1.0))
+        slow = emptied + IDLE_POLLING_SECONDS
+        await asyncio.sleep(max(0.0, slow - time.monotonic()) + self.chance.uniform(0.0, 1.0))
 
 
 def _decision(report: Report) -> float:
