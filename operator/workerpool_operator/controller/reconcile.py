@@ -48,6 +48,7 @@ class PoolReconciler:
     metrics: OperatorMetrics
     epoch: int = 0
     memories: dict[PoolKey, Memory] = field(default_factory=dict)
+    _uids: dict[PoolKey, str] = field(default_factory=dict)
 
     def begin_term(self, epoch: int) -> None:
         """This replica leads from now on: what it remembers from an earlier term is void."""
@@ -67,6 +68,9 @@ class PoolReconciler:
             return self._not_understood(key, stored, error=str(error))
         if pool.being_deleted:
             return Outcome()
+        if self._uids.setdefault(key, pool.uid) != pool.uid:
+            self._forget(key)  # another pool has its name now; the news of both came at once
+            self._uids[key] = pool.uid
         with structlog.contextvars.bound_contextvars(namespace=key.namespace, pool=key.name):
             return await self._reconcile(key, pool)
 
@@ -187,6 +191,7 @@ class PoolReconciler:
 
     def _forget(self, key: PoolKey) -> None:
         self.memories.pop(key, None)
+        self._uids.pop(key, None)
         self.streams.forget(key.namespace, key.name)
         self.metrics.pools.remove(key.namespace, key.name)
 
