@@ -261,7 +261,7 @@ def _going_on(case: Case) -> Verdict:
 
 CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
-    ConditionType.PROGRESSING: (_late, _changing_version, _draining, _scaling, _steady),
+    ConditionType.PROGRESSING: (_unrenderable, _late, _changing_version, _draining, _scaling, _steady),
     ConditionType.SCALING_ACTIVE: (_manual, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.STALLED: (_stuck_on_render, _refused, _going_on),

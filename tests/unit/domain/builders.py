@@ -77,6 +77,14 @@ def deployment(of: api.WorkerPool, replicas: int, *, ready: int | None = None) -
     return {revision.name: child(body, ready=ready)}
 
 
+def reporting(children: Mapping[str, Child], **status: Any) -> dict[str, Child]:
+    """The same Deployments with these fields in their status."""
+    return {
+        name: replace(one, body={**one.body, "status": {**one.body["status"], **status}})
+        for name, one in children.items()
+    }
+
+
 def revision(of: api.WorkerPool) -> dict[str, Child]:
     """The stored revision of the pool's present version, by name."""
     found = desired.revision_for(of)
