@@ -6,7 +6,7 @@ on composes the message then: so a burst of changes costs one message.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -207,7 +207,3 @@ class Board:
     def expected_workers(self, pool: str) -> int:
         """Pods that are not being deleted and have been ready at least once."""
         return sum(1 for pod in self.pods.values() if pod.pool == pool and pod.was_ready and not pod.terminating)
-
-    def pods_of(self, pool: str) -> Iterator[PodInfo]:
-        """The pool's pods."""
-        return (pod for pod in self.pods.values() if pod.pool == pool)

@@ -22,6 +22,8 @@ from workerpool_operator.kube.kinds import Kind
 _COMPARED = ("spec", "data", "rules", "roleRef", "subjects", "revision")
 _NO_STATE: Final = "1"
 """A resourceVersion that no object has: etcd's first revision is empty. Applied with it, only a new object is made."""
+_REMEMBERED: Final = 10_000
+"""Rewritten objects that are remembered; one that is forgotten is applied once more."""
 _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.DEPLOYMENT.kind: kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
@@ -100,11 +102,6 @@ class Executor:
         }
         return await self._try(f"{ref}: status", self._apply_status(ref, body))
 
-    def forget(self, namespace: str, names: set[str]) -> None:
-        """These objects are gone."""
-        for ref in [ref for ref in self._settled if ref.namespace == namespace and ref.name in names]:
-            del self._settled[ref]
-
     async def _apply(self, ref: ObjectRef, apply: Apply) -> None:
         wanted = _digest(apply.body)
         observed = self.store.get(ref.kind, ref.namespace, ref.name)
@@ -123,6 +120,8 @@ class Executor:
         self.store.put(ref.kind, answer)
         if not covers(answer, apply.body):
             self._settled[ref] = (wanted, _digest(_compared(answer)))
+            while len(self._settled) > _REMEMBERED:
+                del self._settled[next(iter(self._settled))]
 
     async def _recover(self, ref: ObjectRef, wanted: Mapping[str, Any]) -> None:
         """An object that was taken for missing is there: make it recognisable, and leave its size to the next plan.

@@ -18,7 +18,6 @@ def example() -> OperatorMetrics:
     series = PoolSeries(desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions)
     metrics.pools.show("media", "thumbnails", series)
     metrics.pools.scaled("media", "thumbnails", Direction.UP)
-    metrics.pools.interrupted("media", "thumbnails", 0)
     return metrics
 
 

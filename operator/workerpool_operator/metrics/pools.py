@@ -49,7 +49,6 @@ class PoolSeries:
 class _Pool:
     series: PoolSeries
     actions: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
-    interrupted: int = 0
 
 
 class PoolMetrics(Collector):
@@ -70,11 +69,6 @@ class PoolMetrics(Collector):
         """Count one change of size; nothing where the pool is not shown."""
         if known := self._pools.get((namespace, pool)):
             known.actions[direction] += 1
-
-    def interrupted(self, namespace: str, pool: str, jobs: int) -> None:
-        """Count jobs that were running in a worker that the operator stopped; nothing where it is not shown."""
-        if known := self._pools.get((namespace, pool)):
-            known.interrupted += jobs
 
     def remove(self, namespace: str, pool: str) -> None:
         """The pool is gone, and so are its series."""
@@ -128,11 +122,6 @@ class PoolMetrics(Collector):
             "Changes of the pool's size by this leader, by direction.",
             (((*key, direction), count) for key, pool in pools for direction, count in pool.actions.items()),
             "direction",
-        )
-        yield self._counter(
-            "workerpool_jobs_interrupted",
-            "Jobs that were running in workers that this leader stopped; they are run again.",
-            ((key, pool.interrupted) for key, pool in pools),
         )
 
     @staticmethod

@@ -12,8 +12,6 @@ STREAM_PATH: Final = "/v1/collectors"
 TOKEN_AUDIENCE: Final = "workerpool-operator"  # noqa: S105  an audience, not a secret
 ORDER_TTL_SECONDS: Final = 30.0
 MESSAGE_MAX_LENGTH: Final = 512
-FRAME_MAX_BYTES: Final = 4 * 1024 * 1024
-"""Larger frames close the stream. About 8,000 workers of one pool fit."""
 
 Short = Annotated[str, Field(max_length=64)]
 """An id, a hash, a label's value."""

@@ -33,7 +33,6 @@ def test_a_pool_that_is_shown_has_its_values_and_counters_at_zero() -> None:
     assert value(metrics, "workerpool_info", mode="direct") == 1
     assert value(metrics, "workerpool_scale_actions_total", direction="up") == 0
     assert value(metrics, "workerpool_scale_actions_total", direction="down") == 0
-    assert value(metrics, "workerpool_jobs_interrupted_total") == 0
 
 
 def test_a_version_and_a_limiter_that_went_leave_no_series() -> None:
@@ -50,10 +49,8 @@ def test_counters_survive_new_values() -> None:
     metrics = OperatorMetrics()
     metrics.pools.show("media", "thumbs", series())
     metrics.pools.scaled("media", "thumbs", Direction.UP)
-    metrics.pools.interrupted("media", "thumbs", 2)
     metrics.pools.show("media", "thumbs", series(desired=9))
     assert value(metrics, "workerpool_scale_actions_total", direction="up") == 1
-    assert value(metrics, "workerpool_jobs_interrupted_total") == 2
 
 
 def test_a_pool_that_went_takes_its_series_along() -> None:
@@ -62,7 +59,6 @@ def test_a_pool_that_went_takes_its_series_along() -> None:
     metrics.pools.remove("media", "thumbs")
     metrics.pools.remove("media", "never-there")
     metrics.pools.scaled("media", "thumbs", Direction.DOWN)
-    metrics.pools.interrupted("media", "thumbs", 1)
     assert not {name for name in names(metrics) if name.startswith("workerpool_") and "operator" not in name}
 
 
