@@ -191,6 +191,11 @@ class Feeding:
         """Jobs done so far."""
         return (self.progress.done or 0) if self.progress else 0
 
+    @property
+    def over(self) -> bool:
+        """Whether all jobs have left the queue."""
+        return self._future.done()
+
     def wait_done(self, jobs: int, *, seconds: float = SOON) -> None:
         """Wait until so many jobs are done."""
         self._wait(lambda: self.done >= jobs, seconds, f"{jobs} jobs done")
