@@ -41,7 +41,7 @@ class Result:
             "jobs_interrupted": report.jobs_interrupted,
             "reaction_p50_seconds": _rounded(reaction.decisions.p50 if reaction else None),
             "reaction_p95_seconds": _rounded(reaction.decisions.p95 if reaction else None),
-            "max_ready_replicas": reaction.max_ready if reaction else 0,
+            "max_ready_replicas": self.shown.max_ready,
             "seconds_total": _rounded(self.seconds_total),
             "provider": self.provider,
         }
@@ -65,10 +65,9 @@ class Result:
             yield f"{report.jobs_interrupted} jobs were interrupted"
         if report.jobs_done < LEAST_JOBS:
             yield f"{report.jobs_done} jobs were done, fewer than {LEAST_JOBS}"
-        reaction = report.reaction
-        if reaction is None or reaction.max_ready < LEAST_READY:
+        if self.shown.max_ready < LEAST_READY:
             yield f"fewer than {LEAST_READY} workers were Ready at the peak"
-        if reaction and reaction.most_nodes < min(LEAST_NODES, self.nodes):
+        if self.shown.most_nodes < min(LEAST_NODES, self.nodes):
             yield "the workers were all on one node"
 
     def print(self, console: Console) -> None:
@@ -95,7 +94,7 @@ class Result:
             yield "reaction", f"{spread(reaction.decisions)} from a burst to a larger wanted size"
             if reaction.first_ready is not None:
                 yield "first worker", f"Ready {reaction.first_ready:.2f} s after the first job, from 0 workers"
-            yield "workers", f"{reaction.max_ready} Ready at the peak, on {reaction.most_nodes} nodes"
+        yield "workers", f"{shown.max_ready} Ready at the peak, on {shown.most_nodes} nodes"
         yield "back to zero", f"{shown.to_zero_seconds:.1f} s after the last job"
         yield "feeder's own lag", spread(report.lags)
         steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.setup.items())

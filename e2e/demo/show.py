@@ -34,6 +34,9 @@ class Shown:
     """What was measured."""
 
     report: Report
+    max_ready: int
+    most_nodes: int
+    """The largest number of nodes that had Ready workers at the same time."""
     to_zero_seconds: float
     """From when the load was over to when no worker was left that could take a job."""
     seconds: float
@@ -98,7 +101,14 @@ class _Show:
         if not stop.is_set():
             await self._until_empty()
         now = time.monotonic()
-        return Shown(report=report, to_zero_seconds=now - done, seconds=now - self._started)
+        history = self._watch.history  # goes on where the report ends: workers may come up behind the last job
+        return Shown(
+            report=report,
+            max_ready=history.ready.largest,
+            most_nodes=history.most_nodes,
+            to_zero_seconds=now - done,
+            seconds=now - self._started,
+        )
 
     @contextlib.asynccontextmanager
     async def drawing(self, access: ClusterAccess) -> AsyncIterator[None]:

@@ -15,14 +15,14 @@ from workerpool_operator.cli.load.report import End, Quantiles, Reaction, Report
 JOBS = sum(size for _, size in WAVES)
 
 
-def a_result(*, nodes: int = 2, reaction: dict[str, Any] | None = None, **changes: Any) -> Result:
-    figures: dict[str, Any] = {
-        "decisions": Quantiles.of([0.2, 0.4]),
-        "ready_after": (1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
-        "max_desired": 12,
-        "max_ready": 12,
-        "most_nodes": 2,
-    }
+def a_result(*, nodes: int = 2, max_ready: int = 12, most_nodes: int = 2, **changes: Any) -> Result:
+    reaction = Reaction(
+        decisions=Quantiles.of([0.2, 0.4]),
+        ready_after=(1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+        max_desired=12,
+        max_ready=6,
+        most_nodes=2,
+    )
     report = Report(
         end=End.DONE,
         jobs_planned=JOBS,
@@ -38,10 +38,16 @@ def a_result(*, nodes: int = 2, reaction: dict[str, Any] | None = None, **change
         throughput=20.0,
         lags=Quantiles.of([0.001]),
         retries=0,
-        reaction=Reaction(**(figures | (reaction or {}))),
+        reaction=reaction,
         seconds=40.0,
     )
-    shown = Shown(report=dataclasses.replace(report, **changes), to_zero_seconds=12.0, seconds=52.0)
+    shown = Shown(
+        report=dataclasses.replace(report, **changes),
+        max_ready=max_ready,
+        most_nodes=most_nodes,
+        to_zero_seconds=12.0,
+        seconds=52.0,
+    )
     return Result(shown=shown, provider="local", nodes=nodes, setup={"cluster": 14.0}, seconds_total=80.1234)
 
 
@@ -58,8 +64,8 @@ def test_a_good_run_breaks_no_promise() -> None:
         ({"jobs_done": 499}, "fewer than 500"),
         ({"jobs_done": None}, "no worker told"),
         ({"end": End.TIMED_OUT}, "did not come to its end"),
-        ({"reaction": {"max_ready": 4}}, "fewer than 5 workers"),
-        ({"reaction": {"most_nodes": 1}}, "all on one node"),
+        ({"max_ready": 4}, "fewer than 5 workers"),
+        ({"most_nodes": 1}, "all on one node"),
     ],
 )
 def test_each_broken_promise_is_named(changes: dict[str, Any], said: str) -> None:
@@ -69,7 +75,7 @@ def test_each_broken_promise_is_named(changes: dict[str, Any], said: str) -> Non
 
 
 def test_a_cluster_of_one_node_cannot_spread() -> None:
-    assert a_result(nodes=1, reaction={"most_nodes": 1}).broken_promises() == []
+    assert a_result(nodes=1, most_nodes=1).broken_promises() == []
 
 
 def test_the_object_for_machines_has_exactly_these_keys() -> None:
