@@ -128,7 +128,7 @@ def plan(snapshot: Snapshot) -> Plan:
         return replace(draft, problem=str(error))
     memory = _remember_readiness(snapshot, memory, target=target.name, wanted=decision.desired)
     counts = _counts(snapshot, target=target.name, total=decision.desired)
-    taking_away = bool(counts.remove) or bool(memory.scale_in.fenced) or bool(memory.scale_in.lowered)
+    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered) or _shedding(snapshot)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     if snapshot.pods is None and (troubled or (taking_away and _list_wait(snapshot) <= 0)):
         return replace(draft, wants_pods=True)
@@ -241,6 +241,11 @@ def _wants_trouble(memory: Memory, *, now: float) -> tuple[bool, float | None]:
         waited = memory.pods_listed_at - memory.unready_since
         due = memory.pods_listed_at + min(max(waited, TROUBLE_INTERVAL_SECONDS), TROUBLE_INTERVAL_MAX_SECONDS)
     return now >= due, max(due - now, TROUBLE_AFTER_SECONDS)
+
+
+def _shedding(snapshot: Snapshot) -> bool:
+    """Whether pods are still there whose Deployment was lowered, perhaps by the leader before: they stay fenced."""
+    return any(child.existing > child.replicas for child in snapshot.deployments.values())
 
 
 def _list_wait(snapshot: Snapshot) -> float:

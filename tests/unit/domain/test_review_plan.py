@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.unit.domain.builders import WALL, child, pool, revision, sample, settled
+from tests.unit.domain.builders import WALL, child, deployment, pool, revision, sample, settled
 from workerpool_operator.domain import desired, status
 from workerpool_operator.domain.plan import plan
+from workerpool_operator.domain.scaling import DELETION_COST, Pod
+from workerpool_operator.domain.snapshot import PodList
 
 
 def test_a_stored_revision_without_a_template_is_a_problem_that_is_told_and_not_a_crash() -> None:
@@ -30,3 +32,22 @@ def test_a_deployment_that_is_not_known_is_made_and_never_overwritten() -> None:
     (apply,) = [a for a in plan(settled(of, 0, deployments={})).applies if a.body["kind"] == "Deployment"]
     assert apply.body["metadata"]["name"] == desired.revision_for(of).name
     assert apply.only_new
+
+
+def test_a_new_leader_keeps_those_fenced_whose_deletion_its_predecessor_asked_for() -> None:
+    """The Deployment was lowered and nobody went yet: a marked worker that took a job now would lose it."""
+    of = pool()
+    lowered = {
+        name: replace(one, body={**one.body, "status": {"replicas": 2, "readyReplicas": 2}})
+        for name, one in deployment(of, 1).items()
+    }
+    before = settled(of, 1, deployments=lowered, samples=(sample(20),))
+    assert plan(before).wants_pods
+    (name,) = lowered
+    pods = tuple(
+        Pod(name=one, uid=one, deployment=name, assigned=True, pending=False, ready=True, created="", cost=cost)
+        for one, cost in (("marked", DELETION_COST), ("stays", 0))
+    )
+    todo = plan(replace(before, pods=PodList(active=pods, terminating=0)))
+    assert todo.fence is not None
+    assert todo.fence.pods == {"marked"}

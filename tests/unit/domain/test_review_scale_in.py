@@ -123,3 +123,24 @@ def test_a_worker_that_speaks_is_believed_before_the_kubelet() -> None:
     back = worker(replace(pod("back", ready=False), running=False), report("back", in_flight=1))
     first = shrink(back, worker(pod("idle"), report("idle")), memory=ScaleInMemory(epoch=7), now=1.0)
     assert first.fence == {"idle"}
+
+
+def test_a_controller_manager_that_is_away_is_waited_for_ever_more_slowly() -> None:
+    """Each look lists the pool's pods: hundreds of pools that were lowered would keep the API server busy."""
+    fence = "7.1"
+    idle = [worker(pod(name, cost=DELETION_COST), report(name, fence=fence)) for name in ("a", "b")]
+    memory = ScaleInMemory(
+        epoch=7, sequence=1, fenced=frozenset({"a"}), marked_at={"a": 0.0}, unmarked_at=None, lowered=()
+    )
+    lowering = step(
+        sizes=[Sizing(deployment="web", replicas=2, remove=2)],
+        workers=idle,
+        memory=replace(memory, fenced=frozenset({"a", "b"}), marked_at={"a": 0.0, "b": 0.0}),
+        now=100.0,
+    )
+    assert dict(lowering.lower) == {"web": 2}
+    looks = [
+        step(sizes=[Sizing(deployment="web", replicas=0)], workers=idle, memory=lowering.memory, now=now).look_again
+        for now in (100.1, 104.0, 140.0, 1000.0)
+    ]
+    assert looks == [0.25, 1.0, 10.0, 30.0]

@@ -26,6 +26,8 @@ RECHECK_SECONDS: Final = 2.0
 """When nothing is heard, look again after this long."""
 EXCESS_RECHECK_SECONDS: Final = 0.25
 """A lowered Deployment sheds its pods within milliseconds, unless the controller manager is away."""
+EXCESS_RECHECK_MAX_SECONDS: Final = 30.0
+"""Then the next look comes after a quarter of the time waited so far, at most after this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Lowered:
     replicas: int
     chosen: frozenset[str]
     count: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +212,7 @@ def _lower(
         replicas=size.replicas - unborn - shed,
         chosen=frozenset(leaving),
         count=shed,
+        at=now,
     )
     return unborn + shed, lowered
 
@@ -245,8 +249,11 @@ def _look_again(
 ) -> float | None:
     unsettled = memory.unsettled(now)
     moments = [max(memory.marked_at[worker.pod.uid] + MARK_SETTLE_SECONDS - now, unsettled) for worker in leaving]
-    if shedding or memory.lowered:
-        moments.append(EXCESS_RECHECK_SECONDS)
+    if memory.lowered:
+        waited = now - max(lowered.at for lowered in memory.lowered)
+        moments.append(min(max(waited / 4, EXCESS_RECHECK_SECONDS), EXCESS_RECHECK_MAX_SECONDS))
+    elif shedding:
+        moments.append(RECHECK_SECONDS)
     if chosen:
         moments.append(RECHECK_SECONDS)
     return max(0.05, min(moments)) if moments else None
