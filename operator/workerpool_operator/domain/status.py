@@ -185,7 +185,7 @@ def _version(snapshot: Snapshot, name: str, child: Child, *, target: str) -> Ver
         hash=version,
         revision=child.labels.get(REVISION_LABEL, ""),
         image=containers[0].get("image", ""),
-        role="stable" if name == target else "draining",
+        role="draining" if target and name != target else "stable",  # no target: nobody takes over
         replicas=child.replicas,
         ready_replicas=child.ready,
         in_flight=sum(r.in_flight for r in snapshot.reports.values() if r.version == version),

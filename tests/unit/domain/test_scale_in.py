@@ -175,6 +175,16 @@ def test_another_worker_gone_than_the_one_chosen_is_counted() -> None:
     assert (right.mistaken, wrong.mistaken) == (0, 1)
 
 
+def test_a_lowering_that_did_not_come_about_is_no_mistake_and_is_tried_again() -> None:
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a"}), marked_at={"a": 0.0})
+    found = workers((pod("a", cost=DELETION_COST), report("a", fence="7.1")), (pod("b"), report("b", 1)))
+    refused = shrink(found, remove=1, memory=memory)
+    assert refused.memory.lowered
+    again = shrink(found, remove=1, memory=refused.memory)
+    assert (again.mistaken, dict(again.lower)) == (0, {"web": 1})
+    assert len(again.memory.lowered) == 1
+
+
 def test_a_worker_that_cannot_be_fenced_is_taken_on_its_last_word_after_a_fresh_reading() -> None:
     bare = report("a", fenceable=False)
     first = shrink(workers((pod("a"), bare)), remove=1)

@@ -1,0 +1,379 @@
+"""What the status says, when it is worth a write, and which events tell of the change."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.domain.builders import NOW, WALL, deployment, memory, pool, revision, sample, settled, snapshot
+from workerpool_operator.api import ConditionStatus, ConditionType, Reason, WorkerPoolStatus
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.plan import Delete, Plan, Scaled, plan
+from workerpool_operator.domain.scaling import History, Pod, Report
+from workerpool_operator.domain.snapshot import PodList, Snapshot
+from workerpool_operator.domain.status import Announcement, announcements, build, changed
+
+EARLIER = datetime(2025, 12, 24, tzinfo=UTC)
+OLD, NEW = pool(), pool(worker={"image": "web:2"}, generation=2)
+STREAM = {"url": "redis://redis:6379/0", "stream": "web", "group": "web"}
+
+
+def status_of(seen: Snapshot, *, refusals: tuple[Refusal, ...] = ()) -> WorkerPoolStatus:
+    todo = plan(seen)
+    assert not todo.wants_pods, "such a plan is void: nothing is told of it"
+    return build(seen, todo, refusals=refusals)
+
+
+def after(status: WorkerPoolStatus, seen: Snapshot) -> Snapshot:
+    """The same moment, seen by an operator that has written this status."""
+    return replace(seen, pool=seen.pool.changed(status=status))
+
+
+def told(seen: Snapshot, **more: Any) -> list[tuple[Reason, bool]]:
+    """Reasons of the events of this plan with these fields, and whether they are warnings."""
+    todo = replace(plan(seen), **more)
+    return [(one.reason, one.warning) for one in announcements(seen, todo, build(seen, todo, refusals=()))]
+
+
+def report(uid: str, *, in_flight: int = 0, version: str = "", **more: Any) -> Report:
+    base = Report(
+        uid=uid, age=0.0, in_flight=in_flight, fence="", fenceable=True, connected=True, version=version, remaining=None
+    )
+    return replace(base, **more)
+
+
+def takeover(**more: Any) -> Snapshot:
+    """Three workers of the old version, and the first of the new one."""
+    base: dict[str, Any] = {
+        "samples": (sample(60),),
+        "deployments": deployment(OLD, 3) | deployment(NEW, 1),
+        "revisions": revision(OLD) | revision(NEW),
+        "memory": memory(pods_listed_at=NOW),
+    }
+    return settled(NEW, 0, **(base | more))
+
+
+# What it says
+
+
+def test_sizes_are_those_observed() -> None:
+    web = pool()
+    seen = settled(web, 3, deployments=deployment(web, 3, ready=2), samples=(sample(100),))
+    status = status_of(seen)
+    assert (status.replicas, status.ready_replicas, status.observed_generation) == (3, 2, 1)
+    assert status.selector == desired.selector(web)
+    assert status.scaling is not None
+    assert (status.scaling.desired, status.scaling.mode, status.scaling.depth) == (5, "direct", 100)
+    assert [(term.name, term.value) for term in status.scaling.terms] == [("queueDepthPerReplica", 5)]
+
+
+def test_the_surge_of_a_change_of_version_is_not_shown_as_size() -> None:
+    status = status_of(takeover())
+    assert (status.replicas, status.ready_replicas) == (3, 4)
+
+
+def test_workers_that_were_told_to_stop_are_counted_while_they_are_heard() -> None:
+    reports = {"a": report("a", draining=True), "b": report("b"), "c": report("c", draining=True, connected=False)}
+    assert status_of(settled(pool(), 3, samples=(sample(60),), reports=reports)).draining_replicas == 1
+
+
+def test_versions_come_with_their_image_role_and_jobs_the_wanted_one_first() -> None:
+    old, new = desired.revision_for(OLD), desired.revision_for(NEW)
+    reports = {
+        "a": report("a", in_flight=2, version=old.version),
+        "b": report("b", in_flight=3, version=old.version),
+        "c": report("c", in_flight=4, version=new.version),
+    }
+    versions = status_of(takeover(reports=reports)).versions
+    assert [(v.hash, v.revision, v.image, v.role) for v in versions] == [
+        (new.version, new.revision, "web:2", "stable"),
+        (old.version, old.revision, "web:1", "draining"),
+    ]
+    assert [(v.replicas, v.ready_replicas, v.in_flight) for v in versions] == [(1, 1, 4), (3, 3, 5)]
+
+
+def test_nobody_drains_when_it_is_not_known_who_would_take_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = settled(OLD, 3, samples=(sample(60),))
+
+    def refuse(_: object) -> None:
+        raise desired.RenderError("the name is too long")
+
+    monkeypatch.setattr(desired, "revision_for", refuse)
+    assert [version.role for version in status_of(seen).versions] == ["stable"]
+
+
+def test_each_queue_is_shown_as_it_was_last_read() -> None:
+    names = ("read", "stale", "failed", "unknown")
+    web = pool(queues=[{"name": name, "redisStream": STREAM} for name in names])
+    samples = (
+        replace(sample(7, 2, age=4.0), queue="read", oldest_age=12.6),
+        replace(sample(9, age=60.0), queue="stale"),
+    )
+    errors = {"failed": (Reason.UNREACHABLE, "connection refused")}
+    queues = status_of(settled(web, 0, samples=samples, errors=errors)).queues
+    assert [(queue.name, queue.reachable) for queue in queues] == list(
+        zip(names, (True, False, False, None), strict=True)
+    )
+    assert [(queue.depth, queue.in_flight) for queue in queues] == [(7, 2), (None, None), (None, None), (None, None)]
+    assert queues[0].oldest_age_seconds == 13
+    assert queues[0].sample_time == WALL - timedelta(seconds=4)
+
+
+def test_the_age_of_the_oldest_job_is_left_out_where_the_broker_does_not_tell_it() -> None:
+    assert status_of(settled(pool(), 1, samples=(sample(1),))).queues[0].oldest_age_seconds is None
+
+
+def test_the_depth_is_left_out_while_no_queue_is_known() -> None:
+    scaling = status_of(settled(pool(), 3)).scaling
+    assert scaling is not None
+    assert (scaling.desired, scaling.depth, scaling.reason, scaling.terms) == (3, None, "Held", ())
+
+
+def test_busy_workers_that_keep_the_size_up_are_named_as_what_limits_it() -> None:
+    web = pool()
+    name = desired.revision_for(web).name
+    pod = Pod(name="a", uid="a", deployment=name, assigned=True, pending=False, ready=True, created="2026")
+    other = replace(pod, name="b", uid="b")
+    seen = settled(
+        web,
+        2,
+        samples=(sample(0, 2),),
+        pods=PodList(active=(pod, other), terminating=0),
+        reports={uid: report(uid, in_flight=1) for uid in ("a", "b")},
+    )
+    scaling = status_of(seen).scaling
+    assert scaling is not None
+    assert scaling.limited_by == ("busy",)
+
+
+def test_the_time_of_the_last_change_of_size_is_kept_while_the_size_is() -> None:
+    before = {"scaling": {"desired": 3, "mode": "direct", "lastScaleTime": EARLIER.isoformat()}}
+    web = pool(status=before)
+    same = status_of(settled(web, 3, samples=(sample(60),))).scaling
+    other = status_of(settled(web, 3, samples=(sample(100),))).scaling
+    assert same is not None
+    assert other is not None
+    assert (same.last_scale_time, other.last_scale_time) == (EARLIER, WALL)
+
+
+# A new leader
+
+
+def test_a_new_leader_leaves_what_was_said_of_queues_and_size_until_it_hears_of_them() -> None:
+    before = settled(pool(), 3, samples=(sample(50, 10),))
+    written = status_of(before)
+    young = replace(
+        after(written, before), samples=(), memory=memory(history=History(since=NOW, active_at=NOW)), collectors=0
+    )
+    assert changed(written, status_of(young)) == (False, False)
+    late = replace(young, now=NOW + 45)
+    assert changed(written, status_of(late))[0]
+
+
+def test_a_new_leader_that_holds_another_size_than_the_last_says_so() -> None:
+    written = status_of(settled(pool(), 3, samples=(sample(60),)))
+    of = pool().changed(status=written)
+    young = settled(of, 4, memory=memory(history=History(since=NOW, active_at=NOW)))
+    scaling = status_of(young).scaling
+    assert scaling is not None
+    assert (scaling.desired, scaling.reason) == (4, "Held")
+
+
+def test_the_first_leader_of_a_pool_has_nothing_to_repeat() -> None:
+    young = snapshot(pool(), memory=memory(history=History(since=NOW, active_at=NOW)), collectors=0)
+    status = status_of(young)
+    assert [(queue.name, queue.reachable) for queue in status.queues] == [("main", None)]
+    assert status.scaling is not None
+    assert status.scaling.reason == "Held"
+
+
+# When it is worth a write
+
+
+def test_the_same_situation_is_no_change_however_much_time_goes_by() -> None:
+    seen = settled(pool(), 3, samples=(replace(sample(60), oldest_age=3.0),))
+    written = status_of(seen)
+    later = replace(
+        after(written, seen), samples=(replace(sample(60), oldest_age=9.0),), wall_time=WALL + timedelta(seconds=6)
+    )
+    assert changed(written, status_of(later)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"samples": (sample(59),)},
+        {"samples": (sample(59, 1),)},
+        {"reports": {"a": report("a", draining=True)}},
+        {"reports": {"a": report("a", in_flight=1, version=desired.revision_for(OLD).version)}},
+    ],
+    ids=["depth", "in-flight", "draining", "jobs-of-a-version"],
+)
+def test_a_figure_that_moves_can_wait(other: dict[str, Any]) -> None:
+    seen = settled(pool(), 3, samples=(sample(60),))
+    written = status_of(seen)
+    assert changed(written, status_of(replace(after(written, seen), **other))) == (False, True)
+
+
+def test_other_words_for_the_same_reason_can_wait() -> None:
+    seen = settled(pool(), 0, samples=(sample(0),))
+    written = status_of(seen, refusals=(Refusal(reason=Reason.FORBIDDEN, message="no"),))
+    reworded = status_of(after(written, seen), refusals=(Refusal(reason=Reason.FORBIDDEN, message="still no"),))
+    assert changed(written, reworded) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"samples": (sample(61),)},
+        {"deployments": deployment(OLD, 3, ready=2)},
+        {"deployments": deployment(OLD, 4), "memory": memory(pods_listed_at=NOW)},
+        {"samples": (sample(60, age=60.0),)},
+        {"errors": {"main": (Reason.UNREACHABLE, "no")}, "samples": ()},
+        {"pool": pool(generation=2)},
+        {"pool": pool(scaling={"mode": "manual"}, replicas=3)},
+    ],
+    ids=["wanted", "ready", "size", "stale", "unreachable", "generation", "mode"],
+)
+def test_a_decision_or_a_condition_that_changes_is_written_at_once(other: dict[str, Any]) -> None:
+    seen = settled(pool(), 3, samples=(sample(60),))
+    written = status_of(seen)
+    assert changed(written, status_of(after(written, replace(seen, **other))))[0]
+
+
+def test_the_first_status_is_written_at_once() -> None:
+    seen = settled(pool(), 0, samples=(sample(0),))
+    assert changed(seen.pool.status, status_of(seen))[0]
+
+
+def test_two_statuses_without_a_size_are_the_same() -> None:
+    assert changed(WorkerPoolStatus(), WorkerPoolStatus()) == (False, False)
+
+
+# Events
+
+
+def test_nothing_is_told_when_nothing_changed() -> None:
+    seen = settled(pool(), 3, samples=(sample(60),))
+    assert told(after(status_of(seen), seen)) == []
+
+
+def test_a_pool_that_begins_well_tells_of_its_version_only() -> None:
+    assert told(snapshot(pool(), samples=(sample(0),))) == [(Reason.VERSION_CREATED, False)]
+
+
+def test_growing_is_told_with_the_figures_it_follows_from() -> None:
+    seen = settled(pool(), 3, samples=(sample(90, 10),))
+    todo = plan(seen)
+    name = desired.revision_for(pool()).name
+    assert announcements(seen, todo, build(seen, todo, refusals=())) == (
+        Announcement(
+            warning=False,
+            reason=Reason.SCALED_UP,
+            message=f"{name}: 3 -> 5 (5 wanted: 90 jobs waiting, 10 running)",
+        ),
+    )
+
+
+def test_shrinking_is_told() -> None:
+    seen = settled(pool(), 5, samples=(sample(60),), memory=memory(pods_listed_at=NOW))
+    assert told(seen, scaled=(Scaled(deployment="web-1", before=5, after=3),)) == [(Reason.SCALED_DOWN, False)]
+
+
+def test_a_size_that_no_backlog_explains_is_told_with_how_it_came_about() -> None:
+    seen = settled(pool(scaling={"mode": "manual"}, replicas=4), 1)
+    todo = plan(seen)
+    (event,) = announcements(seen, todo, build(seen, todo, refusals=()))
+    assert event.message.endswith("1 -> 4 (4 wanted: Manual)")
+
+
+def test_a_version_is_told_when_its_deployment_goes_and_not_again_when_its_record_does() -> None:
+    gone = tuple(
+        Delete(kind=kind, name="web-old", uid="u", resource_version="1")
+        for kind in ("Deployment", "ControllerRevision")
+    )
+    seen = settled(pool(), 3, samples=(sample(60),))
+    assert told(seen, deletes=gone) == [(Reason.VERSION_REMOVED, False)]
+
+
+def test_a_worker_removed_instead_of_the_chosen_one_is_a_warning() -> None:
+    seen = settled(pool(), 3, samples=(sample(60),))
+    todo = replace(plan(seen), mistaken=2)
+    (event,) = announcements(seen, todo, build(seen, todo, refusals=()))
+    assert (event.warning, event.reason) == (True, Reason.VICTIM_MISMATCH)
+    assert event.message == "2 workers were removed although others had been chosen"
+
+
+def test_each_object_that_is_put_back_is_told() -> None:
+    seen = settled(pool(), 3, samples=(sample(60),))
+    corrected = ("Deployment web-1", "PodDisruptionBudget web")
+    assert told(seen, corrected=corrected) == [(Reason.DRIFT_CORRECTED, False)] * 2
+
+
+def with_condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str = "") -> WorkerPoolStatus:
+    """The status of a pool in order, but for this condition."""
+    written = status_of(settled(pool(), 3, samples=(sample(60),)))
+    other = {"status": status, "reason": reason, "message": message}
+    return written.changed(
+        conditions=tuple(one.changed(**other) if one.type == kind else one for one in written.conditions)
+    )
+
+
+GOOD = status_of(settled(pool(), 3, samples=(sample(60),)))
+SEEN = settled(pool(), 3, samples=(sample(60),))
+QUIET: Plan = plan(SEEN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason"),
+    [
+        (ConditionType.READY, ConditionStatus.FALSE, Reason.IMAGE_PULL_FAILED),
+        (ConditionType.QUEUE_REACHABLE, ConditionStatus.FALSE, Reason.TLS_FAILED),
+        (ConditionType.QUEUE_REACHABLE, ConditionStatus.UNKNOWN, Reason.COLLECTOR_DOWN),
+        (ConditionType.STALLED, ConditionStatus.TRUE, Reason.FORBIDDEN),
+        (ConditionType.PROGRESSING, ConditionStatus.FALSE, Reason.PROGRESS_DEADLINE_EXCEEDED),
+    ],
+)
+def test_trouble_is_told_once_as_a_warning_and_once_when_it_is_over(
+    kind: ConditionType, status: ConditionStatus, reason: Reason
+) -> None:
+    bad = with_condition(kind, status, reason, "what is wrong")
+    (event,) = announcements(after(GOOD, SEEN), QUIET, bad)
+    assert event == Announcement(warning=True, reason=reason, message="what is wrong")
+    assert announcements(after(bad, SEEN), QUIET, bad) == ()
+    (over,) = announcements(after(bad, SEEN), QUIET, GOOD)
+    assert not over.warning
+    assert [over.reason] == [one.reason for one in GOOD.conditions if one.type == kind]
+
+
+def test_trouble_at_the_first_look_is_told() -> None:
+    bad = with_condition(ConditionType.STALLED, ConditionStatus.TRUE, Reason.FORBIDDEN, "no rights")
+    (event,) = announcements(SEEN, QUIET, bad)
+    assert (event.warning, event.reason) == (True, Reason.FORBIDDEN)
+
+
+def test_another_trouble_of_the_same_kind_is_told_and_other_words_for_the_same_are_not() -> None:
+    bad = with_condition(ConditionType.READY, ConditionStatus.FALSE, Reason.IMAGE_PULL_FAILED, "pod a")
+    reworded = with_condition(ConditionType.READY, ConditionStatus.FALSE, Reason.IMAGE_PULL_FAILED, "pod b")
+    other = with_condition(ConditionType.READY, ConditionStatus.FALSE, Reason.CRASH_LOOPING, "pod b")
+    assert announcements(after(bad, SEEN), QUIET, reworded) == ()
+    assert [one.reason for one in announcements(after(bad, SEEN), QUIET, other)] == [Reason.CRASH_LOOPING]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason"),
+    [
+        (ConditionType.READY, ConditionStatus.FALSE, Reason.NO_WORKERS),
+        (ConditionType.SCALING_ACTIVE, ConditionStatus.FALSE, Reason.SAMPLES_STALE),
+        (ConditionType.PROGRESSING, ConditionStatus.TRUE, Reason.SCALING),
+        (ConditionType.QUEUE_REACHABLE, ConditionStatus.UNKNOWN, Reason.NO_SAMPLE_YET),
+    ],
+)
+def test_what_comes_and_goes_by_itself_is_no_event(
+    kind: ConditionType, status: ConditionStatus, reason: Reason
+) -> None:
+    other = with_condition(kind, status, reason)
+    assert announcements(after(GOOD, SEEN), QUIET, other) == ()
+    assert announcements(after(other, SEEN), QUIET, GOOD) == ()
