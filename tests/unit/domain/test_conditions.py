@@ -98,6 +98,10 @@ def test_a_pool_without_work_and_workers_is_ready_and_asleep() -> None:
     assert verdict(settled(pool(), 0, samples=(sample(0),)), READY) == (TRUE, Reason.SCALED_TO_ZERO)
 
 
+def test_a_pool_without_work_is_awake_while_it_has_workers() -> None:
+    assert verdict(settled(pool(), 3, samples=(sample(0),), **LISTED), READY) == (TRUE, Reason.ALL_READY)
+
+
 def test_a_pool_with_all_its_workers_is_ready() -> None:
     condition = judged(settled(pool(), 3, samples=(sample(60),)), READY)
     assert (condition.status, condition.reason) == (TRUE, Reason.ALL_READY)
@@ -129,7 +133,7 @@ def test_a_refusal_without_words_is_told_by_its_reason() -> None:
 
 def test_a_refusal_that_is_over_and_other_conditions_of_a_deployment_say_nothing() -> None:
     over = [
-        {"type": "Available", "status": "True"},
+        {"type": "Available", "status": "True", "message": "Deployment has minimum availability"},
         {"type": "ReplicaFailure", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"},
     ]
     seen = starting(deployments=reporting(deployment(OLD, 3, ready=0), conditions=over))
@@ -200,6 +204,12 @@ def test_another_version_that_still_has_workers_is_named() -> None:
     assert (condition.status, condition.reason) == (TRUE, Reason.VERSION_CHANGE)
     old, new = desired.revision_for(OLD).name, desired.revision_for(NEW).name
     assert condition.message == f"{new} takes over from {old}"
+
+
+def test_another_version_without_workers_has_been_taken_over_from() -> None:
+    both = deployment(OLD, 0) | deployment(NEW, 3)
+    seen = settled(NEW, 0, samples=(sample(60),), deployments=both, revisions=revision(OLD) | revision(NEW))
+    assert verdict(seen, PROGRESSING) == (FALSE, Reason.STEADY)
 
 
 def test_surplus_workers_that_are_at_work_are_waited_for() -> None:

@@ -172,6 +172,18 @@ def test_a_new_leader_leaves_what_was_said_of_queues_and_size_until_it_hears_of_
     assert changed(written, status_of(late))[0]
 
 
+def test_a_new_leader_says_at_once_which_queue_it_hears_that_cannot_be_read() -> None:
+    written = status_of(settled(pool(), 3, samples=(sample(60),)))
+    of = pool().changed(status=written)
+    young = settled(
+        of,
+        3,
+        errors={"main": (Reason.UNREACHABLE, "connection refused")},
+        memory=memory(history=History(since=NOW, active_at=NOW)),
+    )
+    assert [queue.reachable for queue in status_of(young).queues] == [False]
+
+
 def test_a_new_leader_that_holds_another_size_than_the_last_says_so() -> None:
     written = status_of(settled(pool(), 3, samples=(sample(60),)))
     of = pool().changed(status=written)
@@ -215,6 +227,15 @@ def test_a_figure_that_moves_can_wait(other: dict[str, Any]) -> None:
     seen = settled(pool(), 3, samples=(sample(60),))
     written = status_of(seen)
     assert changed(written, status_of(replace(after(written, seen), **other))) == (False, True)
+
+
+def test_jobs_that_move_from_one_queue_to_another_can_wait() -> None:
+    web = pool(queues=[{"name": name, "redisStream": STREAM} for name in ("a", "b")])
+
+    def reading(a: int, b: int) -> Snapshot:
+        return settled(web, 3, samples=(replace(sample(a), queue="a"), replace(sample(b), queue="b")))
+
+    assert changed(status_of(reading(40, 20)), status_of(reading(20, 40))) == (False, True)
 
 
 def test_other_words_for_the_same_reason_can_wait() -> None:
