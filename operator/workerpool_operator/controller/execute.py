@@ -128,7 +128,11 @@ class Executor:
 
         One that is being deleted, or that a former pool of this name has left behind, is not touched: it will be gone.
         """
-        found = await self.kube.get(ref)
+        # A list of one: the operator's rights hold list and no get.
+        named = self.kube.list(ref.kind, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
+        found = next(iter(await named.all()), None)
+        if found is None:
+            return
         self.store.put(ref.kind, found)
         metadata, owned = found["metadata"], wanted["metadata"]["ownerReferences"]
         others = [one for one in metadata.get("ownerReferences", ()) if one["uid"] not in {own["uid"] for own in owned}]

@@ -24,7 +24,10 @@ class Router:
             return
         if kind == kinds.WORKER_POOL and before is not None and same_request(before.unpack(), body):
             return
-        self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
+        pool = metadata.get("labels", {}).get(POOL_LABEL, "")
+        self._mark(kind, metadata["namespace"], metadata["name"], pool)
+        if before is not None and before.pool not in ("", pool):
+            self._queue.mark(PoolKey(metadata["namespace"], before.pool))  # it has lost a child
 
     def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
         """An object is gone; this was its last state.

@@ -137,6 +137,17 @@ async def test_it_writes_the_size_when_the_mode_changes(kubectl: Callable[..., s
     await eventually(lambda: size() == 3, what="the size written into the pool", seconds=30)
 
 
+async def test_a_deployment_that_lost_its_pools_label_gets_it_back_at_once(kubectl: Callable[..., str]) -> None:
+    """With its size: it must not be taken for a missing one."""
+    [before] = deployments(kubectl, "three")
+    name = before["metadata"]["name"]
+    kubectl("-n", HOME, "label", "deployment", name, "workerpool.dev/pool-")
+    await eventually(lambda: len(deployments(kubectl, "three")) == 1, what="the label", seconds=30)
+    [after] = deployments(kubectl, "three")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"]["replicas"] == before["spec"]["replicas"] == 3
+
+
 async def test_it_was_refused_nothing(plane: ControlPlane) -> None:
     """Last in the file. By the API server's own audit log, over all that was done above."""
     lines = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]

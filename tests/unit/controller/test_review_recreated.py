@@ -5,7 +5,7 @@ from typing import Any
 from tests.support.pools import pool_body
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.router import Router
-from workerpool_operator.controller.store import Store
+from workerpool_operator.controller.store import POOL_LABEL, Store
 from workerpool_operator.kube import kinds
 
 
@@ -31,3 +31,15 @@ def test_a_pool_whose_predecessors_deletion_was_missed_is_due() -> None:
     due.keys.clear()
     router.observed(kinds.WORKER_POOL, pool(uid="new", version=20))
     assert due.keys == [PoolKey("media", "thumbs"), NamespaceKey("media")]
+
+
+def test_a_child_that_lost_its_label_makes_the_pool_due_that_it_was_of() -> None:
+    """Its pool puts the label back."""
+    due = Due()
+    router = Router(Store(), due)  # type: ignore[arg-type]
+    metadata = {"namespace": "media", "name": "thumbs-1", "uid": "u1", "resourceVersion": "1"}
+    labels = {"labels": {POOL_LABEL: "thumbs"}}
+    router.observed(kinds.DEPLOYMENT, {"metadata": metadata | labels})
+    due.keys.clear()
+    router.observed(kinds.DEPLOYMENT, {"metadata": metadata | {"resourceVersion": "2"}})
+    assert PoolKey("media", "thumbs") in due.keys
