@@ -48,6 +48,8 @@ def stack() -> Stack:
 @pytest.fixture(scope="session")
 def _shared(stack: Stack) -> Iterator[Scene]:
     with new_scene(stack) as scene:
+        # As long as it is there the collector stays, which would else come and go with each test's pools.
+        scene.apply("resident")
         yield scene
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ class Result:
     clean: dict[str, Play] = field(default_factory=dict)
     kills: list[tuple[KillPoint, Play]] = field(default_factory=list)
     """(write point, play) of each run in which the operator was killed."""
+    absent: Counter[tuple[str, KillPoint]] = field(default_factory=Counter)
+    """(scenario, write point) -> how often a run was over before it came to that point."""
     failed: list[Play] = field(default_factory=list)
     """Runs without a kill in which something did not hold."""
 
@@ -34,13 +37,17 @@ class Result:
         return {point for point, play in self.kills if play.scenario == scenario}
 
     def uncovered(self, scenario: str) -> list[KillPoint]:
-        """Writes of the clean run after which it was not killed: by their number, and then by their kind."""
+        """Writes of the clean run after which it was not killed: by their number, and then by their kind.
+
+        The number of status writes varies with timing. What was not there in `_ATTEMPTS` runs is no write point.
+        """
         killed = {
             kind_of(play.killed_after) for _, play in self.kills if play.scenario == scenario and play.killed_after
         }
         writes = self.clean[scenario].writes
         numbers = [number for number in range(1, len(writes) + 1) if number not in self.covered(scenario)]
-        return [*numbers, *sorted({kind_of(write) for write in writes} - killed)]
+        points: list[KillPoint] = [*numbers, *sorted({kind_of(write) for write in writes} - killed)]
+        return [point for point in points if self.absent[scenario, point] < _ATTEMPTS]
 
     def total(self, scenario: str) -> int:
         """How many write points the scenario has, as far as anyone has seen."""
@@ -81,7 +88,9 @@ class Suite:
         if self.result.failed:
             return self.result
         longest = max(self._points(name) for name in FAULTY)
-        await self._spread(range(1, longest + 1, every))
+        await self._spread(
+            {name: point for name in FAULTY if point <= self._points(name)} for point in range(1, longest + 1, every)
+        )
         if every == 1:
             await self._missed()
             await self._beyond()
@@ -90,13 +99,13 @@ class Suite:
     def _points(self, scenario: str) -> int:
         return len(self.result.clean[scenario].writes)
 
-    async def _spread(self, points: Iterable[int]) -> None:
-        """Each point in all scenarios that have so many; the lanes take the next point as they get free."""
-        queue = iter(points)
+    async def _spread(self, kills: Iterable[Mapping[str, KillPoint]]) -> None:
+        """Play a chain for each of these; the lanes take the next as they get free."""
+        queue = iter(kills)
 
         async def work(lane: Lane) -> None:
-            for point in queue:
-                await self._kill(lane, {name: point for name in FAULTY if point <= self._points(name)})
+            for one in queue:
+                await self._kill(lane, one)
 
         async with asyncio.TaskGroup() as group:
             for lane in self._lanes:
@@ -105,8 +114,7 @@ class Suite:
     async def _missed(self) -> None:
         """Kill where no run got to: some have fewer writes than the clean one, or the same in another order."""
         for name, _ in itertools.product(FAULTY, range(_ATTEMPTS)):
-            for point in self.result.uncovered(name):
-                await self._kill(self._lanes[0], {name: point})
+            await self._spread([{name: point} for point in self.result.uncovered(name)])
 
     async def _beyond(self) -> None:
         """Go on as long as runs have more writes than the clean one had."""
@@ -145,6 +153,8 @@ class Suite:
             verdict = "BROKEN: " + "; ".join(play.broken) if play.broken else "held"
             say(f"{play.scenario:15} {point:3}  {play.killed_after!s:70.70} {play.seconds:5.1f} s  {verdict}")
             return
+        if point is not None and not play.broken:
+            self.result.absent[play.scenario, point] += 1
         if play.broken:
             self.result.failed.append(play)
             say(f"{play.scenario}, without a kill: BROKEN: {'; '.join(play.broken)}")
