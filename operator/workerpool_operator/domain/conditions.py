@@ -135,10 +135,11 @@ def _not_created(case: Case) -> Verdict | None:
 
 
 def _pod_trouble(case: Case) -> Verdict | None:
-    """The pods are there and something is wrong with them; remembered while the pods are not listed again."""
+    """The pods are there and something is wrong with them; remembered until they are listed again or the pool is changed."""
     if case.snapshot.pods is None:
         old = find(case.snapshot.pool.status.conditions, ConditionType.READY)
-        if old is not None and old.status == _FALSE and old.reason in _TROUBLES.values():
+        same_request = old is not None and old.observed_generation == case.snapshot.pool.generation
+        if old is not None and same_request and old.status == _FALSE and old.reason in _TROUBLES.values():
             return Verdict(_FALSE, Reason(old.reason), old.message)
         return None
     for trouble in case.snapshot.pods.troubles:

@@ -172,6 +172,11 @@ def test_a_known_trouble_is_kept_until_the_pods_are_listed_again() -> None:
     assert verdict(cured, READY) == (FALSE, Reason.NO_WORKERS)
 
 
+def test_a_trouble_of_what_the_pool_was_before_it_was_changed_is_not_kept() -> None:
+    mended = pool(status=said(READY, FALSE, Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no"), generation=2)
+    assert verdict(starting(of=mended), READY) == (FALSE, Reason.NO_WORKERS)
+
+
 def test_what_was_no_trouble_is_not_kept() -> None:
     before = pool(status=said(READY, FALSE, Reason.NO_WORKERS, "0 of 3 workers are ready"))
     assert verdict(starting(1, of=before), READY) == (FALSE, Reason.WORKERS_STARTING)
