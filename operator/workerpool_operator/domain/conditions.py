@@ -135,7 +135,7 @@ def _not_created(case: Case) -> Verdict | None:
 
 
 def _pod_trouble(case: Case) -> Verdict | None:
-    """The pods are there and something is wrong with them; remembered until they are listed again or the pool is changed."""
+    """The pods are there and something is wrong with them; kept until they are listed again or the pool changes."""
     if case.snapshot.pods is None:
         old = find(case.snapshot.pool.status.conditions, ConditionType.READY)
         same_request = old is not None and old.observed_generation == case.snapshot.pool.generation
