@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
+_LINK_AFTER_SECONDS: Final = (2.0, 4.0)
+"""Bounds of the random wait before the collector is dialled for the first time."""
 DRAIN: Final = "drain"
 
 
@@ -141,7 +144,9 @@ class Engine:
         )
 
     async def _keep_link(self) -> None:
-        # Loading it takes longer than everything else together, and jobs need not wait for it.
+        # Loading it takes longer than everything else together, and jobs need not wait for it. Nor should neighbours:
+        # when a pool wakes, many workers start at once, and on few cores the first ones would hold up the others.
+        await asyncio.sleep(random.uniform(*_LINK_AFTER_SECONDS))  # noqa: S311
         module = await asyncio.to_thread(import_module, "workerpool.runtime.collector")
         contract = self._contract
         link: CollectorLink = module.CollectorLink(
