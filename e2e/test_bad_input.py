@@ -6,15 +6,19 @@ reason while the neighbour goes on.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from e2e.scene import Scene, all_at_once, assert_nothing_lost, new_scene
+from e2e.support import redis
 from e2e.support.kubectl import Json
 from e2e.support.stack import Stack
 from e2e.support.wait import wait_for
 
+UNKNOWN_SECONDS = 15
+"""Longer than cooldown and stabilisation of the pool together: how long nothing is known is what is tested."""
 _USER, _PASSWORD = "worker", "right"
 _ABSENT_IMAGE = "127.0.0.1:1/absent:1"
 """Nothing listens there, so the pull fails at once, on a machine without a network as well."""
@@ -44,10 +48,8 @@ def broken(stack: Stack) -> Iterator[Scene]:
         ("missing-secret", "CredentialsMissing"),
     ],
 )
-def test_a_queue_that_cannot_be_read_is_told_by_its_pool_and_holds_its_size(
-    broken: Scene, pool: str, reason: str
-) -> None:
-    """A condition with a reason of its own, one event, and as many workers as before."""
+def test_a_queue_that_cannot_be_read_is_told_by_its_pool(broken: Scene, pool: str, reason: str) -> None:
+    """A condition with a reason of its own, one event, and the size that spec asks for."""
     message = broken.wait_condition(pool, "QueueReachable", status="False", reason=reason)
     assert "main" in message
     wait_for(lambda: broken.events(pool, reason), seconds=30, what=f"an event {reason}")
@@ -80,6 +82,26 @@ def test_a_pool_recovers_when_the_missing_secret_comes(broken: Scene) -> None:
     broken.wait_condition("missing-secret", "QueueReachable", status="False", reason="CredentialsMissing")
     broken.kubectl.apply(_secret(broken, "absent", _PASSWORD))
     broken.wait_condition("missing-secret", "QueueReachable", status="True", reason="SamplesFresh", seconds=150)
+
+
+@pytest.mark.core
+def test_a_broker_that_goes_away_holds_the_size(own_scene: Scene) -> None:
+    """Unknown is not empty: a pool that would sleep without jobs keeps all workers while nobody can tell of jobs."""
+    scene = own_scene
+    for _ in range(12):
+        scene.put("cut-off", "sleep", {"seconds": 10})
+    scene.apply("cut-off", scaling={"minReplicas": 0, "maxReplicas": 3})
+    before = scene.wait_workers("cut-off", 3)
+    deployment, where = f"deployment/{redis.NAME}", f"--namespace={scene.namespace}"
+    scene.kubectl.run("scale", deployment, "--replicas=0", where)
+    scene.wait_condition("cut-off", "QueueReachable", status="False", reason="Unreachable")
+    time.sleep(UNKNOWN_SECONDS)
+    assert scene.status("cut-off")["scaling"]["desired"] == 3
+    assert scene.workers("cut-off").keys() == before.keys()
+    assert scene.events("cut-off", "Unreachable") == 1
+    # It stored nothing, so it comes back without jobs, and now the pool knows that.
+    scene.kubectl.run("scale", deployment, "--replicas=1", where)
+    scene.wait_workers("cut-off", 0)
 
 
 @pytest.mark.core
