@@ -2,7 +2,7 @@
 
 Marking a key that is already due changes nothing; marking one that is being handled makes it due again afterwards,
 so no change is missed and no two handlers meet. A failing key comes back with a growing, jittered delay and hurts no
-other. Rejected: kopf's own per-object queues, which serialise by uid of the object that changed, not by the pool it
+other; news brings it back sooner, but a busy queue's four readings a second do not make four refused writes a second. Rejected: kopf's own per-object queues, which serialise by uid of the object that changed, not by the pool it
 belongs to, and cannot be gated by a lease.
 """
 
@@ -19,6 +19,8 @@ import structlog
 
 BACKOFF_FIRST_SECONDS: Final = 0.2
 BACKOFF_MAX_SECONDS: Final = 60.0
+FAILED_PAUSE_SECONDS: Final = 2.0
+"""News of a key that has failed is acted upon after at most this pause: someone may just have mended it."""
 _SPARE_TIMERS: Final = 64
 
 _log = structlog.get_logger(__name__)
@@ -71,14 +73,17 @@ class WorkQueue:
         self._timers: list[tuple[float, int, Key]] = []
         self._timer_at: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
+        self._paused_until: dict[Key, float] = {}
         self._sequence = itertools.count()
         self._wake = asyncio.Event()
         self._timer_changed = asyncio.Event()
 
     def mark(self, key: Key) -> None:
-        """This key needs a look, now."""
+        """This key needs a look, now, or as soon as the pause after its last failure is over."""
         if key in self._running:
             self._again.add(key)
+        elif (pause := self._paused_until.get(key, 0.0) - self._now()) > 0:
+            self.mark_after(key, seconds=pause)
         elif key not in self._due:
             self._due[key] = self._now()
             self._metrics.queue_depth(len(self._due))
@@ -136,15 +141,17 @@ class WorkQueue:
         if outcome.failed:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             delay = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(failures - 1, 16))
-            self.mark_after(key, seconds=delay * self._random.uniform(0.5, 1.0))
+            delay *= self._random.uniform(0.5, 1.0)
+            self._paused_until[key] = self._now() + min(delay, FAILED_PAUSE_SECONDS)
+            self.mark_after(key, seconds=delay)
         else:
             self._failures.pop(key, None)
+            self._paused_until.pop(key, None)
             if outcome.look_again is not None:
                 self.mark_after(key, seconds=outcome.look_again)
         if key in self._again:
             self._again.discard(key)
-            if not outcome.failed:
-                self.mark(key)
+            self.mark(key)
 
     async def _run_timers(self) -> None:
         while True:

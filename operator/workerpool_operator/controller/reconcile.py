@@ -75,6 +75,7 @@ class PoolReconciler:
             return await self._reconcile(key, pool)
 
     async def _reconcile(self, key: PoolKey, pool: WorkerPool) -> Outcome:
+        term = self.epoch
         try:
             snapshot, todo = await self._plan(key, pool)
         except errors.KubeError as error:
@@ -82,6 +83,8 @@ class PoolReconciler:
             return Outcome(failed=True)
         self._order(key, pool, todo)
         failures, handed_over = await self._execute(key, pool, todo)
+        if self.epoch != term:
+            return Outcome(look_again=OVERTAKEN_SECONDS)  # led anew meanwhile: what this plan remembers is void
         memory = todo.memory
         if todo.marks:
             memory = replace(memory, scale_in=memory.scale_in.marks_written(_now()))

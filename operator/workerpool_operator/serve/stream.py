@@ -22,6 +22,8 @@ from workerpool_operator.serve.state import FENCE_REPEAT_SECONDS, Peer, StreamSt
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_LINKS_PER_NAMESPACE: Final = 8
+MAX_REVIEWS: Final = 4
+"""TokenReviews under way at once: a thousand collectors that dial together leave the API to the reconciles."""
 PING_SECONDS: Final = 5.0
 SESSION_SECONDS: Final = 3600.0
 CERTIFICATE_CHECK_SECONDS: Final = 10.0
@@ -44,6 +46,7 @@ class StreamServer:
         self._host = host
         self._port = port
         self._links: dict[str, int] = {}
+        self._reviews = asyncio.Semaphore(MAX_REVIEWS)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -93,7 +96,8 @@ class StreamServer:
         if scheme != "Bearer" or not token:
             raise web.HTTPUnauthorized(text="a bearer token with the operator's audience is needed")
         try:
-            peer = await self._authenticate(token)
+            async with self._reviews:
+                peer = await self._authenticate(token)
         except Exception as error:
             _log.warning("token_review_failed", error=str(error))
             raise web.HTTPServiceUnavailable(text="tokens cannot be reviewed at the moment") from error

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import pairwise
 
 from workerpool_operator.controller.queue import Key, Outcome, WorkQueue
 
@@ -188,3 +189,44 @@ async def test_nothing_starts_behind_a_closed_gate_and_all_is_there_when_it_open
 
     await play(handle, act, gate=gate)
     assert sorted(map(str, handled)) == [str(number) for number in range(10)]
+
+
+async def test_news_of_a_key_that_keeps_failing_waits_for_the_pause_after_a_failure() -> None:
+    attempts: list[float] = []
+
+    async def handle(_: Key) -> Outcome:
+        attempts.append(asyncio.get_running_loop().time())
+        return Outcome(failed=True)
+
+    async def act(queue: WorkQueue) -> None:
+        for _ in range(200):
+            queue.mark("a")
+            await asyncio.sleep(0.005)
+
+    await play(handle, act)
+    # Pauses of 0.1 s at least, then 0.2 s, 0.4 s, ...: never one attempt for each piece of news.
+    assert 2 <= len(attempts) <= 6
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(attempts))
+
+
+async def test_a_key_that_was_mended_is_taken_up_at_once_again() -> None:
+    attempts = 0
+    mended, again = asyncio.Event(), asyncio.Event()
+
+    async def handle(_: Key) -> Outcome:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            return Outcome(failed=True)
+        (again if mended.is_set() else mended).set()
+        return Outcome()
+
+    async def act(queue: WorkQueue) -> None:
+        queue.mark("a")
+        await mended.wait()
+        started = asyncio.get_running_loop().time()
+        queue.mark("a")
+        await again.wait()
+        assert asyncio.get_running_loop().time() - started < 0.1
+
+    await play(handle, act)
