@@ -2,8 +2,9 @@
 
 Marking a key that is already due changes nothing; marking one that is being handled makes it due again afterwards,
 so no change is missed and no two handlers meet. A failing key comes back with a growing, jittered delay and hurts no
-other; news brings it back sooner, but a busy queue's four readings a second do not make four refused writes a second. Rejected: kopf's own per-object queues, which serialise by uid of the object that changed, not by the pool it
-belongs to, and cannot be gated by a lease.
+other; news brings it back sooner, but a busy queue's four readings a second do not make four refused writes a second.
+Rejected: kopf's own per-object queues, which serialise by uid of the object that changed, not by the pool it belongs
+to, and cannot be gated by a lease.
 """
 
 import asyncio
