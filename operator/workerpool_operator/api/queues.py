@@ -12,6 +12,7 @@ from workerpool_operator.api._base import DNS_LABEL, Key, Model, Name, Rule, exp
 from workerpool_operator.api.pod import SecretKeyRef
 
 QUEUE_KINDS: Final = ("redisStream",)
+_PORT: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _REDIS_NAME: Final = r"^[!-~]+$"
 _REDIS_NAME_WORDS: Final = "write it in printable ASCII without spaces"
 
@@ -34,8 +35,9 @@ class RedisStream(Model):
             ),
             Rule(
                 cel=r"self.contains('@') || self.matches('^[a-z]+://([A-Za-z0-9][-A-Za-z0-9.]*|\\[[0-9a-fA-F:.]+\\])"
-                r"(:[0-9]{1,5})?(/[0-9]{0,5})?$')",
-                message="write the url as redis://HOST:PORT/DB, without a path, options or fragment behind it",
+                rf"(:{_PORT})?(/[0-9]{{0,5}})?$')",
+                message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
+                "fragment behind it",
             ),
         ),
     )

@@ -119,6 +119,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
     "url without port and database": url("redis://redis.media.svc"),
     "url with an address": url("redis://10.0.0.1:6379"),
+    "url with the last port": url("redis://redis:65535"),
     "url with an IPv6 address": url("redis://[fd00::1]:6379/15"),
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
@@ -129,7 +130,9 @@ MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by t
 LABEL_WORDS = "app.kubernetes.io/component are the operator's: choose other keys"
 ANNOTATION_WORDS = "those that change seccomp or AppArmor are the operator's: choose other keys"
 KEY_WORDS = "keys are written as name or example.com/name, with at most 63 characters in the name"
-URL_WORDS = "write the url as redis://HOST:PORT/DB, without a path, options or fragment behind it"
+URL_WORDS = (
+    "write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or fragment behind it"
+)
 ROOT_WORDS = "must be above 0, because workers never run as root: write an id such as 10001"
 VOLUME_WORDS = "a pool may use no other kind of volume"
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
@@ -358,6 +361,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "leave user and password out of the url: put them into a Secret and name it in credentials",
     ),
     "url with options": (url("redis://redis:6379/0?ssl_cert_reqs=none"), "spec.queues[0].redisStream.url", URL_WORDS),
+    "url with a port that is none": (url("redis://redis:65536/0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url without a host": (url("redis:///0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url with a variable": (url("redis://$(HOST):6379"), "spec.queues[0].redisStream.url", URL_WORDS),
     "tls on a plain url": (
