@@ -19,7 +19,9 @@ class ScalingMode(StrEnum):
     """Who applies the size."""
 
     AUTO = "auto"
-    """The best way that this cluster has; today that is direct."""
+    """hpa where this operator serves the metric and Kubernetes is 1.35 or newer, else direct."""
+    HPA = "hpa"
+    """A HorizontalPodAutoscaler that follows the number that the operator decides on."""
     DIRECT = "direct"
     """The operator, on each new reading of the queues."""
     MANUAL = "manual"
@@ -76,8 +78,9 @@ class ScalingSpec(Model):
 
     mode: ScalingMode = Field(
         default=ScalingMode.AUTO,
-        description="Who sets the size. auto: the best way that this cluster has; direct: the operator, on each "
-        "reading of the queues; manual: a person, through spec.replicas.",
+        description="Who sets the size. auto: hpa where the operator serves the external metrics API and Kubernetes "
+        "is 1.35 or newer, else direct; hpa: a HorizontalPodAutoscaler on what the operator decides; direct: the "
+        "operator, on each reading of the queues; manual: a person, through spec.replicas.",
     )
     min_replicas: int = Field(
         default=0, ge=0, le=100_000, description="Never fewer worker pods; 0 lets the pool sleep."
@@ -92,11 +95,6 @@ class ScalingSpec(Model):
     )
 
     scale_down: ScaleDownSpec = Field(default=ScaleDownSpec(), description="How readily workers are given up.")
-
-    @property
-    def effective_mode(self) -> ScalingMode:
-        """The mode in force: `auto` resolved."""
-        return ScalingMode.DIRECT if self.mode is ScalingMode.AUTO else self.mode
 
 
 class DeliverySpec(Model):

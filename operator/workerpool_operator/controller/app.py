@@ -15,6 +15,7 @@ from aiohttp import web
 from workerpool_operator.controller import watches
 from workerpool_operator.controller.config import LEASE_NAME, OperatorConfig
 from workerpool_operator.controller.execute import Executor
+from workerpool_operator.controller.facts import FactsKeeper
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.leadership import Leadership
 from workerpool_operator.controller.namespaces import NamespaceReconciler
@@ -23,6 +24,7 @@ from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.router import Router
 from workerpool_operator.controller.store import Store
+from workerpool_operator.controller.values import NoValues
 from workerpool_operator.domain import desired
 from workerpool_operator.kube import ClusterAccess, EventRecorder, Kube, LeaderElector, errors
 from workerpool_operator.metrics import OperatorMetrics
@@ -60,9 +62,18 @@ class Operator:
         router = Router(self._store, queue)
         streams = StreamState(on_change=router.stream_changed)
         resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
+        serves_metric = self._config.external_metrics_port > 0
+        facts = FactsKeeper(kube, serves_metric=serves_metric, changed=router.mark_everything)
         executor = Executor(kube=kube, store=self._store)
         self._pools = PoolReconciler(
-            kube=kube, store=self._store, streams=streams, executor=executor, events=events, metrics=self._metrics
+            kube=kube,
+            store=self._store,
+            streams=streams,
+            values=NoValues(),
+            facts=facts,
+            executor=executor,
+            events=events,
+            metrics=self._metrics,
         )
         self._namespaces = self._namespace_reconciler(streams, executor)
 
@@ -74,11 +85,16 @@ class Operator:
         def ended() -> None:
             streams.set_role(leader=False, epoch=elector.epoch)
 
-        leadership = Leadership(elector, resync, began=began, ended=ended)
+        async def learn() -> None:
+            await facts.refresh()
+            await resync.everything()
+
+        leadership = Leadership(elector, learn=learn, began=began, ended=ended)
         elector.on_change(self._metrics.leading)
         self._start("queue", queue.run())
         self._start("leadership", leadership.run())
         self._start("resync", resync.run())
+        self._start("facts", facts.run())
         self._start("events", events.run())
         self._start("streams", self._stream_server(kube, streams).run())
         self._start("health", self._serve_health())
@@ -170,7 +186,7 @@ class Operator:
 
     async def _shut_down(self, events: EventRecorder, stop_watching: asyncio.Event) -> None:
         _log.info("stopping")
-        for name in ("queue", "leadership", "resync", "streams"):
+        for name in ("queue", "leadership", "resync", "facts", "streams"):
             await _cancel(self._tasks[name])
         with suppress(Exception):
             await events.flush()

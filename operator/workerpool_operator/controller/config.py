@@ -21,6 +21,7 @@ HELP: Final = """Environment:
   BIND_ADDRESS                 address to serve on; default: all
   HTTP_PORT                    health and metrics, default 8080
   STREAM_PORT                  collectors' streams (TLS), default 8443
+  EXTERNAL_METRICS_PORT        external metrics API (TLS); default 0: not served
   RESYNC_SECONDS               period of the full comparison, default 300
   KUBECONFIG                   outside a cluster: how to reach one
 """
@@ -44,6 +45,8 @@ class OperatorConfig:
     bind: str | None
     http_port: int
     stream_port: int
+    external_metrics_port: int
+    """0: not served."""
     resync_seconds: float
 
     @property
@@ -70,6 +73,7 @@ class OperatorConfig:
             bind=env.get("BIND_ADDRESS") or None,
             http_port=_number(env, "HTTP_PORT", default=8080),
             stream_port=_number(env, "STREAM_PORT", default=8443),
+            external_metrics_port=_number(env, "EXTERNAL_METRICS_PORT", default=0),
             resync_seconds=_number(env, "RESYNC_SECONDS", default=300),
         )
 

@@ -1,17 +1,16 @@
 """What changes with the Lease: the gate of the work queue, and the term that opens it.
 
-A new leader first lists everything (a store with holes would take running workers for missing ones), forgets what it
+A new leader first learns everything (a store with holes would take running workers for missing ones), forgets what it
 remembered of an earlier term, marks every key, and only then opens the gate. Losing the Lease closes the gate at once;
 watches, streams and the process stay.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
-from workerpool_operator.controller.resync import Resync
 from workerpool_operator.kube import LeaderElector, errors
 
 RETRY_SECONDS: Final = 1.0
@@ -20,13 +19,21 @@ _log = structlog.get_logger(__name__)
 
 
 class Leadership:
-    """Opens and closes the gate. `began(epoch)` and `ended()` are told in between."""
+    """Opens and closes the gate. `began(epoch)` and `ended()` are told in between.
+
+    `learn()` finds out all that a plan follows from, and raises KubeError where it cannot.
+    """
 
     def __init__(
-        self, elector: LeaderElector, resync: Resync, *, began: Callable[[int], None], ended: Callable[[], None]
+        self,
+        elector: LeaderElector,
+        *,
+        learn: Callable[[], Awaitable[None]],
+        began: Callable[[int], None],
+        ended: Callable[[], None],
     ) -> None:
         self._elector = elector
-        self._resync = resync
+        self._learn = learn
         self._began = began
         self._ended = ended
         self._open = asyncio.Event()
@@ -52,7 +59,7 @@ class Leadership:
     async def _begin(self) -> bool:
         epoch = self._elector.epoch
         try:
-            await self._resync.everything()
+            await self._learn()
         except errors.KubeError as error:
             _log.warning("first_listing_failed", error=str(error))
             await asyncio.sleep(RETRY_SECONDS)

@@ -7,6 +7,7 @@ from workerpool_operator.api import Reason, WorkerPool
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
+from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Memory, PodList, Snapshot
 from workerpool_operator.kube import kinds
@@ -17,6 +18,7 @@ def observe(
     key: PoolKey,
     *,
     pool: WorkerPool,
+    facts: ClusterFacts,
     store: Store,
     view: PoolView,
     memory: Memory,
@@ -27,6 +29,7 @@ def observe(
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
     return Snapshot(
         pool=pool,
+        facts=facts,
         deployments=_children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool),
         revisions=_children(store.children(kinds.CONTROLLER_REVISION, key.namespace, key.name), pool),
         budget=budgets.get(key.name),

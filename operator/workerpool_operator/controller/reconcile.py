@@ -5,6 +5,7 @@ and the key comes back with backoff.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,11 +22,14 @@ from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.store import POOL_LABEL, Store, Stored
 from workerpool_operator.controller.streams import Streams
+from workerpool_operator.controller.values import Values
 from workerpool_operator.domain import status as status_of
+from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.conditions import Refusal
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.scaling import History, ScaleInMemory
-from workerpool_operator.domain.snapshot import Memory, Snapshot
+from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
+from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
 from workerpool_operator.kube import EventRecorder, EventType, Kube, ObjectRef, errors, kinds
 from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole
 
@@ -43,6 +47,8 @@ class PoolReconciler:
     kube: Kube
     store: Store
     streams: Streams
+    values: Values
+    facts: Callable[[], ClusterFacts]
     executor: Executor
     events: EventRecorder
     metrics: OperatorMetrics
@@ -81,6 +87,7 @@ class PoolReconciler:
         except errors.KubeError as error:
             _log.warning("pods_not_listed", error=str(error))
             return Outcome(failed=True)
+        self._publish(key, todo)
         self._order(key, pool, todo)
         failures, handed_over = await self._execute(key, pool, todo)
         if self.epoch != term:
@@ -103,23 +110,34 @@ class PoolReconciler:
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
-        view = self.streams.view(key.namespace, key.name)
-        snapshot = observe(key, pool=pool, store=self.store, view=view, memory=memory, now=_now())
+        snapshot = self._observe(key, pool, memory=memory)
         todo = plan(snapshot)
         if not todo.wants_pods:
             return snapshot, todo
         selector = f"{POOL_LABEL}={key.name},{WORKER_SELECTOR}"
         bodies = await self.kube.list(kinds.POD, namespace=key.namespace, label_selector=selector).all()
-        snapshot = observe(
+        snapshot = self._observe(key, pool, memory=memory, pods=pod_list(key.name, bodies))
+        return snapshot, plan(snapshot)
+
+    def _observe(self, key: PoolKey, pool: WorkerPool, *, memory: Memory, pods: PodList | None = None) -> Snapshot:
+        return observe(
             key,
             pool=pool,
+            facts=self.facts(),
             store=self.store,
             view=self.streams.view(key.namespace, key.name),
             memory=memory,
             now=_now(),
-            pods=pod_list(key.name, bodies),
+            pods=pods,
         )
-        return snapshot, plan(snapshot)
+
+    def _publish(self, key: PoolKey, todo: Plan) -> None:
+        """The number for the metrics API. One that is only held says nothing: the last one stays till it is stale."""
+        match todo.decision.outcome:
+            case DecisionOutcome.ACTIVE | DecisionOutcome.PARTIAL:
+                self.values.publish(key.namespace, key.name, todo.decision.desired)
+            case DecisionOutcome.MANUAL:
+                self.values.withdraw(key.namespace, key.name)
 
     def _order(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> None:
         """Orders by the stream. They are level-triggered: repeating them does nothing."""
@@ -196,6 +214,7 @@ class PoolReconciler:
         self.memories.pop(key, None)
         self._uids.pop(key, None)
         self.streams.forget(key.namespace, key.name)
+        self.values.withdraw(key.namespace, key.name)
         self.metrics.pools.remove(key.namespace, key.name)
 
     def _not_understood(self, key: PoolKey, stored: Stored, *, error: str) -> Outcome:

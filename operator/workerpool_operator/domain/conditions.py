@@ -193,7 +193,7 @@ def _steady(case: Case) -> Verdict:
 
 def _manual(case: Case) -> Verdict | None:
     """A person sets the size."""
-    if case.snapshot.pool.spec.scaling.effective_mode is ScalingMode.MANUAL:
+    if case.snapshot.mode is ScalingMode.MANUAL:
         return Verdict(_TRUE, Reason.MANUAL, "the size is spec.replicas")
     return None
 

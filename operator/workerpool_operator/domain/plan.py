@@ -202,7 +202,7 @@ def _decide(snapshot: Snapshot) -> Decision:
 
 
 def _manual_size(snapshot: Snapshot) -> int | None:
-    if snapshot.pool.spec.scaling.effective_mode is not ScalingMode.MANUAL:
+    if snapshot.mode is not ScalingMode.MANUAL:
         return None
     return _handed_over(snapshot) or snapshot.pool.spec.replicas
 

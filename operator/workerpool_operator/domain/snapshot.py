@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from workerpool_operator.api import Reason, WorkerPool
+from workerpool_operator.api import Reason, ScalingMode, WorkerPool
+from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.scaling import History, Pod, Report, Sample, ScaleInMemory
 
 Body: TypeAlias = Mapping[str, Any]
@@ -91,6 +92,7 @@ class Snapshot:
     """The input of `plan`. Children are keyed by name."""
 
     pool: WorkerPool
+    facts: ClusterFacts
     deployments: Mapping[str, Child]
     revisions: Mapping[str, Child]
     budget: Child | None
@@ -107,3 +109,8 @@ class Snapshot:
     now: float
     wall_time: datetime
     """For times that people read; nothing is decided by it."""
+
+    @property
+    def mode(self) -> ScalingMode:
+        """The mode in force: `auto` resolved."""
+        return self.facts.mode(self.pool.spec.scaling.mode)

@@ -134,14 +134,14 @@ def _surge(snapshot: Snapshot) -> int:
 def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStatus:
     decision, old = plan.decision, snapshot.pool.status.scaling
     if just_began and old is not None and old.desired == decision.desired:
-        return old.changed(mode=snapshot.pool.spec.scaling.effective_mode)
+        return old.changed(mode=snapshot.mode)
     same = old is not None and old.desired == decision.desired
     limits = [str(limit) for limit in decision.limited_by]
     if plan.waiting_for:
         limits.append(str(Limiter.BUSY))
     return ScalingStatus(
         desired=decision.desired,
-        mode=snapshot.pool.spec.scaling.effective_mode,
+        mode=snapshot.mode,
         depth=decision.backlog.waiting if decision.backlog else None,
         limited_by=tuple(limits),
         reason=decision.outcome,

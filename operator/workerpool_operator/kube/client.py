@@ -17,6 +17,7 @@ Choices that matter elsewhere:
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -55,6 +56,8 @@ _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"  # every JSON document is YAML
 _MERGE: Final = "application/merge-patch+json"
 _OK: Final = range(200, 300)
+_VERSION: Final = Kind("", "", "version", "Version", namespaced=False)
+"""Not a kind of object: only the name of this request in the metrics."""
 
 
 class RequestObserver(Protocol):
@@ -211,6 +214,13 @@ class Kube:
         }
         answer = await self._call("create", TOKEN_REVIEW, TOKEN_REVIEW.path(), body=body, what="token review")
         return identity_of(answer.get("status") or {}, audience=audience)
+
+    async def server_version(self) -> tuple[int, int] | None:
+        """(major, minor) of the API server that answers; None where it does not say it in numbers."""
+        answer = await self._call("get", _VERSION, "/version", what="server version")
+        # Vendors add to the minor one: "35+".
+        major, minor = (re.match(r"\d+", str(answer.get(part, ""))) for part in ("major", "minor"))
+        return (int(major.group()), int(minor.group())) if major and minor else None
 
     def _count_list_retry(self, kind: Kind) -> Callable[[], None]:
         def count() -> None:

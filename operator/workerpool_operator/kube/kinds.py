@@ -70,6 +70,7 @@ NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)
 ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD_DISRUPTION_BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+HORIZONTAL_POD_AUTOSCALER: Final = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
@@ -87,6 +88,7 @@ KINDS: Final = (
     ROLE_BINDING,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
+    HORIZONTAL_POD_AUTOSCALER,
     LEASE,
     EVENT,
     TOKEN_REVIEW,

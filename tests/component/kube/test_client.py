@@ -259,3 +259,9 @@ async def _patch_as(manager: str, kube: Kube, ref: ObjectRef, patch: dict[str, A
 async def _post(kube: Kube, kind: Kind, namespace: str, obj: dict[str, Any]) -> None:
     """Create an object of a kind that the operator itself never writes."""
     await kube._call("create", kind, kind.path(namespace=namespace), body=obj, what=str(kind))
+
+
+async def test_the_server_says_which_kubernetes_it_is(kube: Kube) -> None:
+    version = await kube.server_version()
+    assert version is not None
+    assert version >= (1, 35)

@@ -9,7 +9,6 @@ from workerpool_operator.api import (
     ConditionStatus,
     ConditionType,
     InvalidPoolError,
-    ScalingMode,
     Targets,
     find,
     parse,
@@ -82,14 +81,6 @@ def test_a_pool_with_a_target_gets_no_other(targets: Targets) -> None:
     assert targets.effective() == targets
 
 
-@pytest.mark.parametrize(
-    ("mode", "effective"),
-    [("auto", ScalingMode.DIRECT), ("direct", ScalingMode.DIRECT), ("manual", ScalingMode.MANUAL)],
-)
-def test_auto_means_direct(mode: str, effective: ScalingMode) -> None:
-    assert pool(scaling={"mode": mode}).spec.scaling.effective_mode is effective
-
-
 def test_fields_of_a_newer_crd_are_overlooked() -> None:
     read = pool(suspend=True, worker={"kind": "io"}, scaling={"warmReplicas": 3})
     assert read.spec == pool().spec
@@ -99,7 +90,7 @@ def test_what_this_version_does_not_know_is_named_without_its_value() -> None:
     body = pool_body(scaling={"mode": "keda"}, queues=[queue(redisStream={"url": 7, "group": "secret "})])
     with pytest.raises(InvalidPoolError) as refused:
         parse(body)
-    assert "spec.scaling.mode: Input should be 'auto', 'direct' or 'manual'" in str(refused.value)
+    assert "spec.scaling.mode: Input should be 'auto', 'hpa', 'direct' or 'manual'" in str(refused.value)
     assert "spec.queues.0.redisStream.url" in str(refused.value)
     assert "secret" not in str(refused.value)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from workerpool_operator import api
 from workerpool_operator.domain import desired
+from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.plan import Apply, Delete, Plan
 from workerpool_operator.domain.scaling import History, Sample, ScaleInMemory
 from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
@@ -49,6 +50,7 @@ def memory(**more: Any) -> Memory:
 def snapshot(of: api.WorkerPool, **more: Any) -> Snapshot:
     base: dict[str, Any] = {
         "pool": of,
+        "facts": ClusterFacts(),
         "deployments": {},
         "revisions": {},
         "budget": None,

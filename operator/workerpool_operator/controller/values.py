@@ -1,0 +1,27 @@
+"""What the reconciler needs of the external metrics API: a place for the numbers that it decides on."""
+
+from typing import Protocol
+
+
+class Values(Protocol):
+    """The wanted size of each pool, for whoever asks by the metrics API.
+
+    Publishing says nothing about how long the value holds: it is as fresh as the readings that it follows from, and the
+    board hears of those by itself. What is published while this replica does not lead is not kept.
+    """
+
+    def publish(self, namespace: str, pool: str, value: int) -> None:
+        """So many workers are wanted, by readings that have just been looked at."""
+
+    def withdraw(self, namespace: str, pool: str) -> None:
+        """There is no such number: the pool is gone, or a person sets its size."""
+
+
+class NoValues:
+    """For an operator that serves no metrics API."""
+
+    def publish(self, namespace: str, pool: str, value: int) -> None:
+        """Nobody asks."""
+
+    def withdraw(self, namespace: str, pool: str) -> None:
+        """Nobody asks."""
