@@ -5,6 +5,7 @@ page from them. Fields come with the feature that acts on them: none is declared
 """
 
 from workerpool_operator.api._base import Model
+from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
 from workerpool_operator.api.pool import (
@@ -44,6 +45,7 @@ __all__ = [
     "PLURAL",
     "TLS",
     "VERSION",
+    "AlertsSpec",
     "CARef",
     "ClientCertRef",
     "Condition",

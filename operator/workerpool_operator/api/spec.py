@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import ConfigDict, Field
 
 from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
+from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.worker import WorkerSpec
 
@@ -13,6 +14,8 @@ DEFAULT_DEPTH_PER_REPLICA: Final = 20
 """Jobs per worker pod that are aimed at when a pool sets no target."""
 LEASE_HEARTBEATS: Final = 3
 """A lease outlives two missed heartbeats."""
+ALERT_HEARTBEATS: Final = 2
+"""Between two heartbeats a healthy worker's last one grows almost a period old."""
 
 
 class ScalingMode(StrEnum):
@@ -153,7 +156,14 @@ class WorkerPoolSpec(Model):
                 message=f"delivery.leaseSeconds must be at least {LEASE_HEARTBEATS} times "
                 "worker.heartbeatPeriodSeconds, or jobs are run twice: raise the one or lower the other",
                 path=".delivery.leaseSeconds",
-            )
+            ),
+            Rule(
+                cel="!self.alerts.enabled || "
+                f"self.alerts.heartbeatMissingSeconds >= {ALERT_HEARTBEATS} * self.worker.heartbeatPeriodSeconds",
+                message=f"alerts.heartbeatMissingSeconds must be at least {ALERT_HEARTBEATS} times "
+                "worker.heartbeatPeriodSeconds, or healthy workers raise the alert: raise the one or lower the other",
+                path=".alerts.heartbeatMissingSeconds",
+            ),
         )
     )
 
@@ -179,3 +189,4 @@ class WorkerPoolSpec(Model):
     disruption: DisruptionSpec = Field(
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."
     )
+    alerts: AlertsSpec = Field(default=AlertsSpec(), description="The two alerts that every pool has.")

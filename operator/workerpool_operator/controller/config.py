@@ -3,9 +3,11 @@
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
+
+from workerpool_operator.domain.desired import RuleSettings
 
 STREAM_SERVICE: Final = "workerpool-operator-stream"
 LEASE_NAME: Final = "workerpool-operator"
@@ -23,6 +25,8 @@ HELP: Final = """Environment:
   STREAM_PORT                  collectors' streams (TLS), default 8443
   EXTERNAL_METRICS_PORT        external metrics API (TLS); default 0: not served
   RESYNC_SECONDS               period of the full comparison, default 300
+  PROMETHEUS_RULE_LABELS       labels of the pools' PrometheusRules, as name=value,name=value; default none
+  RUNBOOKS_URL                 folder with the alerts' runbooks; default: those of the project
   KUBECONFIG                   outside a cluster: how to reach one
 """
 
@@ -48,6 +52,7 @@ class OperatorConfig:
     external_metrics_port: int
     """0: not served."""
     resync_seconds: float
+    rules: RuleSettings
 
     @property
     def stream_address(self) -> str:
@@ -75,6 +80,7 @@ class OperatorConfig:
             stream_port=_number(env, "STREAM_PORT", default=8443),
             external_metrics_port=_number(env, "EXTERNAL_METRICS_PORT", default=0),
             resync_seconds=_number(env, "RESYNC_SECONDS", default=300),
+            rules=_rule_settings(env),
         )
 
 
@@ -96,3 +102,20 @@ def _number(env: Mapping[str, str], name: str, *, default: int) -> int:
     if number < 0:
         raise ConfigError(f"{name} is {text!r}: write a whole number from 0")
     return number
+
+
+def _rule_settings(env: Mapping[str, str]) -> RuleSettings:
+    settings = RuleSettings(labels=_pairs(env, "PROMETHEUS_RULE_LABELS"))
+    runbooks = env.get("RUNBOOKS_URL", "").rstrip("/")
+    return replace(settings, runbooks=runbooks) if runbooks else settings
+
+
+def _pairs(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """What stands as `name=value,name=value`; Kubernetes' labels hold neither of the two signs."""
+    found: dict[str, str] = {}
+    for pair in filter(None, env.get(name, "").split(",")):
+        key, sign, value = pair.partition("=")
+        if not key.strip() or not sign:
+            raise ConfigError(f"{name} has {pair!r}: write name=value,name=value")
+        found[key.strip()] = value.strip()
+    return found

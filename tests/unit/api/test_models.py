@@ -69,6 +69,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
         },
         "delivery": {"maxAttempts": 5, "backoffSeconds": 1, "backoffMaxSeconds": 60, "leaseSeconds": 60},
         "disruption": {"maxUnavailable": 1},
+        "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
     }
 
 

@@ -231,7 +231,7 @@ def test_the_probes_can_be_tuned() -> None:
 
 @pytest.mark.parametrize(
     ("port", "ports"),
-    [(8080, {"metrics": 8000, "health": 8080}), (9090, {"metrics": 8000, "health": 9090}), (8000, {"health": 8000})],
+    [(8080, {"metrics": 8000, "health": 8080}), (9090, {"metrics": 8000, "health": 9090}), (8000, {"metrics": 8000})],
 )
 def test_ports_are_named_and_named_once(port: int, ports: dict[str, int]) -> None:
     asked = pool(worker={"livenessProbe": {"port": port}})

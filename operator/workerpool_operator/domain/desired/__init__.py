@@ -22,6 +22,7 @@ from workerpool_operator.domain.desired.names import (
     selector,
 )
 from workerpool_operator.domain.desired.pdb import disruption_budget
+from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, prometheus_rule
 
 __all__ = [
     "COLLECTOR_NAME",
@@ -38,10 +39,12 @@ __all__ = [
     "Hashes",
     "RenderError",
     "Revision",
+    "RuleSettings",
     "collector",
     "deployment",
     "disruption_budget",
     "hashes",
+    "prometheus_rule",
     "revision_for",
     "selector",
     "stored_template",

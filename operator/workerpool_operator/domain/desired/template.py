@@ -126,8 +126,11 @@ def _env(worker: WorkerSpec) -> list[dict[str, Any]]:
 
 
 def _ports(worker: WorkerSpec) -> list[dict[str, Any]]:
-    """Named ports; the health port is the one that the liveness probe asks."""
-    ports = {contract.METRICS_PORT: "metrics"} | {worker.liveness_probe.port: "health"}
+    """Named ports; the health port is the one that the liveness probe asks.
+
+    Where both are one, it is `metrics`: by that name Prometheus finds it, while probes go by number.
+    """
+    ports = {worker.liveness_probe.port: "health"} | {contract.METRICS_PORT: "metrics"}
     return [{"name": name, "containerPort": port, "protocol": "TCP"} for port, name in sorted(ports.items())]
 
 

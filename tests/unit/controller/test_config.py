@@ -1,0 +1,32 @@
+"""The operator's environment: what is read from it, and what is refused by name."""
+
+import pytest
+
+from workerpool_operator.controller.config import ConfigError, OperatorConfig
+from workerpool_operator.domain.desired.prometheus_rule import RUNBOOKS
+
+NEEDED = {"POD_NAMESPACE": "workerpool-system", "COLLECTOR_IMAGE": "workerpool:1"}
+
+
+def config(**more: str) -> OperatorConfig:
+    return OperatorConfig.from_environment(NEEDED | more)
+
+
+def test_without_a_word_rules_have_no_labels_and_link_to_the_projects_runbooks() -> None:
+    assert config().rules.labels == {}
+    assert config().rules.runbooks == RUNBOOKS
+
+
+def test_labels_of_rules_are_read_as_pairs() -> None:
+    pairs = config(PROMETHEUS_RULE_LABELS="release=kps,example.com/team=,a=b").rules.labels
+    assert pairs == {"release": "kps", "example.com/team": "", "a": "b"}
+
+
+@pytest.mark.parametrize("text", ["release", "=kps", "a=b,c"])
+def test_labels_that_are_no_pairs_are_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match="PROMETHEUS_RULE_LABELS has"):
+        config(PROMETHEUS_RULE_LABELS=text)
+
+
+def test_runbooks_of_the_installation_are_linked_without_a_double_slash() -> None:
+    assert config(RUNBOOKS_URL="https://wiki.example/alerts/").rules.runbooks == "https://wiki.example/alerts"
