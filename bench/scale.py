@@ -38,6 +38,9 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 4
 REST_SECONDS = 60.0
 PARALLEL = 24
+CALM_SECONDS = 10.0
+CALM_REQUESTS = 25
+CALM_LOOKS = 25
 IDLE_REPEAT_SECONDS = 10.0
 """How often a real collector confirms a queue at rest."""
 
@@ -54,11 +57,14 @@ class Figures:
     start_seconds: float
     """From the start of a new operator process, over existing pools, until every pool was reconciled."""
     start_cpu_seconds: float
+    settled_cpu_seconds: float
+    """From that start until nothing moved any more: the collectors have dialled and every pool has their word."""
     start_api_requests: int
     start_writes: int
     rss_mb: float
     rest_cpu_percent_of_core: float
     rest_api_requests_per_second: float
+    rest_reconciles_per_second: float
 
 
 @dataclass(kw_only=True)
@@ -95,9 +101,13 @@ class Bench:
         writes = await self._metric("workerpool_operator_api_requests_total", 'verb="apply"')
         say(f"restarted in {start[0]:.0f} s")
         await self._calm()
-        cpu, requests = self._cpu(), await self._metric("workerpool_operator_api_requests_total")
+        settled = self._cpu()
+        requests = await self._metric("workerpool_operator_api_requests_total")
+        reconciled = await self._metric("workerpool_operator_reconcile_total")
+        cpu = self._cpu()
         await asyncio.sleep(REST_SECONDS)
         rest_cpu = self._cpu() - cpu
+        rest_reconciles = await self._metric("workerpool_operator_reconcile_total") - reconciled
         rest_requests = await self._metric("workerpool_operator_api_requests_total") - requests
         for collector in collectors:
             collector.cancel()
@@ -109,11 +119,13 @@ class Bench:
             create_cpu_seconds=round(create[1], 1),
             start_seconds=round(start[0], 1),
             start_cpu_seconds=round(start[1], 1),
+            settled_cpu_seconds=round(settled, 1),
             start_api_requests=int(start[2]),
             start_writes=int(writes),
             rss_mb=round(self._process().memory_info().rss / 2**20, 1),
             rest_cpu_percent_of_core=round(100 * rest_cpu / REST_SECONDS, 2),
             rest_api_requests_per_second=round(rest_requests / REST_SECONDS, 2),
+            rest_reconciles_per_second=round(rest_reconciles / REST_SECONDS, 2),
         )
 
     async def _prepare(self) -> None:
@@ -207,11 +219,14 @@ class Bench:
             await asyncio.sleep(every)
 
     async def _calm(self) -> None:
-        """Wait until the operator makes no more requests than its lease does."""
+        """Wait until the operator makes no more requests than its lease does, and looks at hardly any pool."""
         while True:
-            before = await self._metric("workerpool_operator_api_requests_total")
-            await asyncio.sleep(5)
-            if await self._metric("workerpool_operator_api_requests_total") - before <= 15:
+            requests = await self._metric("workerpool_operator_api_requests_total")
+            looks = await self._metric("workerpool_operator_reconcile_total")
+            await asyncio.sleep(CALM_SECONDS)
+            requests = await self._metric("workerpool_operator_api_requests_total") - requests
+            looks = await self._metric("workerpool_operator_reconcile_total") - looks
+            if requests <= CALM_REQUESTS and looks <= CALM_LOOKS:
                 return
 
     async def _leads(self) -> bool:
