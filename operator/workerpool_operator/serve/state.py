@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
+from workerpool_operator.domain.scaling import stale_after
 from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
     Config,
@@ -56,6 +57,16 @@ class PoolView:
     collectors_connected: int = 0
 
 
+class Readings(Protocol):
+    """Whoever has to know until when the readings of a pool's queues count."""
+
+    def read(self, namespace: str, pool: str, queue: str, *, age: float, stale_after: float) -> None:
+        """A queue was read `age` seconds ago; that counts until it is `stale_after` seconds old."""
+
+    def tidy(self) -> None:
+        """Forget what has not counted for long: due now and then."""
+
+
 class Link(Protocol):
     """One connection's way down. `send` never blocks: of messages with one subject the last counts."""
 
@@ -95,9 +106,19 @@ class _Namespace:
 class StreamState:
     """All namespaces' readings and orders. Belongs to one event loop."""
 
-    def __init__(self, *, on_change: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        """`on_change(namespace, pool)` hears when something changed that a size may follow from."""
+    def __init__(
+        self,
+        *,
+        on_change: Callable[[str, str], None],
+        readings: Readings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_change(namespace, pool)` hears when something changed that a size may follow from.
+
+        `readings` hears of each usable reading, also of one that says the same as the last.
+        """
         self._on_change = on_change
+        self._readings = readings
         self._clock = clock
         self._namespaces: dict[str, _Namespace] = {}
         self._leader = False
@@ -149,6 +170,7 @@ class StreamState:
         match message:
             case Samples():
                 changed = self._take_samples(said, message)
+                self._tell_readings(peer.namespace, message)
             case Workers():
                 changed = self._take_workers(said, message, fenced=self._is_fenced(peer.namespace, message.pool))
         if changed:
@@ -230,6 +252,8 @@ class StreamState:
                     del collector.pools[pool]
             if not (namespace.collectors or namespace.config or namespace.fences or namespace.settings):
                 del self._namespaces[name]
+        if self._readings is not None:
+            self._readings.tidy()
 
     def _tell(self, namespace: _Namespace, subject: str, message: BaseModel) -> None:
         if self._leader:
@@ -258,6 +282,19 @@ class StreamState:
             changed = changed or before is None or _meaning(before[0]) != _meaning(sample)
             said.samples[sample.queue] = (sample, now)
         return changed
+
+    def _tell_readings(self, namespace: str, message: Samples) -> None:
+        if self._readings is None:
+            return
+        for sample in message.samples:
+            if sample.waiting is not None and sample.in_flight is not None:
+                self._readings.read(
+                    namespace,
+                    message.pool,
+                    sample.queue,
+                    age=sample.age_seconds,
+                    stale_after=stale_after(sample.poll_seconds),
+                )
 
     def _take_workers(self, said: _Said, message: Workers, *, fenced: bool) -> bool:
         """While nobody is fenced, how many jobs each worker has changes no decision."""

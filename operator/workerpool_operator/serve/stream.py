@@ -7,7 +7,6 @@ subjects: a stalled peer costs one message for each.
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from aiohttp import WSMsgType, web
 from workerpool_operator.protocol import STREAM_PATH, decode_up
 from workerpool_operator.protocol.outbox import Outbox
 from workerpool_operator.serve.state import FENCE_REPEAT_SECONDS, Peer, StreamState
+from workerpool_operator.serve.tls import CHECK_SECONDS, ServerCertificate
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_LINKS_PER_NAMESPACE: Final = 8
@@ -26,7 +26,6 @@ MAX_REVIEWS: Final = 4
 """TokenReviews under way at once: a thousand collectors that dial together leave the API to the reconciles."""
 PING_SECONDS: Final = 5.0
 SESSION_SECONDS: Final = 3600.0
-CERTIFICATE_CHECK_SECONDS: Final = 10.0
 
 Authenticate: TypeAlias = Callable[[str], Awaitable[Peer | None]]
 
@@ -55,12 +54,13 @@ class StreamServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            context = self._context()
+            certificate = None if self._tls is None else ServerCertificate(self._tls)
+            context = None if certificate is None else certificate.context
             await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._repeat())
-                if context is not None:
-                    group.create_task(self._renew_certificate(context))
+                if certificate is not None:
+                    group.create_task(_renew(certificate))
         finally:
             await runner.cleanup()
 
@@ -119,34 +119,8 @@ class StreamServer:
             self._state.repeat_fences()
             self._state.tidy()
 
-    def _context(self) -> ssl.SSLContext | None:
-        if self._tls is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(self._tls / "tls.crt", self._tls / "tls.key")
-        return context
 
-    async def _renew_certificate(self, context: ssl.SSLContext) -> None:
-        """Load a renewed pair into the context: new connections get it, the others stay."""
-        assert self._tls is not None
-        loaded = _stamp(self._tls)
-        while True:
-            await asyncio.sleep(CERTIFICATE_CHECK_SECONDS)
-            stamp = _stamp(self._tls)
-            if stamp in (loaded, None):
-                continue
-            try:
-                context.load_cert_chain(self._tls / "tls.crt", self._tls / "tls.key")
-            except (OSError, ssl.SSLError) as error:
-                _log.warning("certificate_not_loaded", error=str(error))  # a half-written pair: look again
-            else:
-                loaded = stamp
-                _log.info("certificate_renewed")
-
-
-def _stamp(folder: Path) -> tuple[int, int] | None:
-    try:
-        return ((folder / "tls.crt").stat().st_mtime_ns, (folder / "tls.key").stat().st_mtime_ns)
-    except OSError:
-        return None
+async def _renew(certificate: ServerCertificate) -> None:
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        certificate.renew()

@@ -5,7 +5,7 @@ The same inputs give the same answer however often they are asked: what must be 
 `History`, which goes in and comes out. `scale_in.step` takes workers away without interrupting a job.
 """
 
-from workerpool_operator.domain.scaling.decide import Decision, Inputs, Outcome, Rules, Sample, decide
+from workerpool_operator.domain.scaling.decide import Decision, Inputs, Outcome, Rules, Sample, decide, stale_after
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.scale_in import ScaleInMemory, ScaleInStep, Sizing, step
 from workerpool_operator.domain.scaling.terms import Backlog, Term
@@ -29,5 +29,6 @@ __all__ = [
     "Worker",
     "decide",
     "judge",
+    "stale_after",
     "step",
 ]

@@ -58,7 +58,7 @@ class Sample:
     @property
     def stale_after(self) -> float:
         """Seconds until this reading counts as none."""
-        return max(STALE_POLLS * self.poll_seconds, STALE_FLOOR_SECONDS)
+        return stale_after(self.poll_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,11 @@ class Decision:
     limited_by: tuple[Limiter, ...] = ()
     backlog: Backlog | None = None
     look_again: float | None = None
+
+
+def stale_after(poll_seconds: float) -> float:
+    """Age in seconds from which a reading of a queue that is read so often counts as none."""
+    return max(STALE_POLLS * poll_seconds, STALE_FLOOR_SECONDS)
 
 
 def decide(inputs: Inputs) -> Decision:

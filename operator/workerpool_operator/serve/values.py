@@ -1,0 +1,117 @@
+"""The numbers that the metrics API gives out, and for how long each of them may be believed.
+
+Two sides write: the reconciler publishes what it decided, and `StreamState` tells of each reading of a queue until when
+it counts. A value is as fresh as the readings that it follows from, so a pool at rest, whose size nobody decides anew,
+stays fresh as long as its queues are read; when the readings stop, the value lapses with them.
+
+Written by the operator's event loop, read by the thread of the metrics API. There is no lock: a reader takes whole
+dictionary values, each of which is replaced, never changed, in one step. Under a lock the reader would wait for a
+writer that has been preempted while it holds it, which is what answers within milliseconds cannot afford.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+FORGOTTEN_SECONDS: Final = 60.0
+
+PoolId: TypeAlias = tuple[str, str]
+"""Namespace and name of a pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A pool's wanted number of workers, as of the reading that is `age` seconds old."""
+
+    value: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """When a queue was read, and until when that counts; monotonic seconds."""
+
+    read_at: float
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    value: int
+    queues: frozenset[str]
+
+
+_NO_READINGS: Final[Mapping[str, _Reading]] = {}
+
+
+class ValueBoard:
+    """The values of all pools. Empty and closed while this replica does not lead."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._published: dict[PoolId, _Published] = {}
+        self._readings: dict[PoolId, Mapping[str, _Reading]] = {}
+        self._open = False
+
+    @property
+    def open(self) -> bool:
+        """Whether a term of this replica has begun: it knows which pools there are, and decides."""
+        return self._open
+
+    def begin(self) -> None:
+        """A term begins, and what was published in an earlier one is void."""
+        self._published = {}
+        self._open = True
+
+    def end(self) -> None:
+        """This replica leads no longer."""
+        self._open = False
+        self._published = {}
+
+    def publish(self, namespace: str, pool: str, value: int, *, queues: Collection[str]) -> None:
+        """So many workers are wanted, decided on what is known of `queues` at this moment.
+
+        Queues without a fresh reading had no part in the decision: the value does not wait for them.
+        """
+        if not self._open:
+            return
+        readings, now = self._readings.get((namespace, pool), _NO_READINGS), self._clock()
+        known = frozenset(queues) & readings.keys()
+        fresh = frozenset(queue for queue in known if readings[queue].fresh_until >= now)
+        # None is fresh when the last has aged out since the decision: then the value is back when they all are.
+        self._published[namespace, pool] = _Published(value, fresh or known)
+
+    def withdraw(self, namespace: str, pool: str) -> None:
+        """The pool has no such number any more: it is gone, or a person sets its size."""
+        self._published.pop((namespace, pool), None)
+
+    def read(self, namespace: str, pool: str, queue: str, *, age: float, stale_after: float) -> None:
+        """A queue of the pool was read `age` seconds ago; the reading counts until it is `stale_after` old."""
+        readings = self._readings.get((namespace, pool), _NO_READINGS)
+        read_at = self._clock() - age
+        known = readings.get(queue)
+        if known is None or known.read_at <= read_at:
+            self._readings[namespace, pool] = {**readings, queue: _Reading(read_at, read_at + stale_after)}
+
+    def tidy(self) -> None:
+        """Forget queues and pools whose readings have not counted for long."""
+        limit = self._clock() - FORGOTTEN_SECONDS
+        for pool, readings in list(self._readings.items()):
+            kept = {queue: reading for queue, reading in readings.items() if reading.fresh_until >= limit}
+            if not kept:
+                del self._readings[pool]
+            elif len(kept) < len(readings):
+                self._readings[pool] = kept
+
+    def get(self, namespace: str, pool: str) -> Value | None:
+        """The pool's value, or None where there is none that may be believed now."""
+        published = self._published.get((namespace, pool))
+        readings = self._readings.get((namespace, pool), _NO_READINGS)
+        if published is None or not published.queues or not published.queues <= readings.keys():
+            return None
+        now = self._clock()
+        used = [readings[queue] for queue in published.queues]
+        if any(reading.fresh_until < now for reading in used):
+            return None
+        return Value(published.value, age=now - min(reading.read_at for reading in used))
