@@ -20,6 +20,8 @@ class ConditionType(StrEnum):
     """The size follows the queues; False while it is held."""
     QUEUE_REACHABLE = "QueueReachable"
     """All queues of the pool can be read."""
+    MONITORED = "Monitored"
+    """The pool's alerts are in the cluster, as a PrometheusRule."""
     STALLED = "Stalled"
     """Nothing goes on before a person has changed something."""
 

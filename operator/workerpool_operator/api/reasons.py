@@ -64,6 +64,14 @@ class Reason(StrEnum):
     BAD_ANSWER = "BadAnswer"
     """The broker answered something that makes no sense as a depth."""
 
+    # Monitored
+    PROMETHEUS_RULE_APPLIED = "PrometheusRuleApplied"
+    """The pool's PrometheusRule is there. Whether a Prometheus reads it is decided by its labels."""
+    PROMETHEUS_RULE_KIND_MISSING = "PrometheusRuleKindMissing"
+    """The cluster does not know the kind PrometheusRule, so the pool has no alerts; all else works."""
+    ALERTS_DISABLED = "AlertsDisabled"
+    """The pool wants no alerts."""
+
     # Stalled
     NOT_STALLED = "NotStalled"
     """Nothing waits for a person."""

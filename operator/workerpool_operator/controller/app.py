@@ -71,6 +71,7 @@ class Operator:
             streams=streams,
             values=NoValues(),
             facts=facts,
+            rules=self._config.rules,
             executor=executor,
             events=events,
             metrics=self._metrics,

@@ -5,10 +5,12 @@ store at once, so the next plan sees it even when the watch is behind.
 """
 
 import asyncio
+import functools
 import hashlib
 import json
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolStatus
@@ -27,7 +29,10 @@ _REMEMBERED: Final = 10_000
 _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.DEPLOYMENT.kind: kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
+    kinds.PROMETHEUS_RULE.kind: kinds.PROMETHEUS_RULE,
 }
+OPTIONAL_RETRY_SECONDS: Final = 60.0
+"""How long a refusal of an optional object is taken as said, unless another one is wanted by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,10 @@ class Failure:
 
     what: str
     error: errors.KubeError
+    optional: bool = False
+    """Whether the pool does without what was to be written."""
+    repeated: bool = False
+    """From memory: the server was not asked again."""
 
     @property
     def overtaken(self) -> bool:
@@ -46,12 +55,23 @@ class Failure:
         return isinstance(self.error, errors.Conflict) and not isinstance(self.error, errors.AlreadyExists)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An optional object that was refused, and what was wanted of it."""
+
+    wanted: str
+    until: float
+    failure: Failure
+
+
 @dataclass(slots=True)
 class Executor:
     """Writes plans to the cluster through one client."""
 
     kube: Kube
     store: Store
+    clock: Callable[[], float] = time.monotonic
+    _refused: dict[ObjectRef, _Refused] = field(default_factory=dict)
     _settled: dict[ObjectRef, tuple[str, str]] = field(default_factory=dict)
     """(what was applied, what the server made of it) where it rewrites values, `1000m` to `1` for example."""
 
@@ -63,7 +83,8 @@ class Executor:
             ref = kinds.ref_of(apply.body)
             if ref.kind == kinds.DEPLOYMENT and ref.name in unrecorded:
                 continue
-            failure = await self._try(str(ref), self._apply(ref, apply))
+            write = functools.partial(self._apply, ref, apply)
+            failure = await self._write(ref, write, wanted=apply.body)
             if failure is not None:
                 failures.append(failure)
                 if ref.kind == kinds.CONTROLLER_REVISION:
@@ -82,7 +103,8 @@ class Executor:
         failures: list[Failure] = []
         for delete in deletes:
             ref = ObjectRef(_DELETED_KINDS[delete.kind], namespace, delete.name)
-            failure = await self._try(str(ref), self._delete(ref, delete))
+            write = functools.partial(self._delete, ref, delete)
+            failure = await self._write(ref, write, wanted={})
             failures += [failure] if failure is not None else []
         return failures
 
@@ -101,6 +123,26 @@ class Executor:
             "status": status.to_json(),
         }
         return await self._try(f"{ref}: status", self._apply_status(ref, body))
+
+    async def _write(
+        self, ref: ObjectRef, write: Callable[[], Awaitable[None]], *, wanted: Mapping[str, Any]
+    ) -> Failure | None:
+        """Write. A refusal of what is optional is repeated from memory for a while: a busy pool asks every second."""
+        if not ref.kind.optional:
+            return await self._try(str(ref), write())
+        wish, known = _digest(wanted), self._refused.pop(ref, None)
+        if known is not None and known.wanted == wish and self.clock() < known.until:
+            self._refused[ref] = known
+            return replace(known.failure, repeated=True)
+        failure = await self._try(str(ref), write())
+        if failure is None:
+            return None
+        failure = replace(failure, optional=True)
+        if not failure.overtaken:
+            self._refused[ref] = _Refused(wish, self.clock() + OPTIONAL_RETRY_SECONDS, failure)
+            while len(self._refused) > _REMEMBERED:
+                del self._refused[next(iter(self._refused))]
+        return failure
 
     async def _apply(self, ref: ObjectRef, apply: Apply) -> None:
         wanted = _digest(apply.body)
@@ -127,6 +169,7 @@ class Executor:
         """An object that was taken for missing is there: make it recognisable, and leave its size to the next plan.
 
         One that is being deleted, or that a former pool of this name has left behind, is not touched: it will be gone.
+        Neither is an optional one that was not made for this pool: people make objects of these kinds themselves.
         """
         # A list of one: the operator's rights hold list and no get.
         named = self.kube.list(ref.kind, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
@@ -135,8 +178,10 @@ class Executor:
             return
         self.store.put(ref.kind, found)
         metadata, owned = found["metadata"], wanted["metadata"]["ownerReferences"]
-        others = [one for one in metadata.get("ownerReferences", ()) if one["uid"] not in {own["uid"] for own in owned}]
-        if "deletionTimestamp" in metadata or any(one.get("controller") for one in others):
+        owners, mine = metadata.get("ownerReferences", ()), {own["uid"] for own in owned}
+        others = [one for one in owners if one["uid"] not in mine]
+        foreign = any(one.get("controller") for one in others) or (ref.kind.optional and len(others) == len(owners))
+        if "deletionTimestamp" in metadata or foreign:
             raise errors.AlreadyExists(f"{ref} is on its way out, or belongs to something else")
         patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
         answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
@@ -173,7 +218,11 @@ class Executor:
             return
 
     async def _delete(self, ref: ObjectRef, delete: Delete) -> None:
-        await self.kube.delete(ref, uid=delete.uid, resource_version=delete.resource_version)
+        try:
+            await self.kube.delete(ref, uid=delete.uid, resource_version=delete.resource_version or None)
+        except errors.Conflict:
+            if delete.resource_version:
+                raise  # it has changed; without a version, it is another object by now
         self.store.drop(ref.kind, ref.namespace, ref.name, uid=delete.uid)
 
     @staticmethod

@@ -8,8 +8,9 @@ from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
+from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import Report, Sample
-from workerpool_operator.domain.snapshot import Child, Memory, PodList, Snapshot
+from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import QueueSample, WorkerReport
 
@@ -22,10 +23,12 @@ def observe(
     store: Store,
     view: PoolView,
     memory: Memory,
+    rules: RuleSettings,
     now: float,
     pods: PodList | None = None,
 ) -> Snapshot:
     """Everything known about the pool at this moment."""
+    found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
     return Snapshot(
         pool=pool,
@@ -33,6 +36,7 @@ def observe(
         deployments=_children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool),
         revisions=_children(store.children(kinds.CONTROLLER_REVISION, key.namespace, key.name), pool),
         budget=budgets.get(key.name),
+        monitoring=Monitoring(settings=rules, rule=found.get(key.name), absence=store.absence(kinds.PROMETHEUS_RULE)),
         collectors=view.collectors_connected,
         samples=tuple(_sample(sample) for sample in view.samples if sample.error is None),
         errors={

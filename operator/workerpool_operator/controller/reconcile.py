@@ -14,7 +14,7 @@ import structlog
 from workerpool.protocol import Delivery
 from workerpool_operator import api
 from workerpool_operator.api import WorkerPool
-from workerpool_operator.controller.execute import Executor, Failure
+from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.observe import observe
 from workerpool_operator.controller.pods import pod_list
@@ -26,6 +26,7 @@ from workerpool_operator.controller.values import Values
 from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
@@ -49,6 +50,7 @@ class PoolReconciler:
     streams: Streams
     values: Values
     facts: Callable[[], ClusterFacts]
+    rules: RuleSettings
     executor: Executor
     events: EventRecorder
     metrics: OperatorMetrics
@@ -98,15 +100,18 @@ class PoolReconciler:
         self.memories[key] = memory
         refused = refusals(failures)
         for failure in failures:
-            log = _log.debug if failure.overtaken else _log.warning
+            log = _log.debug if failure.overtaken or failure.repeated else _log.warning
             log("write_refused", what=failure.what, error=str(failure.error))
         if handed_over:
             refused_writes = {failure.what for failure in failures}
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
             failures += await self._tell(key, snapshot, replace(todo, scaled=done), refused=refused)
-        if failures and handed_over and all(failure.overtaken for failure in failures):
+        pressing = [failure for failure in failures if failure.overtaken or not failure.optional]
+        if pressing and handed_over and all(failure.overtaken for failure in pressing):
             return Outcome(look_again=OVERTAKEN_SECONDS)
-        return Outcome(look_again=todo.look_again, failed=bool(failures) or not handed_over)
+        again = [OPTIONAL_RETRY_SECONDS] if failures else []
+        again += [todo.look_again] if todo.look_again is not None else []
+        return Outcome(look_again=min(again, default=None), failed=bool(pressing) or not handed_over)
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
@@ -127,6 +132,7 @@ class PoolReconciler:
             store=self.store,
             view=self.streams.view(key.namespace, key.name),
             memory=memory,
+            rules=self.rules,
             now=_now(),
             pods=pods,
         )

@@ -14,16 +14,25 @@ _REASONS: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (
     (errors.Unauthorized, Reason.FORBIDDEN),
     (errors.Invalid, Reason.APPLY_REFUSED),
 )
+_OPTIONAL: Final = (
+    (errors.KindNotServed, Reason.PROMETHEUS_RULE_KIND_MISSING),
+    *_REASONS,
+    (errors.KubeError, Reason.APPLY_REFUSED),
+)
+"""What a pool does without is told of in any case: nothing else shows that it is not there."""
 
 
 def refusals(failures: Iterable[Failure]) -> tuple[Refusal, ...]:
     """Those failures that trying again will not cure. A namespace on its way out is nobody's fault."""
-    told: list[Refusal] = []
-    for failure in failures:
-        if isinstance(failure.error, errors.NamespaceTerminating):
-            continue
-        for kind, reason in _REASONS:
-            if isinstance(failure.error, kind):
-                told.append(Refusal(reason=reason, message=f"{failure.what}: {failure.error}"))
-                break
-    return tuple(told)
+    told = (_refusal(failure) for failure in failures if not isinstance(failure.error, errors.NamespaceTerminating))
+    return tuple(refusal for refusal in told if refusal is not None)
+
+
+def _refusal(failure: Failure) -> Refusal | None:
+    if failure.optional and isinstance(failure.error, errors.Conflict) and failure.overtaken:
+        return None
+    for kind, reason in _OPTIONAL if failure.optional else _REASONS:
+        if isinstance(failure.error, kind):
+            message = f"{failure.what}: {failure.error}"
+            return Refusal(reason=reason, message=message, optional=failure.optional)
+    return None

@@ -13,6 +13,7 @@ import structlog
 
 from workerpool_operator.controller.store import POOL_LABEL, Store
 from workerpool_operator.controller.watches import MANAGED_BY_LABEL, MANAGER
+from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 
@@ -28,6 +29,7 @@ OWNED: Final = (
     kinds.CONFIG_MAP,
     kinds.ROLE_BINDING,
     kinds.NETWORK_POLICY,
+    kinds.PROMETHEUS_RULE,
 )
 
 _log = structlog.get_logger(__name__)
@@ -65,6 +67,29 @@ class Resync:
                     _log.warning("resync_failed", kind=kind.kind, error=str(error))
 
     async def _list(self, kind: Kind) -> None:
+        """List one kind. A cluster may do without an optional one, now or from some day on."""
+        try:
+            await self._compare(kind)
+        except (errors.KindNotServed, errors.Forbidden) as error:
+            if not kind.optional:
+                raise
+            self._use(kind, Absence.FORBIDDEN if isinstance(error, errors.Forbidden) else Absence.NOT_SERVED)
+        else:
+            if kind.optional:
+                self._use(kind, None)
+
+    def _use(self, kind: Kind, absence: Absence | None) -> None:
+        """Every pool hears when an optional kind has come or gone."""
+        if absence is Absence.NOT_SERVED:
+            self._store.drop_kind(kind)
+        if not self._store.set_absence(kind, absence):
+            return
+        _log.info("optional_kind", kind=kind.kind, absence=absence)
+        for namespace in self._store.namespaces(kinds.WORKER_POOL):
+            for name in list(self._store.names(kinds.WORKER_POOL, namespace)):
+                self._changed(kinds.WORKER_POOL, namespace, name, "")
+
+    async def _compare(self, kind: Kind) -> None:
         selector = "" if kind == kinds.WORKER_POOL else f"{MANAGED_BY_LABEL}={MANAGER}"
         listing = self._kube.list(kind, label_selector=selector)
         seen: set[tuple[str, str]] = set()

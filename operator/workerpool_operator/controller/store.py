@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube.kinds import Kind
 
 POOL_LABEL: Final = "workerpool.dev/pool"
@@ -48,6 +49,7 @@ class Store:
         self._objects: dict[Kind, dict[Namespace, dict[Name, Stored]]] = {}
         self._buried: dict[str, None] = {}
         self._children: dict[tuple[Kind, Namespace, Name], dict[Name, Stored]] = {}
+        self._absent: dict[Kind, Absence] = {}
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Take in an observed object. False when what is stored is as new or newer.
@@ -109,9 +111,29 @@ class Store:
             self._remove(kind, namespace, name)
         return gone
 
+    def drop_kind(self, kind: Kind) -> None:
+        """The cluster does not serve the kind. That may pass, and the objects be there again: none counts as dead."""
+        for namespace, names in self._objects.get(kind, {}).items():
+            for name in list(names):
+                self._remove(kind, namespace, name)
+
     def children(self, kind: Kind, namespace: str, pool: str) -> Mapping[Name, Stored]:
         """All objects of a kind that carry the pool's label."""
         return self._children.get((kind, namespace, pool), {})
+
+    def absence(self, kind: Kind) -> Absence | None:
+        """Why there are no objects of an optional kind; None where there may be."""
+        return self._absent.get(kind)
+
+    def set_absence(self, kind: Kind, absence: Absence | None) -> bool:
+        """Note whether an optional kind can be used. True when that is news."""
+        if self._absent.get(kind) == absence:
+            return False
+        if absence is None:
+            del self._absent[kind]
+        else:
+            self._absent[kind] = absence
+        return True
 
     def _bury(self, uid: str) -> None:
         self._buried[uid] = None

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.scaling import Outcome
-from workerpool_operator.domain.snapshot import Snapshot
+from workerpool_operator.domain.snapshot import Absence, Snapshot
 
 COLLECTOR_GRACE_SECONDS: Final = 45.0
 """How long a collector may take to come up before its absence is called a fault."""
@@ -36,6 +36,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    optional: bool = False
+    """Whether the pool works without what was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,19 @@ class Case:
 Judge: TypeAlias = Callable[[Case], Verdict | None]
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+_ABSENT: Final = {
+    Absence.NOT_SERVED: Verdict(
+        _FALSE,
+        Reason.PROMETHEUS_RULE_KIND_MISSING,
+        "the cluster has no PrometheusRules: install the definitions of the prometheus-operator "
+        "(monitoring.coreos.com); the operator finds them within minutes",
+    ),
+    Absence.FORBIDDEN: Verdict(
+        _FALSE,
+        Reason.FORBIDDEN,
+        "the operator may not list PrometheusRules: its ClusterRole lacks what the chart gives it",
+    ),
+}
 
 
 def judge_all(case: Case, *, before: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
@@ -244,9 +259,46 @@ def _unread(case: Case) -> Verdict:
     return Verdict(_FALSE, Reason.SAMPLES_STALE, "a queue was not read in time")
 
 
+def _without_alerts(case: Case) -> Verdict | None:
+    """None are wanted."""
+    if not case.snapshot.pool.spec.alerts.enabled:
+        return Verdict(_FALSE, Reason.ALERTS_DISABLED, "spec.alerts.enabled is false")
+    return None
+
+
+def _unmonitorable(case: Case) -> Verdict | None:
+    """The cluster has no place for alerts, or keeps it from the operator."""
+    absence = case.snapshot.monitoring.absence
+    return _ABSENT[absence] if absence else None
+
+
+def _rule_refused(case: Case) -> Verdict | None:
+    """The pool's rule was not taken."""
+    for refusal in case.refusals:
+        if refusal.optional:
+            return Verdict(_FALSE, refusal.reason, refusal.message[:1024])
+    return None
+
+
+def _unruled(case: Case) -> Verdict | None:
+    """There is no rule yet, and there will be none before the resource is mended."""
+    if case.plan.problem and case.snapshot.monitoring.rule is None:
+        return Verdict(_UNKNOWN, Reason.RENDER_ERROR, case.plan.problem)
+    return None
+
+
+def _monitored(case: Case) -> Verdict:
+    """The rule is as it should be."""
+    del case
+    return Verdict(_TRUE, Reason.PROMETHEUS_RULE_APPLIED, "the pool's alerts are in its PrometheusRule")
+
+
 def _refused(case: Case) -> Verdict | None:
     """The API server refused an object, for a reason that time alone does not cure."""
-    return Verdict(_TRUE, case.refusals[0].reason, case.refusals[0].message[:1024]) if case.refusals else None
+    for refusal in case.refusals:
+        if not refusal.optional:
+            return Verdict(_TRUE, refusal.reason, refusal.message[:1024])
+    return None
 
 
 def _stuck_on_render(case: Case) -> Verdict | None:
@@ -265,5 +317,6 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.PROGRESSING: (_unrenderable, _late, _changing_version, _draining, _scaling, _steady),
     ConditionType.SCALING_ACTIVE: (_manual, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
+    ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
     ConditionType.STALLED: (_stuck_on_render, _refused, _going_on),
 }

@@ -12,6 +12,7 @@ from typing import Any, Final
 from workerpool_operator.api import ScalingMode
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
+from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts, Slot, move_counts
 from workerpool_operator.domain.scaling import (
     Decision,
@@ -54,12 +55,12 @@ class Apply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """Deletion of exactly this object in exactly this state."""
+    """Deletion of exactly this object: in exactly this state, where one is given."""
 
     kind: str
     name: str
     uid: str
-    resource_version: str
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +296,16 @@ def _applies(snapshot: Snapshot, *, target: desired.Revision, sizes: Mapping[str
         body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
         applies += _if_different(body, snapshot.deployments.get(name))
     applies += _if_different(desired.disruption_budget(snapshot.pool), snapshot.budget)
+    applies += _rule(snapshot)
     return tuple(applies)
+
+
+def _rule(snapshot: Snapshot) -> list[Apply]:
+    """Last, because the pool works without. One that is missing is made only where nobody's is of that name."""
+    rule, wanted = snapshot.monitoring.rule, wanted_rule(snapshot)
+    if wanted is None or (rule is not None and says_the_same(rule, wanted)):
+        return []
+    return [Apply(body=wanted, only_new=rule is None)]
 
 
 def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Mapping[str, Any]:
@@ -323,14 +333,16 @@ def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply
 
 
 def _corrected(snapshot: Snapshot, applies: Sequence[Apply], *, sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """Applies that put something back: the object was there, and neither the pool's spec nor its size changed."""
+    """Applies that put something back: the object was there, and neither the pool's spec nor its size changed.
+
+    Rules are not told of: what the installation says of them changes them as well.
+    """
     if snapshot.pool.status.observed_generation != snapshot.pool.generation:
         return ()
-    unsized = {name for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
-    there = unsized | ({snapshot.pool.name} if snapshot.budget else set())
-    return tuple(
-        f"{a.body['kind']} {a.body['metadata']['name']}" for a in applies if a.body["metadata"]["name"] in there
-    )
+    unsized = {("Deployment", name) for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
+    there = unsized | ({("PodDisruptionBudget", snapshot.pool.name)} if snapshot.budget else set())
+    named = [(apply.body["kind"], apply.body["metadata"]["name"]) for apply in applies]
+    return tuple(f"{kind} {name}" for kind, name in named if (kind, name) in there)
 
 
 def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
@@ -351,6 +363,10 @@ def _deletes(snapshot: Snapshot, *, target: str, sizes: Mapping[str, int]) -> tu
     for name, child in sorted(snapshot.revisions.items()):
         if name != target and name not in snapshot.deployments:
             deletes.append(_delete("ControllerRevision", name, child))
+    rule = snapshot.monitoring.rule
+    if rule is not None and not snapshot.pool.spec.alerts.enabled:
+        # Whatever its state: it is not watched, so that is not known, and what goes with it is nothing.
+        deletes.append(Delete(kind="PrometheusRule", name=snapshot.pool.name, uid=rule.uid))
     return tuple(deletes)
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
+from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import History, Pod, Report, Sample, ScaleInMemory
 
 Body: TypeAlias = Mapping[str, Any]
@@ -73,6 +75,25 @@ class PodList:
     troubles: tuple[PodTrouble, ...] = ()
 
 
+class Absence(StrEnum):
+    """Why a kind that the operator can do without is not used."""
+
+    NOT_SERVED = "NotServed"
+    """The cluster does not know it: its definition is not installed."""
+    FORBIDDEN = "Forbidden"
+    """The operator may not list it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """The pool's alerts: the rule as observed, and what the installation says about rules."""
+
+    settings: RuleSettings
+    rule: Child | None = None
+    absence: Absence | None = None
+    """Set where there can be no rule."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a pool's next plan must know of the last, and Kubernetes does not hold. A new leader starts afresh."""
@@ -96,6 +117,7 @@ class Snapshot:
     deployments: Mapping[str, Child]
     revisions: Mapping[str, Child]
     budget: Child | None
+    monitoring: Monitoring
     collectors: int
     """Streams that the namespace's collectors hold to this operator."""
     samples: tuple[Sample, ...]

@@ -36,6 +36,8 @@ _WARNING_READY: Final = frozenset(
         Reason.APPLY_REFUSED,
     }
 )
+_NO_ALERTS: Final = frozenset({Reason.ALERTS_DISABLED, Reason.PROMETHEUS_RULE_KIND_MISSING})
+"""Nothing went wrong: nobody wants alerts here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,8 @@ def _is_warning(condition: Condition) -> bool:
             return condition.status == ConditionStatus.FALSE or condition.reason == Reason.COLLECTOR_DOWN
         case ConditionType.STALLED:
             return condition.status == ConditionStatus.TRUE
+        case ConditionType.MONITORED:
+            return condition.status == ConditionStatus.FALSE and condition.reason not in _NO_ALERTS
         case ConditionType.PROGRESSING:
             return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
     return False

@@ -20,6 +20,8 @@ class Kind:
     plural: str
     kind: str
     namespaced: bool = True
+    optional: bool = False
+    """A cluster may lack it, or keep it from the operator, which then does without."""
 
     @property
     def api_version(self) -> str:
@@ -71,6 +73,7 @@ ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "R
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 POD_DISRUPTION_BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 HORIZONTAL_POD_AUTOSCALER: Final = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+PROMETHEUS_RULE: Final = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule", optional=True)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
@@ -89,6 +92,7 @@ KINDS: Final = (
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     HORIZONTAL_POD_AUTOSCALER,
+    PROMETHEUS_RULE,
     LEASE,
     EVENT,
     TOKEN_REVIEW,

@@ -9,6 +9,7 @@ from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
 from workerpool_operator.controller.values import NoValues
 from workerpool_operator.domain.cluster import ClusterFacts
+from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples
@@ -54,6 +55,7 @@ async def test_a_pool_made_anew_is_not_sized_by_the_jobs_of_its_predecessor() ->
         streams=streams,
         values=NoValues(),
         facts=ClusterFacts,
+        rules=RuleSettings(),
         executor=Executor(kube=kube, store=store),
         events=cast("EventRecorder", Silent()),
         metrics=OperatorMetrics(),

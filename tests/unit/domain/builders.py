@@ -10,7 +10,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.plan import Apply, Delete, Plan
 from workerpool_operator.domain.scaling import History, Sample, ScaleInMemory
-from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
+from workerpool_operator.domain.snapshot import Absence, Child, Memory, Monitoring, Snapshot
 
 NOW = 10_000.0
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,6 +54,7 @@ def snapshot(of: api.WorkerPool, **more: Any) -> Snapshot:
         "deployments": {},
         "revisions": {},
         "budget": None,
+        "monitoring": Monitoring(settings=desired.RuleSettings(), absence=Absence.NOT_SERVED),
         "collectors": 1,
         "samples": (),
         "memory": memory(),

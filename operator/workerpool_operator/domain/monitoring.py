@@ -1,0 +1,20 @@
+"""The pool's alerts: the rule that should be there, and whether the one that is says the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.drift import covers
+from workerpool_operator.domain.snapshot import Child, Snapshot
+
+
+def wanted_rule(snapshot: Snapshot) -> Mapping[str, Any] | None:
+    """The pool's PrometheusRule; None where it wants none, or can have none."""
+    if snapshot.monitoring.absence is not None or not snapshot.pool.spec.alerts.enabled:
+        return None
+    return desired.prometheus_rule(snapshot.pool, settings=snapshot.monitoring.settings)
+
+
+def says_the_same(rule: Child, wanted: Mapping[str, Any]) -> bool:
+    """Whether the rules are exactly those: a label that the pool no longer has must go from its alerts, too."""
+    return covers(rule.body["metadata"], wanted["metadata"]) and bool(rule.body.get("spec") == wanted["spec"])
