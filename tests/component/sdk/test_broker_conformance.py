@@ -335,6 +335,31 @@ async def test_jobs_are_shared_out_without_loss_or_duplicates_among_consumers(an
     assert await counts(producer) == (0, 0, 0)
 
 
+async def test_a_wait_for_an_arrival_ends_with_it_or_with_its_time(broker: Broker, another: Open) -> None:
+    producer = another()
+    await producer.put(jobs(1))
+    await broker.depth()
+    assert not await asyncio.wait_for(broker.wait_for_arrival(0.05), 5)
+    if not broker.capabilities.notifies:
+        return
+    waiting = asyncio.create_task(broker.wait_for_arrival(60.0))
+    await asyncio.sleep(0.02)  # in the wait, or about to be: both have to do
+    await producer.put(jobs(1))
+    assert await asyncio.wait_for(waiting, 30)
+    assert await asyncio.wait_for(broker.wait_for_arrival(60.0), 30), "nobody has read the queue since"
+    assert (await broker.depth()).waiting == 2
+    assert not await broker.wait_for_arrival(0.05)
+
+
+async def test_a_wait_for_an_arrival_may_be_cancelled(broker: Broker) -> None:
+    waiting = asyncio.create_task(broker.wait_for_arrival(60.0))
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=30)
+    assert waiting.cancelled()
+    assert await asyncio.wait_for(counts(broker), 30) == (0, 0, 0)
+
+
 async def test_closing_twice_is_fine(another: Open) -> None:
     one = another()
     await one.put([NewJob(type=secrets.token_hex(2), payload=b"1")])

@@ -324,6 +324,7 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
         await broker.maintain()
         await broker.interrupt()
         assert (await broker.depth()).dead_letters == 1
+        assert not await broker.wait_for_arrival(0.01)
         assert broker._block_seconds > 1, "it may not interrupt its reads"
         await broker.close()
         denied = server.client(username="worker", password="pw")

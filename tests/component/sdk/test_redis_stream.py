@@ -257,8 +257,8 @@ async def test_what_was_given_in_an_answer_that_never_came_is_found_again(open_b
     await broker.take(limit=1, wait=0)
     real = broker._reads.call
 
-    async def lose_the_answer(*command: object, wait: float = 0.0) -> object:
-        await real(*command, wait=wait)
+    async def lose_the_answer(*command: object, wait: float = 0.0, cut_off: int | None = None) -> object:
+        await real(*command, wait=wait, cut_off=cut_off)
         await broker._reads.close()
         raise BrokerUnavailable("connection lost")
 
@@ -277,8 +277,8 @@ async def test_closing_hands_back_what_a_lost_answer_left_behind(open_broker: Op
     await broker.take(limit=1, wait=0)
     real = broker._reads.call
 
-    async def lose_the_answer(*command: object, wait: float = 0.0) -> object:
-        await real(*command, wait=wait)
+    async def lose_the_answer(*command: object, wait: float = 0.0, cut_off: int | None = None) -> object:
+        await real(*command, wait=wait, cut_off=cut_off)
         raise BrokerUnavailable("connection lost")
 
     await broker.put(jobs(1))

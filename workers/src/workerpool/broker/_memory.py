@@ -20,6 +20,7 @@ CAPABILITIES: Final = Capabilities(
     oldest_age=True,
     in_flight=True,
     arrivals=True,
+    notifies=True,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0
@@ -52,7 +53,7 @@ class MemoryStore:
     seen: dict[str, float] = field(default_factory=dict)
     arrivals: int = 0
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
-    takers: set[asyncio.Event] = field(default_factory=set)
+    waiters: set[asyncio.Event] = field(default_factory=set)
 
     def delay(self, entry: _Entry) -> None:
         """Keep for later; those who wait for jobs look again how long they may sleep."""
@@ -68,8 +69,8 @@ class MemoryStore:
 
     def wake(self) -> None:
         """Tell everyone who waits that something changed."""
-        for taker in self.takers:
-            taker.set()
+        for waiter in self.waiters:
+            waiter.set()
 
 
 class MemoryBroker:
@@ -81,6 +82,7 @@ class MemoryBroker:
         self._changed = asyncio.Event()
         self._interrupted = False
         self._one_take = asyncio.Lock()
+        self._seen = 0  # arrivals at the latest reading
 
     @property
     def capabilities(self) -> Capabilities:
@@ -125,7 +127,7 @@ class MemoryBroker:
         """Expired leases first, then waiting jobs in order; see `Broker`."""
         deadline = time.monotonic() + wait
         async with self._one_take:
-            self._store.takers.add(self._changed)
+            self._store.waiters.add(self._changed)
             try:
                 while True:
                     self._changed.clear()
@@ -136,7 +138,7 @@ class MemoryBroker:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._changed.wait(), min(deadline, self._next_event()) - now)
             finally:
-                self._store.takers.discard(self._changed)
+                self._store.waiters.discard(self._changed)
 
     async def interrupt(self) -> None:
         """Wake our own `take`."""
@@ -198,6 +200,7 @@ class MemoryBroker:
         """Count."""
         store, now = self._store, time.monotonic()
         store.make_due(now)
+        self._seen = store.arrivals
         return Depth(
             waiting=len(store.waiting),
             in_flight=len(store.in_flight),
@@ -206,6 +209,21 @@ class MemoryBroker:
             arrivals_total=store.arrivals,
             dead_letters=len(store.dead),
         )
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        """Sleep until the store's arrivals go beyond the latest reading."""
+        changed = asyncio.Event()
+        self._store.waiters.add(changed)
+        try:
+            async with asyncio.timeout(seconds):
+                while self._store.arrivals <= self._seen:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._store.waiters.discard(changed)
+        return True
 
     async def close(self) -> None:
         """Nothing to let go of: what we hold comes back when its lease expires."""

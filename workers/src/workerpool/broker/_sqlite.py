@@ -23,6 +23,7 @@ CAPABILITIES: Final = Capabilities(
     oldest_age=True,
     in_flight=True,
     arrivals=True,
+    notifies=False,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0
@@ -87,7 +88,7 @@ class SqliteBroker:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but being reachable from other machines."""
+        """Everything but telling of arrivals, and being reachable from other machines."""
         return CAPABILITIES
 
     @property
@@ -160,6 +161,11 @@ class SqliteBroker:
         waiting, in_flight, delayed, oldest, arrivals, dead = row
         age = max(0.0, now - oldest) if oldest is not None else 0.0
         return Depth(waiting, in_flight, delayed, age, arrivals, dead)
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        """Lets the time pass: SQLite tells nobody of changes."""
+        await asyncio.sleep(seconds)
+        return False
 
     async def close(self) -> None:
         """Close the file. What we hold comes back when its lease expires."""

@@ -42,6 +42,8 @@ class Capabilities:
     """Depth tells how many jobs are taken and unfinished."""
     arrivals: bool
     """Depth counts the jobs ever put."""
+    notifies: bool
+    """`wait_for_arrival` ends when a job comes: an observer need not poll."""
     shared: bool
     """Reachable from other machines: without it the broker is refused in a pool."""
 
@@ -231,6 +233,16 @@ class Broker(Protocol):
 
     async def depth(self) -> Depth:
         """Read the queue, in one moment."""
+        ...
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        """Wait at most so long until a job has come that the latest `depth` did not see; return whether one has.
+
+        For observers: other calls of this object may have to wait until it ends. It takes nothing from anyone, may be
+        cancelled at any time, and may also end for a job that came back. It does not end when a queue was deleted and
+        made anew, or when a delayed job has become due and nobody has called `maintain`: look now and then. A broker
+        that does not notify lets the time pass.
+        """
         ...
 
     async def close(self) -> None:

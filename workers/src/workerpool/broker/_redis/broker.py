@@ -1,4 +1,7 @@
-"""The broker on Redis Streams: two connections, one that blocks in a read and one for everything else."""
+"""The broker on Redis Streams: two connections, one that blocks when it takes and one for everything else.
+
+An observer has the second one only, and blocks it between its readings.
+"""
 
 import asyncio
 import contextlib
@@ -23,6 +26,7 @@ CAPABILITIES: Final = Capabilities(
     oldest_age=True,
     in_flight=True,
     arrivals=True,
+    notifies=True,
     shared=True,
 )
 DEDUPLICATION_SECONDS: Final = 600.0
@@ -33,6 +37,8 @@ CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAINTAIN_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 900.0
 """A consumer without pending entries that was not heard for so long is dead."""
+_ENOUGH_BYTES: Final = 64 * 1024
+"""Of an entry that is received only to be dropped."""
 _BLOCK_SECONDS: Final = 2.0
 _BLOCK_SECONDS_UNINTERRUPTIBLE: Final = 0.1
 
@@ -70,6 +76,7 @@ class RedisBroker:
         self._block_seconds = _BLOCK_SECONDS
         self._clock_ahead = 0.0  # Redis' unix time minus our monotonic time, seconds
         self._next_reclaim = 0.0
+        self._last_seen = b"0-0"  # the stream's last entry at the latest reading
 
     @property
     def capabilities(self) -> Capabilities:
@@ -182,7 +189,8 @@ class RedisBroker:
         """One script, so all figures are of one moment."""
         keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
         reply = await self._commands.run(scripts.DEPTH, keys, self._group)
-        waiting, in_flight, delayed, age_ms, arrivals, dead = reply
+        # Also lower than before: a stream made anew, or a replica that lags, may go on with lower ids.
+        waiting, in_flight, delayed, age_ms, arrivals, dead, self._last_seen = reply
         if waiting is None:
             raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
         return Depth(
@@ -193,6 +201,20 @@ class RedisBroker:
             arrivals_total=int(arrivals),
             dead_letters=int(dead),
         )
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        """A blocking read beyond the entry that was the last one at the latest reading, outside of any group.
+
+        Redis sends the new entry with it. That is dropped, and when it is large not even received.
+        """
+        block = ("BLOCK", max(1, _ms(seconds)))
+        command = ("XREAD", "COUNT", 1, *block, "STREAMS", self._stream, self._last_seen)
+        try:
+            reply = await self._commands.call(*command, wait=seconds, cut_off=_ENOUGH_BYTES)
+        except asyncio.CancelledError:
+            await self._commands.close()  # Redis would answer nothing else on it until the block is over
+            raise
+        return reply is not None
 
     async def close(self) -> None:
         """Hand back what a lost answer left with us, then leave the group if nothing of ours is in it."""

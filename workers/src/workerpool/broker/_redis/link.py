@@ -92,8 +92,13 @@ class RedisLink:
         """Number of the connection in use, 0 while there is none: a change tells that one was lost in between."""
         return self._connects if self._connection is not None and self._connection.usable else 0
 
-    async def call(self, *command: Any, wait: float = 0.0) -> Any:
-        """The raw answer (bytes, ints, lists, None). `wait`: seconds that the server itself may take.
+    async def call(self, *command: Any, wait: float = 0.0, cut_off: int | None = None) -> Any:
+        """The raw answer (bytes, ints, lists, None).
+
+        Args:
+            command: The command and its arguments.
+            wait: Seconds that the server itself may take.
+            cut_off: See `RespConnection.call`.
 
         Raises:
             BrokerError: one of its kinds.
@@ -103,7 +108,7 @@ class RedisLink:
             async with asyncio.timeout(self._timeout + wait):
                 connection = await self._connected()
                 connected = True
-                return await connection.call(*command)
+                return await connection.call(*command, cut_off=cut_off)
         except RedisReplyError as error:
             raise _refused(error) from error
         except TimeoutError as error:

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from typing import Any, cast
+from typing import Any, Final, NamedTuple, cast
 
 import hiredis
 
@@ -26,12 +26,16 @@ class NotRedisError(Exception):
     """What came is not Redis' protocol."""
 
 
+CUT_OFF: Final = object()
+"""Stands for an answer that was too long."""
+
+
 class RespConnection(asyncio.Protocol):
     """One connection. Calls may overlap: each waits for its own answer, and one that is given up is skipped."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader(protocolError=NotRedisError, replyError=RedisReplyError)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[_Call] = deque()
         self._transport: asyncio.Transport | None = None
         self._ended: BaseException | None = None
 
@@ -53,8 +57,10 @@ class RespConnection(asyncio.Protocol):
         """Whether it has not ended."""
         return self._ended is None and self._transport is not None
 
-    async def call(self, *command: Any) -> Any:
+    async def call(self, *command: Any, cut_off: int | None = None) -> Any:
         """The answer: bytes, ints, lists, None.
+
+        One that grows longer than `cut_off` bytes is not waited for: it is CUT_OFF, and ends the connection.
 
         Raises:
             RedisReplyError: Redis refused the command.
@@ -63,7 +69,7 @@ class RespConnection(asyncio.Protocol):
         if self._ended is not None or self._transport is None:
             raise ConnectionLostError("the connection has ended") from self._ended
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
+        self._waiting.append(_Call(answer, cut_off))
         self._transport.write(hiredis.pack_command(command))
         return await answer
 
@@ -85,7 +91,8 @@ class RespConnection(asyncio.Protocol):
         try:
             while (reply := self._reader.gets()) is not False:
                 self._answer(reply)
-        except NotRedisError as error:
+            self._cut_off()
+        except (NotRedisError, ConnectionLostError) as error:
             self._end(error)
             self.close()
 
@@ -96,7 +103,7 @@ class RespConnection(asyncio.Protocol):
     def _answer(self, reply: Any) -> None:
         if not self._waiting:
             raise NotRedisError("an answer that nobody asked for")
-        answer = self._waiting.popleft()
+        answer = self._waiting.popleft().answer
         if answer.done():  # given up by its caller
             return
         if isinstance(reply, RedisReplyError):
@@ -104,9 +111,22 @@ class RespConnection(asyncio.Protocol):
         else:
             answer.set_result(reply)
 
+    def _cut_off(self) -> None:
+        longest = self._waiting[0].cut_off if self._waiting else None
+        if longest is not None and self._reader.len() > longest:
+            self._answer(CUT_OFF)
+            raise ConnectionLostError("the answer before was too long")
+
     def _end(self, why: Exception) -> None:
         self._ended = self._ended or why
         waiting, self._waiting = self._waiting, deque()
-        for answer in waiting:
+        for answer, _ in waiting:
             if not answer.done():
                 answer.set_exception(self._ended)
+
+
+class _Call(NamedTuple):
+    """A command that was sent."""
+
+    answer: asyncio.Future[Any]
+    cut_off: int | None

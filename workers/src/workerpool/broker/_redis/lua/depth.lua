@@ -1,5 +1,6 @@
 -- KEYS stream delayed dead stats   ARGV group
--- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters}, all of one moment.
+-- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters, id of the last entry ever}, all of one
+-- moment.
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[4]
 local now = now_ms()
 local count, first, pending = undelivered(stream, ARGV[1])
@@ -11,10 +12,13 @@ end
 if due > 0 then
   since = math.min(since, tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]))
 end
-local added = 0
-if redis.call('EXISTS', stream) == 1 then added = to_map(redis.call('XINFO', 'STREAM', stream))['entries-added'] end
+local added, last = 0, '0-0'
+if redis.call('EXISTS', stream) == 1 then
+  local info = to_map(redis.call('XINFO', 'STREAM', stream))
+  added, last = info['entries-added'], info['last-generated-id']
+end
 local requeued = tonumber(redis.call('HGET', stats, 'requeued') or '0')
 return {
   count and count + due, pending, redis.call('ZCARD', delayed) - due, math.max(0, now - since),
-  math.max(0, added - requeued), redis.call('XLEN', KEYS[3]),
+  math.max(0, added - requeued), redis.call('XLEN', KEYS[3]), last,
 }
