@@ -4,7 +4,7 @@ Three questions, each with its own pool in the same namespace, one after the oth
 
 * **idle start**: jobs come one by one while workers are idle. From when a job should have been sent to when its
   handler started, as the worker itself recorded it; p95 of all jobs.
-* **burst decision**: a burst comes onto an idle queue, at a random moment of its polling. From just before the enqueue
+* **burst decision**: a burst comes onto an idle queue, at a random moment. From just before the enqueue
   to when a watch of the pool brought a larger `status.scaling.desired`; p95 of all bursts.
 * **from zero**: 60 jobs at 5 a replica, no worker there. From just before the enqueue to when a watch of the pods
   brought the first, and the twelfth, Ready pod; medians of the runs. This is the method by which KEDA was measured.
@@ -195,7 +195,7 @@ class Bench:
         await until(are_ready, seconds=60, what=f"{count} workers Ready")
 
     async def _quiet(self, watch: PoolWatch, *, desired: int) -> None:
-        """Wait until the pool rests at this size, then until its queue is polled slowly, at a random phase."""
+        """Wait until the pool rests at this size, then until its queue is read seldom, at a random phase."""
         emptied = time.monotonic()  # or before: this is called when a load has ended
 
         async def rests() -> bool:

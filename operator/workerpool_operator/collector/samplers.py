@@ -1,13 +1,11 @@
 """Reads the queues: one task for each, so that a broker that hangs hurts nobody else.
 
-A queue is read every `BUSY_SECONDS` while jobs wait, run or have just come, else every `IDLE_SECONDS`. A reading that
-says the same as the one before is sent on only every few seconds, to say that it still holds; `poll_seconds` tells
-the operator which of the two it may expect.
+How often is in `cadence`. Between two readings of a queue at rest its broker is watched: a job that comes ends that at
+once. A reading that says the same as the one before is sent on only every few seconds, to say that it still holds;
+`poll_seconds` tells the operator which of the two it may expect.
 """
 
 import asyncio
-import random
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,17 +15,17 @@ import structlog
 
 from workerpool import broker, errors
 from workerpool_operator.collector.board import Board
+from workerpool_operator.collector.cadence import Cadence, Pace
 from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
 
-BUSY_SECONDS: Final = 0.25
-IDLE_SECONDS: Final = 0.5
-BUSY_AFTER_SECONDS: Final = 5.0
-"""A queue that was seen moving is read often for this long."""
-CONFIRM_BUSY_SECONDS: Final = 1.0
-CONFIRM_IDLE_SECONDS: Final = 10.0
 TIMEOUT_SECONDS: Final = 3.0
-BACKOFF_FIRST_SECONDS: Final = 0.5
-BACKOFF_MAX_SECONDS: Final = 5.0
+SETTLE_SECONDS: Final = 0.03
+"""From when a watch saw a job until the reading: whoever puts 60 jobs one by one needs 10 to 30 ms nearby, and a pool
+should not grow for the first of them alone."""
+WATCH_LATE_SECONDS: Final = 0.5
+"""A watch that is over its time by this much has failed."""
+WATCH_AGAIN_SECONDS: Final = 60.0
+"""After a watch that failed, the queue is polled for this long."""
 
 _ERRORS: Final[tuple[tuple[type[Exception], SampleError], ...]] = (
     (errors.CredentialsMissing, SampleError.CREDENTIALS_MISSING),
@@ -40,11 +38,18 @@ _ERRORS: Final[tuple[tuple[type[Exception], SampleError], ...]] = (
 _log = structlog.get_logger(__name__)
 
 
-class Depths(Protocol):
+class Observed(Protocol):
     """What a sampler needs of a broker."""
+
+    @property
+    def capabilities(self) -> broker.Capabilities:
+        """What the broker can do."""
 
     async def depth(self) -> broker.Depth:
         """Read the queue; raises BrokerError."""
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        """Wait so long at most for what the latest `depth` did not see; raises BrokerError."""
 
     async def close(self) -> None:
         """Close the connection."""
@@ -64,81 +69,113 @@ class Samplers:
         self,
         board: Board,
         *,
-        connect: Callable[[str, dict[str, Any]], Depths],
+        connect: Callable[[str, dict[str, Any]], Observed],
         observer: PollObserver,
     ) -> None:
         """`connect(pool, queue)` makes the broker of a queue, without dialling it."""
         self._board = board
         self._connect = connect
         self._observer = observer
-        self._tasks: dict[tuple[str, str], tuple[tuple[str, dict[str, Any]], asyncio.Task[None]]] = {}
-        """(pool, queue) -> (what it samples: the pool's uid and the queue; who does it)."""
-        self._now: dict[tuple[str, str], asyncio.Event] = {}
+        self._tasks: dict[tuple[str, str], tuple[tuple[str, dict[str, Any]], _Sampler, asyncio.Task[None]]] = {}
+        """(pool, queue) -> (what it samples: the pool's uid and the queue; who does it; the task)."""
 
     def apply(self, pools: tuple[PoolConfig, ...]) -> None:
         """Sample exactly these pools' queues."""
         wanted = {(pool.name, queue["name"]): (pool.uid, queue) for pool in pools for queue in pool.queues}
-        for key, (source, task) in list(self._tasks.items()):
+        for key, (source, _, task) in list(self._tasks.items()):
             if wanted.get(key) != source:
                 task.cancel()
-                del self._tasks[key], self._now[key]
+                del self._tasks[key]
         for key, source in wanted.items():
             if key not in self._tasks:
-                self._now[key] = asyncio.Event()
-                task = asyncio.create_task(self._sample(*key, source[1]), name=f"sample-{key[0]}-{key[1]}")
-                self._tasks[key] = (source, task)
+                sampler = self._sampler(key[0], source[1])
+                task = asyncio.create_task(sampler.run(), name=f"sample-{key[0]}-{key[1]}")
+                self._tasks[key] = (source, sampler, task)
 
     def read_now(self, pool: str) -> None:
         """Read all queues of a pool at once."""
-        for key, event in self._now.items():
+        for key, (_, sampler, _) in self._tasks.items():
             if key[0] == pool:
-                event.set()
+                sampler.read_now()
 
     async def stop(self) -> None:
         """Stop all samplers."""
-        tasks = [task for _, task in self._tasks.values()]
+        tasks = [task for *_, task in self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _sample(self, pool: str, name: str, queue: dict[str, Any]) -> None:
-        """Read one queue until cancelled."""
-        source = self._source(pool, queue)
-        cadence = _Cadence()
+    def _sampler(self, pool: str, queue: dict[str, Any]) -> "_Sampler":
+        def tell(sample: QueueSample) -> None:
+            self._board.sampled(pool, sample)
+
+        def polled(seconds: float, error: str) -> None:
+            self._observer.polled(pool, queue["name"], seconds=seconds, error=error)
+
+        return _Sampler(queue["name"], connect=lambda: self._connect(pool, queue), tell=tell, polled=polled)
+
+
+class _Sampler:
+    """Reads one queue."""
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        connect: Callable[[], Observed],
+        tell: Callable[[QueueSample], None],
+        polled: Callable[[float, str], None],
+    ) -> None:
+        self._queue = queue
+        self._tell = tell
+        self._polled = polled
+        self._cadence = Cadence()
+        self._source, self._undialable = _made(connect)
+        self._polled_until: float | None = None
+        """The latest watch has failed: no other one before then."""
+        self._read_now = False
+        self._pausing: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        woken = False
         try:
             while True:
-                started = time.monotonic()
-                sample = await self._read(source, name)
-                self._observer.polled(
-                    pool, name, seconds=time.monotonic() - started, error=str(sample.error) if sample.error else ""
-                )
-                pause, tell = cadence.next(sample, now=time.monotonic())
+                started = _now()
+                self._read_now = False
+                sample = await self._read()
+                now = _now()
+                self._polled(now - started, str(sample.error) if sample.error else "")
+                pace, tell = self._cadence.next(sample, now=now, watchable=self._is_watchable(now), woken=woken)
                 if tell:
-                    self._board.sampled(pool, sample.model_copy(update={"poll_seconds": cadence.confirm_seconds}))
-                await self._pause((pool, name), pause)
+                    self._tell(sample.model_copy(update={"poll_seconds": self._cadence.confirm_seconds}))
+                woken = await self._pause(pace)
         finally:
-            with suppress(Exception):
-                await source.close()
+            if self._source is not None:
+                with suppress(Exception):
+                    await self._source.close()
 
-    def _source(self, pool: str, queue: dict[str, Any]) -> Depths:
-        try:
-            return self._connect(pool, queue)
-        except Exception as error:  # noqa: BLE001  what cannot be dialled is told like what does not answer
-            return _NoBroker(str(error) or type(error).__name__)
+    def read_now(self) -> None:
+        """End the pause in progress, or the next one: a reading in progress began before this was asked."""
+        self._read_now = True
+        if self._pausing is not None and not self._pausing.expired():
+            self._pausing.reschedule(0.0)
 
-    async def _read(self, source: Depths, name: str) -> QueueSample:
+    async def _read(self) -> QueueSample:
+        if self._source is None:
+            return _failed(self._queue, SampleError.UNREACHABLE, self._undialable)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                depth = await source.depth()
+                depth = await self._source.depth()
         except TimeoutError:
-            return _failed(name, SampleError.UNREACHABLE, f"no answer within {TIMEOUT_SECONDS:g} s")
+            return _failed(self._queue, SampleError.UNREACHABLE, f"no answer within {TIMEOUT_SECONDS:g} s")
         except errors.BrokerError as error:
-            return _failed(name, _reason(error), str(error))
+            return _failed(self._queue, _reason(error), str(error))
         except Exception as error:  # noqa: BLE001  one queue must not stop the others
-            _log.exception("sampler_crashed", queue=name)
-            return _failed(name, SampleError.BAD_ANSWER, type(error).__name__)
+            _log.exception("sampler_crashed", queue=self._queue)
+            return _failed(self._queue, SampleError.BAD_ANSWER, type(error).__name__)
         return QueueSample(
-            queue=name,
+            queue=self._queue,
             age_seconds=0.0,
             waiting=depth.waiting,
             in_flight=depth.in_flight,
@@ -147,63 +184,47 @@ class Samplers:
             dead_letters=depth.dead_letters,
         )
 
-    async def _pause(self, key: tuple[str, str], seconds: float) -> None:
-        event = self._now[key]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        event.clear()
+    async def _pause(self, pace: Pace) -> bool:
+        """Wait as the pace says; return whether a job has ended it."""
+        if self._read_now:
+            return False
+        woken = False
+        with suppress(TimeoutError):  # `read_now` lets it expire
+            async with asyncio.timeout(None) as self._pausing:
+                await asyncio.sleep(pace.sleep)
+                if pace.watch and self._source is not None:
+                    woken = await self._watch(self._source, pace.watch)
+                if woken:
+                    await asyncio.sleep(SETTLE_SECONDS)
+        self._pausing = None
+        return woken
+
+    def _is_watchable(self, now: float) -> bool:
+        if self._source is None or not self._source.capabilities.notifies:
+            return False
+        return self._polled_until is None or now >= self._polled_until
+
+    async def _watch(self, source: Observed, seconds: float) -> bool:
+        """Whether a job came. A watch that fails says nothing of the queue: the reading that follows does."""
+        started = _now()
+        try:
+            async with asyncio.timeout(seconds + WATCH_LATE_SECONDS):
+                woken = await source.wait_for_arrival(seconds)
+            if not woken and _now() - started < seconds / 2:
+                raise errors.BadAnswer("it ends too soon")  # noqa: TRY301  else readings would follow one another
+        except Exception as error:  # noqa: BLE001  a refusal, a lost connection, silence: polling does without it
+            if self._polled_until is None:
+                _log.warning("queue_is_polled", queue=self._queue, watch_failed=str(error) or type(error).__name__)
+            self._polled_until = _now() + WATCH_AGAIN_SECONDS
+            return False
+        self._polled_until = None
+        return woken
 
 
-class _NoBroker:
-    """Stands for a broker that cannot even be dialled, a port above 65535 for example: each reading says why."""
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    async def depth(self) -> broker.Depth:
-        """Fails."""
-        raise errors.BrokerError(self._why)
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-class _Cadence:
-    """How soon to read again, and whether the reading is worth telling."""
-
-    def __init__(self) -> None:
-        self._told: tuple[object, float] | None = None
-        self._moved_at = float("-inf")
-        self._failures = 0
-        self.confirm_seconds = CONFIRM_BUSY_SECONDS
-
-    def next(self, sample: QueueSample, *, now: float) -> tuple[float, bool]:
-        """(seconds until the next reading, whether to tell this one)."""
-        meaning = (sample.waiting, sample.in_flight, sample.dead_letters, sample.error, sample.message)
-        changed = self._told is None or self._told[0] != meaning
-        if changed or sample.waiting or sample.in_flight:
-            self._moved_at = now
-        busy = now - self._moved_at < BUSY_AFTER_SECONDS
-        # Whoever was promised news every second must hear that it will come less often, or takes silence for a fault.
-        slower = not busy and self.confirm_seconds != CONFIRM_IDLE_SECONDS
-        self.confirm_seconds = CONFIRM_BUSY_SECONDS if busy else CONFIRM_IDLE_SECONDS
-        told_at = self._told[1] if self._told else float("-inf")
-        tell = changed or slower or now - told_at >= self.confirm_seconds
-        if tell:
-            self._told = (meaning, now)
-        if sample.error is None:
-            self._failures = 0
-            return (BUSY_SECONDS if busy else IDLE_SECONDS), tell
-        self._failures += 1
-        longest = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(self._failures - 1, 10))
-        return longest * random.uniform(0.5, 1.0), tell  # noqa: S311  spreads load
-
-
-def connect_from(credentials: Path) -> Callable[[str, dict[str, Any]], Depths]:
+def connect_from(credentials: Path) -> Callable[[str, dict[str, Any]], Observed]:
     """Brokers of queues as the resource describes them, with credentials from files below a directory."""
 
-    def connect(pool: str, queue: dict[str, Any]) -> Depths:
+    def connect(pool: str, queue: dict[str, Any]) -> Observed:
         folder = credentials / pool / queue["name"]
         named, tls = queue.get("credentials") or {}, queue.get("tls") or {}
         certificate = tls.get("clientCertRef")
@@ -231,3 +252,15 @@ def _failed(queue: str, error: SampleError, message: str) -> QueueSample:
 
 def _reason(error: errors.BrokerError) -> SampleError:
     return next((reason for kind, reason in _ERRORS if isinstance(error, kind)), SampleError.UNREACHABLE)
+
+
+def _made(connect: Callable[[], Observed]) -> tuple[Observed | None, str]:
+    """The broker; or none, and why it cannot even be dialled, a port above 65535 for example."""
+    try:
+        return connect(), ""
+    except Exception as error:  # noqa: BLE001  it is told like a broker that does not answer
+        return None, str(error) or type(error).__name__
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

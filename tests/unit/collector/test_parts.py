@@ -5,9 +5,8 @@ import pytest
 from workerpool.protocol import Delivery
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
-from workerpool_operator.collector.samplers import BUSY_SECONDS, CONFIRM_IDLE_SECONDS, IDLE_SECONDS, _Cadence
 from workerpool_operator.collector.scrape import parse
-from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
+from workerpool_operator.protocol import PoolConfig, QueueSample
 
 
 class Clock:
@@ -78,33 +77,6 @@ def test_a_queue_taken_out_of_the_pool_is_forgotten() -> None:
     known.sampled("web", QueueSample(queue="main", age_seconds=0, waiting=1, in_flight=0))
     known.configure((PoolConfig(name="web", uid="1", queues=({"name": "new"},)),))
     assert known.samples_message("web") is None
-
-
-def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> None:
-    cadence = _Cadence()
-
-    def read(waiting: int, at: float) -> tuple[float, bool]:
-        return cadence.next(QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0), now=at)
-
-    assert read(0, 0.0) == (BUSY_SECONDS, True)
-    assert read(0, 6.0) == (IDLE_SECONDS, True), "the slower pace is told"
-    assert read(0, 6.5) == (IDLE_SECONDS, False)
-    assert read(3, 7.0) == (BUSY_SECONDS, True)
-    assert read(3, 7.25) == (BUSY_SECONDS, False)
-    assert read(3, 8.0) == (BUSY_SECONDS, True)
-    assert read(0, 8.25) == (BUSY_SECONDS, True)
-    assert read(0, 13.5) == (IDLE_SECONDS, True)
-    assert read(0, 14.0) == (IDLE_SECONDS, False)
-    assert cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
-    assert read(0, 23.5) == (IDLE_SECONDS, True)
-
-
-def test_a_queue_that_cannot_be_read_is_asked_less_and_less_often() -> None:
-    cadence = _Cadence()
-    failed = QueueSample(queue="q", age_seconds=0, error=SampleError.UNREACHABLE)
-    pauses = [cadence.next(failed, now=float(i))[0] for i in range(10)]
-    assert pauses[0] <= 0.5
-    assert 2.5 <= pauses[-1] <= 5.0
 
 
 def test_metrics_of_a_bare_worker_make_a_report() -> None:

@@ -1,0 +1,79 @@
+"""How soon a queue is read again, and whether a reading is worth telling: the arithmetic, without a clock.
+
+A queue is read every `BUSY_SECONDS` while jobs wait, run or have just come. At rest its broker is asked to say when a
+job comes (`watch`), with a reading every `WATCH_SECONDS` for what a broker does not say; where it cannot be asked that,
+the queue is read every `IDLE_SECONDS`. A queue whose jobs are gone by the time it is read comes to rest as well, so
+that a trickle that idle workers take at once costs one reading a job, and no more than one every `BUSY_SECONDS`.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from workerpool_operator.protocol import QueueSample
+
+BUSY_SECONDS: Final = 0.25
+IDLE_SECONDS: Final = 0.5
+WATCH_SECONDS: Final = 1.0
+BURST_SECONDS: Final = 0.1
+"""From the reading that found a burst to the next: one that is put slowly was still growing."""
+BUSY_AFTER_SECONDS: Final = 5.0
+"""A queue that was seen moving is read often for this long."""
+CONFIRM_BUSY_SECONDS: Final = 1.0
+CONFIRM_IDLE_SECONDS: Final = 10.0
+BACKOFF_FIRST_SECONDS: Final = 0.5
+BACKOFF_MAX_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What comes before the next reading, in seconds: first a sleep, then a watch that a new job ends."""
+
+    sleep: float = 0.0
+    watch: float = 0.0
+
+
+class Cadence:
+    """The pace of one queue. Times are seconds of any one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._told: tuple[object, float] | None = None
+        self._moved_at = float("-inf")
+        self._failures = 0
+        self.confirm_seconds = CONFIRM_BUSY_SECONDS
+
+    def next(self, sample: QueueSample, *, now: float, watchable: bool, woken: bool) -> tuple[Pace, bool]:
+        """What comes before the next reading, and whether to tell this one.
+
+        `watchable`: the broker can be watched. `woken`: this reading came early, because a watch saw a job.
+        """
+        meaning = (sample.waiting, sample.in_flight, sample.dead_letters, sample.error, sample.message)
+        changed = self._told is None or self._told[0] != meaning
+        if changed or sample.waiting or sample.in_flight:
+            self._moved_at = now
+        busy = now - self._moved_at < BUSY_AFTER_SECONDS
+        # Whoever was promised news every second must hear that it will come less often, or takes silence for a fault.
+        slower = not busy and self.confirm_seconds != CONFIRM_IDLE_SECONDS
+        self.confirm_seconds = CONFIRM_BUSY_SECONDS if busy else CONFIRM_IDLE_SECONDS
+        told_at = self._told[1] if self._told else float("-inf")
+        tell = changed or slower or now - told_at >= self.confirm_seconds
+        if tell:
+            self._told = (meaning, now)
+        if sample.error is not None:
+            self._failures += 1
+            return self._backoff(), tell
+        self._failures = 0
+        if busy:
+            return Pace(sleep=BURST_SECONDS if woken else BUSY_SECONDS), tell
+        return _at_rest(watchable=watchable, woken=woken), tell
+
+    def _backoff(self) -> Pace:
+        longest = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(self._failures - 1, 10))
+        return Pace(sleep=longest * random.uniform(0.5, 1.0))  # noqa: S311  spreads load
+
+
+def _at_rest(*, watchable: bool, woken: bool) -> Pace:
+    if not watchable:
+        return Pace(sleep=IDLE_SECONDS)
+    # The next job would wake us at once: however fast they come and go, readings keep the busy pace.
+    return Pace(sleep=BUSY_SECONDS, watch=WATCH_SECONDS - BUSY_SECONDS) if woken else Pace(watch=WATCH_SECONDS)

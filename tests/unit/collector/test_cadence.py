@@ -1,0 +1,85 @@
+"""How often a queue is read, and which readings are told."""
+
+from workerpool_operator.collector.cadence import (
+    BURST_SECONDS,
+    BUSY_AFTER_SECONDS,
+    BUSY_SECONDS,
+    CONFIRM_IDLE_SECONDS,
+    IDLE_SECONDS,
+    WATCH_SECONDS,
+    Cadence,
+    Pace,
+)
+from workerpool_operator.protocol import QueueSample, SampleError
+
+BUSY, IDLE, WATCH = Pace(sleep=BUSY_SECONDS), Pace(sleep=IDLE_SECONDS), Pace(watch=WATCH_SECONDS)
+
+
+class Played:
+    """A cadence that is told of readings."""
+
+    def __init__(self, *, watchable: bool = False) -> None:
+        self.cadence = Cadence()
+        self.watchable = watchable
+
+    def read(self, waiting: int, at: float, *, woken: bool = False) -> tuple[Pace, bool]:
+        sample = QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0)
+        return self.cadence.next(sample, now=at, watchable=self.watchable, woken=woken)
+
+    def fail(self, at: float) -> tuple[Pace, bool]:
+        sample = QueueSample(queue="q", age_seconds=0, error=SampleError.UNREACHABLE)
+        return self.cadence.next(sample, now=at, watchable=self.watchable, woken=False)
+
+
+def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> None:
+    queue = Played()
+    assert queue.read(0, 0.0) == (BUSY, True)
+    assert queue.read(0, 6.0) == (IDLE, True), "the slower pace is told"
+    assert queue.read(0, 6.5) == (IDLE, False)
+    assert queue.read(3, 7.0) == (BUSY, True)
+    assert queue.read(3, 7.25) == (BUSY, False)
+    assert queue.read(3, 8.0) == (BUSY, True)
+    assert queue.read(0, 8.25) == (BUSY, True)
+    assert queue.read(0, 13.5) == (IDLE, True)
+    assert queue.read(0, 14.0) == (IDLE, False)
+    assert queue.cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
+    assert queue.read(0, 23.5) == (IDLE, True)
+
+
+def test_a_queue_at_rest_is_watched_and_still_confirmed_every_ten_seconds() -> None:
+    queue = Played(watchable=True)
+    assert queue.read(0, 0.0) == (BUSY, True), "one that moves is read, not watched"
+    assert queue.read(0, 6.0) == (WATCH, True)
+    assert [queue.read(0, 6.0 + second) for second in range(1, 10)] == [(WATCH, False)] * 9
+    assert queue.read(0, 16.0) == (WATCH, True)
+
+
+def test_a_burst_that_woke_the_reader_is_read_again_soon_and_then_as_any_other() -> None:
+    queue = Played(watchable=True)
+    queue.read(0, 0.0)
+    queue.read(0, 6.0)
+    assert queue.read(5, 6.5, woken=True) == (Pace(sleep=BURST_SECONDS), True)
+    assert queue.read(60, 6.6) == (BUSY, True)
+
+
+def test_jobs_that_are_gone_by_the_time_they_are_read_leave_the_queue_at_rest_and_bound_the_readings() -> None:
+    queue = Played(watchable=True)
+    queue.read(0, 0.0)
+    queue.read(0, 6.0)
+    pace, tell = queue.read(0, 6.1, woken=True)
+    assert (pace.sleep, pace.sleep + pace.watch, tell) == (BUSY_SECONDS, WATCH_SECONDS, False)
+
+
+def test_a_queue_that_cannot_be_read_is_asked_less_and_less_often_and_not_watched() -> None:
+    queue = Played(watchable=True)
+    paces = [queue.fail(float(second))[0] for second in range(10)]
+    assert paces[0].sleep <= 0.5
+    assert 2.5 <= paces[-1].sleep <= 5.0
+    assert not any(pace.watch for pace in paces)
+
+
+def test_a_queue_that_can_be_read_again_moves() -> None:
+    queue = Played(watchable=True)
+    queue.fail(0.0)
+    assert queue.read(0, 5.0) == (BUSY, True)
+    assert queue.read(0, 5.0 + BUSY_AFTER_SECONDS)[0] == WATCH

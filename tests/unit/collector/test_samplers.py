@@ -1,0 +1,326 @@
+"""What a sampler does between two readings, with a broker that follows a script. Time is virtual (looptime)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from workerpool.broker import AuthenticationFailed, BrokerError, BrokerUnavailable, Capabilities, Depth
+from workerpool_operator.collector.board import Board
+from workerpool_operator.collector.cadence import (
+    BURST_SECONDS,
+    BUSY_AFTER_SECONDS,
+    BUSY_SECONDS,
+    IDLE_SECONDS,
+    WATCH_SECONDS,
+)
+from workerpool_operator.collector.samplers import (
+    SETTLE_SECONDS,
+    WATCH_AGAIN_SECONDS,
+    WATCH_LATE_SECONDS,
+    Samplers,
+)
+from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
+
+pytestmark = pytest.mark.looptime
+
+POOLS = (PoolConfig(name="web", uid="1", queues=({"name": "main"},)),)
+NOTIFIES = Capabilities(
+    lease=True,
+    extend=True,
+    delay=True,
+    deduplicate=True,
+    oldest_age=True,
+    in_flight=True,
+    arrivals=True,
+    notifies=True,
+    shared=True,
+)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@dataclass
+class Source:
+    """A broker: `waiting` jobs, and a watch that a job ends, or that does what `watching` does."""
+
+    capabilities: Capabilities = NOTIFIES
+    waiting: int = 0
+    trouble: BrokerError | None = None
+    watching: Callable[[float], Awaitable[bool]] | None = None
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    read_at: list[float] = field(default_factory=list)
+    watched_at: list[float] = field(default_factory=list)
+    closed: bool = False
+
+    async def depth(self) -> Depth:
+        self.read_at.append(now())
+        self.came.clear()
+        await asyncio.sleep(0)
+        if self.trouble is not None:
+            raise self.trouble
+        return Depth(self.waiting, 0, 0, 0.0, 0, 0)
+
+    async def wait_for_arrival(self, seconds: float) -> bool:
+        self.watched_at.append(now())
+        if self.watching is not None:
+            return await self.watching(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.came.wait()
+        except TimeoutError:
+            return False
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def put(self, jobs: int) -> None:
+        self.waiting += jobs
+        self.came.set()
+
+
+@dataclass
+class Told:
+    """What the samplers tell, as a board hears it."""
+
+    board: Board
+    samplers: Samplers
+    polls: list[str]
+
+    def sample(self) -> QueueSample:
+        return self.board.pools["web"].samples["main"][0]
+
+
+@asynccontextmanager
+async def sampling(source: Source) -> AsyncIterator[Told]:
+    class Polls:
+        def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+            told.polls.append(error)
+
+    def connect(pool: str, queue: dict[str, Any]) -> Source:
+        return source
+
+    board = Board(announce=lambda *_: None, clock=now)
+    board.configure(POOLS)
+    told = Told(board, Samplers(board, connect=connect, observer=Polls()), [])
+    told.samplers.apply(POOLS)
+    try:
+        yield told
+    finally:
+        await told.samplers.stop()
+        assert source.closed
+
+
+async def at_rest(source: Source) -> None:
+    """Let the queue come to rest and its first watch begin."""
+    await asyncio.sleep(BUSY_AFTER_SECONDS + BUSY_SECONDS)
+    assert source.watched_at
+    await asyncio.sleep(0.05)
+    source.read_at.clear()
+    source.watched_at.clear()
+
+
+async def test_a_queue_that_moves_is_read_and_not_watched() -> None:
+    source = Source(waiting=3)
+    async with sampling(source):
+        await asyncio.sleep(10.01)
+    assert len(source.read_at) == pytest.approx(10 / BUSY_SECONDS, abs=2)
+    assert source.watched_at == []
+
+
+async def test_a_queue_at_rest_costs_one_reading_and_one_watch_a_second() -> None:
+    source = Source()
+    async with sampling(source):
+        await at_rest(source)
+        await asyncio.sleep(20 * WATCH_SECONDS)
+    assert len(source.read_at) == len(source.watched_at) == pytest.approx(20, abs=1)
+
+
+async def test_a_job_that_comes_to_a_queue_at_rest_is_read_as_soon_as_the_burst_has_settled() -> None:
+    source = Source()
+    async with sampling(source) as told:
+        await at_rest(source)
+        came = now()
+        source.put(1)
+        await asyncio.sleep(SETTLE_SECONDS / 2)
+        source.put(59)
+        await asyncio.sleep(SETTLE_SECONDS)
+        assert source.read_at == [pytest.approx(came + SETTLE_SECONDS)]
+        assert told.sample().waiting == 60
+        await asyncio.sleep(BURST_SECONDS)
+        assert len(source.read_at) == 2
+
+
+async def test_jobs_that_come_and_go_fast_are_read_no_more_often_than_a_busy_queue() -> None:
+    source = Source()
+    async with sampling(source):
+        await at_rest(source)
+        for _ in range(200):  # workers take each at once: no reading ever sees one
+            source.came.set()
+            await asyncio.sleep(0.01)
+    assert 2 <= len(source.read_at) <= 2 / BUSY_SECONDS + 1
+
+
+async def test_an_arrival_during_the_reading_ends_the_next_watch_at_once() -> None:
+    source = Source()
+    async with sampling(source):
+        await at_rest(source)
+        real = source.depth
+
+        async def slow() -> Depth:
+            seen = await real()
+            source.put(1)
+            return seen
+
+        source.depth = slow  # type: ignore[method-assign]
+        source.came.set()
+        await asyncio.sleep(BUSY_SECONDS + 2 * SETTLE_SECONDS + 0.01)
+    assert len(source.read_at) == 2
+
+
+async def test_a_reading_that_is_asked_for_ends_the_watch() -> None:
+    source = Source()
+    async with sampling(source) as told:
+        await at_rest(source)
+        told.samplers.read_now("other")
+        await asyncio.sleep(0.01)
+        assert source.read_at == []
+        asked = now()
+        told.samplers.read_now("web")
+        told.samplers.read_now("web")
+        await asyncio.sleep(0.01)
+        assert source.read_at == [pytest.approx(asked)]
+        assert len(source.watched_at) == 1, "and the next watch has begun"
+
+
+async def test_a_reading_that_is_asked_for_during_one_follows_it_at_once() -> None:
+    """The one in progress may have counted before."""
+    source = Source()
+    async with sampling(source) as told:
+        await at_rest(source)
+        told.samplers.read_now("web")
+        await asyncio.sleep(0)
+        while not source.read_at:  # noqa: ASYNC110  time is virtual
+            await asyncio.sleep(0)
+        told.samplers.read_now("web")
+        await asyncio.sleep(0.01)
+        assert len(source.read_at) == 2
+
+
+async def test_a_reading_that_is_asked_for_ends_the_pause_of_a_broker_that_fails() -> None:
+    source = Source(trouble=BrokerUnavailable("gone"))
+    async with sampling(source) as told:
+        await asyncio.sleep(30)
+        readings = len(source.read_at)
+        told.samplers.read_now("web")
+        await asyncio.sleep(0.01)
+        assert len(source.read_at) == readings + 1
+
+
+async def test_a_broker_that_does_not_notify_is_polled() -> None:
+    source = Source(capabilities=replace(NOTIFIES, notifies=False))
+    async with sampling(source):
+        await asyncio.sleep(BUSY_AFTER_SECONDS + 1)
+        source.read_at.clear()
+        await asyncio.sleep(10.01)
+    assert len(source.read_at) == pytest.approx(10 / IDLE_SECONDS, abs=1)
+    assert source.watched_at == []
+
+
+async def refuse(_: float) -> bool:
+    raise AuthenticationFailed("NOPERM xread")
+
+
+async def hang(_: float) -> bool:
+    await asyncio.Event().wait()
+    return False
+
+
+async def end_too_soon(_: float) -> bool:
+    return False
+
+
+async def break_the_code(_: float) -> bool:
+    raise TypeError("no such thing")
+
+
+@pytest.mark.parametrize("watching", [refuse, hang, end_too_soon, break_the_code])
+async def test_where_watching_fails_the_queue_is_polled_for_a_while_and_one_line_says_so(
+    watching: Callable[[float], Awaitable[bool]],
+) -> None:
+    source = Source(watching=watching)
+    with capture_logs() as logs:
+        async with sampling(source) as told:
+            await asyncio.sleep(BUSY_AFTER_SECONDS + WATCH_SECONDS + WATCH_LATE_SECONDS + 1)
+            source.read_at.clear()
+            await asyncio.sleep(WATCH_AGAIN_SECONDS / 2)
+            assert len(source.read_at) == pytest.approx(WATCH_AGAIN_SECONDS / 2 / IDLE_SECONDS, abs=1)
+            assert len(source.watched_at) == 1
+            await asyncio.sleep(5 * WATCH_AGAIN_SECONDS)
+            assert len(source.watched_at) == 6, "it is tried again now and then"
+            assert told.sample().error is None
+            assert set(told.polls) == {""}
+    assert [line["event"] for line in logs] == ["queue_is_polled"]
+
+
+async def test_a_watch_that_works_again_is_kept_and_its_next_failure_is_news() -> None:
+    source = Source(watching=refuse)
+    with capture_logs() as logs:
+        async with sampling(source):
+            await asyncio.sleep(BUSY_AFTER_SECONDS + 1)
+            source.watching = None
+            await asyncio.sleep(WATCH_AGAIN_SECONDS + 1)
+            source.watched_at.clear()
+            await asyncio.sleep(10.01)
+            assert len(source.watched_at) == pytest.approx(10, abs=1)
+            source.watching = refuse
+            await asyncio.sleep(2)
+    assert len(logs) == 2
+
+
+async def test_a_broker_that_goes_away_during_a_watch_is_told_at_once() -> None:
+    source = Source()
+    async with sampling(source) as told:
+        await at_rest(source)
+        source.trouble = BrokerUnavailable("gone")
+
+        async def lose(_: float) -> bool:
+            raise BrokerUnavailable("connection lost")
+
+        source.watching = lose
+        await asyncio.sleep(WATCH_SECONDS)
+        assert told.sample().error is SampleError.UNREACHABLE
+        source.trouble, source.watching = None, None
+        await asyncio.sleep(BUSY_AFTER_SECONDS)
+        assert told.sample().error is None
+
+
+async def test_a_pool_that_is_changed_or_removed_ends_its_watch_and_closes_the_broker() -> None:
+    source, next_source = Source(), Source()
+    sources = [next_source, source]
+    board = Board(announce=lambda *_: None, clock=now)
+
+    class Polls:
+        def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+            """Nobody counts."""
+
+    samplers = Samplers(board, connect=lambda *_: sources.pop(), observer=Polls())
+    board.configure(POOLS)
+    samplers.apply(POOLS)
+    await at_rest(source)
+    changed = (PoolConfig(name="web", uid="1", queues=({"name": "main", "redisStream": {"stream": "new"}},)),)
+    board.configure(changed)
+    samplers.apply(changed)
+    await asyncio.sleep(0.01)
+    assert source.closed
+    await at_rest(next_source)
+    samplers.apply(())
+    await asyncio.sleep(0.01)
+    assert next_source.closed
+    await samplers.stop()
