@@ -175,6 +175,22 @@ def test_another_worker_gone_than_the_one_chosen_is_counted() -> None:
     assert (right.mistaken, wrong.mistaken) == (0, 1)
 
 
+def test_one_that_is_marked_in_the_step_that_lowers_may_go_in_the_others_stead() -> None:
+    """The ReplicaSet controller may see the new mark before it deletes anybody; both have nothing to lose."""
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a", "b"}), marked_at={"a": 0.0})
+    settled, fresh, busy = (
+        (pod("a", cost=DELETION_COST), report("a", fence="7.1")),
+        (pod("b"), report("b", fence="7.1")),
+        (pod("c"), report("c", 1)),
+    )
+    lowered = shrink(workers(settled, fresh, busy), remove=2, memory=memory)
+    assert [worker.pod.name for worker in lowered.mark] == ["b"]
+    assert dict(lowered.lower) == {"web": 1}
+    instead = shrink(workers(settled, busy), remove=1, memory=lowered.memory)
+    mistaken = shrink(workers(settled, fresh), remove=1, memory=lowered.memory)
+    assert (instead.mistaken, mistaken.mistaken) == (0, 1)
+
+
 def test_a_lowering_that_did_not_come_about_is_no_mistake_and_is_tried_again() -> None:
     memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a"}), marked_at={"a": 0.0})
     found = workers((pod("a", cost=DELETION_COST), report("a", fence="7.1")), (pod("b"), report("b", 1)))

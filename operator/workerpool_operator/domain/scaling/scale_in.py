@@ -200,7 +200,8 @@ def _lower(
 ) -> tuple[int, Lowered] | None:
     """By how many this Deployment can be lowered so that exactly workers that may go are deleted."""
     unborn = min(size.remove, max(0, size.replicas - len(workers)))
-    leaving = {worker.pod.uid for worker in victims if _marked_to_go(worker, memory)}
+    may_go = [worker for worker in victims if worker.may_go(fence=memory.fence_id)]
+    leaving = {worker.pod.uid for worker in may_go if worker.pod.cost == DELETION_COST}
     settled = {
         uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS and not memory.unsettled(now)
     }
@@ -210,15 +211,12 @@ def _lower(
     lowered = Lowered(
         deployment=size.deployment,
         replicas=size.replicas - unborn - shed,
-        chosen=frozenset(leaving),
+        # With those that get their mark in this very step: the ReplicaSet controller may see it before it deletes.
+        chosen=frozenset(worker.pod.uid for worker in may_go),
         count=shed,
         at=now,
     )
     return unborn + shed, lowered
-
-
-def _marked_to_go(worker: Worker, memory: ScaleInMemory) -> bool:
-    return worker.may_go(fence=memory.fence_id) and worker.pod.cost == DELETION_COST
 
 
 def _safe_count(workers: Sequence[Worker], *, leaving: set[str], settled: set[str]) -> int:
