@@ -12,6 +12,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import socket
 import statistics
@@ -21,8 +22,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import structlog
 
 from workerpool import BrokerUnavailable, Job, JobSpec, Queue, Worker
 
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--slots", type=int, default=200)
     arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    logging.getLogger("workerpool").setLevel(logging.ERROR)
     with redis_server() as url:
         figures = asyncio.run(idle_start(url)) | asyncio.run(throughput(url, arguments.jobs, arguments.slots))
     for name, value in figures.items():

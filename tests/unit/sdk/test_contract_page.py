@@ -6,6 +6,7 @@ import pytest
 
 from workerpool.broker import DeathReason
 from workerpool.runtime import contract
+from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md").read_text()
@@ -14,7 +15,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md")
 def test_every_metric_is_documented() -> None:
     metrics = Metrics(pool="p", version="v", slots=1)
     metrics.queue_depth["main"] = 1
-    for family in metrics.collect():
+    for family in exposition.families(metrics):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert f"| `{name}" in PAGE
 

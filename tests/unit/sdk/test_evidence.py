@@ -19,15 +19,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 def evidence(clock: Clock) -> Evidence:
-    evidence = Evidence(stuck_seconds=45, clock=clock)
-    evidence.started = True
+    evidence = Evidence(clock=clock)
+    evidence.start(stuck_seconds=45)
     return evidence
 
 
 def test_a_worker_that_has_not_started_is_not_judged(clock: Clock) -> None:
-    evidence = Evidence(stuck_seconds=45, clock=clock)
+    evidence = Evidence(clock=clock)
     clock.now += 1000
     assert evidence.problem() == ""
+    evidence.start(stuck_seconds=45)
+    assert evidence.problem() == "", "what it took to start is held against it"
 
 
 def test_a_loop_that_does_not_turn_is_a_problem(evidence: Evidence, clock: Clock) -> None:
@@ -76,7 +78,11 @@ def test_an_idle_worker_is_well_for_ever(evidence: Evidence, clock: Clock) -> No
 @pytest.mark.parametrize(
     ("started", "draining", "ready"), [(False, False, False), (True, False, True), (True, True, False)]
 )
-def test_ready_means_started_and_not_draining(clock: Clock, *, started: bool, draining: bool, ready: bool) -> None:
-    evidence = Evidence(stuck_seconds=45, clock=clock)
-    evidence.started, evidence.draining = started, draining
+def test_ready_means_started_and_not_draining(*, started: bool, draining: bool, ready: bool) -> None:
+    evidence = Evidence()
+    if started:
+        evidence.start(stuck_seconds=45)
+    if draining:
+        evidence.drain()
     assert evidence.ready is ready
+    assert evidence.starting is not (started or draining)

@@ -1,16 +1,17 @@
 """The figures as Prometheus reads them."""
 
-from prometheus_client import CollectorRegistry, generate_latest
+import subprocess
+import sys
+import time
+
 from prometheus_client.parser import text_string_to_metric_families
 
-from workerpool.telemetry.metrics import FailureReason, Histogram, Metrics
+from workerpool.telemetry import exposition, process
+from workerpool.telemetry.metrics import FailureReason, Metrics
 
 
 def rendered(metrics: Metrics) -> dict[str, float]:
-    registry = CollectorRegistry()
-    registry.register(metrics)
-    text = generate_latest(registry).decode()
-    families = list(text_string_to_metric_families(text))
+    families = list(text_string_to_metric_families(exposition.render(metrics).decode()))
     assert all(family.documentation for family in families)
     return {
         sample.name + str(sorted(sample.labels.items())): sample.value
@@ -35,17 +36,23 @@ def test_hostile_names_stay_labels() -> None:
 
 
 def test_a_bucket_holds_what_is_at_most_its_bound() -> None:
-    histogram = Histogram((1.0, 2.0))
-    for value in (0.5, 1.0, 1.5, 2.0, 2.5):
-        histogram.observe(value)
-    family = histogram.render("h", "text", {"a": "b"})
-    values = {(sample.name, sample.labels.get("le")): sample.value for sample in family.samples}
+    metrics = Metrics(pool="p", version="v", slots=1)
+    for value in (0.005, 0.01, 0.1, 0.2, 700):
+        metrics.wait.observe(value)
+    [family] = [family for family in exposition.families(metrics) if family.name == "job_wait_seconds"]
+    values = {sample.labels.get("le", sample.name): sample.value for sample in family.samples}
     assert values == {
-        ("h_bucket", "1.0"): 2,
-        ("h_bucket", "2.0"): 4,
-        ("h_bucket", "+Inf"): 5,
-        ("h_count", None): 5,
-        ("h_sum", None): 7.5,
+        "0.01": 2,
+        "0.1": 3,
+        "0.5": 4,
+        "1.0": 4,
+        "5.0": 4,
+        "30.0": 4,
+        "120.0": 4,
+        "600.0": 4,
+        "+Inf": 5,
+        "job_wait_seconds_count": 5,
+        "job_wait_seconds_sum": 700.315,
     }
 
 
@@ -56,3 +63,23 @@ def test_counters_are_the_same_in_the_metrics_and_in_the_report() -> None:
     metrics.failed[FailureReason.TIMEOUT] = 1
     counters = metrics.totals()
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (5, 3, 2, 1)
+
+
+def test_the_start_counts_from_when_the_process_began() -> None:
+    """Not from when this package was loaded: what the program loads before it is most of a start."""
+    began = time.monotonic()
+    code = "from workerpool.telemetry import process; print(process.age_seconds())"
+    age = float(subprocess.check_output([sys.executable, "-c", code], text=True))
+    tick = 0.01
+    assert 0 < age <= time.monotonic() - began + tick
+
+
+def test_cpu_is_of_the_time_since_the_heartbeat_before() -> None:
+    metrics = Metrics(pool="p", version="v", slots=1)
+    metrics.ready()
+    until = time.process_time() + 0.02
+    while time.process_time() < until:
+        pass
+    metrics.heartbeat()
+    assert 0 < metrics.cpu_percent < 1000
+    assert metrics.memory_bytes == process.resident_bytes() > 1_000_000

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from workerpool._job import Job, JobSpec
     from workerpool._queue import Queue
+    from workerpool._run import run
     from workerpool._worker import Worker
     from workerpool.broker import Credentials, Depth
     from workerpool.errors import (
@@ -60,6 +61,7 @@ __all__ = [
     "TLSFailed",
     "Worker",
     "WorkerpoolError",
+    "run",
 ]
 
 _HOME: Final = {
@@ -69,6 +71,7 @@ _HOME: Final = {
     "JobSpec": "workerpool._job",
     "Queue": "workerpool._queue",
     "Worker": "workerpool._worker",
+    "run": "workerpool._run",
 }
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, Self
 from workerpool._job import JobSpec, encode_payload
 from workerpool._source import Source, sources_from
 from workerpool.broker import BrokerUnavailable, Credentials, Depth, NewJob
-from workerpool.broker._memory import MemoryStore
 from workerpool.errors import ConfigurationError, QueueFull
 
 OnFull = Literal["wait", "raise"]
@@ -55,7 +54,11 @@ class Queue:
 
         A `memory://` queue is this object: hand it to `Worker` to have its jobs done.
         """
-        store = MemoryStore() if url.startswith("memory:") else None
+        store = None
+        if url.startswith("memory:"):
+            from workerpool.broker._memory import MemoryStore  # noqa: PLC0415  few use it, all would load it
+
+            store = MemoryStore()
         credentials = credentials or Credentials()
         return cls(Source(name=name, url=url, stream=stream, group=group, credentials=credentials, store=store))
 

@@ -4,13 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from workerpool.broker import Broker, Credentials, connect
 from workerpool.broker._connect import LOCAL_SCHEMES
-from workerpool.broker._memory import MemoryStore
 from workerpool.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from workerpool.broker._memory import MemoryStore
 
 _URL_VARIABLE: Final = re.compile(r"QUEUE_([A-Z0-9_]+)_URL")
 
@@ -24,7 +26,7 @@ class Source:
     stream: str = ""
     group: str = ""
     credentials: Credentials = field(default_factory=Credentials)
-    store: MemoryStore | None = None
+    store: "MemoryStore | None" = None
     """What all views of a queue in memory share."""
 
     @property

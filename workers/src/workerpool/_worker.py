@@ -7,13 +7,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-import structlog
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from workerpool._job import Job
 from workerpool._queue import Queue
@@ -21,10 +19,10 @@ from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.engine import Engine
-from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.execution import Handler
-from workerpool.runtime.httpd import MetricsServer, health_server
-from workerpool.telemetry.logs import configure
+from workerpool.runtime.health import HealthServer
+from workerpool.runtime.scrapes import MetricsServer
+from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
 
 H = TypeVar("H", bound=Callable[[Job], Coroutine[Any, Any, object]])
@@ -101,26 +99,28 @@ class Worker:
 
         return register
 
-    def run(self) -> None:
+    def run(self, *, health: HealthServer | None = None) -> None:
         """Run until SIGTERM or SIGINT, drain, and return.
 
         A second signal hands running jobs back at once, a third one ends the process. Exits with status 2 when the
         configuration is wrong, and with 1 when the broker did not confirm what became of the last jobs.
+
+        Args:
+            health: The server for kubelet, if it serves already: `workerpool.run` opens it before it loads the worker.
         """
         try:
-            contract = self._contract()
-            configure(pool=contract.pool, version=contract.version, worker=contract.pod)
-            drained = asyncio.run(self._serve_process(contract))
+            with self._health(health) as serving:
+                contract = self._contract()
+                configure(pool=contract.pool, version=contract.version, worker=contract.pod)
+                drained = asyncio.run(self._serve_process(contract, serving))
         except ConfigurationError as error:
-            configure(pool="", version="", worker="")
-            structlog.get_logger().error("cannot start", error=str(error))
-            sys.exit(_EXIT_CONFIGURATION)
+            refuse(error)
         if drained.unsettled:
             sys.exit(1)
 
     async def serve(self) -> Drained:
         """Run inside an event loop of the caller until `stop`, without signals and without waiting for a scrape."""
-        async with self._open(self._contract()) as opened:
+        with self._health() as health, self._open(self._contract(), health) as opened:
             return await opened.engine.run(self._new_stop())
 
     def stop(self) -> None:
@@ -138,7 +138,7 @@ class Worker:
         self._stop = Stop()
         return self._stop
 
-    async def _serve_process(self, contract: Contract) -> Drained:
+    async def _serve_process(self, contract: Contract, health: HealthServer) -> Drained:
         stop = self._new_stop()
         loop = asyncio.get_running_loop()
 
@@ -150,7 +150,7 @@ class Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, on_signal)
-        async with self._open(contract) as opened:
+        with self._open(contract, health) as opened:
             drained = await opened.engine.run(stop)
             _write_totals(opened.metrics, drained)
             left = contract.drain_seconds + MARGIN_SECONDS - stop.seconds_ago
@@ -158,39 +158,51 @@ class Worker:
                 await asyncio.to_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
         if drained.stubborn:
             # asyncio would wait for ever for a handler that does not heed its cancellation.
-            structlog.get_logger().error("a handler does not heed its cancellation, leaving without it")
+            Log().error("a handler does not heed its cancellation, leaving without it")
             sys.stdout.flush()
             os._exit(1 if drained.unsettled else 0)
         return drained
 
-    @asynccontextmanager
-    async def _open(self, contract: Contract) -> AsyncIterator["_Opened"]:
-        evidence = Evidence(stuck_seconds=contract.stuck_seconds)
+    @contextmanager
+    def _health(self, health: HealthServer | None = None) -> Iterator[HealthServer]:
+        """Before anything else: kubelet may ask already."""
+        health = health or HealthServer(self._ports[0])
+        self.health_port = health.port
+        try:
+            yield health
+        finally:
+            health.stop()
+
+    @contextmanager
+    def _open(self, contract: Contract, health: HealthServer) -> Iterator["_Opened"]:
         metrics = Metrics(pool=contract.pool, version=contract.version, slots=contract.slots)
         engine = Engine(
             contract,
             self._handlers,
             lifespan=self._lifespan,
-            evidence=evidence,
+            evidence=health.evidence,
             metrics=metrics,
-            log=structlog.get_logger("workerpool"),
+            log=Log(),
             token_file=self._env.get("WORKERPOOL_TOKEN_FILE", ""),
         )
-        health = health_server(self._ports[0], evidence)
         scraped = MetricsServer(self._ports[1], metrics)
-        self.health_port, self.metrics_port = health.port, scraped.port
-        health.start()
+        self.metrics_port = scraped.port
         scraped.start()
-        structlog.get_logger().info("listening", health_port=health.port, metrics_port=scraped.port)
+        Log().info("listening", health_port=health.port, metrics_port=scraped.port)
         try:
             yield _Opened(engine, metrics, scraped)
         finally:
-            health.stop()
             scraped.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+def refuse(error: ConfigurationError) -> NoReturn:
+    """Say why this worker cannot start, and end the process."""
+    configure(pool="", version="", worker="")
+    Log().error("cannot start", error=str(error))
+    sys.exit(_EXIT_CONFIGURATION)
+
+
+class _Opened(NamedTuple):
     """A worker's parts while its servers answer."""
 
     engine: Engine

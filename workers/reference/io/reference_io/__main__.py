@@ -1,16 +1,6 @@
 """`python -m reference_io`: the worker, configured by its environment."""
 
-from workerpool import Worker
-
-from .context import lifespan
-from .fetch import TIMEOUT_SECONDS as FETCH_SECONDS
-from .fetch import fetch
-from .sleep import TIMEOUT_SECONDS as SLEEP_SECONDS
-from .sleep import sleep
-
-worker = Worker(lifespan=lifespan)
-worker.job("fetch", timeout=FETCH_SECONDS)(fetch)
-worker.job("sleep", timeout=SLEEP_SECONDS)(sleep)
+from workerpool import run
 
 if __name__ == "__main__":
-    worker.run()
+    run("reference_io.worker:worker")

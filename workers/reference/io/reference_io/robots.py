@@ -3,9 +3,11 @@
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-from urllib.robotparser import RobotFileParser
+
+if TYPE_CHECKING:
+    from urllib.robotparser import RobotFileParser
 
 CACHE_SECONDS: Final = 3600.0
 CACHED_SITES: Final = 1000
@@ -41,7 +43,9 @@ class Robots:
                 self._sites.popitem(last=False)
         return rules.can_fetch(self._agent, url)
 
-    async def _ask(self, site: str) -> RobotFileParser:
+    async def _ask(self, site: str) -> "RobotFileParser":
+        from urllib.robotparser import RobotFileParser  # noqa: PLC0415  brings an HTTP client, as long as none is used
+
         status, text = await self._get(f"{site}/robots.txt")
         rules = RobotFileParser()
         rules.modified()  # without a time of reading it allows nothing

@@ -1,11 +1,13 @@
 """From a URL to a broker."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from workerpool.broker._memory import MemoryBroker, MemoryStore
 from workerpool.broker._types import Broker, Credentials
 from workerpool.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from workerpool.broker._memory import MemoryStore
 
 LOCAL_SCHEMES: Final = frozenset({"memory", "sqlite"})
 """Schemes of brokers that no other machine can reach."""
@@ -20,7 +22,7 @@ def connect(
     timeout: float = 5.0,
     consumer: str = "",
     lease_seconds: float = 60.0,
-    store: MemoryStore | None = None,
+    store: "MemoryStore | None" = None,
 ) -> Broker:
     """The broker at this address. No input or output happens here.
 
@@ -39,6 +41,8 @@ def connect(
     """
     scheme = urlsplit(url).scheme
     if scheme == "memory":
+        from workerpool.broker._memory import MemoryBroker, MemoryStore  # noqa: PLC0415  few use it, all would load it
+
         return MemoryBroker(store or MemoryStore(), lease_seconds=lease_seconds)
     if scheme == "sqlite":
         from workerpool.broker._sqlite import SqliteBroker  # noqa: PLC0415  few use it, all would load it

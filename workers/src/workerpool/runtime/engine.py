@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError, Taken
@@ -25,12 +25,12 @@ from workerpool.runtime.intake import Intake
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
 from workerpool.runtime.slots import Slots
-from workerpool.runtime.state import Identity, State
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
 if TYPE_CHECKING:
     from workerpool.runtime.collector import CollectorLink
+    from workerpool.runtime.state import State
 
 _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
@@ -39,8 +39,7 @@ _LINK_AFTER_SECONDS: Final = (2.0, 4.0)
 DRAIN: Final = "drain"
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One queue and what works on it."""
 
     broker: Broker
@@ -69,7 +68,7 @@ class Engine:
         self._metrics = metrics
         self._log = log
         self._context: Any = None
-        self._boot_id = uuid.uuid4().hex[:12]
+        self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
         self._gate = Gate()
         self._slots = Slots(contract.slots, intakes=len(contract.sources))
@@ -97,7 +96,7 @@ class Engine:
             intakes = _Background([line.intake.run() for line in self._lines.values()])
             link = _Background([self._keep_link()] if self._contract.collector else [])
             try:
-                self._evidence.started = True
+                self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
                 self._metrics.ready()
                 self._log.info("ready", queues=list(self._lines), slots=self._contract.slots)
                 await background.watch(stop.asked, also=[intakes, link])
@@ -109,7 +108,7 @@ class Engine:
                     await line.broker.close()
 
     async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
-        self._evidence.draining = True
+        self._evidence.drain()
         self._log.info("draining", in_flight=len(self._in_flight), seconds=self._contract.drain_seconds)
         self._changed()
         await self._gate.close(DRAIN)
@@ -151,7 +150,7 @@ class Engine:
         contract = self._contract
         link: CollectorLink = module.CollectorLink(
             contract.collector,
-            identity=Identity(
+            identity=module.Identity(
                 pool=contract.pool,
                 pod=contract.pod,
                 version=contract.version,
@@ -228,7 +227,9 @@ class Engine:
         if self._link is not None:
             self._link.changed()
 
-    def _state(self) -> State:
+    def _state(self) -> "State":
+        from workerpool.runtime.state import State  # noqa: PLC0415  the link has loaded it, nobody else needs it
+
         trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
         return State(
             in_flight=len(self._in_flight),
@@ -260,7 +261,6 @@ class Engine:
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
 
     async def _heartbeat(self) -> None:
-        await asyncio.to_thread(self._metrics.measure_process)
         while True:
             await asyncio.sleep(self._contract.heartbeat_seconds)
             self._metrics.heartbeat()

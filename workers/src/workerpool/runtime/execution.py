@@ -5,10 +5,7 @@ import json
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
-
-import structlog
+from typing import Any, Final, NamedTuple
 
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
@@ -16,21 +13,20 @@ from workerpool.errors import RejectJob
 from workerpool.runtime.inflight import Cancelled, Running
 from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
+from workerpool.telemetry import logs
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
 _LONGEST_TRACEBACK: Final = 8_000
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """A function for one type of job."""
 
     function: Callable[[Job], Awaitable[object]]
     timeout: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RanBy:
+class RanBy(NamedTuple):
     """Who ran it: kept with dead letters."""
 
     version: str
@@ -63,7 +59,7 @@ class Execution:
     async def run(self, running: Running, context: Any) -> Outcome:
         """Run it to its end."""
         job = running.job
-        structlog.contextvars.bind_contextvars(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
+        logs.bind(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
         refused = self._refuse(running)
         if refused is not None:
             return refused

@@ -1,26 +1,32 @@
-"""Health and metrics over HTTP, each on a thread of its own: they answer when the event loop does not."""
+"""A small HTTP server on a thread of its own: it answers when the event loop does not.
+
+Why not http.server: it loads the packages http and email, a tenth of what it costs to start a worker, to do more than
+answer a few paths.
+"""
 
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from typing import Any, Final, NamedTuple
 
 from workerpool.errors import ConfigurationError
-from workerpool.runtime.evidence import Evidence
-from workerpool.telemetry.metrics import Metrics
 
 _SLOWEST_CLIENT_SECONDS: Final = 10
+_LONGEST_LINE: Final = 8192
+_MOST_HEADERS: Final = 100
+_WAITING_CONNECTIONS: Final = 64
 _TEXT: Final = "text/plain; charset=utf-8"
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """An answer."""
 
     status: int
@@ -29,7 +35,7 @@ class Page:
 
 
 class HttpThread:
-    """A small HTTP server: GET, and nothing else, on the paths that it was given."""
+    """Answers GET, and nothing else, on the paths that it was given; each request on a thread of its own."""
 
     def __init__(
         self,
@@ -65,8 +71,10 @@ class HttpThread:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = _WAITING_CONNECTIONS
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]], answered: Callable[[str], None]) -> None:
@@ -75,77 +83,46 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("", port), _Handler)
 
     def server_bind(self) -> None:
-        # Not HTTPServer's: it looks up the host's name, which may take seconds.
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        socketserver.TCPServer.server_bind(self)
+        super().server_bind()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of ours."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(socketserver.StreamRequestHandler):
+    """One request of a connection, which is closed after it."""
+
     server: _Server
     timeout = _SLOWEST_CLIENT_SECONDS
 
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        page = self.server.pages.get(path)
-        answer = page() if page else Page(404, b"not found\n")
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        self.wfile.write(answer.body)
+    def handle(self) -> None:
+        """Read, answer."""
+        path = ""
+        match self._read():
+            case [b"GET", target]:
+                path = target.partition(b"?")[0].decode("latin-1")
+                page = self.server.pages.get(path)
+                answer = page() if page else Page(404, b"not found\n")
+            case [_, _]:
+                answer = Page(405, b"only GET\n")
+            case _:
+                answer = Page(400, b"not a request\n")
+        head = (
+            f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}\r\n"
+            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.wfile.write(head.encode("latin-1") + answer.body)
         self.server.answered(path)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
-        """Probes every few seconds are no news."""
-
-
-def health_server(port: int, evidence: Evidence) -> HttpThread:
-    """`/healthz`: 200 while the worker's own evidence is good. `/ready`: 200 when started and not draining."""
-
-    def healthz() -> Page:
-        problem = evidence.problem()
-        return Page(503, f"{problem}\n".encode()) if problem else Page(200, b"ok\n")
-
-    def ready() -> Page:
-        return Page(200, b"ok\n") if evidence.ready else Page(503, b"starting or draining\n")
-
-    return HttpThread(port, {"/healthz": healthz, "/ready": ready}, name="health")
-
-
-class MetricsServer:
-    """`/metrics`, and how often it was asked: a drained worker stays until its last figures were read."""
-
-    def __init__(self, port: int, metrics: Metrics) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(metrics)
-        self._scraped = threading.Event()
-        self._http = HttpThread(port, {"/metrics": self._page}, name="metrics", answered=self._answered)
-
-    def _page(self) -> Page:
-        return Page(200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
-
-    def _answered(self, path: str) -> None:
-        if path == "/metrics":
-            self._scraped.set()
-
-    @property
-    def port(self) -> int:
-        """The port in use."""
-        return self._http.port
-
-    def start(self) -> None:
-        """Answer from now on."""
-        self._http.start()
-
-    def wait_scraped(self, seconds: float) -> bool:
-        """Blocks until the next scrape, at most so long; whether it came."""
-        self._scraped.clear()
-        return self._scraped.wait(seconds)
-
-    def stop(self) -> None:
-        """Answer no more."""
-        self._http.stop()
+    def _read(self) -> list[bytes]:
+        """Method and target of a request; empty when it is none. What its headers say makes no difference."""
+        words = self.rfile.readline(_LONGEST_LINE).split()
+        for _ in range(_MOST_HEADERS):
+            line = self.rfile.readline(_LONGEST_LINE)
+            if line in {b"\r\n", b"\n"}:
+                return words[:2] if len(words) == 3 and words[2].startswith(b"HTTP/") else []  # noqa: PLR2004
+            if not line.endswith(b"\n"):
+                break
+        return []

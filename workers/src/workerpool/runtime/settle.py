@@ -13,40 +13,40 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class _Ended:
+    running: Running
+
+
+class Done(_Ended):
     """Acknowledge it."""
 
-    running: Running
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class TryAgain:
+class TryAgain(_Ended):
     """Let it be tried again `delay` seconds from now."""
 
-    running: Running
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class Bury(_Ended):
     """Dead-letter it."""
 
-    running: Running
     letter: DeadLetter
 
 
-@dataclass(frozen=True, slots=True)
-class HandBack:
+class HandBack(_Ended):
     """Let someone else have it at once; this attempt does not count."""
 
-    running: Running
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(_Ended):
     """It is not ours any more: nothing to tell."""
 
-    running: Running
+    __slots__ = ()
 
 
 Outcome = Done | TryAgain | Bury | HandBack | Drop

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -61,7 +60,7 @@ class RedisBroker:
     ) -> None:
         self._stream = stream
         self._group = group
-        self._consumer = consumer or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._consumer = consumer or f"{os.getpid()}-{os.urandom(6).hex()}"
         self._lease = lease_seconds
         self._keys = Keys(stream, group)
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")

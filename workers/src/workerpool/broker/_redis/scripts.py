@@ -1,33 +1,40 @@
 """The Lua scripts, each with the shared functions before it."""
 
 import hashlib
-from dataclasses import dataclass
-from importlib import resources
+from functools import cached_property
+from pathlib import Path
 from typing import Final
 
+# Not importlib.resources: it loads tempfile, shutil and zipfile, for a package that is always a folder.
+_FOLDER: Final = Path(__file__).with_name("lua")
 
-@dataclass(frozen=True, slots=True)
+
 class Script:
-    """A script and the name by which Redis caches it."""
+    """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
-    text: str
-    sha: str
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @cached_property
+    def text(self) -> str:
+        """What Redis runs."""
+        common, own = ((_FOLDER / f"{name}.lua").read_text("utf-8") for name in ("common", self._name))
+        return common + "\n" + own
+
+    @cached_property
+    def sha(self) -> str:
+        """Its name in EVALSHA."""
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _load(name: str) -> Script:
-    folder = resources.files("workerpool.broker._redis") / "lua"
-    text = (folder / "common.lua").read_text("utf-8") + "\n" + (folder / f"{name}.lua").read_text("utf-8")
-    return Script(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-ACK: Final = _load("ack")
-DEAD: Final = _load("dead")
-DEPTH: Final = _load("depth")
-EXTEND: Final = _load("extend")
-HAND_BACK: Final = _load("handback")
-LEAVE: Final = _load("leave")
-MAINTAIN: Final = _load("maintain")
-MINE: Final = _load("mine")
-PUT: Final = _load("put")
-RECLAIM: Final = _load("reclaim")
-RETRY: Final = _load("retry")
+ACK: Final = Script("ack")
+DEAD: Final = Script("dead")
+DEPTH: Final = Script("depth")
+EXTEND: Final = Script("extend")
+HAND_BACK: Final = Script("handback")
+LEAVE: Final = Script("leave")
+MAINTAIN: Final = Script("maintain")
+MINE: Final = Script("mine")
+PUT: Final = Script("put")
+RECLAIM: Final = Script("reclaim")
+RETRY: Final = Script("retry")

@@ -1,0 +1,100 @@
+"""One JSON object a line."""
+
+import asyncio
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from workerpool.telemetry import logs
+
+
+class Lines(logging.Handler):
+    """What was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logs.JsonFormatter())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+    @property
+    def last(self) -> dict[str, Any]:
+        line: dict[str, Any] = json.loads(self.lines[-1])
+        return line
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    lines, logger = Lines(), logging.getLogger("workerpool")
+    monkeypatch.setattr(logger, "handlers", [lines])
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    return lines
+
+
+def test_an_event_and_its_fields_are_one_object(written: Lines) -> None:
+    logs.Log().warning('cannot "take"\njobs', queue="main", detail=OSError("no"))
+    [line] = written.lines
+    assert "\n" not in line
+    said = written.last
+    assert said.pop("timestamp").endswith("Z")
+    assert said == {
+        "event": 'cannot "take"\njobs',
+        "level": "warning",
+        "queue": "main",
+        "detail": "OSError('no')",
+    }
+
+
+def test_what_is_below_the_level_is_not_written(written: Lines) -> None:
+    logs.Log().debug("detail")
+    assert written.lines == []
+
+
+def test_an_error_is_written_with_its_traceback(written: Lines) -> None:
+    with pytest.raises(ValueError, match="grün") as raised:
+        int("grün")
+    logs.Log().error("failed", exc_info=raised.value)
+    assert "ValueError: invalid literal" in written.last["exception"]
+    assert "test_logs.py" in written.last["exception"]
+
+
+async def test_what_is_bound_in_a_task_is_on_its_lines_and_on_no_others(written: Lines) -> None:
+    async def job(number: int) -> None:
+        logs.bind(job_id=number)
+        await asyncio.sleep(0)
+        logs.Log().info("at work")
+
+    await asyncio.gather(*(asyncio.create_task(job(number)) for number in range(3)))
+    assert [json.loads(line)["job_id"] for line in written.lines] == [0, 1, 2]
+    logs.Log().info("idle")
+    assert "job_id" not in written.last
+
+
+def test_lines_of_a_programs_own_loggers_have_the_same_form(written: Lines) -> None:
+    logging.getLogger("workerpool.user").info("%d of %d", 1, 2, extra={"url": "https://example.org"})
+    assert (written.last["event"], written.last["url"]) == ("1 of 2", "https://example.org")
+
+
+def test_a_program_that_configured_logging_keeps_what_it_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, mine = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    monkeypatch.setattr(root, "handlers", [mine])
+    monkeypatch.setattr(root, "level", logging.ERROR)
+    logs.configure(pool="", version="", worker="")
+    assert (root.handlers, root.level) == ([mine], logging.ERROR)
+
+
+@pytest.mark.parametrize(("asked", "level"), [("debug", logging.DEBUG), ("", logging.INFO), ("loud", logging.INFO)])
+def test_the_level_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, asked: str, level: int) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    monkeypatch.setenv("LOG_LEVEL", asked)
+    logs.configure(pool="", version="", worker="")
+    assert root.level == level
+    assert isinstance(root.handlers[0].formatter, logs.JsonFormatter)
