@@ -45,6 +45,11 @@ class Reason(StrEnum):
     """The queues have not been read for too long: the size is held."""
     NO_SAMPLE_YET = "NoSampleYet"
     """The queues have not been read since the pool or the operator started: the size is held."""
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    """The pool's HPA cannot read the wanted number, or cannot write spec.replicas: the size is held."""
+    METRICS_DISAGREE = "MetricsDisagree"
+    """spec.replicas does not follow what the queues ask for: the HPA reads the metric from somewhere else than this
+    operator, or nobody runs the HPA. No running worker is given up for it."""
     COLLECTOR_DOWN = "CollectorDown"
     """The namespace's collector is not connected: the size is held."""
 
@@ -114,5 +119,7 @@ class Limiter(StrEnum):
     """Kept because the work asked for it moments ago."""
     BUSY = "busy"
     """Kept because the surplus workers have jobs that do not end in time."""
+    HPA = "hpa"
+    """As far as the HPA has followed, one of its periods behind at most."""
     STALE = "stale"
     """Held because the queues cannot be read."""

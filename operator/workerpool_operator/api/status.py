@@ -23,6 +23,12 @@ class ScalingStatus(Model):
     """How the size came about."""
 
     desired: int = Field(default=0, ge=0, description="Worker pods that are wanted.")
+    size: int | None = Field(
+        default=None,
+        ge=0,
+        description="Worker pods that the pool is brought to: those wanted, or in mode hpa what the HPA has "
+        "asked for so far.",
+    )
     mode: str = Field(default="", max_length=32, description="Mode in force: auto resolved.")
     depth: int | None = Field(
         default=None, ge=0, description="Jobs waiting in all queues of the pool; unset while unknown."
@@ -41,6 +47,11 @@ class ScalingStatus(Model):
         description="What each target asked for; the largest counts.",
         json_schema_extra=keyed_by("name"),
     )
+
+    @property
+    def given(self) -> int:
+        """`size`, which an operator that knew no difference to `desired` did not write."""
+        return self.desired if self.size is None else self.size
 
 
 class QueueStatus(Model):

@@ -30,6 +30,7 @@ _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.DEPLOYMENT.kind: kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
     kinds.PROMETHEUS_RULE.kind: kinds.PROMETHEUS_RULE,
+    kinds.HORIZONTAL_POD_AUTOSCALER.kind: kinds.HORIZONTAL_POD_AUTOSCALER,
 }
 OPTIONAL_RETRY_SECONDS: Final = 60.0
 """How long a refusal of an optional object is taken as said, unless another one is wanted by then."""
@@ -183,6 +184,10 @@ class Executor:
         foreign = any(one.get("controller") for one in others) or (ref.kind.optional and len(others) == len(owners))
         if "deletionTimestamp" in metadata or foreign:
             raise errors.AlreadyExists(f"{ref} is on its way out, or belongs to something else")
+        labelled = covers(metadata.get("labels"), wanted["metadata"]["labels"])
+        if ref.kind == kinds.HORIZONTAL_POD_AUTOSCALER and not (labelled or len(others) < len(owners)):
+            # Made by a person, and perhaps for something else of this name, which would silently lose it.
+            raise errors.NameTaken("somebody made one of that name: delete it, or set scaling.mode to another than hpa")
         patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
         answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
         self.store.put(ref.kind, answer)

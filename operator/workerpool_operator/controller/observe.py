@@ -29,6 +29,7 @@ def observe(
 ) -> Snapshot:
     """Everything known about the pool at this moment."""
     found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
+    autoscalers = _children(store.children(kinds.HORIZONTAL_POD_AUTOSCALER, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
     return Snapshot(
         pool=pool,
@@ -37,6 +38,7 @@ def observe(
         revisions=_children(store.children(kinds.CONTROLLER_REVISION, key.namespace, key.name), pool),
         budget=budgets.get(key.name),
         monitoring=Monitoring(settings=rules, rule=found.get(key.name), absence=store.absence(kinds.PROMETHEUS_RULE)),
+        autoscaler=autoscalers.get(key.name),
         collectors=view.collectors_connected,
         samples=tuple(_sample(sample) for sample in view.samples if sample.error is None),
         errors={

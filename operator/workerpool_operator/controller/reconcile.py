@@ -91,7 +91,7 @@ class PoolReconciler:
             return Outcome(failed=True)
         self._publish(key, todo)
         self._order(key, pool, todo)
-        failures, handed_over = await self._execute(key, pool, todo)
+        failures, tellable = await self._execute(key, snapshot, todo)
         if self.epoch != term:
             return Outcome(look_again=OVERTAKEN_SECONDS)  # led anew meanwhile: what this plan remembers is void
         memory = todo.memory
@@ -102,16 +102,16 @@ class PoolReconciler:
         for failure in failures:
             log = _log.debug if failure.overtaken or failure.repeated else _log.warning
             log("write_refused", what=failure.what, error=str(failure.error))
-        if handed_over:
+        if tellable:
             refused_writes = {failure.what for failure in failures}
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
             failures += await self._tell(key, snapshot, replace(todo, scaled=done), refused=refused)
         pressing = [failure for failure in failures if failure.overtaken or not failure.optional]
-        if pressing and handed_over and all(failure.overtaken for failure in pressing):
+        if pressing and all(failure.overtaken for failure in pressing):
             return Outcome(look_again=OVERTAKEN_SECONDS)
         again = [OPTIONAL_RETRY_SECONDS] if failures else []
         again += [todo.look_again] if todo.look_again is not None else []
-        return Outcome(look_again=min(again, default=None), failed=bool(pressing) or not handed_over)
+        return Outcome(look_again=min(again, default=None), failed=bool(pressing))
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
@@ -163,15 +163,22 @@ class PoolReconciler:
             if todo.read_now:
                 self.streams.read_now(key.namespace, key.name, todo.fence.fence_id)
 
-    async def _execute(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> tuple[list[Failure], bool]:
-        """All writes but the status. Also whether spec.replicas says what the status will claim."""
+    async def _execute(self, key: PoolKey, snapshot: Snapshot, todo: Plan) -> tuple[list[Failure], bool]:
+        """All writes but the status. Also whether the status may be written.
+
+        Once it names a new mode, spec.replicas is read as that mode reads it. So it has to say what it should before.
+        """
+        pool = snapshot.pool
         failures = await self.executor.apply_all(todo.applies)
         failures += await self.executor.mark_all(key.namespace, todo.marks)
         failures += await self.executor.delete_all(key.namespace, todo.deletes)
-        if todo.hand_over is None:
+        if todo.replicas is None:
             return failures, True
-        failure = await self.executor.set_size(pool, todo.hand_over)
-        return failures + ([failure] if failure else []), failure is None
+        failure = await self.executor.set_size(pool, todo.replicas)
+        if failure is None:
+            return failures, True
+        scaling = pool.status.scaling
+        return [*failures, failure], scaling is not None and scaling.mode == snapshot.mode
 
     async def _tell(
         self, key: PoolKey, snapshot: Snapshot, todo: Plan, *, refused: tuple[Refusal, ...]

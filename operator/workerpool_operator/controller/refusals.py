@@ -13,6 +13,7 @@ _REASONS: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (
     (errors.Forbidden, Reason.FORBIDDEN),
     (errors.Unauthorized, Reason.FORBIDDEN),
     (errors.Invalid, Reason.APPLY_REFUSED),
+    (errors.NameTaken, Reason.APPLY_REFUSED),
 )
 _OPTIONAL: Final = (
     (errors.KindNotServed, Reason.PROMETHEUS_RULE_KIND_MISSING),

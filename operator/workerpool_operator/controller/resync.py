@@ -24,6 +24,7 @@ OWNED: Final = (
     kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION,
     kinds.POD_DISRUPTION_BUDGET,
+    kinds.HORIZONTAL_POD_AUTOSCALER,
     kinds.SERVICE_ACCOUNT,
     kinds.SERVICE,
     kinds.CONFIG_MAP,

@@ -1,12 +1,22 @@
-"""From an object that changed to the key that must look at it. Echoes of the operator's own writes stop here."""
+"""From an object that changed to the key that must look at it.
 
-from typing import Any
+Echoes of the operator's own writes stop here, and so does what others write all the time and nothing follows from.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.queue import WorkQueue
-from workerpool_operator.controller.store import POOL_LABEL, Store, same_request
+from workerpool_operator.controller.store import POOL_LABEL, Store, same_autoscaling, same_request
 from workerpool_operator.kube import kinds
 from workerpool_operator.kube.kinds import Kind
+
+_SAME: Final[Mapping[Kind, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]]] = {
+    kinds.WORKER_POOL: same_request,
+    kinds.HORIZONTAL_POD_AUTOSCALER: same_autoscaling,
+}
+"""Of kinds whose status is written all the time: (before, after) -> whether no plan follows from the difference."""
 
 
 class Router:
@@ -22,7 +32,7 @@ class Router:
         before = self._store.get(kind, metadata.get("namespace", ""), metadata["name"])
         if not self._store.put(kind, body):
             return
-        if kind == kinds.WORKER_POOL and before is not None and same_request(before.unpack(), body):
+        if before is not None and kind in _SAME and _SAME[kind](before.unpack(), body):
             return
         pool = metadata.get("labels", {}).get(POOL_LABEL, "")
         self._mark(kind, metadata["namespace"], metadata["name"], pool)

@@ -154,6 +154,21 @@ def same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return all(before["metadata"].get(key) == after["metadata"].get(key) for key in _TOLD_BY_PEOPLE)
 
 
+def same_autoscaling(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two states of an HPA differ only in figures: it wants the same, and says the same of itself."""
+    return _autoscaling(before) == _autoscaling(after)
+
+
+def _autoscaling(body: Mapping[str, Any]) -> object:
+    status = body.get("status", {})
+    return (
+        [body["metadata"].get(key) for key in (*_TOLD_BY_PEOPLE, "ownerReferences")],
+        body.get("spec"),
+        status.get("desiredReplicas"),
+        [(one["type"], one["status"], one.get("reason")) for one in status.get("conditions", ())],
+    )
+
+
 def _trim(body: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {key: value for key, value in body["metadata"].items() if key not in _NOISE}
     return {**body, "metadata": metadata}

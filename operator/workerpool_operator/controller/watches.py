@@ -21,6 +21,7 @@ WATCHED: Final = (
     kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION,
     kinds.POD_DISRUPTION_BUDGET,
+    kinds.HORIZONTAL_POD_AUTOSCALER,
 )
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "workerpool-operator"

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
+from workerpool_operator.domain import desired
 from workerpool_operator.domain.plan import Plan
-from workerpool_operator.domain.scaling import Outcome
+from workerpool_operator.domain.scaling import HpaState, Outcome
 from workerpool_operator.domain.snapshot import Absence, Snapshot
 
 COLLECTOR_GRACE_SECONDS: Final = 45.0
@@ -79,8 +80,8 @@ class Case:
 
     @property
     def wanted(self) -> int:
-        """The size decided on."""
-        return self.plan.decision.desired
+        """The size that the pool is brought to."""
+        return self.plan.size
 
 
 Judge: TypeAlias = Callable[[Case], Verdict | None]
@@ -213,6 +214,42 @@ def _manual(case: Case) -> Verdict | None:
     return None
 
 
+def _hpa_unable(case: Case) -> Verdict | None:
+    """The HPA says, and has said for long, that it cannot do its work. A new leader believes the one before."""
+    followed, child = case.plan.followed, case.snapshot.autoscaler
+    trouble = HpaState.of(child.body).trouble if child else ""
+    if followed is None or not trouble or case.plan.decision.outcome is not Outcome.ACTIVE:
+        return None
+    if not followed.unable and not (followed.young and _said(case, Reason.METRICS_UNAVAILABLE)):
+        return None
+    remedy = (
+        f"the HPA says {trouble} -- the size is held. Install the chart with externalMetrics.enabled=true, or have "
+        f"another provider serve {desired.METRIC}, or set scaling.mode to direct"
+    )
+    return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, remedy[:1024])
+
+
+def _hpa_disagrees(case: Case) -> Verdict | None:
+    """What stands in spec.replicas has been something else than what is wanted for long."""
+    followed, pool = case.plan.followed, case.snapshot.pool
+    if followed is None or not followed.apart or case.plan.decision.outcome is not Outcome.ACTIVE:
+        return None
+    if not followed.disagrees and not (followed.young and _said(case, Reason.METRICS_DISAGREE)):
+        return None
+    message = (
+        f"spec.replicas stays at {pool.spec.replicas} where {case.plan.decision.desired} are wanted: see whether the "
+        f"HPA controller runs, and who serves {desired.METRIC} (kubectl describe apiservice "
+        "v1beta1.external.metrics.k8s.io)"
+    )
+    return Verdict(_FALSE, Reason.METRICS_DISAGREE, message)
+
+
+def _said(case: Case, reason: Reason) -> bool:
+    """Whether the condition ScalingActive has this reason already."""
+    old = find(case.snapshot.pool.status.conditions, ConditionType.SCALING_ACTIVE)
+    return old is not None and old.reason == reason
+
+
 def _following(case: Case) -> Verdict | None:
     """The size follows the queues."""
     if case.plan.decision.outcome is Outcome.ACTIVE:
@@ -315,7 +352,7 @@ def _going_on(case: Case) -> Verdict:
 CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
     ConditionType.PROGRESSING: (_unrenderable, _late, _changing_version, _draining, _scaling, _steady),
-    ConditionType.SCALING_ACTIVE: (_manual, _following, _held),
+    ConditionType.SCALING_ACTIVE: (_manual, _hpa_unable, _hpa_disagrees, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
     ConditionType.STALLED: (_stuck_on_render, _refused, _going_on),

@@ -1,8 +1,8 @@
 """From a snapshot to everything that should be done about it. Pure: the same snapshot gives the same plan.
 
-Order of thought: how many workers (`scaling.decide`), of which version (`desired.hashes`), how the number moves
-between versions (`rollout.move_counts`), who goes (`scaling.step`), and only then which objects differ from what
-they should be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
+Order of thought: how many workers (`size_of`), of which version (`desired.hashes`), how the number moves between
+versions (`rollout.move_counts`), who goes (`scaling.step`), and only then which objects differ from what they should
+be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,8 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts, Slot, move_counts
-from workerpool_operator.domain.scaling import (
-    Decision,
-    Inputs,
-    Rules,
-    ScaleInStep,
-    Sizing,
-    Worker,
-    decide,
-    judge,
-    step,
-)
+from workerpool_operator.domain.scaling import Decision, Followed, ScaleInStep, Sizing, Worker, judge, step
+from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
 
 POD_LIST_INTERVAL_SECONDS: Final = 0.2
@@ -34,8 +25,6 @@ TROUBLE_INTERVAL_SECONDS: Final = 15.0
 TROUBLE_INTERVAL_MAX_SECONDS: Final = 300.0
 """Workers that stay unready have their pods looked at for a reason: after 5 s, then ever less often, so that thousands
 of pools that wait for nodes do not each list their pods every few seconds."""
-DEFAULT_REPLICAS: Final = 1
-"""Schema default of spec.replicas."""
 LONGEST_POD_START_SECONDS: Final = 300.0
 """A pool that took longer to become ready was in trouble, which says nothing about how long a start takes."""
 
@@ -94,6 +83,10 @@ class Plan:
     """What to do. `wants_pods`: the plan is void, make it again with the pool's pods listed."""
 
     decision: Decision
+    size: int
+    """What the pool is brought to: what was decided, or in mode hpa as much of it as the HPA has asked for."""
+    followed: Followed | None = None
+    """In mode hpa."""
     target: str = ""
     memory: Memory
     applies: tuple[Apply, ...] = ()
@@ -101,8 +94,8 @@ class Plan:
     deletes: tuple[Delete, ...] = ()
     fence: FenceOrder | None = None
     read_now: bool = False
-    hand_over: int | None = None
-    """Write this into spec.replicas: a person sets the size from now on, starting from the one that is."""
+    replicas: int | None = None
+    """Write this into spec.replicas: somebody else sets the size from now on, or an HPA has to start from it."""
     scaled: tuple[Scaled, ...] = ()
     mistaken: int = 0
     waiting_for: int = 0
@@ -118,17 +111,25 @@ class Plan:
 
 def plan(snapshot: Snapshot) -> Plan:
     """The plan for this snapshot."""
-    decision = _decide(snapshot)
-    memory = replace(snapshot.memory, history=decision.history)
-    draft = Plan(decision=decision, memory=memory, look_again=decision.look_again)
+    sized = size_of(snapshot)
+    decision, followed, size = sized.decision, sized.followed, sized.size
+    memory = replace(snapshot.memory, history=decision.history, hpa=followed.memory if followed else None)
+    draft = Plan(
+        decision=decision,
+        size=size,
+        followed=followed,
+        replicas=sized.replicas,
+        memory=memory,
+        look_again=decision.look_again,
+    )
     try:
         target = desired.revision_for(snapshot.pool)
         for name in snapshot.revisions.keys() & {target.name, *snapshot.deployments}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
-    memory = _remember_readiness(snapshot, memory, target=target.name, wanted=decision.desired)
-    counts = _counts(snapshot, target=target.name, total=decision.desired)
+    memory = _remember_readiness(snapshot, memory, target=target.name, wanted=size)
+    counts = _counts(snapshot, target=target.name, total=size)
     taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered) or _shedding(snapshot)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     if snapshot.pods is None and (troubled or (taking_away and _list_wait(snapshot) <= 0)):
@@ -141,6 +142,8 @@ def plan(snapshot: Snapshot) -> Plan:
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
     applies = _applies(snapshot, target=target, sizes=sizes)
     moments = [decision.look_again, trouble_at, scale_in.look_again if scale_in else None]
+    if followed is not None:
+        moments.append(followed.look_again)
     if taking_away and scale_in is None:
         moments.append(_list_wait(snapshot))
     if not snapshot.collectors:
@@ -163,61 +166,8 @@ def plan(snapshot: Snapshot) -> Plan:
         waiting_for=scale_in.waiting_for if scale_in else 0,
         look_again=min((moment for moment in moments if moment is not None), default=None),
         corrected=_corrected(snapshot, applies, sizes=sizes),
-        hand_over=_handed_over(snapshot) if _manual_size(snapshot) is not None else None,
         started_versions=() if target.name in snapshot.deployments else (target.name,),
     )
-
-
-def present_size(snapshot: Snapshot) -> int:
-    """The size the pool has been given, without the surge of a change of version."""
-    sizes = [child.replicas for child in snapshot.deployments.values()]
-    total = sum(sizes)
-    scaling = snapshot.pool.status.scaling
-    before = scaling.desired if scaling else total
-    changing = sum(1 for size in sizes if size > 0) > 1
-    return before if changing and before < total <= before + 1 else total
-
-
-def _decide(snapshot: Snapshot) -> Decision:
-    spec = snapshot.pool.spec
-    scaling = spec.scaling
-    return decide(
-        Inputs(
-            rules=Rules(
-                manual_replicas=_manual_size(snapshot),
-                min_replicas=scaling.min_replicas,
-                max_replicas=scaling.max_replicas,
-                cooldown_seconds=scaling.cooldown_seconds,
-                stabilization_seconds=scaling.scale_down.stabilization_seconds,
-                slots=spec.worker.max_workers,
-                targets=scaling.targets,
-            ),
-            queues=[queue.name for queue in spec.queues],
-            samples=snapshot.samples,
-            current=present_size(snapshot),
-            history=snapshot.memory.history,
-            now=snapshot.now,
-            pod_start_seconds=snapshot.memory.pod_start_seconds,
-        )
-    )
-
-
-def _manual_size(snapshot: Snapshot) -> int | None:
-    if snapshot.mode is not ScalingMode.MANUAL:
-        return None
-    return _handed_over(snapshot) or snapshot.pool.spec.replicas
-
-
-def _handed_over(snapshot: Snapshot) -> int | None:
-    """The size to write into spec.replicas, once, when a person takes over from the operator.
-
-    While the operator chose the size, spec.replicas stood at its schema default and meant nothing: taken at its word
-    it would shrink the pool to 1. Another value was written by the person, and holds.
-    """
-    spec, before = snapshot.pool.spec, snapshot.pool.status.scaling
-    took_over = before is not None and before.mode == ScalingMode.DIRECT
-    size = present_size(snapshot)
-    return size if took_over and spec.replicas == DEFAULT_REPLICAS and size > DEFAULT_REPLICAS else None
 
 
 def _remember_readiness(snapshot: Snapshot, memory: Memory, *, target: str, wanted: int) -> Memory:
@@ -296,6 +246,9 @@ def _applies(snapshot: Snapshot, *, target: desired.Revision, sizes: Mapping[str
         body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
         applies += _if_different(body, snapshot.deployments.get(name))
     applies += _if_different(desired.disruption_budget(snapshot.pool), snapshot.budget)
+    if snapshot.mode is ScalingMode.HPA:
+        autoscaler = desired.autoscaler(snapshot.pool, exact=snapshot.facts.exact_hpa)
+        applies += _if_different(autoscaler, snapshot.autoscaler)
     applies += _rule(snapshot)
     return tuple(applies)
 
@@ -325,7 +278,7 @@ def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Map
 
 def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
     if observed is None:
-        return [Apply(body=body, only_new=body["kind"] == "Deployment")]
+        return [Apply(body=body, only_new=body["kind"] in {"Deployment", "HorizontalPodAutoscaler"})]
     if covers(observed.body, body):
         return []
     shrinks = body["kind"] == "Deployment" and body["spec"]["replicas"] < observed.replicas
@@ -340,7 +293,8 @@ def _corrected(snapshot: Snapshot, applies: Sequence[Apply], *, sizes: Mapping[s
     if snapshot.pool.status.observed_generation != snapshot.pool.generation:
         return ()
     unsized = {("Deployment", name) for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
-    there = unsized | ({("PodDisruptionBudget", snapshot.pool.name)} if snapshot.budget else set())
+    others = [child for child in (snapshot.budget, snapshot.autoscaler) if child is not None]
+    there = unsized | {(child.body["kind"], snapshot.pool.name) for child in others}
     named = [(apply.body["kind"], apply.body["metadata"]["name"]) for apply in applies]
     return tuple(f"{kind} {name}" for kind, name in named if (kind, name) in there)
 
@@ -355,8 +309,12 @@ def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
 
 
 def _deletes(snapshot: Snapshot, *, target: str, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
-    """Versions that nobody runs any more: the Deployment first, its revision once that is gone."""
+    """An HPA without a say; versions that nobody runs any more, the Deployment first, its revision once it is gone."""
     deletes: list[Delete] = []
+    if snapshot.autoscaler is not None and snapshot.mode is not ScalingMode.HPA:
+        # In whatever state: it writes its own status all the time.
+        kind, uid = "HorizontalPodAutoscaler", snapshot.autoscaler.uid
+        deletes.append(Delete(kind=kind, name=snapshot.pool.name, uid=uid))
     for name, child in sorted(snapshot.deployments.items()):
         if name != target and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
             deletes.append(_delete("Deployment", name, child))

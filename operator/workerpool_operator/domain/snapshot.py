@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.domain.scaling import History, Pod, Report, Sample, ScaleInMemory
+from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory
 
 Body: TypeAlias = Mapping[str, Any]
 
@@ -106,6 +106,8 @@ class Memory:
     status_written_at: float | None = None
     pod_start_seconds: float = 0.0
     """How long workers took to become ready the last time some had to."""
+    hpa: HpaMemory | None = None
+    """In mode hpa."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class Snapshot:
     deployments: Mapping[str, Child]
     revisions: Mapping[str, Child]
     budget: Child | None
+    autoscaler: Child | None
     monitoring: Monitoring
     collectors: int
     """Streams that the namespace's collectors hold to this operator."""

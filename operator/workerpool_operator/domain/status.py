@@ -26,6 +26,7 @@ from workerpool_operator.domain.snapshot import REVISION_LABEL, VERSION_LABEL, C
 QUIET_WRITE_SECONDS: Final = 30.0
 """Figures that only move are written at most this often; a decision or a condition that changes, at once."""
 
+_WARNING_SCALING: Final = frozenset({Reason.METRICS_UNAVAILABLE, Reason.METRICS_DISAGREE})
 _WARNING_READY: Final = frozenset(
     {
         Reason.IMAGE_PULL_FAILED,
@@ -56,7 +57,7 @@ def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> Wor
     case = Case(snapshot=snapshot, plan=plan, refusals=refusals)
     return WorkerPoolStatus(
         observed_generation=pool.generation,
-        replicas=min(existing, max(plan.decision.desired, existing - _surge(snapshot))),
+        replicas=min(existing, max(plan.size, existing - _surge(snapshot))),
         ready_replicas=sum(child.ready for child in children),
         draining_replicas=sum(1 for report in snapshot.reports.values() if report.connected and report.draining),
         selector=desired.selector(pool),
@@ -114,21 +115,21 @@ def _is_warning(condition: Condition) -> bool:
     match condition.type:
         case ConditionType.READY:
             return condition.status == ConditionStatus.FALSE and condition.reason in _WARNING_READY
+        case ConditionType.SCALING_ACTIVE:
+            return condition.reason in _WARNING_SCALING
         case ConditionType.QUEUE_REACHABLE:
             return condition.status == ConditionStatus.FALSE or condition.reason == Reason.COLLECTOR_DOWN
         case ConditionType.STALLED:
             return condition.status == ConditionStatus.TRUE
         case ConditionType.MONITORED:
             return condition.status == ConditionStatus.FALSE and condition.reason not in _NO_ALERTS
-        case ConditionType.PROGRESSING:
-            return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
-    return False
+    return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
 
 
 def _why(plan: Plan) -> str:
     backlog = plan.decision.backlog
     jobs = f"{backlog.waiting} jobs waiting, {backlog.in_flight} running" if backlog else plan.decision.outcome
-    return f"{plan.decision.desired} wanted: {jobs}"
+    return f"{plan.size} wanted: {jobs}"
 
 
 def _surge(snapshot: Snapshot) -> int:
@@ -137,14 +138,17 @@ def _surge(snapshot: Snapshot) -> int:
 
 def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStatus:
     decision, old = plan.decision, snapshot.pool.status.scaling
-    if just_began and old is not None and old.desired == decision.desired:
+    same = old is not None and (old.desired, old.given) == (decision.desired, plan.size)
+    if just_began and old is not None and same:
         return old.changed(mode=snapshot.mode)
-    same = old is not None and old.desired == decision.desired
     limits = [str(limit) for limit in decision.limited_by]
+    if plan.size != decision.desired:
+        limits.append(str(Limiter.HPA))
     if plan.waiting_for:
         limits.append(str(Limiter.BUSY))
     return ScalingStatus(
         desired=decision.desired,
+        size=plan.size,
         mode=snapshot.mode,
         depth=decision.backlog.waiting if decision.backlog else None,
         limited_by=tuple(limits),
@@ -204,7 +208,7 @@ def _significant(status: WorkerPoolStatus) -> Any:
         status.replicas,
         status.ready_replicas,
         status.selector,
-        (scaling.desired, scaling.mode, scaling.reason, scaling.limited_by) if scaling else None,
+        (scaling.desired, scaling.size, scaling.mode, scaling.reason, scaling.limited_by) if scaling else None,
         [(queue.name, queue.reachable) for queue in status.queues],
         [(v.hash, v.revision, v.role, v.replicas, v.ready_replicas) for v in status.versions],
         [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions],

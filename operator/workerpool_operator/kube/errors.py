@@ -7,6 +7,7 @@
     │   └── KindNotServed       the API server knows no such kind: a CRD is missing
     ├── Conflict                somebody else changed the object, or a precondition did not hold
     │   └── AlreadyExists       create of a name that is taken
+    │       └── NameTaken       and not by what could be made ours
     ├── Forbidden               RBAC or admission says no
     │   ├── QuotaExceeded       a ResourceQuota is full
     │   └── NamespaceTerminating  the namespace is being deleted
@@ -87,6 +88,10 @@ class Conflict(KubeError):
 
 class AlreadyExists(Conflict):
     """An object of that name exists already."""
+
+
+class NameTaken(AlreadyExists):
+    """An object of that name exists already, and is not to be taken over."""
 
 
 class Forbidden(KubeError):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.router import Router
 from workerpool_operator.controller.store import Store
@@ -64,3 +66,44 @@ def test_an_object_without_a_pool_makes_its_namespace_due() -> None:
     del body["metadata"]["labels"]
     one.observed(kinds.DEPLOYMENT, body)
     assert due.taken() == [NamespaceKey("media")]
+
+
+OWNED = {"ownerReferences": [{"uid": "p"}]}
+
+
+def hpa(*, version: int, figure: str = "4") -> dict[str, Any]:
+    conditions = [{"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": figure}]
+    metadata = deployment(version=version)["metadata"] | OWNED
+    status = {"desiredReplicas": 4, "currentMetrics": [figure], "conditions": conditions}
+    return {"kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": {"maxReplicas": 9}, "status": status}
+
+
+def test_the_figures_of_an_hpa_make_nobody_due() -> None:
+    """It writes them at each of its looks, and nothing follows from them."""
+    one, store, due = router()
+    one.observed(kinds.HORIZONTAL_POD_AUTOSCALER, hpa(version=1))
+    assert due.taken() == [PoolKey("media", "thumbs")]
+    one.observed(kinds.HORIZONTAL_POD_AUTOSCALER, hpa(version=2, figure="5"))
+    assert due.taken() == []
+    stored = store.get(kinds.HORIZONTAL_POD_AUTOSCALER, "media", "thumbs-1")
+    assert stored is not None
+    assert stored.version == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"spec": {"maxReplicas": 3}},
+        {"status": {"desiredReplicas": 5}},
+        {"status": {"desiredReplicas": 4, "conditions": [{"type": "ScalingActive", "status": "False"}]}},
+        {"metadata": hpa(version=2)["metadata"] | {"ownerReferences": []}},
+        {"metadata": hpa(version=2)["metadata"] | {"deletionTimestamp": "now"}},
+    ],
+    ids=["edited", "another size", "another condition", "without its owner", "being deleted"],
+)
+def test_what_an_hpa_wants_and_says_of_itself_makes_its_pool_due(changed: dict[str, Any]) -> None:
+    one, _, due = router()
+    one.observed(kinds.HORIZONTAL_POD_AUTOSCALER, hpa(version=1))
+    due.taken()
+    one.observed(kinds.HORIZONTAL_POD_AUTOSCALER, hpa(version=2) | changed)
+    assert due.taken() == [PoolKey("media", "thumbs")]

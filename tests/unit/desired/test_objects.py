@@ -126,3 +126,36 @@ def test_the_same_pool_gives_the_same_objects() -> None:
 def test_live_settings_are_no_new_revision() -> None:
     slower = parse(pool_body(delivery={"maxAttempts": 9}))
     assert desired.revision_for(slower).name == desired.revision_for(pool()).name
+
+
+def test_an_hpa_scales_the_pool_and_adds_nothing_to_what_the_operator_decides() -> None:
+    body = desired.autoscaler(POOL, exact=True)
+    assert body["metadata"]["name"] == POOL.name
+    assert body["metadata"]["ownerReferences"] == [OWNER]
+    spec = body["spec"]
+    assert spec["scaleTargetRef"] == {
+        "apiVersion": "workerpool.dev/v1alpha1",
+        "kind": "WorkerPool",
+        "name": POOL.name,
+    }
+    [metric] = spec["metrics"]
+    assert metric["external"] == {
+        "metric": {"name": "workerpool_desired_replicas", "selector": {"matchLabels": {"pool": POOL.name}}},
+        "target": {"type": "AverageValue", "averageValue": "1"},
+    }
+    for way in ("scaleUp", "scaleDown"):
+        rules = spec["behavior"][way]
+        assert (rules["stabilizationWindowSeconds"], rules["selectPolicy"], rules["tolerance"]) == (0, "Max", "0")
+        assert rules["policies"] == [{"type": "Pods", "value": spec["maxReplicas"], "periodSeconds": 15}]
+
+
+def test_an_hpa_of_an_old_kubernetes_has_no_field_that_it_would_drop() -> None:
+    behavior = desired.autoscaler(POOL, exact=False)["spec"]["behavior"]
+    assert not [way for way in behavior.values() if "tolerance" in way]
+
+
+@pytest.mark.parametrize(("minimum", "least"), [(0, 1), (1, 1), (4, 4)])
+def test_an_hpa_leaves_zero_to_the_operator(minimum: int, least: int) -> None:
+    body = pool_body(scaling={"minReplicas": minimum, "maxReplicas": 9})
+    spec = desired.autoscaler(parse(body), exact=True)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (least, 9)

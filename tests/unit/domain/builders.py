@@ -55,6 +55,7 @@ def snapshot(of: api.WorkerPool, **more: Any) -> Snapshot:
         "revisions": {},
         "budget": None,
         "monitoring": Monitoring(settings=desired.RuleSettings(), absence=Absence.NOT_SERVED),
+        "autoscaler": None,
         "collectors": 1,
         "samples": (),
         "memory": memory(),

@@ -20,8 +20,9 @@ from tests.unit.domain.builders import (
     snapshot,
 )
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.plan import plan, present_size
+from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.scaling import DELETION_COST, Outcome, Pod, Report, ScaleInMemory
+from workerpool_operator.domain.size import present_size
 from workerpool_operator.domain.snapshot import PodList, PodTrouble
 
 
@@ -217,11 +218,11 @@ def test_manual_starts_from_the_size_that_is_and_writes_it_down_once() -> None:
     before = {"scaling": {"desired": 6, "mode": "direct"}}
     web = pool(scaling={"mode": "manual"}, status=before)
     made = plan(settled(web, 6))
-    assert (made.hand_over, made.applies, made.decision.desired) == (6, (), 6)
+    assert (made.replicas, made.applies, made.decision.desired) == (6, (), 6)
     spoken = pool(scaling={"mode": "manual"}, status=before, replicas=8)
-    assert plan(settled(spoken, 6)).hand_over is None
+    assert plan(settled(spoken, 6)).replicas is None
     later = pool(scaling={"mode": "manual"}, status={"scaling": {"desired": 6, "mode": "manual"}}, replicas=6)
-    assert plan(settled(later, 6)).hand_over is None
+    assert plan(settled(later, 6)).replicas is None
 
 
 def test_the_surge_of_a_change_of_version_is_not_taken_for_the_size() -> None:

@@ -1,12 +1,14 @@
 """How many workers a pool should have, and how to get rid of those it should not.
 
-`decide(inputs)` is the only way to a size: the operator, and every tool that explains or simulates one, call it.
+`decide(inputs)` is the only way to a size: the operator, and every tool that explains or simulates one, call it. In
+mode hpa `follow` says how far an HPA has come in carrying it out.
 The same inputs give the same answer however often they are asked: what must be remembered between two looks is in
 `History`, which goes in and comes out. `scale_in.step` takes workers away without interrupting a job.
 """
 
 from workerpool_operator.domain.scaling.decide import Decision, Inputs, Outcome, Rules, Sample, decide, stale_after
 from workerpool_operator.domain.scaling.history import History
+from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
 from workerpool_operator.domain.scaling.scale_in import ScaleInMemory, ScaleInStep, Sizing, step
 from workerpool_operator.domain.scaling.terms import Backlog, Term
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
@@ -15,7 +17,11 @@ __all__ = [
     "DELETION_COST",
     "Backlog",
     "Decision",
+    "Followed",
     "History",
+    "HpaInputs",
+    "HpaMemory",
+    "HpaState",
     "Inputs",
     "Outcome",
     "Pod",
@@ -28,6 +34,7 @@ __all__ = [
     "Term",
     "Worker",
     "decide",
+    "follow",
     "judge",
     "stale_after",
     "step",

@@ -1,0 +1,114 @@
+"""The size to bring a pool to, in the mode in force, and what its `spec.replicas` has to say."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from workerpool_operator.api import ScalingMode
+from workerpool_operator.domain.scaling import (
+    Decision,
+    Followed,
+    HpaInputs,
+    HpaMemory,
+    HpaState,
+    Inputs,
+    Outcome,
+    Rules,
+    decide,
+    follow,
+)
+from workerpool_operator.domain.snapshot import Snapshot
+
+DEFAULT_REPLICAS: Final = 1
+"""Schema default of spec.replicas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many workers are wanted, how many of those it shall be now, and why."""
+
+    decision: Decision
+    size: int
+    followed: Followed | None = None
+    """In mode hpa."""
+    replicas: int | None = None
+    """What to write into spec.replicas, if anything."""
+
+
+def size_of(snapshot: Snapshot) -> Size:
+    """The size for this snapshot."""
+    match snapshot.mode:
+        case ScalingMode.MANUAL:
+            handed_over = _handed_over(snapshot)
+            decision = _decide(snapshot, manual=handed_over or snapshot.pool.spec.replicas)
+            return Size(decision=decision, size=decision.desired, replicas=handed_over)
+        case ScalingMode.HPA:
+            decision = _decide(snapshot)
+            followed = _follow(snapshot, decision)
+            return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
+    decision = _decide(snapshot)
+    return Size(decision=decision, size=decision.desired)
+
+
+def present_size(snapshot: Snapshot) -> int:
+    """The size the pool has been given, without the surge of a change of version."""
+    sizes = [child.replicas for child in snapshot.deployments.values()]
+    total = sum(sizes)
+    scaling = snapshot.pool.status.scaling
+    before = scaling.given if scaling else total
+    changing = sum(1 for size in sizes if size > 0) > 1
+    return before if changing and before < total <= before + 1 else total
+
+
+def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
+    spec = snapshot.pool.spec
+    scaling = spec.scaling
+    return decide(
+        Inputs(
+            rules=Rules(
+                manual_replicas=manual,
+                min_replicas=scaling.min_replicas,
+                max_replicas=scaling.max_replicas,
+                cooldown_seconds=scaling.cooldown_seconds,
+                stabilization_seconds=scaling.scale_down.stabilization_seconds,
+                slots=spec.worker.max_workers,
+                targets=scaling.targets,
+            ),
+            queues=[queue.name for queue in spec.queues],
+            samples=snapshot.samples,
+            current=present_size(snapshot),
+            history=snapshot.memory.history,
+            now=snapshot.now,
+            pod_start_seconds=snapshot.memory.pod_start_seconds,
+        )
+    )
+
+
+def _follow(snapshot: Snapshot, decision: Decision) -> Followed:
+    before, scaling = snapshot.pool.status.scaling, snapshot.pool.spec.scaling
+    return follow(
+        HpaInputs(
+            wanted=decision.desired,
+            known=decision.outcome is Outcome.ACTIVE,
+            current=present_size(snapshot),
+            replicas=snapshot.pool.spec.replicas,
+            entering=before is None or before.mode != ScalingMode.HPA,
+            min_replicas=scaling.min_replicas,
+            max_replicas=scaling.max_replicas,
+            exact=snapshot.facts.exact_hpa,
+            hpa=HpaState.of(snapshot.autoscaler.body) if snapshot.autoscaler else HpaState(),
+            memory=snapshot.memory.hpa or HpaMemory.new(now=snapshot.now),
+            now=snapshot.now,
+        )
+    )
+
+
+def _handed_over(snapshot: Snapshot) -> int | None:
+    """The size to write into spec.replicas, once, when a person takes over from the operator.
+
+    While the operator chose the size, spec.replicas stood at its schema default and meant nothing: taken at its word
+    it would shrink the pool to 1. Another value was written by the person, or by the HPA, and holds.
+    """
+    spec, before = snapshot.pool.spec, snapshot.pool.status.scaling
+    took_over = before is not None and before.mode in {ScalingMode.DIRECT, ScalingMode.HPA}
+    size = present_size(snapshot)
+    return size if took_over and spec.replicas == DEFAULT_REPLICAS and size > DEFAULT_REPLICAS else None
