@@ -77,6 +77,7 @@ def objects_of(pool: WorkerPool, *, replicas: int = 0) -> list[dict[str, Any]]:
         dict(revision.body),
         desired.deployment(pool, name=revision.name, template=template, replicas=replicas),
         desired.disruption_budget(pool),
+        desired.autoscaler(pool, exact=True),
     ]
 
 
@@ -89,9 +90,10 @@ async def assert_stable(kube: Kube, body: Mapping[str, Any]) -> None:
     first = await kube.apply(dict(body))
     assert covers(first, body), f"{body['kind']} is stored in another spelling"
     again = await kube.apply(dict(body))
-    # Controllers write the status of some kinds in between, which changes the resourceVersion but no generation.
-    mark = "generation" if "generation" in first["metadata"] else "resourceVersion"
-    assert again["metadata"][mark] == first["metadata"][mark]
+    assert covers(again, body)
+    # Controllers write status and annotations of some kinds in between, which changes the resourceVersion.
+    assert again["metadata"].get("generation") == first["metadata"].get("generation")
+    assert {**again, "metadata": {}, "status": {}} == {**first, "metadata": {}, "status": {}}
 
 
 def admit(plane: ControlPlane, namespace: str, template: Mapping[str, Any]) -> None:
