@@ -15,6 +15,7 @@ from aiohttp import web
 from workerpool_operator.controller import watches
 from workerpool_operator.controller.config import LEASE_NAME, OperatorConfig
 from workerpool_operator.controller.execute import Executor
+from workerpool_operator.controller.external_metrics import ExternalMetrics
 from workerpool_operator.controller.facts import FactsKeeper
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.leadership import Leadership
@@ -24,12 +25,11 @@ from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.router import Router
 from workerpool_operator.controller.store import Store
-from workerpool_operator.controller.values import NoValues
 from workerpool_operator.domain import desired
 from workerpool_operator.kube import ClusterAccess, EventRecorder, Kube, LeaderElector, errors
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import TOKEN_AUDIENCE
-from workerpool_operator.serve import Health, Peer, StreamServer, StreamState, health_app
+from workerpool_operator.serve import Health, Peer, StreamServer, StreamState, ValueBoard, health_app
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +50,11 @@ class Operator:
         async with AsyncExitStack() as stack:
             lease_kube = await stack.enter_async_context(Kube(self._access, observer=self._metrics))
             elector = LeaderElector(
-                lease_kube, namespace=self._config.namespace, name=LEASE_NAME, identity=self._config.identity
+                lease_kube,
+                namespace=self._config.namespace,
+                name=LEASE_NAME,
+                identity=self._config.identity,
+                address=self._config.external_metrics_address,
             )
             kube = Kube(self._access, observer=self._metrics, write_gate=elector.check)
             await stack.enter_async_context(kube)
@@ -60,16 +64,17 @@ class Operator:
         events = EventRecorder(kube, instance=self._config.pod, on_drop=self._metrics.event_dropped)
         queue = WorkQueue(self._handle, gate=lambda: leadership.gate(), metrics=self._metrics)  # noqa: PLW0108  made below
         router = Router(self._store, queue)
-        streams = StreamState(on_change=router.stream_changed)
-        resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
         serves_metric = self._config.external_metrics_port > 0
+        board = ValueBoard()
+        streams = StreamState(on_change=router.stream_changed, readings=board)
+        resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
         facts = FactsKeeper(kube, serves_metric=serves_metric, changed=router.mark_everything)
         executor = Executor(kube=kube, store=self._store)
         self._pools = PoolReconciler(
             kube=kube,
             store=self._store,
             streams=streams,
-            values=NoValues(),
+            values=board,
             facts=facts,
             rules=self._config.rules,
             executor=executor,
@@ -81,10 +86,12 @@ class Operator:
         def began(epoch: int) -> None:
             streams.set_role(leader=True, epoch=epoch)
             self._pools.begin_term(epoch)
+            board.begin()
             router.mark_everything()
 
         def ended() -> None:
             streams.set_role(leader=False, epoch=elector.epoch)
+            board.end()
 
         async def learn() -> None:
             await facts.refresh()
@@ -99,6 +106,8 @@ class Operator:
         self._start("events", events.run())
         self._start("streams", self._stream_server(kube, streams).run())
         self._start("health", self._serve_health())
+        if serves_metric:
+            self._start("external_metrics", self._external_metrics(elector, board).run())
         self._start("lease", elector.run())
         handlers = watches.registry(router, access=self._access)
         stop_watching = asyncio.Event()
@@ -160,6 +169,16 @@ class Operator:
             port=self._config.stream_port,
         )
 
+    def _external_metrics(self, elector: LeaderElector, board: ValueBoard) -> ExternalMetrics:
+        return ExternalMetrics(
+            config=self._config,
+            access=self._access,
+            elector=elector,
+            store=self._store,
+            board=board,
+            metrics=self._metrics,
+        )
+
     async def _serve_health(self) -> None:
         health = Health(alive=self._alive, ready=self._watching.is_set, metrics=self._metrics.exposition)
         runner = web.AppRunner(health_app(health), access_log=None, shutdown_timeout=1.0)
@@ -198,7 +217,9 @@ class Operator:
             async with asyncio.timeout(5):
                 await self._tasks["watches"]
         await _cancel(self._tasks["watches"])
-        await _cancel(self._tasks["health"])
+        for name in ("external_metrics", "health"):
+            if name in self._tasks:
+                await _cancel(self._tasks[name])
         _log.info("stopped")
 
 

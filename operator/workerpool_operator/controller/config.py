@@ -10,6 +10,7 @@ from typing import Final, Self
 from workerpool_operator.domain.desired import RuleSettings
 
 STREAM_SERVICE: Final = "workerpool-operator-stream"
+EXTERNAL_METRICS_SERVICE: Final = "workerpool-operator-external-metrics"
 LEASE_NAME: Final = "workerpool-operator"
 
 HELP: Final = """Environment:
@@ -24,6 +25,7 @@ HELP: Final = """Environment:
   HTTP_PORT                    health and metrics, default 8080
   STREAM_PORT                  collectors' streams (TLS), default 8443
   EXTERNAL_METRICS_PORT        external metrics API (TLS); default 0: not served
+  POD_IP                       where the other replicas reach this one (required where that API is served)
   RESYNC_SECONDS               period of the full comparison, default 300
   PROMETHEUS_RULE_LABELS       labels of the pools' PrometheusRules, as name=value,name=value; default none
   RUNBOOKS_URL                 folder with the alerts' runbooks; default: those of the project
@@ -51,6 +53,7 @@ class OperatorConfig:
     stream_port: int
     external_metrics_port: int
     """0: not served."""
+    pod_ip: str
     resync_seconds: float
     rules: RuleSettings
 
@@ -60,6 +63,19 @@ class OperatorConfig:
         return f"{STREAM_SERVICE}.{self.namespace}.svc:{self.stream_port}"
 
     @property
+    def external_metrics_host(self) -> str:
+        """The name that the API server, and a standby, expect in the certificate of the external metrics API."""
+        return f"{EXTERNAL_METRICS_SERVICE}.{self.namespace}.svc"
+
+    @property
+    def external_metrics_address(self) -> str:
+        """host:port of this replica's external metrics API, for the others; empty where it is not served."""
+        if not self.external_metrics_port:
+            return ""
+        host = f"[{self.pod_ip}]" if ":" in self.pod_ip else self.pod_ip
+        return f"{host}:{self.external_metrics_port}"
+
+    @property
     def identity(self) -> str:
         """Who holds the Lease: unique to this process, not only to the pod."""
         return f"{self.pod}_{uuid.uuid4().hex[:8]}"
@@ -67,6 +83,7 @@ class OperatorConfig:
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Read the configuration. Raises ConfigError naming the variable that is wrong."""
+        external_metrics_port = _number(env, "EXTERNAL_METRICS_PORT", default=0)
         return cls(
             namespace=_required(env, "POD_NAMESPACE"),
             pod=env.get("POD_NAME") or os.uname().nodename,
@@ -78,7 +95,8 @@ class OperatorConfig:
             bind=env.get("BIND_ADDRESS") or None,
             http_port=_number(env, "HTTP_PORT", default=8080),
             stream_port=_number(env, "STREAM_PORT", default=8443),
-            external_metrics_port=_number(env, "EXTERNAL_METRICS_PORT", default=0),
+            external_metrics_port=external_metrics_port,
+            pod_ip=_required(env, "POD_IP") if external_metrics_port else "",
             resync_seconds=_number(env, "RESYNC_SECONDS", default=300),
             rules=_rule_settings(env),
         )

@@ -89,7 +89,7 @@ class PoolReconciler:
         except errors.KubeError as error:
             _log.warning("pods_not_listed", error=str(error))
             return Outcome(failed=True)
-        self._publish(key, todo)
+        self._publish(key, pool, todo)
         self._order(key, pool, todo)
         failures, tellable = await self._execute(key, snapshot, todo)
         if self.epoch != term:
@@ -137,11 +137,12 @@ class PoolReconciler:
             pods=pods,
         )
 
-    def _publish(self, key: PoolKey, todo: Plan) -> None:
+    def _publish(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> None:
         """The number for the metrics API. One that is only held says nothing: the last one stays till it is stale."""
         match todo.decision.outcome:
             case DecisionOutcome.ACTIVE | DecisionOutcome.PARTIAL:
-                self.values.publish(key.namespace, key.name, todo.decision.desired)
+                queues = [queue.name for queue in pool.spec.queues]
+                self.values.publish(key.namespace, key.name, todo.decision.desired, queues=queues)
             case DecisionOutcome.MANUAL:
                 self.values.withdraw(key.namespace, key.name)
 

@@ -1,5 +1,6 @@
 """What the reconciler needs of the external metrics API: a place for the numbers that it decides on."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 
@@ -10,18 +11,8 @@ class Values(Protocol):
     board hears of those by itself. What is published while this replica does not lead is not kept.
     """
 
-    def publish(self, namespace: str, pool: str, value: int) -> None:
-        """So many workers are wanted, by readings that have just been looked at."""
+    def publish(self, namespace: str, pool: str, value: int, *, queues: Collection[str]) -> None:
+        """So many workers are wanted, by the readings of the pool's `queues` that have just been looked at."""
 
     def withdraw(self, namespace: str, pool: str) -> None:
         """There is no such number: the pool is gone, or a person sets its size."""
-
-
-class NoValues:
-    """For an operator that serves no metrics API."""
-
-    def publish(self, namespace: str, pool: str, value: int) -> None:
-        """Nobody asks."""
-
-    def withdraw(self, namespace: str, pool: str) -> None:
-        """Nobody asks."""

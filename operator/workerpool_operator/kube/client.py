@@ -31,9 +31,9 @@ from kubernetes.aio.client import ApiClient
 from workerpool_operator import __version__
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.access import ClusterAccess
-from workerpool_operator.kube.kinds import TOKEN_REVIEW, Kind, ObjectRef, kind_of
+from workerpool_operator.kube.kinds import ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
 from workerpool_operator.kube.listing import Listing, Page
-from workerpool_operator.kube.review import Identity, identity_of
+from workerpool_operator.kube.review import Identity, identity_of, user_of
 
 Json = dict[str, Any]
 Verb = Literal["get", "list", "create", "apply", "patch", "delete"]
@@ -207,13 +207,27 @@ class Kube:
         """Whose `token` this is, or None where the API server does not vouch for it with this audience."""
         if not token:
             return None  # the server would call the review itself invalid
-        body: Json = {
-            "apiVersion": TOKEN_REVIEW.api_version,
-            "kind": TOKEN_REVIEW.kind,
-            "spec": {"token": token, "audiences": [audience]},
-        }
-        answer = await self._call("create", TOKEN_REVIEW, TOKEN_REVIEW.path(), body=body, what="token review")
-        return identity_of(answer.get("status") or {}, audience=audience)
+        status = await self._review(TOKEN_REVIEW, {"token": token, "audiences": [audience]})
+        return identity_of(status, audience=audience)
+
+    async def user_info(self, token: str) -> Json | None:
+        """The user whose `token` for the API server itself this is, as TokenReview names it; None for no valid one."""
+        if not token:
+            return None
+        status = await self._review(TOKEN_REVIEW, {"token": token})
+        return user_of(status)
+
+    async def allowed(self, spec: Json) -> bool:
+        """Whether the cluster's rules allow what `spec` (of a SubjectAccessReview) describes."""
+        status = await self._review(ACCESS_REVIEW, spec)
+        return status.get("allowed") is True
+
+    async def _review(self, kind: Kind, spec: Json) -> Json:
+        """Ask for a review and give its status. Nothing is written, so the gate is not asked."""
+        body: Json = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": spec}
+        answer = await self._call("create", kind, kind.path(), body=body, what=str(kind))
+        status: Json = answer.get("status") or {}
+        return status
 
     async def server_version(self) -> tuple[int, int] | None:
         """(major, minor) of the API server that answers; None where it does not say it in numbers."""

@@ -77,6 +77,9 @@ PROMETHEUS_RULE: Final = Kind("monitoring.coreos.com", "v1", "prometheusrules", 
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
+ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
 
 KINDS: Final = (
     WORKER_POOL,
@@ -96,6 +99,7 @@ KINDS: Final = (
     LEASE,
     EVENT,
     TOKEN_REVIEW,
+    ACCESS_REVIEW,
 )
 _BY_NAME: Final = {(kind.api_version, kind.kind): kind for kind in KINDS}
 

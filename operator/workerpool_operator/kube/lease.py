@@ -41,6 +41,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 Json = dict[str, Any]
 
+ADDRESS_ANNOTATION: Final = "workerpool.dev/leader-address"
+"""Where the holder can be reached by the other replicas, host:port."""
 _JITTER: Final = 0.2
 _RELEASE_TIMEOUT_SECONDS: Final = 2.0
 _SHORTEST_PAUSE_SECONDS: Final = 0.05
@@ -84,15 +86,18 @@ class _Record:
     epoch: int
     duration_seconds: float
     resource_version: str
+    address: str
 
     @classmethod
     def of(cls, obj: Mapping[str, Any]) -> "_Record":
         spec = obj.get("spec") or {}
+        annotations = obj["metadata"].get("annotations") or {}
         return cls(
             holder=spec.get("holderIdentity") or "",
             epoch=int(spec.get("leaseTransitions") or 0),
             duration_seconds=float(spec.get("leaseDurationSeconds") or 0),
             resource_version=obj["metadata"]["resourceVersion"],
+            address=annotations.get(ADDRESS_ANNOTATION) or "",
         )
 
 
@@ -106,6 +111,7 @@ class LeaderElector:
         namespace: str,
         name: str,
         identity: str,
+        address: str = "",
         times: LeaseTimes | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -113,11 +119,13 @@ class LeaderElector:
         """Prepare; nothing happens until :meth:`run`.
 
         `identity` must be unique to this **process** (the pod's name and something random): a restarted
-        container must wait for its own predecessor's lease, whose last write may still be on its way.
+        container must wait for its own predecessor's lease, whose last write may still be on its way. `address` is
+        written beside it: where the others reach this process while it leads.
         """
         self._api = api
         self._ref = ObjectRef(LEASE, namespace, name)
         self._identity = identity
+        self._address = address
         self._times = times or LeaseTimes()
         self._clock = clock
         self._wall_clock = wall_clock
@@ -143,6 +151,11 @@ class LeaderElector:
     def holder(self) -> str:
         """Identity of the last known holder; empty when nobody is known to hold the lease."""
         return self._record.holder if self._record else ""
+
+    @property
+    def holder_address(self) -> str:
+        """Where the last known holder says that it can be reached; empty when it says nothing, or nobody holds it."""
+        return self._record.address if self._record and self._record.holder else ""
 
     def check(self) -> None:
         """Raise NotLeader unless this process leads: the gate before every write."""
@@ -235,19 +248,19 @@ class LeaderElector:
         first = int((self._wall_clock() - _EPOCH_ZERO).total_seconds() // 60)
         epoch = max(first, self._highest_epoch + 1)
         spec = self._spec(epoch) | {"acquireTime": self._now_text()}
-        lease = {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {"namespace": self._ref.namespace, "name": self._ref.name},
-            "spec": spec,
-        }
+        metadata: Json = {"namespace": self._ref.namespace, "name": self._ref.name}
+        if self._address:
+            metadata["annotations"] = {ADDRESS_ANNOTATION: self._address}
+        lease = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
         self._won(await self._api.create(lease), sent_at=sent_at)
 
     async def _write(self, record: _Record, *, sent_at: float, epoch: int) -> None:
         spec = self._spec(epoch)
         if record.holder != self._identity:
             spec["acquireTime"] = self._now_text()
-        answer = await self._api.merge_patch(self._ref, {"spec": spec}, resource_version=record.resource_version)
+        # Always the holder's own address, also none: that of a predecessor must not stay.
+        patch = {"metadata": {"annotations": {ADDRESS_ANNOTATION: self._address or None}}, "spec": spec}
+        answer = await self._api.merge_patch(self._ref, patch, resource_version=record.resource_version)
         self._won(answer, sent_at=sent_at)
 
     def _won(self, answer: Json, *, sent_at: float) -> None:

@@ -43,6 +43,14 @@ def identity_of(status: Mapping[str, Any], *, audience: str) -> Identity | None:
     )
 
 
+def user_of(status: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The `user` of a TokenReview's status, whoever it is; None unless the server vouches for it."""
+    if status.get("authenticated") is not True or status.get("error"):
+        return None
+    user: dict[str, Any] | None = status.get("user")
+    return user
+
+
 def _first(extra: Mapping[str, Any], key: str) -> str:
     values = extra.get(key) or [""]
     return str(values[0])

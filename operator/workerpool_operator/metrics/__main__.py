@@ -14,6 +14,7 @@ def example() -> OperatorMetrics:
     metrics.reconciled(seconds=0.01, error="Conflict")
     metrics.api_request(verb="apply", kind="Deployment", code="200", seconds=0.01)
     metrics.api_retry(verb="list", kind="Deployment")
+    metrics.metrics_request(code=200, seconds=0.001)
     versions = (VersionRole("0123abcd", "stable"),)
     series = PoolSeries(desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions)
     metrics.pools.show("media", "thumbnails", series)

@@ -57,6 +57,15 @@ class OperatorMetrics:
         self._events_dropped = self._counter(
             "events_dropped", "Kubernetes events that were not written: too many for one object, or refused."
         )
+        self._metrics_requests = self._counter(
+            "external_metrics_requests",
+            "Requests to the external metrics API that were answered, by HTTP status; an HPA acts on 200 only.",
+            "code",
+        )
+        self._metrics_seconds = self._histogram(
+            "external_metrics_request_seconds",
+            "How long a request to the external metrics API took, reviews of the caller's rights included.",
+        )
         self._leader = Gauge(
             f"{_PREFIX}_leader", "1 while this replica holds the lease and acts, else 0.", registry=self.registry
         )
@@ -88,6 +97,11 @@ class OperatorMetrics:
     def event_dropped(self) -> None:
         """A Kubernetes event was not written."""
         self._events_dropped.inc()
+
+    def metrics_request(self, *, code: int, seconds: float) -> None:
+        """A request to the external metrics API was answered."""
+        self._metrics_requests.labels(str(code)).inc()
+        self._metrics_seconds.observe(seconds)
 
     def leading(self, leading: bool) -> None:  # noqa: FBT001  the shape of the elector's callback
         """Leadership changed. A replica that does not lead exports no pool: two would count everything twice."""

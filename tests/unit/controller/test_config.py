@@ -30,3 +30,20 @@ def test_labels_that_are_no_pairs_are_refused_by_name(text: str) -> None:
 
 def test_runbooks_of_the_installation_are_linked_without_a_double_slash() -> None:
     assert config(RUNBOOKS_URL="https://wiki.example/alerts/").rules.runbooks == "https://wiki.example/alerts"
+
+
+def test_the_external_metrics_api_is_off_until_it_has_a_port() -> None:
+    assert config().external_metrics_port == 0
+    assert config().external_metrics_address == ""
+
+
+@pytest.mark.parametrize(("ip", "address"), [("10.1.2.3", "10.1.2.3:6443"), ("fd00::1", "[fd00::1]:6443")])
+def test_other_replicas_reach_the_external_metrics_api_by_the_pods_address(ip: str, address: str) -> None:
+    made = config(EXTERNAL_METRICS_PORT="6443", POD_IP=ip)
+    assert made.external_metrics_address == address
+    assert made.external_metrics_host == "workerpool-operator-external-metrics.workerpool-system.svc"
+
+
+def test_the_external_metrics_api_needs_the_pods_address() -> None:
+    with pytest.raises(ConfigError, match="POD_IP"):
+        config(EXTERNAL_METRICS_PORT="6443")

@@ -7,13 +7,12 @@ from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
-from workerpool_operator.controller.values import NoValues
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples
-from workerpool_operator.serve import Peer, StreamState
+from workerpool_operator.serve import Peer, StreamState, ValueBoard
 
 KEY = PoolKey("media", "thumbs")
 
@@ -53,7 +52,7 @@ async def test_a_pool_made_anew_is_not_sized_by_the_jobs_of_its_predecessor() ->
         kube=kube,
         store=store,
         streams=streams,
-        values=NoValues(),
+        values=ValueBoard(),
         facts=ClusterFacts,
         rules=RuleSettings(),
         executor=Executor(kube=kube, store=store),

@@ -56,9 +56,7 @@ class Link:
             raise errors.NotFound(str(ref))
         if self.store.lease["metadata"]["resourceVersion"] != resource_version:
             raise errors.Conflict
-        spec = {**self.store.lease["spec"], **patch["spec"]}
-        merged = {**self.store.lease, "spec": {key: value for key, value in spec.items() if value is not None}}
-        answer = self.store.store(merged)
+        answer = self.store.store(_merged(self.store.lease, patch))
         await self._travel_back()
         return answer
 
@@ -74,3 +72,16 @@ class Link:
         if self.answer_lost:
             await asyncio.sleep(4)
             raise errors.RequestTimeout
+
+
+def _merged(obj: Json, patch: Json) -> Json:
+    """A JSON merge patch, applied."""
+    merged = dict(obj)
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            merged[key] = _merged(merged.get(key) or {}, value)
+        elif value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = value
+    return merged

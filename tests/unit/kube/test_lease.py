@@ -23,13 +23,14 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def elector(link: Link, identity: str, *, skew: float = 0.0, started: float = 0.0) -> LeaderElector:
+def elector(link: Link, identity: str, *, address: str = "", skew: float = 0.0, started: float = 0.0) -> LeaderElector:
     """A replica whose wall clock is `skew` seconds wrong and whose monotonic clock started at `started`."""
     return LeaderElector(
         link,
         namespace="workerpool-system",
         name="workerpool-operator",
         identity=identity,
+        address=address,
         clock=lambda: now() + started,
         wall_clock=lambda: TODAY + timedelta(seconds=now() + skew),
     )
@@ -259,6 +260,42 @@ async def test_a_deleted_lease_stays_with_its_holder() -> None:
                 await asyncio.sleep(0.1)
                 assert (one.leading, two.leading) == (True, False)
             assert one.epoch > epoch
+
+
+async def test_a_standby_knows_where_the_leader_is() -> None:
+    store = LeaseStore()
+    one, two = (
+        elector(Link(store), "one", address="10.0.0.1:6443"),
+        elector(Link(store), "two", address="10.0.0.2:6443"),
+    )
+    async with running(one) as (first,):
+        await asyncio.wait_for(one.wait_leading(), 1)
+        async with running(two):
+            await until(lambda: two.holder_address == "10.0.0.1:6443")
+            first.cancel()
+            await asyncio.wait_for(two.wait_leading(), 5)
+            assert two.holder_address == "10.0.0.2:6443"
+
+
+async def test_a_lease_that_nobody_holds_leads_nowhere() -> None:
+    store = LeaseStore()
+    one, two = elector(Link(store), "one", address="10.0.0.1:6443"), elector(Link(store), "two")
+    async with running(one):
+        await asyncio.wait_for(one.wait_leading(), 1)
+    await two._observe()
+    assert two.holder_address == ""
+
+
+async def test_a_leader_without_an_address_leaves_none_of_its_predecessor() -> None:
+    store = LeaseStore()
+    one, two = elector(Link(store), "one", address="10.0.0.1:6443"), elector(Link(store), "two")
+    async with running(one):
+        await asyncio.wait_for(one.wait_leading(), 1)
+    async with running(two):
+        await asyncio.wait_for(two.wait_leading(), 5)
+        assert two.holder_address == ""
+        assert store.lease is not None
+        assert not store.lease["metadata"]["annotations"]
 
 
 async def test_the_epoch_does_not_go_back_when_the_operator_is_installed_anew() -> None:

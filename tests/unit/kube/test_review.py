@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workerpool_operator.kube.review import Identity, identity_of
+from workerpool_operator.kube.review import Identity, identity_of, user_of
 
 AUDIENCE = "workerpool-operator"
 
@@ -50,3 +50,13 @@ def test_a_token_that_is_bound_to_no_pod_names_none() -> None:
     identity = identity_of(status(user=user), audience=AUDIENCE)
     assert identity is not None
     assert (identity.pod, identity.pod_uid) == ("", "")
+
+
+def test_a_user_is_whomever_the_server_vouches_for() -> None:
+    assert user_of(status(audiences=None, user={"username": "ann"})) == {"username": "ann"}
+
+
+@pytest.mark.parametrize("changes", [{"authenticated": False}, {"authenticated": "true"}, {"error": "expired"}])
+def test_nobody_is_a_user_without_the_servers_word(changes: dict[str, Any]) -> None:
+    assert user_of(status(**changes)) is None
+    assert user_of({}) is None
