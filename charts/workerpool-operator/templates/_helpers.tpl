@@ -1,6 +1,7 @@
 {{- /* Names are fixed, not made from the release: there is one operator to a cluster, as there is one CRD. */ -}}
 {{- define "workerpool.name" -}}workerpool-operator{{- end }}
 {{- define "workerpool.streamService" -}}workerpool-operator-stream{{- end }}
+{{- define "workerpool.metricsService" -}}workerpool-operator-external-metrics{{- end }}
 {{- define "workerpool.tlsSecret" -}}{{ .Values.tls.existingSecret | default "workerpool-operator-tls" }}{{- end }}
 
 {{- define "workerpool.selectorLabels" -}}
@@ -30,4 +31,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $pairs = append $pairs (printf "%s=%s" $name $value) }}
 {{- end }}
 {{- join "," $pairs }}
+{{- end }}
+
+{{- /*
+The CA and the certificate of the chart's own making, as .Values.tls.own: looked up, or else made, once for a rendering,
+since the Secret and the APIService have to tell of the same.
+*/ -}}
+{{- define "workerpool.ownTLS" -}}
+{{- if not (hasKey .Values.tls "own") }}
+{{- $secret := include "workerpool.tlsSecret" . }}
+{{- $metrics := printf "%s.%s.svc" (include "workerpool.metricsService" .) .Release.Namespace }}
+{{- $own := dict }}
+{{- $kept := lookup "v1" "Secret" .Release.Namespace $secret }}
+{{- if and $kept (index ($kept.data | default dict) "tls.key") }}
+{{- $names := index ($kept.metadata.annotations | default dict) "workerpool.dev/dns-names" | default "" }}
+{{- if and .Values.externalMetrics.enabled (not (has $metrics (splitList "," $names))) }}
+{{- fail (printf "the certificate in Secret %s is from an older chart and not for %s: delete the Secret and upgrade again, so that a new one is made; collectors connect again within some minutes" $secret $metrics) }}
+{{- end }}
+{{- $own = dict "names" $names "data" (pick $kept.data "ca.crt" "tls.crt" "tls.key") }}
+{{- else }}
+{{- $stream := printf "%s.%s.svc" (include "workerpool.streamService" .) .Release.Namespace }}
+{{- $names := list $stream (printf "%s.cluster.local" $stream) $metrics }}
+{{- $ca := genCA "workerpool-operator" 3650 }}
+{{- $pair := genSignedCert $stream nil $names 3650 $ca }}
+{{- $data := dict "ca.crt" ($ca.Cert | b64enc) "tls.crt" ($pair.Cert | b64enc) "tls.key" ($pair.Key | b64enc) }}
+{{- $own = dict "names" (join "," $names) "data" $data }}
+{{- end }}
+{{- $_ := set .Values.tls "own" $own }}
+{{- end }}
 {{- end }}

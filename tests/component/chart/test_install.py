@@ -1,6 +1,7 @@
 """The chart through the real Helm, on a real API server: what is installed, refused, kept and removed."""
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from tests.unit.chart.test_rbac import GOLDEN, table
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
+# Said even where it is the default: without a word, Helm upgrades with the values of the release before.
+UNSERVED = ("--set", "externalMetrics.enabled=false")
+SERVED = ("--set", "externalMetrics.enabled=true")
+API_SERVICE = "v1beta1.external.metrics.k8s.io"
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
 
 
@@ -34,8 +39,7 @@ class TestRendered:
 
     def test_the_rights_are_those_of_the_golden_file(self, helm: Callable[..., str]) -> None:
         """What the unit test reads out of the template is what Helm makes of it."""
-        roles = [document for document in rendered(helm) if document["kind"] in {"Role", "ClusterRole"}]
-        assert table(roles) == GOLDEN.read_text()
+        assert table(rendered(helm, *SERVED)) == GOLDEN.read_text()
 
     def test_without_crds_it_brings_none(self, helm: Callable[..., str]) -> None:
         kinds = {document["kind"] for document in rendered(helm, "--set", "crds.install=false")}
@@ -54,6 +58,29 @@ class TestRendered:
         [deployment] = [one for one in documents if one["kind"] == "Deployment"]
         assert "Secret" not in {one["kind"] for one in documents}
         assert deployment["spec"]["template"]["spec"]["volumes"][0]["secret"]["secretName"] == "mine"
+
+    def test_the_api_service_trusts_the_very_authority_of_the_certificate(self, helm: Callable[..., str]) -> None:
+        documents = rendered(helm, *SERVED)
+        [secret] = [one for one in documents if one["kind"] == "Secret"]
+        [service] = [one for one in documents if one["kind"] == "APIService"]
+        assert service["spec"]["caBundle"] == secret["data"]["ca.crt"]
+        leaf = x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        served = service["spec"]["service"]
+        assert f"{served['name']}.{served['namespace']}.svc" in names.get_values_for_type(x509.DNSName)
+
+    def test_without_external_metrics_nothing_of_them(self, helm: Callable[..., str]) -> None:
+        text = helm("template", *RELEASE, "--set", "crds.install=false")
+        assert "external.metrics" not in text
+        assert "EXTERNAL_METRICS_PORT" not in text
+
+    def test_with_a_secret_of_the_user_its_authority_has_to_be_named(self, helm: Callable[..., str]) -> None:
+        with pytest.raises(CommandError, match=r"externalMetrics\.caBundle is needed beside tls\.existingSecret"):
+            rendered(helm, *SERVED, "--set", "tls.existingSecret=mine")
+        pem = "-----BEGIN CERTIFICATE-----\nx\n"
+        documents = rendered(helm, *SERVED, "--set", "tls.existingSecret=mine,externalMetrics.caBundle=" + pem)
+        [service] = [one for one in documents if one["kind"] == "APIService"]
+        assert base64.b64decode(service["spec"]["caBundle"]).decode() == pem
 
     def test_a_misspelt_value_is_refused_by_name(self, helm: Callable[..., str]) -> None:
         with pytest.raises(CommandError, match="'replica' not allowed"):
@@ -76,6 +103,44 @@ class TestInstalled:
         before = certificate(kubectl, "ca.crt"), certificate(kubectl, "tls.crt")
         helm("upgrade", *RELEASE, "--set", "log.level=debug")
         assert (certificate(kubectl, "ca.crt"), certificate(kubectl, "tls.crt")) == before
+
+    def test_a_certificate_that_is_not_for_the_metrics_api_is_not_used_for_it(
+        self, helm: Callable[..., str], kubectl: Callable[..., str]
+    ) -> None:
+        """One that an older chart made; the message says the way out, which leads out."""
+        kubectl("-n", NAMESPACE, "annotate", "secret", "workerpool-operator-tls", "workerpool.dev/dns-names-")
+        with pytest.raises(CommandError, match="delete the Secret and upgrade again"):
+            helm("upgrade", *RELEASE, *SERVED)
+        helm("upgrade", *RELEASE, *UNSERVED)
+        before = certificate(kubectl, "ca.crt")
+        kubectl("-n", NAMESPACE, "delete", "secret", "workerpool-operator-tls")
+        helm("upgrade", *RELEASE, *SERVED)
+        assert certificate(kubectl, "ca.crt") != before
+
+    def test_external_metrics_are_switched_on_and_off_with_the_same_authority(
+        self, helm: Callable[..., str], kubectl: Callable[..., str]
+    ) -> None:
+        helm("upgrade", *RELEASE, *SERVED)
+        ca = kubectl("get", "apiservice", API_SERVICE, "-o", "jsonpath={.spec.caBundle}")
+        assert x509.load_pem_x509_certificate(base64.b64decode(ca)) == certificate(kubectl, "ca.crt")
+        helm("upgrade", *RELEASE, *UNSERVED)
+        assert API_SERVICE not in kubectl("get", "apiservices")
+
+    def test_a_place_that_is_taken_is_refused(self, helm: Callable[..., str], kubectl: Callable[..., str]) -> None:
+        """Nothing of the other provider is touched."""
+        helm("upgrade", *RELEASE, *UNSERVED)
+        spec = {"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 1,
+                "versionPriority": 1, "insecureSkipTLSVerify": True,
+                "service": {"name": "other", "namespace": "default"}}  # fmt: skip
+        metadata = {"name": API_SERVICE}
+        other = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": metadata, "spec": spec}
+        kubectl("create", "-f", "-", stdin=json.dumps(other))
+        try:
+            with pytest.raises(CommandError, match=API_SERVICE):
+                helm("upgrade", *RELEASE, *SERVED)
+            assert kubectl("get", "apiservice", API_SERVICE, "-o", "jsonpath={.spec.service.name}") == "other"
+        finally:
+            kubectl("delete", "apiservice", API_SERVICE)
 
     @pytest.mark.parametrize(
         "question",
@@ -124,13 +189,17 @@ class TestInstalled:
         self, helm: Callable[..., str], kubectl: Callable[..., str]
     ) -> None:
         """Last in the file: it ends the release."""
+        helm("upgrade", *RELEASE, *SERVED)
         helm("uninstall", "workerpool-operator", "--namespace", NAMESPACE, "--wait")
         kinds = (
-            "clusterroles,clusterrolebindings,crds,deployments,services,secrets,roles,rolebindings,pdb,serviceaccounts"
+            "clusterroles,clusterrolebindings,crds,deployments,services,secrets,roles,rolebindings,pdb,serviceaccounts,"
+            "apiservices"
         )
         left = {
             f"{one['kind']}/{one['metadata']['name']}"
             for one in listed(kubectl, kinds)
-            if "workerpool" in one["metadata"]["name"] and one["metadata"].get("namespace") in {None, NAMESPACE}
+            if ("workerpool" in one["metadata"]["name"] or "external.metrics" in one["metadata"]["name"])
+            and one["metadata"].get("namespace") in {None, NAMESPACE}
         }
-        assert left == {"CustomResourceDefinition/workerpools.workerpool.dev"}
+        # The API server makes the second of the first.
+        assert left == {"CustomResourceDefinition/workerpools.workerpool.dev", "APIService/v1alpha1.workerpool.dev"}

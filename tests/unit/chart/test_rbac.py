@@ -14,14 +14,20 @@ LENDS_POWER = {"bind", "escalate", "impersonate"}
 NEVER = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token", "nodes/proxy"}
 
 
-def roles() -> Iterator[dict[str, Any]]:
-    """The roles of the template, read as plain YAML: nothing in their rules is computed."""
+ROLES = {"Role", "ClusterRole"}
+BINDINGS = {"RoleBinding", "ClusterRoleBinding"}
+
+
+def documents() -> Iterator[dict[str, Any]]:
+    """The template with everything that a value switches on, read as plain YAML: nothing in its rules is computed."""
     text = (CHART / "templates" / "rbac.yaml").read_text()
     text = re.sub(r"\{\{-? /\*.*?\*/ -?\}\}", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*\{\{.*\}\}\s*$", "", text, flags=re.MULTILINE)
-    for document in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "workerpool-operator", text)):
-        if document["kind"] in {"Role", "ClusterRole"}:
-            yield document
+    yield from yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "workerpool-operator", text))
+
+
+def roles() -> Iterator[dict[str, Any]]:
+    return (document for document in documents() if document["kind"] in ROLES)
 
 
 def grants(role: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
@@ -33,19 +39,24 @@ def grants(role: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
                 yield group, resource, rule["verbs"]
 
 
-def table(roles: Iterable[dict[str, Any]]) -> str:
-    """A line for each role and resource, as in the golden file."""
-    lines = [
-        f"{role['kind']} {role['metadata']['name']}: {resource}{'.' if group else ''}{group}: {' '.join(sorted(verbs))}"
-        for role in roles
-        for group, resource, verbs in grants(role)
-    ]
+def table(documents: Iterable[dict[str, Any]]) -> str:
+    """A line for each role and resource, and one for each binding, as in the golden file."""
+    lines: list[str] = []
+    for one in documents:
+        name = f"{one['kind']} {one['metadata']['name']}"
+        if one["kind"] in ROLES:
+            lines += [
+                f"{name}: {resource}{'.' if group else ''}{group}: {' '.join(sorted(verbs))}"
+                for group, resource, verbs in grants(one)
+            ]
+        elif one["kind"] in BINDINGS:
+            lines.append(f"{name}: {one['roleRef']['kind']} {one['roleRef']['name']}")
     return "\n".join(sorted(lines)) + "\n"
 
 
 def test_the_rights_are_those_of_the_golden_file() -> None:
     """After a deliberate change, write the table that this prints into rbac.golden."""
-    assert table(roles()) == GOLDEN.read_text()
+    assert table(documents()) == GOLDEN.read_text()
 
 
 @pytest.mark.parametrize("role", list(roles()), ids=lambda role: role["metadata"]["name"])

@@ -52,6 +52,8 @@ def test_every_value_is_in_the_table_of_the_readme() -> None:
         {"image": {"repository": "x", "digest": "sha256:short"}},
         {"collector": {"replicas": 3}},
         {"tls": {"secretName": "x"}},
+        {"externalMetrics": {"enabled": "yes"}},
+        {"externalMetrics": {"enabled": True, "caBundle": "bm90IGluIFBFTQ=="}},
         {"monitoring": {"enabled": "yes"}},
         {"prometheusRule": {"labels": {"release": "a,b=c"}}},
         {"prometheusRule": {"labels": {"a=b": "c"}}},
