@@ -1,6 +1,6 @@
 """What a reconcile publishes of a pool, and how it writes spec.replicas."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
@@ -55,7 +55,7 @@ class Board:
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
 
-    def publish(self, namespace: str, pool: str, value: int) -> None:
+    def publish(self, namespace: str, pool: str, value: int, *, queues: Collection[str]) -> None:
         self.values[f"{namespace}/{pool}"] = value
 
     def withdraw(self, namespace: str, pool: str) -> None:
