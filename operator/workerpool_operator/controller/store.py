@@ -81,6 +81,10 @@ class Store:
         self._remove(kind, namespace, name)
         return True
 
+    def exhume(self, uid: str) -> None:
+        """An object that went out of sight, and counts as dead, is alive: its label was gone, not the object."""
+        self._buried.pop(uid, None)
+
     def get(self, kind: Kind, namespace: str, name: str) -> Stored | None:
         """One object, or None."""
         return self._objects.get(kind, {}).get(namespace, {}).get(name)

@@ -1,19 +1,26 @@
 """The chart, installed by the real Helm on a control plane of its own: its cluster-wide objects have fixed names."""
 
+import base64
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.cluster import toolchain
+from e2e.cluster.api import wait_until
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
 
 CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
 NAMESPACE = "workerpool-system"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
 RELEASE = ("workerpool-operator", str(CHART), "--namespace", NAMESPACE)
 # What OpenShift switches on: whoever changes owner references needs `delete` on the object, and `update` on the owner's
 # finalizers. An operator that works here has no right too few there.
@@ -75,3 +82,49 @@ def listed(kubectl: Callable[..., str], *what: str, namespace: str = NAMESPACE) 
     """The objects of the namespace (or of none) that `kubectl get` lists."""
     items: list[dict[str, Any]] = json.loads(kubectl("-n", namespace, "get", *what, "-o", "json"))["items"]
     return items
+
+
+def _owners_known(kubectl: Callable[..., str]) -> bool:
+    """Whether the API server's check of owner references has heard of WorkerPools: it looks only now and then."""
+    owner = {"apiVersion": "workerpool.dev/v1alpha1", "kind": "WorkerPool", "name": "x", "uid": "x"}
+    metadata = {"name": "probe", "ownerReferences": [owner | {"blockOwnerDeletion": True}]}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    try:
+        kubectl("-n", "default", "create", "--dry-run=server", "--as", OPERATOR, "-f", "-", stdin=json.dumps(body))
+    except CommandError:
+        return False
+    return True
+
+
+@contextmanager
+def operator_process(
+    plane: ControlPlane, kubectl: Callable[..., str], home: Path, **environment: str
+) -> Iterator[None]:
+    """The operator as a process outside the cluster, with the token and the certificate that its pod would get."""
+    token = kubectl("-n", NAMESPACE, "create", "token", "workerpool-operator").strip()
+    kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"] = {"token": token}
+    (home / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    [secret] = listed(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
+    for key, value in secret["data"].items():
+        (home / key).write_bytes(base64.b64decode(value))
+    wait_until(lambda: _owners_known(kubectl), seconds=60, what="the admission's knowledge of the new kind")
+    settings = {
+        "KUBECONFIG": str(home / "kubeconfig"),
+        "POD_NAMESPACE": NAMESPACE,
+        "COLLECTOR_IMAGE": "workerpool-operator:test",
+        "TLS_DIR": str(home),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTP_PORT": "0",
+        "STREAM_PORT": "0",
+        "PATH": os.environ["PATH"],
+    }
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workerpool_operator"], env=settings | environment, stdout=log, stderr=log
+        )
+        yield
+        ended = process.poll()
+        process.terminate()
+        process.wait(timeout=30)
+    assert ended is None, (home / "log").read_text()[-4000:]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from tests.component.chart.conftest import CHART, NAMESPACE, RELEASE, CommandError, listed
+from tests.component.chart.conftest import CHART, NAMESPACE, OPERATOR, RELEASE, CommandError, listed
 from tests.support.apiserver import eventually
 from tests.unit.chart.test_rbac import GOLDEN, table
 
@@ -21,7 +21,6 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 UNSERVED = ("--set", "externalMetrics.enabled=false")
 SERVED = ("--set", "externalMetrics.enabled=true")
 API_SERVICE = "v1beta1.external.metrics.k8s.io"
-OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
 
 
 def rendered(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:

@@ -1,23 +1,17 @@
 """The operator as its own service account, with what the chart grants and nothing else."""
 
-import base64
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.chart.conftest import NAMESPACE, listed
+from tests.component.chart.conftest import OPERATOR, listed, operator_process
 from tests.support.apiserver import eventually
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
 
-OPERATOR = f"system:serviceaccount:{NAMESPACE}:workerpool-operator"
 HOME = "rights"
 OWNED = "deployments,controllerrevisions,services,configmaps,serviceaccounts,rolebindings,networkpolicies,pdb"
 
@@ -37,35 +31,10 @@ def pool(name: str, **scaling: Any) -> str:
 def operator(
     plane: ControlPlane, kubectl: Callable[..., str], release: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """The operator as a process outside the cluster, with the token and the certificate that its pod would get."""
-    home = tmp_path_factory.mktemp("operator")
-    token = kubectl("-n", NAMESPACE, "create", "token", "workerpool-operator").strip()
-    kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
-    kubeconfig["users"][0]["user"] = {"token": token}
-    (home / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    [secret] = listed(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
-    for key, value in secret["data"].items():
-        (home / key).write_bytes(base64.b64decode(value))
+    """The operator with the chart's rights; it compares everything every few seconds, so that it does so here."""
     kubectl("create", "namespace", HOME)
-    environment = {
-        "KUBECONFIG": str(home / "kubeconfig"),
-        "POD_NAMESPACE": NAMESPACE,
-        "COLLECTOR_IMAGE": "workerpool-operator:test",
-        "TLS_DIR": str(home),
-        "BIND_ADDRESS": "127.0.0.1",
-        "HTTP_PORT": "0",
-        "STREAM_PORT": "0",
-        "PATH": os.environ["PATH"],
-    }
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workerpool_operator"], env=environment, stdout=log, stderr=log
-        )
+    with operator_process(plane, kubectl, tmp_path_factory.mktemp("operator"), RESYNC_SECONDS="10"):
         yield
-        ended = process.poll()
-        process.terminate()
-        process.wait(timeout=30)
-    assert ended is None, (home / "log").read_text()[-4000:]
 
 
 def owned(kubectl: Callable[..., str]) -> set[str]:
@@ -146,6 +115,18 @@ async def test_a_deployment_that_lost_its_pools_label_gets_it_back_at_once(kubec
     [after] = deployments(kubectl, "three")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["replicas"] == before["spec"]["replicas"] == 3
+
+
+async def test_a_deployment_that_went_out_of_sight_is_taken_up_again(kubectl: Callable[..., str]) -> None:
+    """Without the operator's label it looks deleted. It is found by its name, and scaled like before."""
+    [before] = deployments(kubectl, "three")
+    name = before["metadata"]["name"]
+    kubectl("-n", HOME, "label", "deployment", name, "app.kubernetes.io/managed-by-")
+    await eventually(lambda: f"Deployment/{name}" in owned(kubectl), what="the label", seconds=30)
+    kubectl("-n", HOME, "scale", "wpool", "three", "--replicas=5")
+    await eventually(
+        lambda: [one["spec"]["replicas"] for one in deployments(kubectl, "three")] == [5], what="five", seconds=30
+    )
 
 
 async def test_it_was_refused_nothing(plane: ControlPlane) -> None:

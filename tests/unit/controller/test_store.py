@@ -44,6 +44,15 @@ def test_a_late_answer_does_not_bring_a_deleted_object_back() -> None:
     assert store.put(kinds.DEPLOYMENT, thing("a", 3, uid="two"))
 
 
+def test_an_object_that_only_went_out_of_sight_can_be_taken_in_again() -> None:
+    store = Store()
+    store.put(kinds.DEPLOYMENT, thing("a", 1, uid="one"))
+    store.drop(kinds.DEPLOYMENT, "ns", "a", uid="one")
+    store.exhume("one")
+    assert store.put(kinds.DEPLOYMENT, thing("a", 2, uid="one"))
+    store.exhume("never seen")
+
+
 def test_the_deletion_of_a_former_object_of_that_name_is_ignored() -> None:
     store = Store()
     store.put(kinds.DEPLOYMENT, thing("a", 3, uid="two"))
