@@ -20,7 +20,7 @@ _PLURALS = ("podmonitors", "prometheusrules", "servicemonitors")
 
 
 def monitoring() -> tuple[Path, ...]:
-    """Give the manifests that define PodMonitor, PrometheusRule and ServiceMonitor, from the cache after the first time.
+    """Give the manifests of PodMonitor, PrometheusRule and ServiceMonitor, from the cache after the first time.
 
     Raises:
         ToolchainError: no Go here, or the module cannot be fetched.

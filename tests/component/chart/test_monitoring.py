@@ -1,0 +1,190 @@
+"""Alerts and monitors on a cluster that knows their kinds, on one that does not, and on one that learns them."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.cluster import crds
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, listed, operator_process
+from tests.support.apiserver import eventually
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver]
+
+HOME = "monitored"
+RULE = ("-n", HOME, "get", "prometheusrule", "one", "-o", "json")
+MONITORS = {"PodMonitor", "ServiceMonitor"}
+SERVED = ("--api-versions", "monitoring.coreos.com/v1/PodMonitor,monitoring.coreos.com/v1/ServiceMonitor")
+
+
+def monitors(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
+    return [document for document in documents if document and document["kind"] in MONITORS]
+
+
+class TestMonitors:
+    def test_they_come_where_the_cluster_knows_them(self, helm: Callable[..., str]) -> None:
+        assert {document["kind"] for document in monitors(helm, *SERVED)} == MONITORS
+        assert monitors(helm) == []
+
+    def test_they_can_be_asked_for_and_refused(self, helm: Callable[..., str]) -> None:
+        assert len(monitors(helm, "--set", "monitoring.enabled=true")) == 2
+        assert monitors(helm, *SERVED, "--set", "monitoring.enabled=false") == []
+
+    def test_they_carry_the_labels_that_a_prometheus_selects_by(self, helm: Callable[..., str]) -> None:
+        found = monitors(helm, *SERVED, "--set", "monitoring.labels.release=kps")
+        assert [document["metadata"]["labels"]["release"] for document in found] == ["kps", "kps"]
+
+    def test_the_labels_of_rules_reach_the_operator(self, helm: Callable[..., str]) -> None:
+        flags = ("--set", "prometheusRule.labels.release=kps,prometheusRule.labels.team=media")
+        documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
+        [deployment] = [document for document in documents if document and document["kind"] == "Deployment"]
+        env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        assert {"name": "PROMETHEUS_RULE_LABELS", "value": "release=kps,team=media"} in env
+
+
+@pytest.fixture(scope="module")
+def operator(
+    plane: ControlPlane, kubectl: Callable[..., str], release: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The operator with the chart's rights, on a cluster without the kinds; it looks for them every few seconds."""
+    kubectl("create", "namespace", HOME)
+    more = {"RESYNC_SECONDS": "5", "PROMETHEUS_RULE_LABELS": "release=kps"}
+    with operator_process(plane, kubectl, tmp_path_factory.mktemp("operator"), **more):
+        yield
+
+
+def pool(name: str = "one", **alerts: Any) -> str:
+    spec = {
+        "worker": {"image": "registry.example/worker:1"},
+        "queues": [{"name": "main", "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
+        "alerts": alerts,
+    }
+    api_version = "workerpool.dev/v1alpha1"
+    return json.dumps({"apiVersion": api_version, "kind": "WorkerPool", "metadata": {"name": name}, "spec": spec})
+
+
+def told(kubectl: Callable[..., str], kind: str = "Monitored", *, name: str = "one") -> str:
+    """Status and reason of a condition."""
+    found = json.loads(kubectl("-n", HOME, "get", "wpool", name, "-o", "json")).get("status", {})
+    conditions = {one["type"]: f"{one['status']} {one['reason']}" for one in found.get("conditions", [])}
+    return str(conditions.get(kind, ""))
+
+
+def rules(kubectl: Callable[..., str]) -> list[str]:
+    return [one["metadata"]["name"] for one in listed(kubectl, "prometheusrules", namespace=HOME)]
+
+
+def install(kubectl: Callable[..., str]) -> None:
+    for path in crds.monitoring():
+        kubectl("apply", "--server-side", "-f", str(path))
+    kubectl("wait", "--for=create", "crd/prometheusrules.monitoring.coreos.com", "--timeout=30s")
+    for path in crds.monitoring():
+        kubectl("wait", "--for=condition=Established", "-f", str(path), "--timeout=30s")
+
+
+@pytest.mark.usefixtures("operator")
+class TestOperator:
+    """In the order in which it happens to a cluster."""
+
+    async def test_without_the_kinds_the_pool_works_and_says_what_is_missing(self, kubectl: Callable[..., str]) -> None:
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("two"))
+        missing = "False PrometheusRuleKindMissing"
+        await eventually(lambda: told(kubectl) == missing, what="the condition", seconds=30)
+        assert told(kubectl, "Stalled") == "False NotStalled"
+        assert len(listed(kubectl, "pdb,deployments", "-l", "workerpool.dev/pool=one", namespace=HOME)) == 2
+
+    async def test_kinds_that_are_installed_later_are_found(self, kubectl: Callable[..., str]) -> None:
+        install(kubectl)
+        await eventually(lambda: rules(kubectl) == ["one", "two"], what="a rule for each pool", seconds=60)
+        await eventually(lambda: told(kubectl) == "True PrometheusRuleApplied", what="the condition", seconds=30)
+
+    def test_the_rule_belongs_to_the_pool_and_can_be_selected(self, kubectl: Callable[..., str]) -> None:
+        metadata = json.loads(kubectl(*RULE))["metadata"]
+        assert metadata["labels"]["release"] == "kps"
+        assert [owner["name"] for owner in metadata["ownerReferences"]] == ["one"]
+
+    async def test_a_rule_that_is_left_alone_is_not_written_again(self, kubectl: Callable[..., str]) -> None:
+        """It was listed, and found to say what it should."""
+        before = json.loads(kubectl(*RULE))["metadata"]["resourceVersion"]
+        kubectl("-n", HOME, "delete", "prometheusrule", "two")
+        await eventually(lambda: rules(kubectl) == ["one", "two"], what="what was deleted", seconds=60)
+        assert json.loads(kubectl(*RULE))["metadata"]["resourceVersion"] == before
+
+    async def test_what_somebody_changes_is_put_back(self, kubectl: Callable[..., str]) -> None:
+        path = "/spec/groups/0/rules/0/expr"
+        patch = json.dumps([{"op": "replace", "path": path, "value": "vector(1)"}])
+        kubectl("-n", HOME, "patch", "prometheusrule", "one", "--type=json", "-p", patch)
+
+        def expression() -> str:
+            rule: str = json.loads(kubectl(*RULE))["spec"]["groups"][0]["rules"][0]["expr"]
+            return rule
+
+        assert expression() == "vector(1)"
+        await eventually(lambda: "worker_heartbeat_unixtime" in expression(), what="the expression", seconds=60)
+
+    async def test_a_rule_that_lost_what_it_is_known_by_gets_it_back(self, kubectl: Callable[..., str]) -> None:
+        uid = json.loads(kubectl(*RULE))["metadata"]["uid"]
+        kubectl("-n", HOME, "label", "prometheusrule", "one", "app.kubernetes.io/managed-by-")
+        known = '"app.kubernetes.io/managed-by": "workerpool-operator"'
+        await eventually(lambda: known in kubectl(*RULE), what="the label", seconds=60)
+        assert json.loads(kubectl(*RULE))["metadata"]["uid"] == uid
+
+    async def test_a_change_of_the_pool_is_in_its_rule_at_once(self, kubectl: Callable[..., str]) -> None:
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool(labels={"team": "media"}))
+        await eventually(lambda: '"team": "media"' in kubectl(*RULE), what="the label", seconds=30)
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
+        await eventually(lambda: '"team": "media"' not in kubectl(*RULE), what="no label", seconds=30)
+
+    async def test_without_alerts_there_is_no_rule(self, kubectl: Callable[..., str]) -> None:
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool(enabled=False))
+        await eventually(lambda: rules(kubectl) == ["two"], what="no rule", seconds=30)
+        await eventually(lambda: told(kubectl) == "False AlertsDisabled", what="the condition", seconds=30)
+
+    async def test_a_rule_of_somebody_else_is_left_alone_and_named(self, kubectl: Callable[..., str]) -> None:
+        """It has the pool's name. Once it is out of the way, the pool's own takes its place."""
+        theirs = {"groups": [{"name": "theirs", "rules": [{"record": "x", "expr": "1"}]}]}
+        body = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "one"}}
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=json.dumps(body | {"spec": theirs}))
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
+        await eventually(lambda: told(kubectl) == "False ApplyRefused", what="the condition", seconds=30)
+        assert json.loads(kubectl(*RULE))["spec"] == theirs
+        assert told(kubectl, "Stalled") == "False NotStalled"
+
+    async def test_kinds_that_are_removed_leave_the_pool_working(self, kubectl: Callable[..., str]) -> None:
+        for path in crds.monitoring():
+            kubectl("delete", "-f", str(path), "--timeout=60s")
+        missing = "False PrometheusRuleKindMissing"
+        await eventually(
+            lambda: told(kubectl) == told(kubectl, name="two") == missing, what="both conditions", seconds=60
+        )
+        assert told(kubectl, "Stalled") == "False NotStalled"
+
+    async def test_it_was_refused_nothing(self, plane: ControlPlane, kubectl: Callable[..., str]) -> None:
+        """By the API server's own audit log, over all that was done above."""
+        lines = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
+        about = [
+            line
+            for line in lines
+            if line.get("objectRef", {}).get("resource") == "prometheusrules" and line["stage"] == "ResponseComplete"
+        ]
+        mine = [line for line in about if line["user"]["username"] == OPERATOR]
+        assert {line["verb"] for line in mine} >= {"list", "patch", "delete"}
+        assert {line["responseStatus"]["code"] for line in mine} & {401, 403} == set()
+
+
+class TestInstalled:
+    """After all that: the kinds are installed for it."""
+
+    def test_the_server_accepts_the_monitors_with_every_field(
+        self, helm: Callable[..., str], kubectl: Callable[..., str]
+    ) -> None:
+        install(kubectl)
+        documents = [*monitors(helm, *SERVED, "--set", "monitoring.labels.release=kps")]
+        text = yaml.safe_dump_all(documents)
+        said = kubectl("apply", "--dry-run=server", "--validate=strict", "-n", NAMESPACE, "-f", "-", stdin=text)
+        assert said.count("server dry run") == 2
