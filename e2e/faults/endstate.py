@@ -25,6 +25,7 @@ _KINDS = (
     Kind("apps", "v1", "replicasets", "ReplicaSet"),
     kinds.POD,
     kinds.POD_DISRUPTION_BUDGET,
+    kinds.HORIZONTAL_POD_AUTOSCALER,
     kinds.SERVICE_ACCOUNT,
     kinds.ROLE_BINDING,
     kinds.CONFIG_MAP,

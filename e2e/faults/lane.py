@@ -15,6 +15,7 @@ import aiohttp
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.processes import tail
 from e2e.faults import endstate
+from e2e.faults.autoscaler import FakeAutoscaler
 from e2e.faults.collector import ScriptedCollector
 from e2e.faults.inject import FaultProxy, Upstream, Write
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
@@ -92,12 +93,14 @@ class Lane:
                 token=lambda: self._token(session, namespace),
                 pods=lambda pool: self._witness.ready_workers(namespace, pool),
             )
-            talking = asyncio.create_task(collector.run(), name=f"collector of {namespace}")
+            autoscaler = FakeAutoscaler(kube=self._kube, namespace=namespace, collector=collector)
+            playing = {asyncio.create_task(one.run()) for one in (collector, autoscaler)}
             try:
                 yield Stage(kube=self._kube, namespace=namespace, collector=collector, witness=self._witness)
             finally:
-                talking.cancel()
-                await asyncio.wait({talking})
+                for task in playing:
+                    task.cancel()
+                await asyncio.wait(playing)
                 for pool in await self._kube.list(kinds.WORKER_POOL, namespace=namespace).all():
                     await self._kube.delete(kinds.ref_of(pool))
 

@@ -76,6 +76,26 @@ async def _change_version(stage: Stage) -> None:
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:2"}}})
 
 
+async def _enter_hpa(stage: Stage) -> None:
+    stage.collector.say(POOL, Script(queue=_QUEUE, waiting=_SMALL))
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "hpa", "minReplicas": 0}}})
+
+
+async def _sleep(stage: Stage) -> None:
+    stage.collector.say(POOL, Script(queue=_QUEUE))
+
+
+async def _write_zero(stage: Stage) -> None:
+    """Somebody's slip: an HPA never does that."""
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"replicas": 0}})
+
+
+async def _leave_hpa(stage: Stage) -> None:
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "direct", "minReplicas": _SMALL}}})
+    stage.untouchable.clear()
+    stage.collector.say(POOL, Script(queue=_QUEUE))
+
+
 async def _add_neighbour(stage: Stage) -> None:
     stage.collector.say(NEIGHBOUR, Script(queue=_QUEUE))
     await stage.kube.create(_pool(stage, NEIGHBOUR))
@@ -99,6 +119,13 @@ SCENARIOS = (
         deleted=_SMALL,
         peak=_SMALL + _SURGE,
     ),
+    Scenario(name="enter-hpa", act=_enter_hpa, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
+    Scenario(name="hpa-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - _SMALL, deleted=0, peak=_LARGE),
+    Scenario(name="hpa-zero", act=_sleep, sizes={POOL: 0}, created=0, deleted=_LARGE, peak=_LARGE),
+    Scenario(name="hpa-wake", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE, deleted=0, peak=_LARGE),
+    Scenario(name="hpa-down", act=_scale_down, sizes={POOL: _SMALL}, created=0, deleted=_LARGE - _SMALL, peak=_LARGE),
+    Scenario(name="hpa-slip", act=_write_zero, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
+    Scenario(name="leave-hpa", act=_leave_hpa, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
     Scenario(
         name="add-neighbour",
         act=_add_neighbour,
