@@ -4,6 +4,9 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -28,13 +31,24 @@ class Lines(logging.Handler):
         return line
 
 
+@contextmanager
+def handled_by(logger: logging.Logger, *handlers: logging.Handler, level: int) -> Iterator[None]:
+    """Not by setting attributes: a logger remembers which levels it writes."""
+    before, logger.handlers = logger.handlers, list(handlers)
+    level_before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.handlers = before
+        logger.setLevel(level_before)
+
+
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Lines:
-    lines, logger = Lines(), logging.getLogger("workerpool")
-    monkeypatch.setattr(logger, "handlers", [lines])
-    monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    return lines
+def written() -> Iterator[Lines]:
+    lines = Lines()
+    with handled_by(logging.getLogger("workerpool"), lines, level=logging.INFO):
+        yield lines
 
 
 def test_an_event_and_its_fields_are_one_object(written: Lines) -> None:
@@ -81,20 +95,18 @@ def test_lines_of_a_programs_own_loggers_have_the_same_form(written: Lines) -> N
     assert (written.last["event"], written.last["url"]) == ("1 of 2", "https://example.org")
 
 
-def test_a_program_that_configured_logging_keeps_what_it_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_configured_logging_keeps_what_it_chose() -> None:
     root, mine = logging.getLogger(), logging.StreamHandler(sys.stderr)
-    monkeypatch.setattr(root, "handlers", [mine])
-    monkeypatch.setattr(root, "level", logging.ERROR)
-    logs.configure(pool="", version="", worker="")
-    assert (root.handlers, root.level) == ([mine], logging.ERROR)
+    with handled_by(root, mine, level=logging.ERROR):
+        copy_context().run(logs.configure, pool="", version="", worker="")
+        assert (root.handlers, root.level) == ([mine], logging.ERROR)
 
 
 @pytest.mark.parametrize(("asked", "level"), [("debug", logging.DEBUG), ("", logging.INFO), ("loud", logging.INFO)])
 def test_the_level_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, asked: str, level: int) -> None:
     root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    monkeypatch.setattr(root, "level", logging.WARNING)
     monkeypatch.setenv("LOG_LEVEL", asked)
-    logs.configure(pool="", version="", worker="")
-    assert root.level == level
-    assert isinstance(root.handlers[0].formatter, logs.JsonFormatter)
+    with handled_by(root, level=logging.WARNING):
+        copy_context().run(logs.configure, pool="", version="", worker="")
+        assert root.level == level
+        assert isinstance(root.handlers[0].formatter, logs.JsonFormatter)
