@@ -15,10 +15,10 @@ from aiohttp import web
 
 from e2e.cluster.pki import Authority, Pair
 from tests.support.waiting import until
+from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.kube import Kube
 from workerpool_operator.serve import ValueBoard
 from workerpool_operator.serve.external_metrics import (
-    METRIC,
     Backend,
     Forwarder,
     FrontProxyKeeper,
@@ -54,6 +54,8 @@ class Replica:
     token: str = ""
     pools: dict[str, set[str]] = field(default_factory=dict)
     board: ValueBoard = field(default_factory=ValueBoard)
+    answered: list[int] = field(default_factory=list)
+    """The HTTP status of each answer."""
 
     @property
     def at(self) -> str:
@@ -64,6 +66,9 @@ class Replica:
         self.pools.setdefault(namespace, set()).add(pool)
         self.board.read(namespace, pool, "main", age=0.0, stale_after=seconds)
         self.board.publish(namespace, pool, value, queues=("main",))
+
+    def metrics_request(self, *, code: int, seconds: float) -> None:
+        self.answered.append(code)
 
     async def authorization(self) -> str:
         return f"Bearer {self.token}"
@@ -89,6 +94,7 @@ async def serving(
         values=Values(replica.board, lambda namespace: tuple(replica.pools.get(namespace, ()))),
         leads=lambda: replica.leads,
         leader=forwarder,
+        observer=replica,
     )
 
     def app(proxy: FrontProxy) -> web.Application:

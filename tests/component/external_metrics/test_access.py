@@ -1,6 +1,6 @@
 """Every way into the external metrics API, tried without the right to it; a real API server says who has which."""
 
-import subprocess
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -15,10 +15,11 @@ from e2e.faults import inject
 from e2e.faults.inject import FaultProxy, Match, Upstream
 from tests.component.external_metrics.serving import BASE, HPA, Answer, Caller, Replica, certify, free_port, serving
 from tests.component.kube.test_identity import token_for
+from tests.support.crds import kubectl
 from tests.support.waiting import until
 from workerpool_operator.controller.external_metrics import FRONT_PROXY_CONFIG
+from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
-from workerpool_operator.serve.external_metrics import METRIC
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
@@ -55,17 +56,14 @@ async def replica(kube: Kube, namespace: str, tmp_path: Path) -> AsyncIterator[R
 
 def let_read(plane: ControlPlane, namespace: str) -> None:
     """Let the namespace's collector account read the metric there."""
-    kubectl = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", "-n", namespace, "create"]
-    account = f"--serviceaccount={namespace}:workerpool-collector"
-    # From a manifest: `create role` wants to know the resource from somebody who serves it.
-    manifest = f"""
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: metric, namespace: {namespace}}}
-rules: [{{apiGroups: [external.metrics.k8s.io], resources: [{METRIC}], verbs: [list]}}]
-"""
-    subprocess.run([*kubectl, "-f", "-"], input=manifest, text=True, check=True, capture_output=True)
-    subprocess.run([*kubectl, "rolebinding", "metric", "--role=metric", account], check=True, capture_output=True)
+    rule = {"apiGroups": ["external.metrics.k8s.io"], "resources": [METRIC], "verbs": ["list"]}
+    group, name = "rbac.authorization.k8s.io", {"name": "metric", "namespace": namespace}
+    account = {"kind": "ServiceAccount", "name": "workerpool-collector", "namespace": namespace}
+    reference = {"apiGroup": group, "kind": "Role", "name": "metric"}
+    role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": name, "rules": [rule]}
+    binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [account]}
+    del binding["rules"]
+    kubectl(plane, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [role, binding]}))
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -283,7 +281,7 @@ class TestStandby:
         self, standby: Replica, aggregator: Pair, namespace: str
     ) -> None:
         await self.ask(standby, aggregator, namespace)  # the reviews are not measured
-        for nowhere in (f"127.0.0.1:{free_port()}", "192.0.2.1:6443"):
+        for nowhere in (f"127.0.0.1:{free_port()}", "198.51.100.1:6443"):
             standby.leader = nowhere
             started = time.monotonic()
             assert (await self.ask(standby, aggregator, namespace)).status == 503

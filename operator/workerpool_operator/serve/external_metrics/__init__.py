@@ -7,14 +7,12 @@ certificates, `app` has the paths; `access` and `identity` say who may ask, `val
 
 from workerpool_operator.serve.external_metrics.access import Gate, Reviews
 from workerpool_operator.serve.external_metrics.app import Backend, metrics_app
-from workerpool_operator.serve.external_metrics.documents import METRIC
 from workerpool_operator.serve.external_metrics.forward import Forwarder, LeaderAccess
 from workerpool_operator.serve.external_metrics.proxy import FrontProxyKeeper
 from workerpool_operator.serve.external_metrics.server import MetricsServer
 from workerpool_operator.serve.external_metrics.values import Values
 
 __all__ = [
-    "METRIC",
     "Backend",
     "Forwarder",
     "FrontProxyKeeper",

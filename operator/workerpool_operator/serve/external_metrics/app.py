@@ -27,6 +27,8 @@ _DISCOVERY: Final[Mapping[str, Json]] = {
     "/apis": documents.GROUPS,
     f"/apis/{GROUP}": documents.GROUP_DOCUMENT,
     f"/apis/{GROUP_VERSION}": documents.RESOURCES,
+    "/openapi/v2": documents.OPENAPI_V2,
+    "/openapi/v3": documents.OPENAPI_V3,
 }
 _VALUES: Final = f"/apis/{GROUP_VERSION}/namespaces/{{namespace}}/{{metric}}"
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from workerpool_operator.domain.desired.autoscaler import METRIC_POOL_LABEL
+
 Json = dict[str, Any]
 
 GROUP: Final = "external.metrics.k8s.io"
 VERSION: Final = "v1beta1"
 GROUP_VERSION: Final = f"{GROUP}/{VERSION}"
-METRIC: Final = "workerpool_desired_replicas"
-POOL_LABEL: Final = "pool"
 
 _VERSION_ENTRY: Final = {"groupVersion": GROUP_VERSION, "version": VERSION}
 _GROUP_ENTRY: Final = {"name": GROUP, "versions": [_VERSION_ENTRY], "preferredVersion": _VERSION_ENTRY}
@@ -35,6 +35,11 @@ RESOURCES: Final[Json] = {
         }
     ],
 }
+
+
+# Empty, but there: the API server's aggregator asks for both again and again, and logs an error each time without.
+OPENAPI_V2: Final[Json] = {"swagger": "2.0", "info": {"title": GROUP, "version": VERSION}, "paths": {}}
+OPENAPI_V3: Final[Json] = {"paths": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def value_list(metric: str, values: Iterable[PoolValue]) -> Json:
         "items": [
             {
                 "metricName": metric,
-                "metricLabels": {POOL_LABEL: one.pool},
+                "metricLabels": {METRIC_POOL_LABEL: one.pool},
                 "timestamp": one.read_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "value": str(one.value),
             }

@@ -8,8 +8,12 @@ API server publishes all of that in the ConfigMap `kube-system/extension-apiserv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import unquote
+
+_ANONYMOUS: Final = "system:anonymous"
+_AUTHENTICATED: Final = "system:authenticated"
+_UNAUTHENTICATED: Final = "system:unauthenticated"
 
 
 class Headers(Protocol):
@@ -81,7 +85,7 @@ class FrontProxy:
             return None
         return User(
             name=name,
-            groups=tuple(value for header in self.group_headers for value in headers.getall(header, [])),
+            groups=_groups(name, [value for header in self.group_headers for value in headers.getall(header, [])]),
             uid=next((value for header in self.uid_headers for value in headers.getall(header, []) if value), ""),
             extra=self._extra(headers),
         )
@@ -97,6 +101,16 @@ class FrontProxy:
                 if name.startswith(prefix.lower()):
                     found[unquote(name[len(prefix) :])] = tuple(headers.getall(name, []))
         return tuple(sorted(found.items()))
+
+
+def _groups(name: str, sent: list[str]) -> tuple[str, ...]:
+    """The groups of a user that somebody has authenticated.
+
+    As every API server does it: the aggregator's own requests, for discovery and OpenAPI, name a user and no group.
+    """
+    if name == _ANONYMOUS or _AUTHENTICATED in sent or _UNAUTHENTICATED in sent:
+        return tuple(sent)
+    return (*sent, _AUTHENTICATED)
 
 
 def _strings(data: Mapping[str, str], key: str) -> tuple[str, ...]:

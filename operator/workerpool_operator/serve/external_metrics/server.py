@@ -54,10 +54,10 @@ class MetricsServer:
                     _log.warning("not_served_anew", error=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                await runner.cleanup()
+                await _end(runner)
                 proxy, runner = wanted, started
         finally:
-            await runner.cleanup()
+            await _end(runner)
 
     async def _start(self, proxy: FrontProxy) -> tuple[ServerCertificate, web.AppRunner]:
         certificate = ServerCertificate(self._tls)
@@ -81,3 +81,12 @@ class MetricsServer:
                     return await self._keeper.changed(proxy)
             except TimeoutError:
                 certificate.renew()
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """Close the socket, let requests under way end, then cut the connections instead of waiting for TLS goodbyes."""
+    connections = [handler.transport for handler in runner.server.connections] if runner.server else []
+    await runner.cleanup()
+    for transport in connections:
+        if transport is not None:
+            transport.abort()

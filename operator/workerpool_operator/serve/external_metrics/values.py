@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from workerpool_operator.domain.desired.autoscaler import METRIC, METRIC_POOL_LABEL
 from workerpool_operator.serve.external_metrics import documents, selector
-from workerpool_operator.serve.external_metrics.documents import METRIC, POOL_LABEL, Json, PoolValue
+from workerpool_operator.serve.external_metrics.documents import Json, PoolValue
 from workerpool_operator.serve.values import ValueBoard
 
 
@@ -53,7 +54,7 @@ class Values:
             wanted = selector.parse(question.selector)
         except selector.SelectorError as error:
             raise documents.bad_request(str(error)) from error
-        selected = sorted(name for name in self._pools(question.namespace) if wanted.matches({POOL_LABEL: name}))
+        selected = sorted(name for name in self._pools(question.namespace) if wanted.matches({METRIC_POOL_LABEL: name}))
         if not selected and question.selector:
             raise documents.not_found(
                 f"no WorkerPool of namespace {question.namespace!r} is selected by {question.selector!r}"

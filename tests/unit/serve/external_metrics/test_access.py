@@ -64,7 +64,7 @@ async def test_the_front_proxy_speaks_for_its_caller(gate: Gate, reviews: Review
     assert reviews.specs == [
         {
             "user": "hpa",
-            "groups": [],
+            "groups": ["system:authenticated"],
             "uid": "",
             "extra": {},
             "resourceAttributes": {

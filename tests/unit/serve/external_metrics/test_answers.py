@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.serve import ValueBoard
-from workerpool_operator.serve.external_metrics.documents import METRIC, ApiError
+from workerpool_operator.serve.external_metrics.documents import ApiError
 from workerpool_operator.serve.external_metrics.values import Question, Values
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,8 +9,9 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.serve import ValueBoard
-from workerpool_operator.serve.external_metrics import METRIC, Backend, Gate, Values, metrics_app
+from workerpool_operator.serve.external_metrics import Backend, Gate, Values, metrics_app
 from workerpool_operator.serve.external_metrics.documents import ApiError, unavailable
 from workerpool_operator.serve.external_metrics.forward import FORWARDED_HEADER
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
@@ -101,6 +102,13 @@ async def test_discovery(client: TestClient[Any, Any], path: str, kind: str) -> 
     assert "external.metrics.k8s.io" in json.dumps(document)
 
 
+async def test_openapi_is_there_and_empty(client: TestClient[Any, Any]) -> None:
+    """The aggregator asks for both, and complains in the API server's log without."""
+    for path in ("/openapi/v2", "/openapi/v3"):
+        assert (await (await client.get(path, headers=GOOD)).json())["paths"] == {}
+        assert (await client.get(path)).status == 401
+
+
 async def test_the_list_of_resources_is_never_empty(client: TestClient[Any, Any]) -> None:
     document = await (await client.get(BASE, headers=GOOD)).json()
     assert [(one["name"], one["verbs"]) for one in document["resources"]] == [("externalmetrics", ["get"])]
@@ -120,7 +128,7 @@ async def test_everything_else_does(client: TestClient[Any, Any], path: str) -> 
 
 
 async def test_errors_are_status_objects(client: TestClient[Any, Any], fakes: Fakes) -> None:
-    assert (await status(await client.get("/openapi/v2", headers=GOOD)))["reason"] == "NotFound"
+    assert (await status(await client.get("/openapi/v4", headers=GOOD)))["reason"] == "NotFound"
     assert (await status(await client.get("/", headers=GOOD)))["code"] == 404
     assert (await status(await client.post(WEB, headers=GOOD)))["reason"] == "MethodNotAllowed"
     assert (await status(await client.get(f"{WEB}?labelSelector=a%20b", headers=GOOD)))["reason"] == "BadRequest"

@@ -69,7 +69,25 @@ def test_a_proxy_that_names_nobody_speaks_for_nobody(sent: CIMultiDict[str]) -> 
 def test_the_headers_names_are_the_clusters() -> None:
     proxy = FrontProxy.of({**DATA, "requestheader-username-headers": json.dumps(["X-Who"])})
     assert proxy.user(certificate(), headers()) is None
-    assert proxy.user(certificate(), CIMultiDict([("x-who", "ann")])) == User(name="ann")
+    assert proxy.user(certificate(), CIMultiDict([("x-who", "ann")])) == User("ann", groups=("system:authenticated",))
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "groups"),
+    [
+        ("system:kube-aggregator", [], ["system:authenticated"]),
+        ("ann", ["a"], ["a", "system:authenticated"]),
+        ("ann", ["system:authenticated", "a"], ["system:authenticated", "a"]),
+        ("ann", ["system:unauthenticated"], ["system:unauthenticated"]),
+        ("system:anonymous", [], []),
+    ],
+)
+def test_who_is_named_is_authenticated_unless_it_is_said_to_be_nobody(
+    name: str, sent: list[str], groups: list[str]
+) -> None:
+    user = PROXY.user(certificate(), CIMultiDict([("X-Remote-User", name), *(("X-Remote-Group", one) for one in sent)]))
+    assert user is not None
+    assert list(user.groups) == groups
 
 
 @pytest.mark.parametrize("wrong", ["X-Remote-User", '{"a": 1}', "[1]"])
