@@ -13,6 +13,10 @@ from typing import Final
 from workerpool.protocol import Counters, Delivery, Report, Settings
 from workerpool_operator.protocol import PoolConfig, QueueSample, Samples, WorkerReport, Workers
 
+EXPECTED_AFTER_SECONDS: Final = 30.0
+"""A worker is expected to be seen in Prometheus so long after it became ready: the targets are found within some
+seconds and scraped every 10. Without this, a pool that grows or changes its version for minutes would always have a few
+workers that look missing."""
 _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
@@ -92,6 +96,8 @@ class Board:
         self.pools: dict[str, PoolBoard] = {}
         self.pods: dict[str, PodInfo] = {}
         """By uid."""
+        self._ready_since: dict[str, float] = {}
+        """Pod uid -> when it was first known to have been ready."""
         self.workers: dict[str, dict[str, WorkerState]] = {}
         """By pool and pod uid. A worker may be heard before the operator has said that its pool exists."""
         self.configured = False
@@ -136,12 +142,15 @@ class Board:
         """A pod is like this now."""
         before = self.pods.get(pod.uid)
         self.pods[pod.uid] = pod
+        if pod.was_ready:
+            self._ready_since.setdefault(pod.uid, self._clock())
         if before is None or before.node != pod.node:
             self._announce("workers", pod.pool)
 
     def pod_gone(self, uid: str) -> None:
         """A pod does not exist any more, so neither does its worker."""
         pod = self.pods.pop(uid, None)
+        self._ready_since.pop(uid, None)
         if pod is not None and self.workers.get(pod.pool, {}).pop(uid, None) is not None:
             self._announce("workers", pod.pool)
 
@@ -205,5 +214,10 @@ class Board:
         )
 
     def expected_workers(self, pool: str) -> int:
-        """Pods that are not being deleted and have been ready at least once."""
-        return sum(1 for pod in self.pods.values() if pod.pool == pool and pod.was_ready and not pod.terminating)
+        """Pods that are not being deleted and became ready a while ago, whether or not they are now."""
+        latest = self._clock() - EXPECTED_AFTER_SECONDS
+        return sum(
+            1
+            for uid, since in self._ready_since.items()
+            if since <= latest and self.pods[uid].pool == pool and not self.pods[uid].terminating
+        )

@@ -10,6 +10,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ SILENCE_SECONDS: Final = 90.0
 RETRY_FIRST_SECONDS: Final = 0.2
 RETRY_MAX_SECONDS: Final = 10.0
 CHUNK: Final = 250
+SAME_MOMENT: Final = timedelta(seconds=1)
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
@@ -141,7 +143,8 @@ class PodWatch:
             self._board.pod_gone(metadata["uid"])
             return
         before = self._board.pods.get(metadata["uid"])
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+        conditions = {condition["type"]: condition for condition in status.get("conditions", ())}
+        ready = conditions.get("Ready", {}).get("status") == "True"
         labels = metadata.get("labels", {})
         self._board.pod_seen(
             PodInfo(
@@ -152,7 +155,25 @@ class PodWatch:
                 node=pod.get("spec", {}).get("nodeName", ""),
                 ip=status.get("podIP", ""),
                 ready=ready,
-                was_ready=ready or (before is not None and before.was_ready),
+                was_ready=ready or (before is not None and before.was_ready) or fell_from_ready(conditions),
                 terminating="deletionTimestamp" in metadata,
             )
         )
+
+
+def fell_from_ready(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a pod that is not ready has been ready before, by its conditions alone.
+
+    A collector that starts anew must know it: it may have been on the very node that was lost. Both conditions stand at
+    the pod's start, Initialized for good; Ready has a later time only once it has changed. Their times are whole
+    seconds, and need not fall into the same one.
+    """
+    try:
+        initialized, ready = (_changed_at(conditions[kind]) for kind in ("Initialized", "Ready"))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return ready - initialized > SAME_MOMENT
+
+
+def _changed_at(condition: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(condition["lastTransitionTime"])

@@ -56,7 +56,7 @@ class CollectorMetrics(Collector):
         )
         expected = GaugeMetricFamily(
             "pool_workers_expected",
-            "Worker pods that have been ready and are not being deleted.",
+            "Worker pods that became ready over 30 s ago and are not being deleted, whether or not they are ready now.",
             labels=["pool"],
         )
         for pool in self._board.pools:
