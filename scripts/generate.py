@@ -4,7 +4,7 @@
 |---|---|
 | `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
 | `templates/crds/` of the chart | `crds/` |
-| `docs/reference/metrics.md` | the help texts of the operator's metrics |
+| `docs/reference/metrics.md` | the help texts of operator, collector and worker |
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
@@ -28,14 +28,6 @@ NOT_IN_IMAGE = ("rich", "typer")
 OPERATOR = tuple(word for name in NOT_IN_IMAGE for word in ("--prune", name))
 WORKERS = ("--package", "workerpool", "--extra", "redis", "--extra", "http")
 BARE_WORKER = ("--package", "workerpool", "--only-group", "bare")
-METRICS_HEAD = """\
-<!-- Generated from workerpool_operator/metrics by `make generate`: do not edit. -->
-# Metrics of the operator
-
-On `:8080/metrics` of each replica. Series with a `pool` label are exported by the leader only, so that a pool is never
-counted twice.
-
-"""
 KEEP = """\
   {{- if .Values.crds.keep }}
   annotations:
@@ -54,10 +46,9 @@ def requirements(*choice: str) -> str:
 
 
 def metrics_page() -> str:
-    """The reference of the operator's own metrics."""
-    command = [sys.executable, "-m", "workerpool_operator.metrics"]
-    table = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return METRICS_HEAD + table
+    """The reference of all metrics."""
+    command = [sys.executable, "scripts/metrics_page.py"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def chart_crd(manifest: str) -> str:

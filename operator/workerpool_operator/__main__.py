@@ -5,6 +5,8 @@ import signal
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
+from prometheus_client import disable_created_metrics
+
 from workerpool_operator import logs
 from workerpool_operator.controller.app import Operator
 from workerpool_operator.controller.config import HELP, ConfigError, OperatorConfig
@@ -31,6 +33,7 @@ def main() -> int:
     parser.parse_args()
     try:
         config = OperatorConfig.from_environment()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double each counter, and nothing asks for them
         logs.configure(level=config.log_level.upper())
         asyncio.run(_run(config))
     except (ConfigError, AccessError) as error:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 
+from prometheus_client import disable_created_metrics
+
 from workerpool_operator import logs
 from workerpool_operator.collector.app import Collector
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
@@ -24,6 +26,7 @@ def main() -> int:
     except ConfigError as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201  before there are logs
         return 2
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # they double each counter, and nothing asks for them
     logs.configure(level=config.log_level.upper())
     asyncio.run(_run(config))
     return 0

@@ -32,6 +32,12 @@ _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.PROMETHEUS_RULE.kind: kinds.PROMETHEUS_RULE,
     kinds.HORIZONTAL_POD_AUTOSCALER.kind: kinds.HORIZONTAL_POD_AUTOSCALER,
 }
+_MADE_BY_PEOPLE: Final[Mapping[Kind, str]] = {
+    kinds.HORIZONTAL_POD_AUTOSCALER: "delete it, or set scaling.mode to another than hpa",
+    kinds.PROMETHEUS_RULE: "rename it, or set alerts.enabled to false",
+}
+"""An object of these may have been made by a person, for something else of this name, which would silently lose it.
+What to do then."""
 OPTIONAL_RETRY_SECONDS: Final = 60.0
 """How long a refusal of an optional object is taken as said, unless another one is wanted by then."""
 
@@ -170,7 +176,6 @@ class Executor:
         """An object that was taken for missing is there: make it recognisable, and leave its size to the next plan.
 
         One that is being deleted, or that a former pool of this name has left behind, is not touched: it will be gone.
-        Neither is an optional one that was not made for this pool: people make objects of these kinds themselves.
         """
         # A list of one: the operator's rights hold list and no get.
         named = self.kube.list(ref.kind, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
@@ -181,13 +186,12 @@ class Executor:
         metadata, owned = found["metadata"], wanted["metadata"]["ownerReferences"]
         owners, mine = metadata.get("ownerReferences", ()), {own["uid"] for own in owned}
         others = [one for one in owners if one["uid"] not in mine]
-        foreign = any(one.get("controller") for one in others) or (ref.kind.optional and len(others) == len(owners))
-        if "deletionTimestamp" in metadata or foreign:
+        if "deletionTimestamp" in metadata or any(one.get("controller") for one in others):
             raise errors.AlreadyExists(f"{ref} is on its way out, or belongs to something else")
         labelled = covers(metadata.get("labels"), wanted["metadata"]["labels"])
-        if ref.kind == kinds.HORIZONTAL_POD_AUTOSCALER and not (labelled or len(others) < len(owners)):
-            # Made by a person, and perhaps for something else of this name, which would silently lose it.
-            raise errors.NameTaken("somebody made one of that name: delete it, or set scaling.mode to another than hpa")
+        remedy = _MADE_BY_PEOPLE.get(ref.kind)
+        if remedy and not (labelled or len(others) < len(owners)):
+            raise errors.NameTaken(f"somebody made one of that name: {remedy}")
         patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
         answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
         self.store.exhume(metadata["uid"])

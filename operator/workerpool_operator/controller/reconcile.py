@@ -209,7 +209,7 @@ class PoolReconciler:
             key.namespace,
             key.name,
             PoolSeries(
-                desired=scaling.desired,
+                desired=None if todo.decision.outcome is DecisionOutcome.HELD else scaling.desired,
                 replicas=after.replicas,
                 mode=scaling.mode,
                 limited_by=scaling.limited_by,

@@ -38,7 +38,8 @@ class VersionRole:
 class PoolSeries:
     """What a reconcile knows about its pool; the fields are explained by the metrics' help texts."""
 
-    desired: int
+    desired: int | None
+    """None while it is only held: whoever scales by the series must see that it is unknown, as by the metrics API."""
     replicas: int
     mode: str
     limited_by: tuple[str, ...] = ()
@@ -90,8 +91,8 @@ class PoolMetrics(Collector):
     def _families(self, pools: list[tuple[tuple[str, str], _Pool]]) -> Iterator[Metric]:
         yield self._gauge(
             "workerpool_desired_replicas",
-            "Worker pods that the pool should have.",
-            ((key, pool.series.desired) for key, pool in pools),
+            "Worker pods that the pool should have. No series while its queues cannot be read.",
+            ((key, pool.series.desired) for key, pool in pools if pool.series.desired is not None),
         )
         yield self._gauge(
             "workerpool_replicas",

@@ -153,6 +153,7 @@ class TestOperator:
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
         await eventually(lambda: told(kubectl) == "False ApplyRefused", what="the condition", seconds=30)
         assert json.loads(kubectl(*RULE))["spec"] == theirs
+        assert "rename it, or set alerts.enabled to false" in kubectl("-n", HOME, "get", "wpool", "one", "-o", "json")
         assert told(kubectl, "Stalled") == "False NotStalled"
 
     async def test_kinds_that_are_removed_leave_the_pool_working(self, kubectl: Callable[..., str]) -> None:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from prometheus_client import enable_created_metrics
 
 from workerpool_operator import __main__ as program
 from workerpool_operator import logs
+from workerpool_operator.metrics import OperatorMetrics
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +17,23 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POD_NAMESPACE", "workerpool-system")
     monkeypatch.setenv("COLLECTOR_IMAGE", "workerpool:1")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+
+def test_counters_are_exported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a second time as the moment at which they were created."""
+    exported: list[bytes] = []
+
+    async def run(_: object) -> None:
+        metrics = OperatorMetrics()
+        metrics.reconciled(seconds=0.1, error="x")
+        exported.append(await metrics.exposition())
+
+    monkeypatch.setattr(program, "_run", run)
+    try:
+        assert program.main() == 0
+    finally:
+        enable_created_metrics()  # type: ignore[no-untyped-call]
+    assert b"_created" not in exported[0]
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What a reconcile publishes of a pool, and how it writes spec.replicas."""
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
@@ -88,8 +89,8 @@ class Bench:
             metrics=OperatorMetrics(),
         )
 
-    def reading(self, waiting: int) -> None:
-        sample = QueueSample(queue="main", age_seconds=0.0, waiting=waiting, in_flight=0)
+    def reading(self, waiting: int, *, age: float = 0.0) -> None:
+        sample = QueueSample(queue="main", age_seconds=age, waiting=waiting, in_flight=0)
         self.streams.receive(Peer(namespace="media", pod="c"), Samples(pool="thumbs", samples=(sample,)))
 
     async def look(self, *, replicas: int = 1, status: Mapping[str, Any] | None = None, **scaling: Any) -> Outcome:
@@ -109,11 +110,22 @@ def bench() -> Bench:
 
 
 async def test_a_number_that_is_only_held_is_not_published(bench: Bench) -> None:
+    """Nor exported, for those who read it from Prometheus."""
+    exported = functools.partial(
+        bench.reconciler.metrics.registry.get_sample_value,
+        "workerpool_desired_replicas",
+        {"namespace": "media", "pool": "thumbs"},
+    )
     await bench.look(minReplicas=2)
     assert bench.board.values == {}
+    assert exported() is None
     bench.reading(100)
     await bench.look(minReplicas=2)
     assert bench.board.values == {"media/thumbs": 5}
+    assert exported() == 5
+    bench.reading(100, age=60.0)
+    await bench.look(minReplicas=2)
+    assert exported() is None
 
 
 async def test_a_pool_that_a_person_sizes_or_that_is_gone_has_no_number(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The rule object of a pool: what it says, whose series it asks for, and that nothing can break out of it."""
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.desired.prometheus_rule import depth_target
 from workerpool_operator.domain.desired.promql import quoted, untemplated
 
+ROOT = Path(__file__).parents[3]
 ACTION = '{{ "{{" }}'
 
 
@@ -67,7 +69,9 @@ def test_an_alert_says_how_bad_it_is_what_happened_and_where_to_read_on(alert: s
     rule = rules()[alert]
     assert rule["labels"] == {"severity": severity}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{alert}.md")
+    page = f"docs/runbooks/{alert}.md"
+    assert rule["annotations"]["runbook_url"].endswith(f"/{page}")
+    assert (ROOT / page).is_file()
 
 
 def test_an_installation_with_runbooks_of_its_own_links_to_those() -> None:

@@ -1,12 +1,15 @@
 """What the operator exports, and when it stops exporting it."""
 
 import asyncio
+import re
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from scripts import metrics_page
+from tests.support.pools import pool
+from workerpool_operator.domain import desired
 from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
-from workerpool_operator.metrics.__main__ import example, own_families
 
 LABELS = {"namespace": "media", "pool": "thumbs"}
 
@@ -43,6 +46,15 @@ def test_a_version_and_a_limiter_that_went_leave_no_series() -> None:
     assert value(metrics, "workerpool_version_info", version="aaaa", role="stable") is None
     assert value(metrics, "workerpool_version_info", version="bbbb", role="stable") == 1
     assert value(metrics, "workerpool_limited_by", limiter="maxReplicas") is None
+
+
+def test_a_size_that_is_only_held_is_not_exported() -> None:
+    """Its readings are stale: whoever scales by the series must not take the last one for true."""
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series())
+    metrics.pools.show("media", "thumbs", series(desired=None))
+    assert value(metrics, "workerpool_desired_replicas") is None
+    assert value(metrics, "workerpool_replicas") == 2
 
 
 def test_counters_survive_new_values() -> None:
@@ -117,14 +129,22 @@ def test_a_scrape_shows_one_moment_whatever_comes_and_goes_meanwhile() -> None:
     assert seen == {"thumbs"}
 
 
-def test_every_family_has_a_help_text_and_stands_in_the_table() -> None:
-    families = list(own_families(example()))
-    text = table.markdown(families)
-    for family in families:
-        assert family.documentation.endswith(".")
+def test_every_family_has_a_help_text_and_stands_in_the_reference() -> None:
+    text = metrics_page.page()
+    for family in metrics_page.families():
+        assert family.documentation.endswith("."), family.name
         assert f"| `{family.name}" in text
     assert "| `workerpool_version_info` | gauge | `namespace`, `pool`, `version`, `role` |" in text
     assert "`le`" not in text
+
+
+def test_every_metric_that_an_alert_asks_for_is_exported() -> None:
+    (group,) = desired.prometheus_rule(pool(), settings=desired.RuleSettings())["spec"]["groups"]
+    asked = set(re.findall(r"([a-z_:]+)\{namespace=", " ".join(rule["expr"] for rule in group["rules"])))
+    recorded = {rule["record"] for rule in group["rules"] if "record" in rule}
+    exported = {sample.name for family in metrics_page.families() for sample in family.samples}
+    assert len(asked - recorded) == 3
+    assert asked <= exported | recorded
 
 
 def test_a_family_without_samples_cannot_be_documented() -> None:

@@ -1,0 +1,95 @@
+"""The reference page of all metrics, made of processes' own metrics in which every family has a sample."""
+
+import sys
+from collections.abc import Callable, Iterable
+
+from prometheus_client import Metric
+
+from workerpool.telemetry import exposition
+from workerpool.telemetry.metrics import Metrics
+from workerpool_operator.collector.board import Board
+from workerpool_operator.collector.metrics import CollectorMetrics
+from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
+from workerpool_operator.protocol import PoolConfig, QueueSample
+
+HEAD = """\
+<!-- Generated from the metrics' own help texts by `make generate`: do not edit. -->
+# Metrics
+
+How Prometheus is told where they are, and which alerts come of them: [alerts](../how-to/alerts.md). Each process also
+has the `process_*` metrics of every Prometheus client. Labels `namespace` and `pod` of workers and collectors are added
+by the PodMonitor.
+"""
+OPERATOR = """
+## Operator
+
+On `:8080/metrics` of each replica. Series with a `pool` label are exported by the leader only, so that a pool is never
+counted twice.
+
+"""
+COLLECTOR = """
+## Collector
+
+On `:8000/metrics` of each namespace's collector. A queue has its series from when its pool is known, at zero too; one
+that cannot be read loses those of what is not known.
+
+"""
+WORKER = """
+## Worker
+
+On `:8000/metrics` of each worker with the SDK; what a worker without it needs is in
+[the worker contract](worker-contract.md#metrics-port-8000-metrics).
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    sections = {OPERATOR: operator, COLLECTOR: collector, WORKER: worker}
+    return HEAD + "".join(head + table.markdown(families()) for head, families in sections.items())
+
+
+def families() -> list[Metric]:
+    """Every family of every process."""
+    makers: tuple[Callable[[], Iterable[Metric]], ...] = (operator, collector, worker)
+    return [family for maker in makers for family in maker()]
+
+
+def operator() -> list[Metric]:
+    """The operator's."""
+    metrics = OperatorMetrics()
+    metrics.reconciled(seconds=0.01, error="Conflict")
+    metrics.api_request(verb="apply", kind="Deployment", code="200", seconds=0.01)
+    metrics.api_retry(verb="list", kind="Deployment")
+    metrics.metrics_request(code=200, seconds=0.001)
+    versions = (VersionRole("0123abcd", "stable"),)
+    series = PoolSeries(desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions)
+    metrics.pools.show("media", "thumbnails", series)
+    metrics.pools.scaled("media", "thumbnails", Direction.UP)
+    return _own(metrics.registry.collect())
+
+
+def collector() -> list[Metric]:
+    """A collector's."""
+    board = Board(announce=lambda *_: None)
+    board.configure((PoolConfig(name="thumbnails", uid="1", queues=({"name": "main"},)),))
+    reading = QueueSample(
+        queue="main", age_seconds=0, waiting=0, in_flight=0, oldest_age_seconds=0, arrivals_total=0, dead_letters=0
+    )
+    board.sampled("thumbnails", reading)
+    return _own(CollectorMetrics(board).registry.collect())
+
+
+def worker() -> list[Metric]:
+    """A worker's; outside of a pool it also reads the queue."""
+    metrics = Metrics(pool="thumbnails", version="0123abcd", slots=1)
+    metrics.queue_depth["main"] = 0
+    return _own(exposition.families(metrics))
+
+
+def _own(found: Iterable[Metric]) -> list[Metric]:
+    return [family for family in found if not family.name.startswith("process_")]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
