@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [go] [cluster]     # default: all
+#   scripts/setup.sh [python] [redis] [promtool] [go] [cluster]     # default: all
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of the component tests
+# promtool of Debian's package prometheus; the alerts are tested by it
 # go       only checked: the API server of the component tests is built from Go modules
 # cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
 #          that, `python -m e2e.cluster up` installs and builds by itself.
@@ -57,6 +58,13 @@ setup_redis() {
     command -v redis-server >/dev/null || packages "the broker that the tests run against" redis-server
 }
 
+setup_promtool() {
+    command -v promtool >/dev/null && return
+    packages "promtool, which tests the alerts" prometheus
+    # The package brings a Prometheus that runs; nothing here needs it.
+    if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now prometheus; fi
+}
+
 setup_go() {
     [[ -x /usr/local/go/bin/go ]] && PATH=$PATH:/usr/local/go/bin # where Go's own installer puts it
     command -v go >/dev/null ||
@@ -71,10 +79,10 @@ setup_go() {
 
 setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 
-(($#)) || set -- python redis go cluster
+(($#)) || set -- python redis promtool go cluster
 for what in "$@"; do
     case $what in
-        python | redis | go | cluster) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, go or cluster" ;;
+        python | redis | promtool | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, promtool, go or cluster" ;;
     esac
 done

@@ -64,9 +64,9 @@ for phase in "${phases[@]}"; do
             pytest_phase unit tests/unit
             ;;
         component)
-            scripts/setup.sh python redis go
+            scripts/setup.sh python redis promtool go
             # Minutes when cold; see stack_up.
-            run python -c 'from e2e.cluster import toolchain as t; t.ensure(t.NODE, t.HELM)'
+            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM); crds.monitoring()'
             pytest_phase component tests/component
             ;;
         core | e2e)
