@@ -123,6 +123,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "url with an IPv6 address": url("redis://[fd00::1]:6379/15"),
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
+    "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
+    "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
@@ -172,6 +174,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=19),
         "spec.worker.stuckAfterSeconds",
         "stuckAfterSeconds must be at least twice heartbeatPeriodSeconds",
+    ),
+    "missing before two heartbeats": (
+        {"alerts": {"heartbeatMissingSeconds": 19}},
+        "spec.alerts.heartbeatMissingSeconds",
+        "alerts.heartbeatMissingSeconds must be at least 2 times worker.heartbeatPeriodSeconds",
+    ),
+    "label of no alert": ({"alerts": {"labels": {"a-b": "c"}}}, "spec.alerts.labels", "labels of alerts have at most"),
+    "label of Prometheus' own": (
+        {"alerts": {"labels": {"__x": "c"}}},
+        "spec.alerts.labels",
+        "labels of alerts have at",
+    ),
+    "label that says what it is about": (
+        {"alerts": {"labels": {"namespace": "kube-system"}}},
+        "spec.alerts.labels",
+        "say what an alert is about: choose other keys",
     ),
     "root": (worker(runAsUser=0), "spec.worker.runAsUser", f"runAsUser {ROOT_WORDS}"),
     "group root": (worker(fsGroup=0), "spec.worker.fsGroup", f"fsGroup {ROOT_WORDS}"),
