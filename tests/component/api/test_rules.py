@@ -148,7 +148,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "max of 0": ({"scaling": {"maxReplicas": 0}}, "spec.scaling.maxReplicas", "greater than or equal to 1"),
     "negative size": ({"replicas": -1}, "spec.replicas", "greater than or equal to 0"),
-    "unknown mode": ({"scaling": {"mode": "keda"}}, "spec.scaling.mode", '"auto", "direct", "manual"'),
+    "unknown mode": ({"scaling": {"mode": "keda"}}, "spec.scaling.mode", '"auto", "hpa", "direct", "manual"'),
     "target of 0": (
         {"scaling": {"targets": {"queueDepth": 0}}},
         "spec.scaling.targets.queueDepth",
@@ -186,11 +186,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.alerts.labels",
         "labels of alerts have at",
     ),
-    "label that says what it is about": (
-        {"alerts": {"labels": {"namespace": "kube-system"}}},
-        "spec.alerts.labels",
-        "say what an alert is about: choose other keys",
-    ),
+    "label of the alert": ({"alerts": {"labels": {"pod": "c"}}}, "spec.alerts.labels", "say what an alert is about"),
     "root": (worker(runAsUser=0), "spec.worker.runAsUser", f"runAsUser {ROOT_WORDS}"),
     "group root": (worker(fsGroup=0), "spec.worker.fsGroup", f"fsGroup {ROOT_WORDS}"),
     "image with a space": (worker(image="a b"), "spec.worker.image", "write the image without spaces"),
