@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from workerpool_operator import protocol
-from workerpool_operator.kube import errors
+from workerpool_operator.domain.desired import COLLECTOR_NAME
+from workerpool_operator.kube import errors, kinds
 
 REDIAL_SECONDS = 0.1
 REPEAT_SECONDS = 0.5
@@ -50,7 +51,7 @@ class ScriptedCollector:
 
     endpoint: Endpoint
     token: Callable[[], Awaitable[str]]
-    """A new token of the collector's service account; raises KubeError while there is none."""
+    """A new token of the collector's service account; raises KubeError or ClientError while there is none."""
     pods: Callable[[str], Mapping[str, str]]
     scripts: dict[str, Script] = field(default_factory=dict)
     repeat_seconds: float = REPEAT_SECONDS
@@ -146,3 +147,20 @@ class ScriptedCollector:
             fence=fence.fence_id if fence and uid in fence.pods else "",
             remaining_seconds=None if busy else 0.0,
         )
+
+
+async def collector_token(session: aiohttp.ClientSession, server: str, namespace: str) -> str:
+    """Give a token as the collector's pod would find it mounted; `session` has an administrator's rights.
+
+    Raises:
+        ClientResponseError: the operator has not made the service account yet.
+    """
+    path = kinds.SERVICE_ACCOUNT.path(namespace=namespace, name=COLLECTOR_NAME, subresource="token")
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": [protocol.TOKEN_AUDIENCE], "expirationSeconds": 600},
+    }
+    async with session.post(server + path, json=request) as answer:
+        answer.raise_for_status()
+        return str((await answer.json())["status"]["token"])

@@ -24,10 +24,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import say
 from e2e.faults.lane import Lane
 from e2e.faults.suite import Result, Suite
+from workerpool_operator.kube import kinds
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 
@@ -55,9 +57,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def install(plane: ControlPlane) -> None:
     """Have the control plane serve WorkerPools."""
-    for verb in (("apply", "--server-side"), ("wait", "--for=condition=Established", "--timeout=30s")):
-        command = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", *verb, f"--filename={CRDS}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", "apply", "--server-side", f"--filename={CRDS}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    wait_until(lambda: plane.api.get(kinds.WORKER_POOL.path()) is not None, seconds=30, what="WorkerPools are served")
 
 
 async def run(planes: Sequence[ControlPlane], *, home: Path, every: int = 1) -> Result:

@@ -10,20 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-import aiohttp
-
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.processes import tail
 from e2e.faults import endstate
 from e2e.faults.autoscaler import FakeAutoscaler
-from e2e.faults.collector import ScriptedCollector
+from e2e.faults.collector import ScriptedCollector, collector_token
 from e2e.faults.inject import FaultProxy, Upstream, Write
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
 from e2e.faults.scenarios import POOL, Scenario, Stage
 from e2e.faults.witness import Ledger, Witness
 from e2e.support.wait import NotInTimeError, until
-from workerpool_operator import protocol
-from workerpool_operator.domain.desired import COLLECTOR_NAME
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
 CALM_SECONDS = 1.0
@@ -90,7 +86,7 @@ class Lane:
         async with self._access.watch_session() as session:
             collector = ScriptedCollector(
                 endpoint=self._operator.endpoint,
-                token=lambda: self._token(session, namespace),
+                token=lambda: collector_token(session, self._access.server, namespace),
                 pods=lambda pool: self._witness.ready_workers(namespace, pool),
             )
             autoscaler = FakeAutoscaler(kube=self._kube, namespace=namespace, collector=collector)
@@ -193,18 +189,6 @@ class Lane:
         port = self._operator.endpoint.port
         hidden = {stage.namespace: "NAMESPACE", f".svc:{port}": ".svc:PORT"}
         return await endstate.end_state(self._kube, stage.namespace, hidden=hidden)
-
-    async def _token(self, session: aiohttp.ClientSession, namespace: str) -> str:
-        """A token as the collector's pod would find it mounted."""
-        path = kinds.SERVICE_ACCOUNT.path(namespace=namespace, name=COLLECTOR_NAME, subresource="token")
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"audiences": [protocol.TOKEN_AUDIENCE], "expirationSeconds": 600},
-        }
-        async with session.post(self._access.server + path, json=request) as answer:
-            answer.raise_for_status()
-            return str((await answer.json())["status"]["token"])
 
 
 def kind_of(write: Write) -> str:

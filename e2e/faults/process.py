@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.cluster.pki import Authority
 from e2e.cluster.processes import Daemon
 from e2e.faults.collector import Endpoint
-from workerpool_operator.controller.config import LEASE_NAME, STREAM_SERVICE
+from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE, LEASE_NAME, STREAM_SERVICE
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
 NAMESPACE = "workerpool-system"
@@ -24,17 +25,19 @@ class OperatorProcess:
     endpoint: Endpoint
     http_port: int
     tls: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables besides, or instead of, those that it gets anyway."""
 
     @classmethod
-    def prepare(cls, home: Path, *, tls: Path) -> OperatorProcess:
+    def prepare(cls, home: Path, *, tls: Path, settings: Mapping[str, str] | None = None) -> OperatorProcess:
         """Choose its ports and make its certificate; nothing is started yet."""
         home.mkdir(parents=True, exist_ok=True)
         stream_port, http_port = _free_ports(2)
-        name = f"{STREAM_SERVICE}.{NAMESPACE}.svc"
+        name, metrics = (f"{service}.{NAMESPACE}.svc" for service in (STREAM_SERVICE, EXTERNAL_METRICS_SERVICE))
         authority = Authority(home=tls, name="ca")
-        authority.issue("tls", common_name=name, hosts=[name])
+        authority.issue("tls", common_name=name, hosts=[name, metrics])
         endpoint = Endpoint(port=stream_port, server_name=name, authority=str(authority.pair.cert))
-        return cls(home=home, endpoint=endpoint, http_port=http_port, tls=tls)
+        return cls(home=home, endpoint=endpoint, http_port=http_port, tls=tls, settings=settings or {})
 
     @property
     def kubeconfig(self) -> Path:
@@ -68,6 +71,7 @@ class OperatorProcess:
             "HTTP_PORT": str(self.http_port),
             "STREAM_PORT": str(self.endpoint.port),
             "KUBECONFIG": str(self.kubeconfig),
+            **self.settings,
         }
         return Daemon(
             name="operator", argv=(sys.executable, "-m", "workerpool_operator"), home=self.home, grace=10, env=env
