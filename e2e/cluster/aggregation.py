@@ -21,7 +21,7 @@ def own_address() -> str:
         return str(one.getsockname()[0])
 
 
-def free_port(address: str) -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     """Let the kernel choose a port."""
     with socket.socket() as one:
         one.bind((address, 0))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -34,12 +33,6 @@ from workerpool_operator.serve.tls import TrustedAuthority
 BASE = "/apis/external.metrics.k8s.io/v1beta1"
 HOST = "workerpool-operator-external-metrics.workerpool-system.svc"
 HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as one:
-        one.bind((address, 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass

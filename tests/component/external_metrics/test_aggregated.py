@@ -1,18 +1,16 @@
 """The API behind the API server's aggregator, read by the cluster's own HPA controller."""
 
 import asyncio
-import base64
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.external_metrics.serving import BASE, HOST, Replica, certify, free_port, serving
+from tests.component.external_metrics.serving import BASE, HOST, Replica, certify, serving
 from tests.component.external_metrics.test_access import reader
 from tests.support.crds import KubectlError, kubectl
 from tests.support.pools import pool_body
@@ -39,46 +37,17 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         yield plane
 
 
-def own_address() -> str:
-    """An address of this machine that is not loopback: an EndpointSlice takes no other. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.connect(("198.51.100.1", 9))
-        return str(one.getsockname()[0])
-
-
-def registration(replica: Replica) -> list[dict[str, Any]]:
+def registration(replica: Replica) -> AggregatedApi:
     """What the chart would make, with an EndpointSlice instead of pods."""
-    place = {"name": SERVICE, "namespace": SERVICE_NAMESPACE}
-    port = {"name": "https", "port": 443, "targetPort": replica.port}
-    slice_of = {**place, "labels": {"kubernetes.io/service-name": SERVICE}}
-    ports = [{"name": "https", "port": replica.port, "protocol": "TCP"}]
-    endpoint = {"addresses": [replica.address], "conditions": {"ready": True}}
-    spec = {
-        "group": "external.metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "caBundle": base64.b64encode((replica.home / "ca.crt").read_bytes()).decode(),
-        "service": {**place, "port": 443},
-    }
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVICE_NAMESPACE}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": place, "spec": {"ports": [port]}},
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": slice_of,
-            "addressType": "IPv4",
-            "ports": ports,
-            "endpoints": [endpoint],
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": API_SERVICE},
-            "spec": spec,
-        },
-    ]
+    return AggregatedApi(
+        group="external.metrics.k8s.io",
+        version="v1beta1",
+        service=SERVICE,
+        namespace=SERVICE_NAMESPACE,
+        address=replica.address,
+        port=replica.port,
+        authority=replica.home / "ca.crt",
+    )
 
 
 async def aside(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:
@@ -99,13 +68,9 @@ async def replica(plane: ControlPlane, kube: Kube, tmp_path: Path) -> AsyncItera
     address = own_address()
     made = Replica(tmp_path, free_port(address), address=address)
     async with serving(made, kube, front_proxy=reader(kube)) as replica:
-        kubectl(
-            plane,
-            "apply",
-            "-f",
-            "-",
-            stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": registration(made)}),
-        )
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVICE_NAMESPACE}}
+        items = [namespace, *registration(made).objects()]
+        kubectl(plane, "apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": items}))
         await until(lambda: available(plane), what="the APIService to be available", seconds=60)
         yield replica
         await aside(plane, "delete", "apiservice", API_SERVICE)
