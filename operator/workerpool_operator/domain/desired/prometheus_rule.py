@@ -44,10 +44,15 @@ class RuleSettings:
 
 def prometheus_rule(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, Any]:
     """The rule object, with every field that the operator owns."""
+    ours = f"{{namespace={quoted(pool.namespace)},pool={quoted(pool.name)}}}"
     group = {
         "name": f"workerpool.{pool.namespace}.{pool.name}",
         "interval": EVALUATION,
-        "rules": [_heartbeat(pool, settings=settings), _recorded_depth(pool), _depth(pool, settings=settings)],
+        "rules": [
+            _heartbeat(pool, ours=ours, settings=settings),
+            _recorded_depth(ours),
+            _depth(pool, ours=ours, settings=settings),
+        ],
     }
     return {
         "apiVersion": API_VERSION,
@@ -67,9 +72,10 @@ def depth_target(pool: WorkerPool) -> int:
     return targets.queue_depth_per_replica * scaling.max_replicas
 
 
-def _heartbeat(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, Any]:
+def _heartbeat(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, Any]:
+    """The alert on workers; `ours` selects the pool's series."""
     limit = pool.spec.alerts.heartbeat_missing_seconds
-    beat, expected = _series(pool, "worker_heartbeat_unixtime"), _series(pool, "pool_workers_expected")
+    beat, expected = f"worker_heartbeat_unixtime{ours}", f"pool_workers_expected{ours}"
     # By pod, without the labels of the scrape: a worker that is scraped twice is one worker.
     age = f"max by (namespace, pool, pod) (timestamp({beat}) - {beat})"
     wanted = f"max by (namespace, pool) ({expected})"
@@ -89,17 +95,16 @@ def _heartbeat(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, Any]:
     )
 
 
-def _recorded_depth(pool: WorkerPool) -> dict[str, Any]:
-    depth = _series(pool, "queue_depth")
+def _recorded_depth(ours: str) -> dict[str, Any]:
     return {
         "record": DEPTH_RECORD,
-        "expr": f"sum by (namespace, pool) (max by (namespace, pool, queue) ({depth}))",
+        "expr": f"sum by (namespace, pool) (max by (namespace, pool, queue) (queue_depth{ours}))",
     }
 
 
-def _depth(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, Any]:
+def _depth(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, Any]:
     factor, target = pool.spec.alerts.queue_depth_factor, depth_target(pool)
-    depth = _series(pool, DEPTH_RECORD)
+    depth = f"{DEPTH_RECORD}{ours}"
     return _alert(
         pool,
         DEPTH_ALERT,
@@ -136,7 +141,3 @@ def _alert(
             "runbook_url": f"{untemplated(settings.runbooks)}/{name}.md",
         },
     }
-
-
-def _series(pool: WorkerPool, metric: str) -> str:
-    return f"{metric}{{namespace={quoted(pool.namespace)},pool={quoted(pool.name)}}}"
