@@ -60,3 +60,15 @@ since the Secret and the APIService have to tell of the same.
 {{- $_ := set .Values.tls "own" $own }}
 {{- end }}
 {{- end }}
+
+{{- /*
+"true" if there are to be monitors, else empty. `auto` asks the cluster for the two kinds of the prometheus-operator; tools
+that only render do not know the cluster, so there it has to be said.
+*/ -}}
+{{- define "workerpool.monitored" -}}
+{{- $kinds := .Capabilities.APIVersions }}
+{{- $served := and ($kinds.Has "monitoring.coreos.com/v1/PodMonitor") ($kinds.Has "monitoring.coreos.com/v1/ServiceMonitor") }}
+{{- if or (eq (toString .Values.monitoring.enabled) "true") (and (eq (toString .Values.monitoring.enabled) "auto") $served) -}}
+true
+{{- end }}
+{{- end }}

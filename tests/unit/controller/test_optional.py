@@ -8,14 +8,19 @@ import pytest
 from tests.support.pools import pool, pool_body
 from workerpool_operator.api import Reason
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
+from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
+from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.plan import Apply, Delete
 from workerpool_operator.domain.snapshot import Absence
-from workerpool_operator.kube import Kube, errors, kinds
+from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
+from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.serve import StreamState, ValueBoard
 
 RULE = desired.prometheus_rule(pool(), settings=desired.RuleSettings())
 
@@ -33,7 +38,7 @@ class Server:
         self.held: dict[Kind, list[dict[str, Any]]] = {}
         self.asked = 0
 
-    async def apply(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def apply(self, body: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
         self._ask()
         return stored(body, version=5)
 
@@ -47,6 +52,11 @@ class Server:
         self.asked += 1
         if self.error is not None:
             raise self.error
+
+
+class Silent:
+    def emit(self, *_: Any, **__: Any) -> None:
+        """Nobody reads."""
 
 
 class Listing:
@@ -186,6 +196,58 @@ def test_whatever_keeps_a_rule_from_being_there_is_told(error: errors.KubeError,
 @pytest.mark.parametrize("error", [errors.Conflict(), errors.NamespaceTerminating()])
 def test_what_passes_by_itself_is_not_told(error: errors.KubeError) -> None:
     assert refusals([Failure(what="PrometheusRule media/thumbs", error=error, optional=True)]) == ()
+
+
+# In a reconcile
+
+
+class Refusing(Server):
+    """Takes everything but rules, and remembers the status that was written last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error = errors.Unavailable("failed calling webhook")
+        self.status: dict[str, Any] = {}
+        self.version = 100
+
+    async def apply(self, body: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
+        if body["kind"] == "PrometheusRule":
+            self._ask()
+        self.version += 1
+        self.status = body["status"] if subresource else self.status
+        return stored(body, version=self.version, uid=body["kind"])
+
+
+async def test_a_rule_that_is_refused_slows_nothing_else_down() -> None:
+    """A backoff of the key would hold up its sizes; and each look would ask for the rule again."""
+    server, store, streams = Refusing(), Store(), StreamState(on_change=lambda *_: None)
+    streams.set_role(leader=True, epoch=1)
+    kube = cast("Kube", server)
+    metrics = OperatorMetrics()
+    reconciler = PoolReconciler(
+        kube=kube,
+        store=store,
+        streams=streams,
+        values=ValueBoard(),
+        facts=ClusterFacts,
+        rules=desired.RuleSettings(),
+        executor=Executor(kube=kube, store=store),
+        events=cast("EventRecorder", Silent()),
+        metrics=metrics,
+    )
+    body = pool_body()
+    body["metadata"] |= {"generation": 1, "resourceVersion": "1"}
+    store.put(kinds.WORKER_POOL, body)
+    first = await reconciler.reconcile(PoolKey("media", "thumbs"))
+    second = await reconciler.reconcile(PoolKey("media", "thumbs"))
+    for outcome in (first, second):
+        assert not outcome.failed
+        assert outcome.look_again is not None
+        assert 1 < outcome.look_again <= OPTIONAL_RETRY_SECONDS
+    assert server.asked == 1
+    told = {one["type"]: (one["status"], one["reason"]) for one in server.status["conditions"]}
+    assert told["Monitored"] == ("False", "ApplyRefused")
+    assert told["Stalled"] == ("False", "NotStalled")
 
 
 # Found and lost
