@@ -52,7 +52,7 @@ class Observed(Protocol):
         """Wait so long at most for what the latest `depth` did not see; raises BrokerError."""
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection: the next call opens another."""
 
 
 class PollObserver(Protocol):
@@ -151,9 +151,12 @@ class _Sampler:
                     self._tell(sample.model_copy(update={"poll_seconds": self._cadence.confirm_seconds}))
                 woken = await self._pause(pace)
         finally:
-            if self._source is not None:
-                with suppress(Exception):
-                    await self._source.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        if self._source is not None:
+            with suppress(Exception):
+                await self._source.close()
 
     def read_now(self) -> None:
         """End the pause in progress, or the next one: a reading in progress began before this was asked."""
@@ -168,6 +171,8 @@ class _Sampler:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 depth = await self._source.depth()
         except TimeoutError:
+            # Its other end may be gone without a word: TCP would hold on to it for a quarter of an hour.
+            await self._close()
             return _failed(self._queue, SampleError.UNREACHABLE, f"no answer within {TIMEOUT_SECONDS:g} s")
         except errors.BrokerError as error:
             return _failed(self._queue, _reason(error), str(error))

@@ -20,6 +20,7 @@ from workerpool_operator.collector.cadence import (
 )
 from workerpool_operator.collector.samplers import (
     SETTLE_SECONDS,
+    TIMEOUT_SECONDS,
     WATCH_AGAIN_SECONDS,
     WATCH_LATE_SECONDS,
     Samplers,
@@ -300,6 +301,24 @@ async def test_a_broker_that_goes_away_during_a_watch_is_told_at_once() -> None:
         source.trouble, source.watching = None, None
         await asyncio.sleep(BUSY_AFTER_SECONDS)
         assert told.sample().error is None
+
+
+async def test_a_broker_that_does_not_answer_is_read_over_another_connection_the_next_time() -> None:
+    source = Source(waiting=3)
+    async with sampling(source) as told:
+        await asyncio.sleep(1)
+        real = source.depth
+
+        async def silent_until_closed() -> Depth:
+            if not source.closed:
+                await asyncio.Event().wait()
+            return await real()
+
+        source.depth = silent_until_closed  # type: ignore[method-assign]
+        await asyncio.sleep(BUSY_SECONDS + TIMEOUT_SECONDS)
+        assert told.sample().error is SampleError.UNREACHABLE
+        await asyncio.sleep(1)
+        assert told.sample().waiting == 3
 
 
 async def test_a_pool_that_is_changed_or_removed_ends_its_watch_and_closes_the_broker() -> None:
