@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import socket
 import threading
 import urllib.error
@@ -159,6 +160,24 @@ async def test_a_program_that_still_loads_is_alive_and_not_ready(
         worker.wait_ready()
         assert get(port, "/ready") == (200, "ok\n")
         assert worker.port("health") == port
+    finally:
+        worker.end()
+
+
+async def test_a_program_that_is_told_to_stop_while_it_loads_ends_at_once(
+    redis_server: RedisServer, redis_stream: str, tmp_path: Path
+) -> None:
+    """Whatever its default is: there is none for the first process of a container, which would go on and take jobs."""
+    gate, port = tmp_path / "gate", free_port()
+    os.mkfifo(gate)
+    (tmp_path / "slow_to_load.py").write_text(SLOW_TO_LOAD)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    env = environment(redis_server, redis_stream, GATE=str(gate), PORT=str(port))
+    worker = WorkerProcess(tmp_path / "program.py", env, log=tmp_path / "log")
+    try:
+        await until(lambda: listens(port), what="the port")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
     finally:
         worker.end()
 

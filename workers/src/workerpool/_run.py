@@ -1,4 +1,4 @@
-"""Running a worker by its name: the port for kubelet first, the program and its libraries after it."""
+"""Running a worker by its name: SIGTERM and the port for kubelet first, the program and its libraries after them."""
 
 import gc
 from importlib import import_module
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.health import HealthServer
+from workerpool.runtime.signals import leave_at_sigterm
 
 if TYPE_CHECKING:
     from workerpool import Worker
@@ -16,11 +17,13 @@ def run(program: str, *, health_port: int = 8080) -> None:
 
     A program that calls `Worker.run` itself has loaded its libraries by then, and while it did so kubelet's questions
     were refused: it asks again a whole period later. Here it gets its answer at the moment when the worker is ready.
+    And a SIGTERM in that time is lost to it, where it is the first process of its container; here it ends the start.
 
     Args:
         program: Where the worker is: `package.module:name`.
         health_port: Where `/healthz` and `/ready` are, whatever the worker itself says; 0 chooses a free one.
     """
+    leave_at_sigterm()
     try:
         health = HealthServer(health_port)
         worker = _load(program)

@@ -22,6 +22,7 @@ from workerpool.runtime.engine import Engine
 from workerpool.runtime.execution import Handler
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.scrapes import MetricsServer
+from workerpool.runtime.signals import leave_at_sigterm
 from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
 
@@ -108,6 +109,7 @@ class Worker:
         Args:
             health: The server for kubelet, if it serves already: `workerpool.run` opens it before it loads the worker.
         """
+        leave_at_sigterm()
         try:
             with self._health(health) as serving:
                 contract = self._contract()
