@@ -23,7 +23,7 @@ def pod_list(pool: str, bodies: Iterable[Mapping[str, Any]]) -> PodList:
     troubles = [trouble for body in active if (trouble := _trouble(body)) is not None]
     return PodList(
         active=tuple(_pod(pool, body) for body in active),
-        terminating=len(alive) - len(active),
+        terminating=frozenset(b["metadata"]["uid"] for b in alive if "deletionTimestamp" in b["metadata"]),
         troubles=tuple(troubles),
     )
 

@@ -14,7 +14,16 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts, Slot, move_counts
-from workerpool_operator.domain.scaling import Decision, Followed, ScaleInStep, Sizing, Worker, judge, step
+from workerpool_operator.domain.scaling import (
+    PARTING_RECHECK_SECONDS,
+    Decision,
+    Followed,
+    ScaleInStep,
+    Sizing,
+    Worker,
+    judge,
+    step,
+)
 from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
 
@@ -131,8 +140,9 @@ def plan(snapshot: Snapshot) -> Plan:
     memory = _remember_readiness(snapshot, memory, target=target.name, wanted=size)
     counts = _counts(snapshot, target=target.name, total=size)
     taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered) or _shedding(snapshot)
+    list_wait = _list_wait(snapshot, counts=counts)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
-    if snapshot.pods is None and (troubled or (taking_away and _list_wait(snapshot) <= 0)):
+    if snapshot.pods is None and (troubled or (taking_away and list_wait <= 0)):
         return replace(draft, wants_pods=True)
     scale_in = _scale_in(snapshot, memory, counts=counts) if taking_away and snapshot.pods is not None else None
     if scale_in is not None:
@@ -145,7 +155,7 @@ def plan(snapshot: Snapshot) -> Plan:
     if followed is not None:
         moments.append(followed.look_again)
     if taking_away and scale_in is None:
-        moments.append(_list_wait(snapshot))
+        moments.append(list_wait)
     if not snapshot.collectors:
         moments += [sample.stale_after - sample.age + 0.05 for sample in snapshot.samples if sample.usable]
     return replace(
@@ -199,10 +209,12 @@ def _shedding(snapshot: Snapshot) -> bool:
     return any(child.existing > child.replicas for child in snapshot.deployments.values())
 
 
-def _list_wait(snapshot: Snapshot) -> float:
-    """Seconds until the pods may be listed again."""
-    listed_at = snapshot.memory.pods_listed_at
-    return 0.0 if listed_at is None else listed_at + POD_LIST_INTERVAL_SECONDS - snapshot.now
+def _list_wait(snapshot: Snapshot, *, counts: Counts) -> float:
+    """Seconds until the pods may be listed again; where nothing is left but to see the deleted end, there is time."""
+    listed_at, known = snapshot.memory.pods_listed_at, snapshot.memory.scale_in
+    ending = not (counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot))
+    interval = PARTING_RECHECK_SECONDS if ending else POD_LIST_INTERVAL_SECONDS
+    return 0.0 if listed_at is None else listed_at + interval - snapshot.now
 
 
 def _counts(snapshot: Snapshot, *, target: str, total: int) -> Counts:
@@ -225,7 +237,14 @@ def _scale_in(snapshot: Snapshot, memory: Memory, *, counts: Counts) -> ScaleInS
         Sizing(deployment=name, replicas=child.replicas, remove=counts.remove.get(name, 0))
         for name, child in sorted(snapshot.deployments.items())
     ]
-    return step(sizes=sizes, workers=_workers(snapshot), memory=memory.scale_in, now=snapshot.now)
+    terminating = snapshot.pods.terminating if snapshot.pods else frozenset()
+    return step(
+        sizes=sizes,
+        workers=_workers(snapshot),
+        memory=memory.scale_in,
+        now=snapshot.now,
+        terminating=terminating,
+    )
 
 
 def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) -> dict[str, int]:

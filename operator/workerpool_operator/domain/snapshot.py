@@ -71,7 +71,8 @@ class PodList:
     """The pool's pods, listed for this plan."""
 
     active: tuple[Pod, ...]
-    terminating: int
+    terminating: frozenset[str] = frozenset()
+    """Uids of those that are being deleted and have not ended."""
     troubles: tuple[PodTrouble, ...] = ()
 
 

@@ -23,3 +23,13 @@ def body(*states: dict[str, Any]) -> dict[str, Any]:
 def test_a_pod_runs_while_one_of_its_containers_does(states: tuple[dict[str, Any], ...], *, running: bool) -> None:
     """Its phase stays Running while a container waits to be started again."""
     assert pod_list("web", [body(*states)]).active[0].running is running
+
+
+def test_those_that_are_being_deleted_are_told_apart_until_they_have_ended() -> None:
+    deleted, ended = body(RUNNING), body(RUNNING)
+    deleted["metadata"] |= {"uid": "deleted", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    ended["metadata"] |= {"uid": "ended", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    ended["status"]["phase"] = "Succeeded"
+    found = pod_list("web", [body(RUNNING), deleted, ended])
+    assert [pod.uid for pod in found.active] == ["u"]
+    assert found.terminating == {"deleted"}

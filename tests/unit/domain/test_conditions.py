@@ -157,7 +157,7 @@ def test_a_refusal_that_is_over_and_other_conditions_of_a_deployment_say_nothing
 def test_what_keeps_a_pod_from_being_ready_is_told_with_the_pods_name(word: str, reason: Reason) -> None:
     harmless = PodTrouble(pod="web-0", reason="SomethingNew", message="who knows")
     trouble = PodTrouble(pod="web-1", reason=word, message="no " * 1000)
-    condition = judged(starting(pods=PodList(active=(), terminating=0, troubles=(harmless, trouble))), READY)
+    condition = judged(starting(pods=PodList(active=(), troubles=(harmless, trouble))), READY)
     assert (condition.status, condition.reason) == (FALSE, reason)
     assert condition.message.startswith(f"pod web-1: {word}: no ")
     assert len(condition.message) == 1024
@@ -168,7 +168,7 @@ def test_a_known_trouble_is_kept_until_the_pods_are_listed_again() -> None:
     unlisted = starting(of=broken)
     condition = judged(unlisted, READY)
     assert (condition.reason, condition.message) == (Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no")
-    cured = replace(unlisted, pods=PodList(active=(), terminating=0))
+    cured = replace(unlisted, pods=PodList(active=()))
     assert verdict(cured, READY) == (FALSE, Reason.NO_WORKERS)
 
 
@@ -228,7 +228,7 @@ def test_surplus_workers_that_are_at_work_are_waited_for() -> None:
         uid: Report(uid=uid, age=0.0, in_flight=1, fence="", fenceable=True, connected=True, remaining=None)
         for uid in ("a", "b")
     }
-    seen = settled(web, 2, samples=(sample(0, 2),), pods=PodList(active=active, terminating=0), reports=busy)
+    seen = settled(web, 2, samples=(sample(0, 2),), pods=PodList(active=active), reports=busy)
     condition = judged(seen, PROGRESSING)
     assert (condition.status, condition.reason) == (TRUE, Reason.DRAINING)
     assert condition.message == "1 surplus workers finish their jobs first"

@@ -21,7 +21,14 @@ from tests.unit.domain.builders import (
 )
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.plan import plan
-from workerpool_operator.domain.scaling import DELETION_COST, Outcome, Pod, Report, ScaleInMemory
+from workerpool_operator.domain.scaling import (
+    DELETION_COST,
+    PARTING_RECHECK_SECONDS,
+    Outcome,
+    Pod,
+    Report,
+    ScaleInMemory,
+)
 from workerpool_operator.domain.size import present_size
 from workerpool_operator.domain.snapshot import PodList, PodTrouble
 
@@ -82,7 +89,7 @@ def test_fewer_workers_wanted_asks_for_the_pods_first() -> None:
 
 def test_fewer_workers_wanted_fences_before_anything_else() -> None:
     web = pool()
-    pods = PodList(active=(worker_pod(web, "a"), worker_pod(web, "b")), terminating=0)
+    pods = PodList(active=(worker_pod(web, "a"), worker_pod(web, "b")))
     seen = settled(web, 2, samples=(sample(20),), pods=pods, reports={"a": idle("a", in_flight=3), "b": idle("b")})
     made = plan(seen)
     assert made.fence is not None
@@ -93,7 +100,7 @@ def test_fewer_workers_wanted_fences_before_anything_else() -> None:
 def test_a_deployment_is_lowered_only_onto_the_state_that_was_observed() -> None:
     web = pool()
     scale_in = ScaleInMemory(epoch=1, sequence=1, fenced=frozenset({"b"}), marked_at={"b": NOW - 2})
-    pods = PodList(active=(worker_pod(web, "a"), worker_pod(web, "b", cost=DELETION_COST)), terminating=0)
+    pods = PodList(active=(worker_pod(web, "a"), worker_pod(web, "b", cost=DELETION_COST)))
     seen = settled(
         web,
         2,
@@ -118,12 +125,26 @@ def test_pods_are_not_listed_at_each_report_of_a_busy_pool() -> None:
 def test_a_fence_is_lifted_when_more_workers_are_wanted_again() -> None:
     web = pool()
     scale_in = ScaleInMemory(epoch=1, sequence=1, fenced=frozenset({"a"}))
-    pods = PodList(active=(worker_pod(web, "a"),), terminating=0)
+    pods = PodList(active=(worker_pod(web, "a"),))
     seen = settled(web, 1, samples=(sample(100),), pods=pods, memory=memory(scale_in=scale_in))
     made = plan(seen)
     assert made.fence is not None
     assert made.fence.pods == frozenset()
     assert sizes(made) == {name(web): 5}
+
+
+def test_a_deleted_worker_stays_fenced_and_is_looked_for_now_and_then() -> None:
+    web = pool()
+    scale_in = ScaleInMemory(epoch=1, sequence=1, fenced=frozenset({"gone"}))
+    pods = PodList(active=(worker_pod(web, "a"),), terminating=frozenset({"gone"}))
+    seen = settled(web, 1, samples=(sample(20),), pods=pods, memory=memory(scale_in=scale_in))
+    made = plan(seen)
+    assert made.fence is not None
+    assert made.fence.pods == {"gone"}
+    soon = plan(replace(seen, pods=None, memory=made.memory, now=NOW + 1))
+    assert not soon.wants_pods
+    assert soon.look_again == pytest.approx(PARTING_RECHECK_SECONDS - 1)
+    assert plan(replace(seen, pods=None, memory=made.memory, now=NOW + PARTING_RECHECK_SECONDS)).wants_pods
 
 
 def test_a_template_once_stored_is_used_whatever_the_renderer_would_say_now() -> None:
@@ -240,7 +261,7 @@ def test_pods_of_workers_that_stay_unready_are_looked_at_for_a_reason() -> None:
     assert first.look_again == 5.0
     later = replace(stuck, memory=first.memory, now=NOW + 5)
     assert plan(later).wants_pods
-    pods = PodList(active=(), terminating=0, troubles=(PodTrouble(pod="a", reason="ErrImagePull", message="no"),))
+    pods = PodList(active=(), troubles=(PodTrouble(pod="a", reason="ErrImagePull", message="no"),))
     looked = plan(replace(later, pods=pods))
     assert not looked.wants_pods
     again = replace(stuck, memory=looked.memory, now=NOW + 6)

@@ -48,6 +48,6 @@ def test_a_new_leader_keeps_those_fenced_whose_deletion_its_predecessor_asked_fo
         Pod(name=one, uid=one, deployment=name, assigned=True, pending=False, ready=True, created="", cost=cost)
         for one, cost in (("marked", DELETION_COST), ("stays", 0))
     )
-    todo = plan(replace(before, pods=PodList(active=pods, terminating=0)))
+    todo = plan(replace(before, pods=PodList(active=pods)))
     assert todo.fence is not None
     assert todo.fence.pods == {"marked"}

@@ -70,6 +70,21 @@ def test_a_fenced_idle_worker_is_marked_then_given_time_and_then_the_deployment_
     assert dict(fourth.lower) == {"web": 1}
 
 
+def test_a_worker_that_is_being_deleted_stays_fenced_until_it_has_ended() -> None:
+    """Its SIGTERM may still be on its way, or never come through: a job taken meanwhile would be cut off."""
+    memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a", "b"}))
+    kept = workers((pod("c"), report("c", 1)))
+    size = Sizing(deployment="web", replicas=1)
+    gone, deleted = frozenset({"other"}), frozenset({"a", "other"})
+    first = step(sizes=[size], workers=kept, memory=memory, now=100.0, terminating=deleted)
+    assert first.fence == {"a"}, "b has ended, and nobody fenced the other"
+    assert first.memory.fence_id == "7.1"
+    assert first.look_again is not None
+    second = step(sizes=[size], workers=kept, memory=first.memory, now=105.0, terminating=gone)
+    assert second.fence == frozenset()
+    assert second.look_again is None
+
+
 def test_a_mark_that_took_long_to_write_settles_from_when_it_was_written() -> None:
     found = workers((pod("a"), report("a")))
     first = shrink(found, remove=1)

@@ -140,7 +140,7 @@ def test_busy_workers_that_keep_the_size_up_are_named_as_what_limits_it() -> Non
         web,
         2,
         samples=(sample(0, 2),),
-        pods=PodList(active=(pod, other), terminating=0),
+        pods=PodList(active=(pod, other)),
         reports={uid: report(uid, in_flight=1) for uid in ("a", "b")},
     )
     scaling = status_of(seen).scaling

@@ -9,12 +9,19 @@ The same inputs give the same answer however often they are asked: what must be 
 from workerpool_operator.domain.scaling.decide import Decision, Inputs, Outcome, Rules, Sample, decide, stale_after
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
-from workerpool_operator.domain.scaling.scale_in import ScaleInMemory, ScaleInStep, Sizing, step
+from workerpool_operator.domain.scaling.scale_in import (
+    PARTING_RECHECK_SECONDS,
+    ScaleInMemory,
+    ScaleInStep,
+    Sizing,
+    step,
+)
 from workerpool_operator.domain.scaling.terms import Backlog, Term
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
 
 __all__ = [
     "DELETION_COST",
+    "PARTING_RECHECK_SECONDS",
     "Backlog",
     "Decision",
     "Followed",

@@ -10,7 +10,8 @@ fences lapse by themselves, and a mark of unknown age is taken as written now.
 
 A worker that is not wanted any more stays fenced while it finishes its jobs: its slots are not needed, and it can
 only become idler. When more workers are wanted again, all are released, but for those whose Deployment was lowered
-and whose deletion is only a matter of time: a job taken now would be cut off.
+and whose deletion is only a matter of time, and those that are being deleted: a job taken now would be cut off. A
+deleted one hears of it by SIGTERM a moment later, or never where something stands in front of it that swallows that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,8 @@ EXCESS_RECHECK_SECONDS: Final = 0.25
 """A lowered Deployment sheds its pods within milliseconds, unless the controller manager is away."""
 EXCESS_RECHECK_MAX_SECONDS: Final = 30.0
 """Then the next look comes after a quarter of the time waited so far, at most after this."""
+PARTING_RECHECK_SECONDS: Final = 5.0
+"""Whether the deleted have ended; nothing but the length of their fence depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class ScaleInMemory:
     epoch: int
     sequence: int = 0
     fenced: frozenset[str] = frozenset()
+    parting: frozenset[str] = frozenset()
+    """Of the fenced, those that are being deleted."""
     marked_at: Mapping[str, float] = field(default_factory=dict)
     unmarked_at: float | None = None
     """When a mark was last taken back."""
@@ -100,8 +105,18 @@ class ScaleInStep:
     look_again: float | None = None
 
 
-def step(*, sizes: Sequence[Sizing], workers: Sequence[Worker], memory: ScaleInMemory, now: float) -> ScaleInStep:
-    """The next step of taking `remove` pods away from each Deployment, from whatever point it has reached."""
+def step(
+    *,
+    sizes: Sequence[Sizing],
+    workers: Sequence[Worker],
+    memory: ScaleInMemory,
+    now: float,
+    terminating: frozenset[str] = frozenset(),
+) -> ScaleInStep:
+    """The next step of taking `remove` pods away from each Deployment, from whatever point it has reached.
+
+    `workers` are the active ones; `terminating` are the uids of pods that are being deleted.
+    """
     by_deployment = {size.deployment: _of(workers, size.deployment) for size in sizes}
     shedding = {size.deployment for size in sizes if len(by_deployment[size.deployment]) > size.replicas}
     memory, mistaken = _compare(memory, sizes, by_deployment, shedding=shedding)
@@ -112,7 +127,7 @@ def step(*, sizes: Sequence[Sizing], workers: Sequence[Worker], memory: ScaleInM
     }
     chosen = [worker for group in victims.values() for worker in group]
     going = [worker for name in shedding for worker in by_deployment[name] if _is_going(worker, memory)]
-    memory = _refence(memory, chosen=chosen, going=going)
+    memory = _refence(memory, chosen=chosen, going=going, terminating=terminating)
     leaving = [worker for worker in chosen if worker.may_go(fence=memory.fence_id)]
     memory = _remember_marks(memory, workers, leaving, now=now)
     unmark = _stale_marks(workers, keep=[*leaving, *going])
@@ -173,12 +188,16 @@ def _compare(
     return replace(memory, lowered=tuple(kept)), mistaken
 
 
-def _refence(memory: ScaleInMemory, *, chosen: Sequence[Worker], going: Sequence[Worker]) -> ScaleInMemory:
+def _refence(
+    memory: ScaleInMemory, *, chosen: Sequence[Worker], going: Sequence[Worker], terminating: frozenset[str]
+) -> ScaleInMemory:
     """A new id whenever somebody joins: an answer to an older fence proves nothing for who was released between."""
     listening = [worker for worker in chosen if worker.listens or worker.readiness is not Readiness.NOT_STARTED]
-    wanted = frozenset(worker.pod.uid for worker in (*listening, *going))
+    parting = memory.fenced & terminating
+    wanted = parting.union(worker.pod.uid for worker in (*listening, *going))
     joined = wanted - memory.fenced
-    return replace(memory, sequence=memory.sequence + 1 if joined else memory.sequence, fenced=wanted)
+    sequence = memory.sequence + 1 if joined else memory.sequence
+    return replace(memory, sequence=sequence, fenced=wanted, parting=parting)
 
 
 def _remember_marks(
@@ -254,4 +273,6 @@ def _look_again(
         moments.append(RECHECK_SECONDS)
     if chosen:
         moments.append(RECHECK_SECONDS)
+    if memory.parting:
+        moments.append(PARTING_RECHECK_SECONDS)
     return max(0.05, min(moments)) if moments else None
