@@ -7,11 +7,13 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 
 from tests.component.sdk.running import environment
 from tests.support.redis import RedisServer
@@ -143,9 +145,16 @@ workerpool.run("slow_to_load:worker", health_port=int(os.environ["PORT"]))
 """
 
 
-async def test_a_program_that_still_loads_is_alive_and_not_ready(
-    redis_server: RedisServer, redis_stream: str, tmp_path: Path
-) -> None:
+class Loading(NamedTuple):
+    """A worker whose program loads until `gate` is opened, and its health port."""
+
+    worker: WorkerProcess
+    port: int
+    gate: Path
+
+
+@pytest_asyncio.fixture
+async def loading(redis_server: RedisServer, redis_stream: str, tmp_path: Path) -> AsyncIterator[Loading]:
     gate, port = tmp_path / "gate", free_port()
     os.mkfifo(gate)
     (tmp_path / "slow_to_load.py").write_text(SLOW_TO_LOAD)
@@ -154,32 +163,25 @@ async def test_a_program_that_still_loads_is_alive_and_not_ready(
     worker = WorkerProcess(tmp_path / "program.py", env, log=tmp_path / "log")
     try:
         await until(lambda: listens(port), what="the port")
-        assert get(port, "/healthz") == (200, "ok\n")
-        assert get(port, "/ready")[0] == 503
-        threading.Thread(target=gate.write_bytes, args=(b"",)).start()
-        worker.wait_ready()
-        assert get(port, "/ready") == (200, "ok\n")
-        assert worker.port("health") == port
+        yield Loading(worker, port, gate)
     finally:
         worker.end()
 
 
-async def test_a_program_that_is_told_to_stop_while_it_loads_ends_at_once(
-    redis_server: RedisServer, redis_stream: str, tmp_path: Path
-) -> None:
-    """Whatever its default is: there is none for the first process of a container, which would go on and take jobs."""
-    gate, port = tmp_path / "gate", free_port()
-    os.mkfifo(gate)
-    (tmp_path / "slow_to_load.py").write_text(SLOW_TO_LOAD)
-    (tmp_path / "program.py").write_text(PROGRAM)
-    env = environment(redis_server, redis_stream, GATE=str(gate), PORT=str(port))
-    worker = WorkerProcess(tmp_path / "program.py", env, log=tmp_path / "log")
-    try:
-        await until(lambda: listens(port), what="the port")
-        worker.signal(signal.SIGTERM)
-        assert worker.wait() == 0
-    finally:
-        worker.end()
+def test_a_program_that_still_loads_is_alive_and_not_ready(loading: Loading) -> None:
+    worker, port, gate = loading
+    assert get(port, "/healthz") == (200, "ok\n")
+    assert get(port, "/ready")[0] == 503
+    threading.Thread(target=gate.write_bytes, args=(b"",)).start()
+    worker.wait_ready()
+    assert get(port, "/ready") == (200, "ok\n")
+    assert worker.port("health") == port
+
+
+def test_a_program_that_is_told_to_stop_while_it_loads_ends_at_once(loading: Loading) -> None:
+    """By itself: the first process of a container has no default for SIGTERM, it would go on and take jobs."""
+    loading.worker.signal(signal.SIGTERM)
+    assert loading.worker.wait() == 0
 
 
 def test_a_port_that_is_taken_is_a_start_up_error(

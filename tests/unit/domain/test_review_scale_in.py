@@ -102,6 +102,23 @@ def test_a_worker_that_is_not_ready_and_does_not_listen_goes_on_its_word() -> No
         assert [one.pod.name for one in first.mark] == ["young"]
 
 
+def test_a_worker_that_has_just_started_is_given_time_to_be_heard_before_it_goes() -> None:
+    """It takes jobs at once, and tells its collector of them seconds later."""
+    busy = worker(pod("busy"), report("busy", in_flight=1))
+    crashed = replace(pod("crashed", ready=False, cost=DELETION_COST), running=False)
+    young = pod("young", ready=False, cost=DELETION_COST)
+    memory = ScaleInMemory(epoch=7, marked_at={"crashed": 100.0, "young": 100.0})
+    early = shrink(worker(crashed, None), worker(young, None), busy, memory=memory, now=109.9, remove=2)
+    assert not early.lower, "of two that are not ready the ReplicaSet controller may take either"
+    assert early.look_again is not None
+    late = shrink(worker(crashed, None), worker(young, None), busy, memory=early.memory, now=110.0, remove=2)
+    assert dict(late.lower) == {"web": 2}
+    spoke = worker(young, report("young", in_flight=1))
+    heard = shrink(worker(crashed, None), spoke, busy, memory=early.memory, now=110.0, remove=2)
+    assert not heard.lower
+    assert [one.pod.name for one in heard.unmark] == ["young"]
+
+
 def test_a_worker_whose_container_does_not_run_goes_whatever_it_last_said() -> None:
     """One that crashes over and over has left a report behind; it would keep the pool from ever shrinking."""
     left = replace(report("crashed", in_flight=2), connected=False, age=40.0)

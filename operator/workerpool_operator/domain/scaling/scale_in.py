@@ -23,6 +23,9 @@ from workerpool_operator.domain.scaling.workers import DELETION_COST, Readiness,
 
 MARK_SETTLE_SECONDS: Final = 1.0
 """The ReplicaSet controller reads costs from its informer, which needs this long to have a mark (generously)."""
+UNHEARD_SETTLE_SECONDS: Final = 10.0
+"""A worker takes jobs some seconds before it dials its collector, and a moment before Kubernetes calls it ready. One
+that runs, and of which neither is known, is taken when both are still so after this long."""
 RECHECK_SECONDS: Final = 2.0
 """When nothing is heard, look again after this long."""
 EXCESS_RECHECK_SECONDS: Final = 0.25
@@ -220,7 +223,11 @@ def _lower(
     """By how many this Deployment can be lowered so that exactly workers that may go are deleted."""
     unborn = min(size.remove, max(0, size.replicas - len(workers)))
     may_go = [worker for worker in victims if worker.may_go(fence=memory.fence_id)]
-    leaving = {worker.pod.uid for worker in may_go if worker.pod.cost == DELETION_COST}
+    leaving = {
+        worker.pod.uid
+        for worker in may_go
+        if worker.pod.cost == DELETION_COST and not (worker.unheard and _settles_in(worker, memory, now=now) > 0)
+    }
     settled = {
         uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS and not memory.unsettled(now)
     }
@@ -256,6 +263,12 @@ def _safe_count(workers: Sequence[Worker], *, leaving: set[str], settled: set[st
     return count
 
 
+def _settles_in(worker: Worker, memory: ScaleInMemory, *, now: float) -> float:
+    """Seconds from now until a marked worker may be taken; negative once it may."""
+    settle = UNHEARD_SETTLE_SECONDS if worker.unheard else MARK_SETTLE_SECONDS
+    return memory.marked_at[worker.pod.uid] + settle - now
+
+
 def _stale_marks(workers: Sequence[Worker], *, keep: Sequence[Worker]) -> tuple[Worker, ...]:
     kept = {worker.pod.uid for worker in keep}
     return tuple(w for w in workers if w.pod.cost == DELETION_COST and w.pod.uid not in kept)
@@ -265,7 +278,7 @@ def _look_again(
     chosen: Sequence[Worker], leaving: Sequence[Worker], *, memory: ScaleInMemory, shedding: bool, now: float
 ) -> float | None:
     unsettled = memory.unsettled(now)
-    moments = [max(memory.marked_at[worker.pod.uid] + MARK_SETTLE_SECONDS - now, unsettled) for worker in leaving]
+    moments = [max(_settles_in(worker, memory, now=now), unsettled) for worker in leaving]
     if memory.lowered:
         waited = now - max(lowered.at for lowered in memory.lowered)
         moments.append(min(max(waited / 4, EXCESS_RECHECK_SECONDS), EXCESS_RECHECK_MAX_SECONDS))

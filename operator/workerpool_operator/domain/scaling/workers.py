@@ -97,12 +97,17 @@ class Worker:
         """Whether it can be told to take nothing more."""
         return self.report is not None and self.report.fresh and self.report.fenceable
 
+    @property
+    def unheard(self) -> bool:
+        """Whether it runs and nothing was ever heard of it: it may be about to speak, and have a job already."""
+        return self.report is None and self.pod.running
+
     def may_go(self, *, fence: str) -> bool:
         """Whether taking it away now interrupts nothing.
 
         A worker that listens must have answered with the fence in force: only then can its in-flight count rise no
         more. That holds before its first readiness check too: it takes jobs from its start. One that does not listen
-        is taken on its last word.
+        is taken on its last word, and one that is `unheard` not at once.
         """
         if self.readiness is Readiness.NOT_STARTED and not self.listens:
             return True
