@@ -184,6 +184,17 @@ def test_a_program_that_is_told_to_stop_while_it_loads_ends_at_once(loading: Loa
     assert loading.worker.wait() == 0
 
 
+@pytest.mark.parametrize("named", ["slow_to_load", "slow_to_load:", "json:dumps", "json:nothing", ":worker"])
+def test_a_name_that_is_no_worker_is_a_start_up_error(named: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(f"import workerpool\nworkerpool.run({named!r}, health_port=0)")
+    worker = WorkerProcess(tmp_path / "program.py", {}, log=tmp_path / "log")
+    try:
+        assert worker.wait() == 2
+        assert f"'{named}' is no worker: write package.module:name" in worker.output
+    finally:
+        worker.end()
+
+
 def test_a_port_that_is_taken_is_a_start_up_error(
     redis_server: RedisServer, redis_stream: str, tmp_path: Path, health: HealthServer
 ) -> None:

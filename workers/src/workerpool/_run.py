@@ -22,6 +22,8 @@ def run(program: str, *, health_port: int = 8080) -> None:
     Args:
         program: Where the worker is: `package.module:name`.
         health_port: Where `/healthz` and `/ready` are, whatever the worker itself says; 0 chooses a free one.
+
+    Exits with status 2 when there is no worker of that name.
     """
     leave_at_sigterm()
     try:
@@ -39,7 +41,11 @@ def _load(program: str) -> "Worker":
     gc.disable()
     try:
         module, _, name = program.partition(":")
-        worker: Worker = getattr(import_module(module), name)
+        worker = getattr(import_module(module), name, None) if module and name else None
+        from workerpool._worker import Worker  # noqa: PLC0415  the program has loaded it
+
+        if not isinstance(worker, Worker):
+            raise ConfigurationError(f"{program!r} is no worker: write package.module:name, where name is a Worker")
     finally:
         gc.freeze()
         gc.enable()
