@@ -14,7 +14,8 @@ from tests.support.collector import FakeCollector
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Job, JobSpec, Queue, QueueFull
-from workerpool.protocol import Delivery, Settings
+from workerpool.protocol import REPORT_MAX_SECONDS, Delivery, Settings
+from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
@@ -35,6 +36,18 @@ async def _feed(queue: Queue, stop: asyncio.Event, chance: random.Random) -> Non
         with contextlib.suppress(QueueFull):
             await queue.enqueue_many(specs, max_depth=100, on_full="raise")
         await asyncio.sleep(chance.choice((0, 0, 0.001, 0.004, 0.02, 0.1)))
+
+
+async def test_an_idle_worker_is_heard_often_enough_to_be_known_however_slow_its_heartbeat_is(
+    redis_server: RedisServer, redis_stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else scale-in takes it for one of which nothing is known, and waits for a busy worker instead."""
+    assert REPORT_MAX_SECONDS < REPORT_FRESH_SECONDS
+    monkeypatch.setattr("workerpool.runtime.collector.REPORT_MAX_SECONDS", 0.1)
+    async with FakeCollector() as collector:
+        worker = make_worker(environment(redis_server, redis_stream, HEARTBEAT_INTERVAL="300"), collector)
+        async with serving(worker):
+            await until(lambda: len(collector.reports) >= 5, what="reports though nothing happens")
 
 
 @pytest.mark.parametrize("slots", [1, 4, 50])

@@ -9,6 +9,8 @@ STREAM_PATH: Final = "/v1/workers"
 TOKEN_AUDIENCE: Final = "workerpool-collector"  # noqa: S105  an audience, not a secret
 TOKEN_FILE: Final = "/var/run/secrets/workerpool.dev/token"  # noqa: S105  a path, not a secret
 REPORT_MIN_SECONDS: Final = 0.05
+REPORT_MAX_SECONDS: Final = 10.0
+"""An idle worker that has said nothing for longer may be taken for one of which nothing is known."""
 
 
 class _Message(BaseModel):

@@ -17,6 +17,7 @@ from typing import Any, Final
 import aiohttp
 
 from workerpool.protocol import (
+    REPORT_MAX_SECONDS,
     REPORT_MIN_SECONDS,
     STREAM_PATH,
     TOKEN_FILE,
@@ -52,12 +53,12 @@ class CollectorLink:
         log: Any,
         token_file: str = "",
     ) -> None:
-        """`state` tells the current state, `obey` takes what comes down; `period`: seconds between reports."""
+        """`state` tells the current state, `obey` takes what comes down; `period`: most seconds between reports."""
         self._url = f"ws://{address}{STREAM_PATH}"
         self._identity = identity
         self._state = state
         self._obey = obey
-        self._period = period
+        self._period = min(period, REPORT_MAX_SECONDS)
         self._log = log
         self._token_file = Path(token_file or TOKEN_FILE)
         self._changed = asyncio.Event()
