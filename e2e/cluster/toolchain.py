@@ -47,12 +47,16 @@ class ToolchainError(Exception):
 class Program:
     """Something that ``go`` builds.
 
-    ``package`` is a folder of the local module (``.``, ``./pause``) or a remote ``module/path@version``.
+    ``package`` is a folder of a local module (``.``, ``./pause``), a package that a local module requires, or a
+    remote ``module/path@version``.
     """
 
     name: str
     package: str
+    module: str = "programs"
+    """Folder of the local module that it is built in."""
     flags: str = _TRIM
+    tags: str = ""
     links: tuple[str, ...] = ()
     minutes: float = 0.2
     """How long a cold build took on two cores: what the user is told to expect."""
@@ -65,13 +69,16 @@ class Program:
     def key(self) -> str:
         """Hash all that determines the binary, but for the Go version, which ``go.mod`` bounds."""
         parts = [self.package.encode(), self.flags.encode(), platform.machine().encode()]
+        if self.tags:
+            parts.append(self.tags.encode())
         if not self.remote:
             parts += [source.read_bytes() for source in self._sources()]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
     def _sources(self) -> list[Path]:
-        module = paths.SOURCE / "programs"
-        return [module / "go.mod", module / self.package / "main.go"]
+        module = paths.SOURCE / self.module
+        main = module / self.package / "main.go"
+        return [module / "go.mod", *([main] if main.exists() else [])]
 
 
 NODE = Program(name="node", package=".", flags=_NODE_FLAGS, links=NODE_PROGRAMS, minutes=8)
@@ -80,6 +87,21 @@ COREDNS = Program(name="coredns", package="github.com/coredns/coredns@v1.12.4", 
 HELM = Program(name="helm", package="helm.sh/helm/v4/cmd/helm@v4.3.1", minutes=4)
 KWOK = Program(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok@v0.8.0", minutes=2)
 KIND = Program(name="kind", package="sigs.k8s.io/kind@v0.33.0", minutes=1)
+PROMETHEUS = Program(
+    name="prometheus",
+    package="github.com/prometheus/prometheus/cmd/prometheus",
+    module="programs/prometheus",
+    tags="remove_all_sd,enable_kubernetes_sd",
+    minutes=5,
+)
+"""Finds its targets in Kubernetes and nowhere else, which halves the build. Debian's cannot find them there."""
+PROMETHEUS_ADAPTER = Program(
+    name="adapter",
+    package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
+    module="programs/prometheus-adapter",
+    minutes=5,
+)
+"""In a module of its own, as it stands on an older Kubernetes than the node."""
 
 LOCAL_CLUSTER = (PAUSE, NODE, COREDNS, HELM)
 """What a local cluster with nodes needs."""
@@ -151,7 +173,7 @@ def _build(program: Program) -> None:
 
 
 def _compile(compiler: str, program: Program, draft: Path) -> None:
-    flags = ["-trimpath", "-ldflags", program.flags]
+    flags = ["-trimpath", "-ldflags", program.flags, *(["-tags", program.tags] if program.tags else [])]
     env: Mapping[str, str] = {**os.environ, "CGO_ENABLED": "0"}
     if program.remote:
         command = [compiler, "install", *flags, program.package]
@@ -159,7 +181,7 @@ def _compile(compiler: str, program: Program, draft: Path) -> None:
         folder = draft
     else:
         command = [compiler, "build", *flags, "-o", str(draft / program.name), program.package]
-        folder = paths.SOURCE / "programs"
+        folder = paths.SOURCE / program.module
     result = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
     if result.returncode != 0:
         raise ToolchainError(f"`{' '.join(command)}` failed:\n{result.stderr[-4000:]}")

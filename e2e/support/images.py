@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.cluster import Cluster, ClusterError
+from e2e.cluster import Cluster, ClusterError, toolchain
+from e2e.cluster.toolchain import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 """The project's folder."""
@@ -27,13 +28,15 @@ class Recipe:
 
     name: str
     dockerfile: str
-    context: str
-    sources: tuple[str, ...]
+    context: str = ""
+    sources: tuple[str, ...] = ()
     variable: str
+    program: Program | None = None
+    """What has to be built first: the folder that it lies in is the context then."""
 
     def tag(self) -> str:
         """Give the image's name with the hash of its sources."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.program.key().encode() if self.program else b"")
         for source in (self.dockerfile, *self.sources):
             for path in _files(ROOT / source):
                 digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
@@ -59,7 +62,6 @@ REDIS = Recipe(
     name="workerpool-redis",
     dockerfile="e2e/cluster/dockerfiles/redis/Dockerfile",
     context="e2e/cluster/dockerfiles/redis",
-    sources=(),
     variable="E2E_REDIS_IMAGE",
 )
 
@@ -89,6 +91,9 @@ def build(cluster: Cluster, recipe: Recipe, *, tag: str, root: Path = ROOT) -> N
         ClusterError: it cannot be built or loaded.
     """
     dockerfile, context = root / recipe.dockerfile, root / recipe.context
+    if recipe.program:
+        toolchain.ensure(recipe.program)
+        context = toolchain.path(recipe.program).parent
     cluster.build_image(dockerfile=dockerfile, tag=tag, context=context, build_args=_pip_settings())
     cluster.load_image(tag)
 
