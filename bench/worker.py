@@ -14,7 +14,6 @@ import asyncio
 import json
 import logging
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from e2e.cluster.ports import free_port
 from workerpool import BrokerUnavailable, Job, JobSpec, Queue, Worker
 
 IDLE_JOBS = 300
@@ -51,9 +51,7 @@ def redis_server() -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         raise SystemExit("redis-server is not installed: apt-get install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes"]
         process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)

@@ -21,13 +21,6 @@ def own_address() -> str:
         return str(one.getsockname()[0])
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """Let the kernel choose a port."""
-    with socket.socket() as one:
-        one.bind((address, 0))
-        return int(one.getsockname()[1])
-
-
 @dataclass(frozen=True, kw_only=True)
 class AggregatedApi:
     """One API group and version, and the program that serves it."""

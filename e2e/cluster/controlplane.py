@@ -24,7 +24,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +36,7 @@ from e2e.cluster import arguments, kubeconfig, paths, pki, processes, toolchain
 from e2e.cluster.api import Api, wait_until
 from e2e.cluster.arguments import Extra, Ports, Site
 from e2e.cluster.base import ClusterError
+from e2e.cluster.ports import LOOPBACK, free_ports
 from e2e.cluster.processes import Daemon, DaemonDiedError, Record
 
 _ATTEMPTS = 3
@@ -284,19 +284,11 @@ def prepare_pki(authority: pki.Authority, *, address: str) -> None:
 
 
 def _free_ports(address: str, apiserver: int | None) -> Ports:
-    """Let the kernel choose; all sockets are open at once, so that no port is given twice."""
-    sockets = [socket.socket() for _ in range(5)]
-    try:
-        for index, one in enumerate(sockets):
-            one.bind((address if index == 0 else "127.0.0.1", 0))
-        chosen = [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    given, etcd, etcd_peer, controller_manager, scheduler = free_ports(5, LOOPBACK, address)
     return Ports(
-        apiserver=apiserver or chosen[0],
-        etcd=chosen[1],
-        etcd_peer=chosen[2],
-        controller_manager=chosen[3],
-        scheduler=chosen[4],
+        apiserver=apiserver or given,
+        etcd=etcd,
+        etcd_peer=etcd_peer,
+        controller_manager=controller_manager,
+        scheduler=scheduler,
     )

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
+from e2e.cluster.aggregation import AggregatedApi, own_address
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.ports import free_port
 from e2e.faults.collector import Script, ScriptedCollector, collector_token
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
 from e2e.faults.witness import Ledger, Witness

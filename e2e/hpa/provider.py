@@ -11,8 +11,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
+from e2e.cluster.aggregation import AggregatedApi, own_address
 from e2e.cluster.pki import Authority
+from e2e.cluster.ports import free_port
 
 GROUP, VERSION = "external.metrics.k8s.io", "v1beta1"
 SERVICE = "another-provider"

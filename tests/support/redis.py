@@ -18,6 +18,8 @@ from typing import Any, Self
 import pytest
 import redis
 
+from e2e.cluster.ports import free_port
+
 
 class RedisServer:
     """A redis-server process on a free port of 127.0.0.1, with its files in `folder`.
@@ -32,7 +34,7 @@ class RedisServer:
         self._options = dict(options or {})
         self._tls = dict(tls or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -108,12 +110,6 @@ class RedisServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=20)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

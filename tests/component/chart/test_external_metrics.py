@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from e2e.cluster.aggregation import free_port
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.ports import free_port
 from tests.component.chart.conftest import NAMESPACE, RELEASE, operator_process
 from tests.support.waiting import until
 from workerpool_operator.protocol import STREAM_PATH, TOKEN_AUDIENCE, QueueSample, Samples

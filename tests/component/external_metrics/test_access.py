@@ -9,9 +9,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from e2e.cluster.aggregation import free_port
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.pki import Authority, Pair
+from e2e.cluster.ports import free_port
 from e2e.faults import inject
 from e2e.faults.inject import FaultProxy, Match, Upstream
 from tests.component.external_metrics.serving import BASE, HPA, Answer, Caller, Replica, certify, serving

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
+from e2e.cluster.aggregation import AggregatedApi, own_address
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.ports import free_port
 from tests.component.external_metrics.serving import BASE, HOST, Replica, certify, serving
 from tests.component.external_metrics.test_access import reader
 from tests.support.crds import KubectlError, kubectl

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 
+from e2e.cluster.ports import free_port
 from tests.component.sdk.running import environment
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -206,12 +207,6 @@ def test_a_port_that_is_taken_is_a_start_up_error(
         assert f"port {health.port}" in worker.output
     finally:
         worker.end()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.cluster.ports import free_port
 from tests.component.sdk.running import environment, make_worker, serving
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.component, pytest.mark.redis]
 PROGRAM = Path(__file__).parents[3] / "workers" / "reference" / "bare" / "worker.py"
 
 Start = Callable[..., WorkerProcess]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.cluster.pki import Authority
+from e2e.cluster.ports import free_ports
 from tests.support.waiting import until
 from workerpool.protocol import STREAM_PATH, TOKEN_AUDIENCE, Hello, Report, Settings, decode_down
 from workerpool_operator.collector.app import Collector
@@ -26,12 +26,6 @@ from workerpool_operator.serve import Peer, StreamServer, StreamState
 NAMESPACE = "media"
 ISSUER = "https://kubernetes.default.svc"
 GOOD_TOKEN = "collectors-token"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass
@@ -183,7 +177,8 @@ async def both_ends(home: Path) -> AsyncIterator[Ends]:
     authority.issue("tls", common_name="localhost", hosts=["localhost"])
     (home / "token").write_text(GOOD_TOKEN)
     (home / "credentials").mkdir()
-    ports = {name: free_port() for name in ("api", "stream", "workers", "open", "health")}
+    names = ("api", "stream", "workers", "open", "health")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     api = FakeApi()
     runner = web.AppRunner(api.app(), shutdown_timeout=0.1)
     await runner.setup()

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.component.streams.ends import NAMESPACE, Ends, both_ends, free_port
+from e2e.cluster.ports import free_port
+from tests.component.streams.ends import NAMESPACE, Ends, both_ends
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Queue
