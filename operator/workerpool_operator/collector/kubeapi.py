@@ -86,6 +86,7 @@ class PodWatch:
                     self._synced()
                     delay = RETRY_FIRST_SECONDS
                     await self._watch(session, version)
+                await asyncio.sleep(RETRY_FIRST_SECONDS)  # a server that ends each watch at once is not pressed
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 _log.warning("pods_not_followed", error=str(error) or type(error).__name__)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  spreads load

@@ -28,6 +28,8 @@ class CollectorMetrics(Collector):
 
     def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
         """A poll ended; `error` is why it failed, or empty."""
+        if (pool, queue) not in self._polls:
+            self._forget_removed()
         self._polls[pool, queue] = seconds
         self._errors[pool, queue] = self._errors.get((pool, queue), 0) + (1 if error else 0)
 
@@ -35,9 +37,18 @@ class CollectorMetrics(Collector):
         """None: the families are made when they are asked for."""
         return ()
 
+    def _forget_removed(self) -> None:
+        """A namespace in which pools come and go all the time must not make the collector grow."""
+        configured = set(self._queues())
+        for gone in self._polls.keys() - configured:
+            del self._polls[gone], self._errors[gone]
+
+    def _queues(self) -> list[tuple[str, str]]:
+        return [(pool, queue["name"]) for pool, known in self._board.pools.items() for queue in known.config.queues]
+
     def collect(self) -> Iterator[Metric]:
         """The families with the samples of this moment."""
-        queues = [(pool, queue["name"]) for pool, known in self._board.pools.items() for queue in known.config.queues]
+        queues = self._queues()
         samples = {key: self._sample(*key) for key in queues}
         for name, help_text, field in _GAUGES:
             yield self._gauge(name, help_text, {key: getattr(one, field) for key, (one, _) in samples.items() if one})

@@ -1,10 +1,12 @@
 """The collector's parts, one at a time."""
 
 import pytest
+from prometheus_client import generate_latest
 
 from workerpool.protocol import Delivery
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
+from workerpool_operator.collector.metrics import CollectorMetrics
 from workerpool_operator.collector.scrape import parse
 from workerpool_operator.protocol import PoolConfig, QueueSample
 
@@ -100,3 +102,14 @@ def test_metrics_that_do_not_say_what_runs_are_no_report(text: str) -> None:
 def test_a_missing_variable_is_named() -> None:
     with pytest.raises(ConfigError, match="OPERATOR_STREAM"):
         CollectorConfig.from_environment({})
+
+
+def test_a_pool_that_went_and_came_back_starts_without_the_old_ones_errors() -> None:
+    """What is remembered goes with the pools: a namespace where they come and go must not make the collector grow."""
+    known, _, _ = board()
+    metrics = CollectorMetrics(known)
+    for name, error in (("web", "Unreachable"), ("other", ""), ("web", "")):
+        known.configure((PoolConfig(name=name, uid=name, queues=({"name": "main"},)),))
+        metrics.polled(name, "main", seconds=0.1, error=error)
+    text = generate_latest(metrics.registry).decode()
+    assert 'collector_poll_errors_total{pool="web",queue="main"} 0.0' in text
