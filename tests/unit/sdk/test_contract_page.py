@@ -6,6 +6,7 @@ import pytest
 
 from workerpool.broker import DeathReason
 from workerpool.runtime import contract
+from workerpool.runtime.evidence import START_SECONDS
 from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
@@ -18,6 +19,10 @@ def test_every_metric_is_documented() -> None:
     for family in exposition.families(metrics):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert f"| `{name}" in PAGE
+
+
+def test_how_long_a_start_may_take_is_documented() -> None:
+    assert f"gives itself {START_SECONDS:.0f} s" in PAGE
 
 
 @pytest.mark.parametrize("reason", [*FailureReason, *DeathReason])

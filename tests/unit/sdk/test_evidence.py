@@ -2,7 +2,7 @@
 
 import pytest
 
-from workerpool.runtime.evidence import Evidence
+from workerpool.runtime.evidence import START_SECONDS, Evidence
 
 
 class Clock:
@@ -24,12 +24,20 @@ def evidence(clock: Clock) -> Evidence:
     return evidence
 
 
-def test_a_worker_that_has_not_started_is_not_judged(clock: Clock) -> None:
+def test_a_worker_may_take_its_time_to_start(clock: Clock) -> None:
     evidence = Evidence(clock=clock)
-    clock.now += 1000
+    clock.now += START_SECONDS
     assert evidence.problem() == ""
     evidence.start(stuck_seconds=45)
     assert evidence.problem() == "", "what it took to start is held against it"
+
+
+def test_a_start_that_hangs_is_a_problem_until_it_ends(clock: Clock) -> None:
+    evidence = Evidence(clock=clock)
+    clock.now += START_SECONDS + 1
+    assert "lifespan hang; give what they wait for a timeout" in evidence.problem()
+    evidence.start(stuck_seconds=45)
+    assert evidence.problem() == ""
 
 
 def test_a_loop_that_does_not_turn_is_a_problem(evidence: Evidence, clock: Clock) -> None:

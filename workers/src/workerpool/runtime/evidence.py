@@ -8,6 +8,11 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
+
+START_SECONDS: Final = 300.0
+"""How long a worker may take from the opening of its health port until it can take jobs: its program's imports and its
+`lifespan`. Generous, since a restart begins from nothing; a start never waits for the broker."""
 
 
 class Evidence:
@@ -16,7 +21,7 @@ class Evidence:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stuck = math.inf
         self._clock = clock
-        self._beat = clock()
+        self._made = self._beat = clock()
         self._unstarted_since: float | None = None
         self._takes: dict[str, float] = {}
         self._left_start = threading.Event()
@@ -49,10 +54,10 @@ class Evidence:
         self._takes = {name: due for name, due in self._takes.items() if name != queue}
 
     def problem(self) -> str:
-        """What is wrong with this worker; empty when nothing is. Before it has started nothing can be said."""
-        if not self.started:
-            return ""
+        """What is wrong with this worker; empty when nothing is. Until it has started only that takes time."""
         now = self._clock()
+        if not self.started:
+            return self._slow_start(now - self._made)
         silent = now - self._beat
         if silent > self._stuck:
             return f"the event loop has not turned for {silent:.0f} s: a handler blocks it"
@@ -63,6 +68,14 @@ class Evidence:
         if since is not None and now - since > self._stuck:
             return f"a job was taken {now - since:.0f} s ago and has not been started"
         return ""
+
+    def _slow_start(self, seconds: float) -> str:
+        if seconds <= START_SECONDS:
+            return ""
+        return (
+            f"the worker has not started for {seconds:.0f} s, {START_SECONDS:.0f} are allowed: its imports or its "
+            "lifespan hang; give what they wait for a timeout, or load it later, in the first job that needs it"
+        )
 
     @property
     def starting(self) -> bool:
