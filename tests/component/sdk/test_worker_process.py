@@ -170,6 +170,20 @@ async def test_a_handler_that_heeds_no_cancellation_does_not_keep_the_worker(poo
     assert (await pool.depth()).waiting == 1
 
 
+async def test_a_third_signal_ends_the_process_by_its_own_handler(pool: Pool) -> None:
+    """The default disposition would do so too, but not for the first process of a container: the kernel ignores it."""
+    worker = pool.start(LEASE_SECONDS="60").wait_ready()
+    await pool.queue.enqueue("deaf", job_id="d")
+    await until(lambda: pool.recorded("begun") == {"d": 1}, what="the job running")
+
+    def signalled_to_death() -> bool:
+        worker.signal(signal.SIGTERM)  # two that come at once count as one
+        return not worker.alive
+
+    await until(signalled_to_death, what="the end")
+    assert worker.wait(scrape=False) == 128 + signal.SIGTERM
+
+
 async def test_a_job_that_kills_its_workers_ends_in_the_dead_letters(pool: Pool) -> None:
     await pool.queue.enqueue("poison", job_id="p")
     for _ in range(4):

@@ -22,7 +22,7 @@ from workerpool.runtime.engine import Engine
 from workerpool.runtime.execution import Handler
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.scrapes import MetricsServer
-from workerpool.runtime.signals import leave_at_sigterm
+from workerpool.runtime.signals import end_at_next_signal, leave_at_sigterm
 from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
 
@@ -32,6 +32,7 @@ MARGIN_SECONDS: Final = 20.0
 """What the pod's grace period must give beyond the drain: cancel, hand back, last words, the last scrape."""
 _TERMINATION_LOG: Final = Path("/dev/termination-log")
 _EXIT_CONFIGURATION: Final = 2
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @asynccontextmanager
@@ -103,8 +104,9 @@ class Worker:
     def run(self, *, health: HealthServer | None = None) -> None:
         """Run until SIGTERM or SIGINT, drain, and return.
 
-        A second signal hands running jobs back at once, a third one ends the process. Exits with status 2 when the
-        configuration is wrong, and with 1 when the broker did not confirm what became of the last jobs.
+        A second signal hands running jobs back at once, a third one ends the process, with status 128 and its number.
+        Exits with status 2 when the configuration is wrong, and with 1 when the broker did not confirm what became of
+        the last jobs.
 
         Args:
             health: The server for kubelet, if it serves already: `workerpool.run` opens it before it loads the worker.
@@ -146,11 +148,12 @@ class Worker:
 
         def on_signal() -> None:
             stop.ask()
-            if stop.hurry.is_set():  # the next one is the operating system's
-                for number in (signal.SIGTERM, signal.SIGINT):
+            if stop.hurry.is_set():  # whatever the loop is busy with
+                for number in _STOPPING:
                     loop.remove_signal_handler(number)
+                end_at_next_signal(*_STOPPING)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPPING:
             loop.add_signal_handler(number, on_signal)
         with self._open(contract, health) as opened:
             drained = await opened.engine.run(stop)
