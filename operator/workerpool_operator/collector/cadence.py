@@ -38,6 +38,7 @@ class Cadence:
 
     def __init__(self) -> None:
         self._told: tuple[object, float] | None = None
+        self._told_arrivals: int | None = None
         self._moved_at = float("-inf")
         self._failures = 0
         self.confirm_seconds = CONFIRM_BUSY_SECONDS
@@ -56,9 +57,12 @@ class Cadence:
         slower = not busy and self.confirm_seconds != CONFIRM_IDLE_SECONDS
         self.confirm_seconds = CONFIRM_BUSY_SECONDS if busy else CONFIRM_IDLE_SECONDS
         told_at = self._told[1] if self._told else float("-inf")
-        tell = changed or slower or now - told_at >= self.confirm_seconds
+        # Jobs that came and went between two readings keep a pool awake, so they are told, but not one by one.
+        passed = sample.arrivals_total != self._told_arrivals and now - told_at >= CONFIRM_BUSY_SECONDS
+        tell = changed or slower or passed or now - told_at >= self.confirm_seconds
         if tell:
             self._told = (meaning, now)
+            self._told_arrivals = sample.arrivals_total
         if sample.error is not None:
             self._failures += 1
             return self._backoff(), tell

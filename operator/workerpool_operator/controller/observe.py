@@ -76,6 +76,7 @@ def _sample(sample: QueueSample) -> Sample:
         age=sample.age_seconds,
         poll_seconds=sample.poll_seconds,
         oldest_age=sample.oldest_age_seconds,
+        arrivals=sample.arrivals_total,
     )
 
 

@@ -83,3 +83,18 @@ def test_a_queue_that_can_be_read_again_moves() -> None:
     queue.fail(0.0)
     assert queue.read(0, 5.0) == (BUSY, True)
     assert queue.read(0, 5.0 + BUSY_AFTER_SECONDS)[0] == WATCH
+
+
+def test_jobs_that_came_and_went_are_told_once_a_second_at_most() -> None:
+    queue = Played()
+
+    def read(arrivals: int, at: float) -> bool:
+        sample = QueueSample(queue="q", age_seconds=0, waiting=0, in_flight=0, arrivals_total=arrivals)
+        return queue.cadence.next(sample, now=at, watchable=False, woken=False)[1]
+
+    read(0, 0.0)
+    read(0, 6.0)
+    assert [read(1, 6.5), read(2, 7.0), read(3, 7.5), read(3, 8.5), read(4, 9.0)] == [False, True, False, True, False]
+    assert not read(4, 9.1)
+    assert read(4, 9.5)
+    assert not any(read(4, 9.5 + second) for second in range(1, 10))

@@ -206,3 +206,19 @@ def test_history_stays_small_however_many_samples_come(window: int) -> None:
         )
         history = decision.history
     assert len(history.peaks) <= 101
+
+
+def test_jobs_that_came_and_went_between_two_readings_keep_the_pool_awake() -> None:
+    def reading(arrivals: int | None) -> Sample:
+        return replace(sample(0), arrivals=arrivals)
+
+    quiet = History(since=0.0, active_at=0.0)
+    first = ask(reading(10), current=1, now=100.0, history=quiet, cooldown_seconds=300)
+    still = ask(reading(10), current=1, now=301.0, history=first.history, cooldown_seconds=300)
+    passed = ask(reading(11), current=1, now=301.0, history=first.history, cooldown_seconds=300)
+    assert (still.desired, passed.desired) == (0, 1)
+    assert passed.limited_by == (Limiter.COOLDOWN,)
+    over = ask(reading(11), current=1, now=602.0, history=passed.history, cooldown_seconds=300)
+    emptied = ask(reading(2), current=1, now=602.0, history=passed.history, cooldown_seconds=300)
+    uncounted = ask(reading(None), current=1, now=602.0, history=passed.history, cooldown_seconds=300)
+    assert (over.desired, emptied.desired, uncounted.desired) == (0, 0, 0)

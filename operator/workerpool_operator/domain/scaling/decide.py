@@ -49,6 +49,8 @@ class Sample:
     poll_seconds: float
     oldest_age: float | None = None
     """How long the oldest waiting job has waited, seconds. Shown, not decided by."""
+    arrivals: int | None = None
+    """Jobs that ever came, where the broker counts them."""
 
     @property
     def usable(self) -> bool:
@@ -122,6 +124,8 @@ def decide(inputs: Inputs) -> Decision:
         inputs = replace(inputs, history=replace(inputs.history, gap=True))
     elif inputs.history.gap:
         inputs = replace(inputs, history=inputs.history.resumed(now=inputs.now))
+    arrivals = {sample.queue: sample.arrivals for sample in usable if sample.arrivals is not None}
+    inputs = replace(inputs, history=inputs.history.arrived(arrivals, now=inputs.now))
     backlog = Backlog(
         waiting=sum(sample.waiting or 0 for sample in usable),
         in_flight=sum(sample.in_flight or 0 for sample in usable),

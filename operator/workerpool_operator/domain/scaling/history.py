@@ -1,6 +1,7 @@
 """What a size depends on besides this moment's samples."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,9 @@ class History:
     since: float
     """When this history began."""
     active_at: float
-    """When an unfinished job was last seen."""
+    """When an unfinished job was last seen, or jobs were known to have come."""
+    arrivals: Mapping[str, int] = field(default_factory=dict)
+    """Queue -> jobs that ever came, where its broker counts them."""
     peaks: tuple[tuple[float, int], ...] = ()
     """(time, wanted), oldest first and strictly falling: all that is needed to know the largest of a window."""
     depth_at: float | None = None
@@ -26,6 +29,15 @@ class History:
     def resumed(self, *, now: float) -> "History":
         """After a gap: jobs may have come and gone meanwhile, so cooldown and window begin again."""
         return replace(self, gap=False, since=now, active_at=now, peaks=())
+
+    def arrived(self, arrivals: Mapping[str, int], *, now: float) -> "History":
+        """Jobs may come and be done between two readings: then only their count tells of them.
+
+        A count that fell began anew (the broker was emptied): what came since is unknown, and no activity.
+        """
+        came = any(count > self.arrivals.get(queue, count) for queue, count in arrivals.items())
+        known = {**self.arrivals, **arrivals}
+        return replace(self, arrivals=known, active_at=now if came else self.active_at)
 
     def with_wanted(self, wanted: int, *, now: float, window: float) -> "History":
         """Remember one more opinion and forget those that left the window."""
