@@ -1,6 +1,7 @@
 """The worker without the SDK keeps the contract: health, metrics, drain, leases, the same stream as everyone."""
 
 import asyncio
+import os
 import signal
 import urllib.error
 import urllib.request
@@ -40,6 +41,19 @@ def start(redis_server: RedisServer, redis_stream: str, tmp_path: Path, ports: t
 
     yield start_one
     for worker in started:
+        worker.end()
+
+
+async def test_told_to_stop_while_it_loads_it_ends_at_once(tmp_path: Path) -> None:
+    """By itself: the first process of a container has no default for SIGTERM, it would go on and take jobs."""
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "redis.py").write_text(f"print('loads', flush=True)\nopen({str(tmp_path / 'gate')!r})")
+    worker = WorkerProcess(PROGRAM, {"PYTHONPATH": str(tmp_path)}, log=tmp_path / "log")
+    try:
+        await until(lambda: "loads" in worker.output, what="its imports")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+    finally:
         worker.end()
 
 

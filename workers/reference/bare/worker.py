@@ -7,9 +7,16 @@ is no fence and there are no live settings: the operator counts such a worker as
 What it leaves to workers with the SDK: retries with backoff (a failed job is dead-lettered), delayed jobs, batches.
 """
 
-import json
+# ruff: noqa: E402  the signals come before the imports that take time
 import os
 import signal
+
+# The first process of a container gets no SIGTERM that it does not handle, and kubelet sends it once. Until `main` can
+# drain there is nothing to lose.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: os._exit(0))
+
+import json
 import sys
 import threading
 import time
@@ -280,7 +287,6 @@ def main() -> None:
     """Run, drain, stay until the last figures were read."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double each counter, and nothing asks for them
     worker = Worker()
-
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.draining.set())
     serve(
