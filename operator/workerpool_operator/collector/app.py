@@ -30,8 +30,10 @@ class Collector:
         self._metrics = CollectorMetrics(self._board)
         api = ApiClient(config.api_server, config.api_directory)
         self._pods_known = asyncio.Event()
-        self._pods = PodWatch(api, self._board, namespace=config.namespace, synced=self._pods_known.set)
         self._workers = WorkerServer(self._board, TokenVerifier(api, namespace=config.namespace))
+        self._pods = PodWatch(
+            api, self._board, namespace=config.namespace, synced=self._pods_known.set, tell=self._workers.tell
+        )
         self._scraper = Scraper(self._board)
         self._samplers = Samplers(self._board, connect=connect_from(config.credentials), observer=self._metrics)
         self._uplink = Uplink(config, compose=self._compose, everything=self._everything, obey=self._obey)

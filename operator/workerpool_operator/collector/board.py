@@ -17,6 +17,9 @@ EXPECTED_AFTER_SECONDS: Final = 30.0
 """A worker is expected to be seen in Prometheus so long after it became ready: the targets are found within some
 seconds and scraped every 10. Without this, a pool that grows or changes its version for minutes would always have a few
 workers that look missing."""
+LEAVING_FENCE: Final = "leaving"
+"""Id of the collector's own fence, around a worker whose pod is being deleted. It is never one of the operator's, which
+are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
 _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
@@ -138,14 +141,15 @@ class Board:
         """A worker as it was last heard."""
         return self.workers.get(pool, {}).get(uid)
 
-    def pod_seen(self, pod: PodInfo) -> None:
-        """A pod is like this now."""
+    def pod_seen(self, pod: PodInfo) -> bool:
+        """A pod is like this now. True when its worker must be told so: the pod is being deleted from now on."""
         before = self.pods.get(pod.uid)
         self.pods[pod.uid] = pod
         if pod.was_ready:
             self._ready_since.setdefault(pod.uid, self._clock())
         if before is None or before.node != pod.node:
             self._announce("workers", pod.pool)
+        return pod.terminating and not (before is not None and before.terminating)
 
     def pod_gone(self, uid: str) -> None:
         """A pod does not exist any more, so neither does its worker."""
@@ -172,16 +176,21 @@ class Board:
         return True
 
     def settings_for(self, pool: str, uid: str, *, ttl: float) -> Settings:
-        """What a worker of the pool is to be told now."""
+        """What a worker of the pool is to be told now.
+
+        A worker whose pod is being deleted, by whomever, takes nothing more: its SIGTERM may never reach it, where a
+        shell is in front of it. The operator's fence goes first, since the operator waits for its id. Neither lapses
+        sooner than the settings do: deletion is final, so there is nobody to release.
+        """
         known = self.pools.get(pool)
-        if known is None:
-            return Settings(ttl_seconds=ttl)
-        left = known.fence_until - self._clock()
-        fenced = uid in known.fenced and left > 0
+        pod = self.pods.get(uid)
+        leaving = pod is not None and pod.terminating
+        left = known.fence_until - self._clock() if known is not None and uid in known.fenced else 0.0
+        fence = known.fence_id if known is not None and left > 0 else ""
         return Settings(
-            ttl_seconds=max(0.1, min(ttl, left)) if fenced else ttl,
-            fence=known.fence_id if fenced else "",
-            delivery=known.delivery,
+            ttl_seconds=max(0.1, min(ttl, left)) if fence and not leaving else ttl,
+            fence=fence or (LEAVING_FENCE if leaving else ""),
+            delivery=known.delivery if known is not None else None,
         )
 
     def samples_message(self, pool: str) -> Samples | None:

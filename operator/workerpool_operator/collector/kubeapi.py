@@ -8,7 +8,7 @@ import asyncio
 import json
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -70,9 +70,19 @@ class ApiClient:
 class PodWatch:
     """Keeps the board's pods as they are in the cluster: list, watch, and again when the watch breaks."""
 
-    def __init__(self, api: ApiClient, board: Board, *, namespace: str, synced: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        board: Board,
+        *,
+        namespace: str,
+        synced: Callable[[], None],
+        tell: Callable[[str, Iterable[str]], None],
+    ) -> None:
+        """`tell(pool, uids)`: what these workers are to do has changed."""
         self._api = api
         self._board = board
+        self._tell = tell
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._synced = synced
 
@@ -147,19 +157,19 @@ class PodWatch:
         conditions = {condition["type"]: condition for condition in status.get("conditions", ())}
         ready = conditions.get("Ready", {}).get("status") == "True"
         labels = metadata.get("labels", {})
-        self._board.pod_seen(
-            PodInfo(
-                name=metadata["name"],
-                uid=metadata["uid"],
-                pool=labels.get(POOL_LABEL, ""),
-                version=labels.get(VERSION_LABEL, ""),
-                node=pod.get("spec", {}).get("nodeName", ""),
-                ip=status.get("podIP", ""),
-                ready=ready,
-                was_ready=ready or (before is not None and before.was_ready) or fell_from_ready(conditions),
-                terminating="deletionTimestamp" in metadata,
-            )
+        seen = PodInfo(
+            name=metadata["name"],
+            uid=metadata["uid"],
+            pool=labels.get(POOL_LABEL, ""),
+            version=labels.get(VERSION_LABEL, ""),
+            node=pod.get("spec", {}).get("nodeName", ""),
+            ip=status.get("podIP", ""),
+            ready=ready,
+            was_ready=ready or (before is not None and before.was_ready) or fell_from_ready(conditions),
+            terminating="deletionTimestamp" in metadata,
         )
+        if self._board.pod_seen(seen):
+            self._tell(seen.pool, [seen.uid])
 
 
 def fell_from_ready(conditions: Mapping[str, Mapping[str, Any]]) -> bool:

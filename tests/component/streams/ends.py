@@ -57,6 +57,11 @@ class FakeApi:
         self.pods[name] = pod
         self._tell("ADDED", pod)
 
+    def delete_pod(self, name: str) -> None:
+        """As with a grace period: it is still there, and on its way out."""
+        self.pods[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        self._tell("MODIFIED", self.pods[name])
+
     def remove_pod(self, name: str) -> None:
         self._tell("DELETED", self.pods.pop(name))
 

@@ -14,6 +14,8 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Queue
 from workerpool.protocol import Delivery
+from workerpool_operator.collector import workers
+from workerpool_operator.collector.board import LEAVING_FENCE
 from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError, WorkerReport
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
@@ -110,6 +112,29 @@ async def test_a_fence_reaches_the_worker_and_its_answer_the_operator_at_once(en
         assert time.monotonic() - started < 2
         ends.state.fence(NAMESPACE, "web", "1.1", [])
         await worker.settings(lambda settings: settings.fence == "")
+
+
+@pytest.fixture
+def no_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is heard was told because it changed."""
+    monkeypatch.setattr(workers, "REPEAT_SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("no_repeats")
+async def test_a_worker_whose_pod_somebody_deletes_is_fenced_at_once_and_the_operator_s_fence_goes_first(
+    ends: Ends,
+) -> None:
+    ends.api.add_pod("p1")
+    ends.lead(pool("redis://127.0.0.1:1/0", "jobs"))
+    async with ends.worker("p1", ends.api.token("p1")) as worker:
+        await worker.hello()
+        await worker.settings(lambda settings: settings.fence == "")
+        ends.api.delete_pod("p1")
+        await worker.settings(lambda settings: settings.fence == LEAVING_FENCE)
+        ends.state.fence(NAMESPACE, "web", "1.1", ["uid-p1"])
+        await worker.settings(lambda settings: settings.fence == "1.1")
+        ends.state.fence(NAMESPACE, "web", "1.1", [])
+        assert (await worker.settings(lambda settings: settings.fence != "1.1")).fence == LEAVING_FENCE
 
 
 async def test_delivery_rules_reach_workers_that_run_and_workers_that_come_later(ends: Ends) -> None:

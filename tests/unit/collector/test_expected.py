@@ -119,7 +119,7 @@ def test_a_collector_that_starts_after_a_node_was_lost_still_expects_its_workers
         "metadata": {"name": "p", "uid": "u", "labels": {"workerpool.dev/pool": "web"}},
         "status": {"phase": "Running", "conditions": list(lost.values())},
     }
-    watch = PodWatch(cast("ApiClient", None), board, namespace="ns", synced=lambda: None)
+    watch = PodWatch(cast("ApiClient", None), board, namespace="ns", synced=lambda: None, tell=lambda *_: None)
     watch._take(pod)
     clock.now += EXPECTED_AFTER_SECONDS
     assert board.expected_workers("web") == 1

@@ -1,13 +1,16 @@
 """The collector's parts, one at a time."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import generate_latest
 
 from workerpool.protocol import Delivery
-from workerpool_operator.collector.board import Board, PodInfo, WorkerState
+from workerpool_operator.collector.board import LEAVING_FENCE, Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
 from workerpool_operator.collector.metrics import CollectorMetrics
 from workerpool_operator.collector.scrape import parse
+from workerpool_operator.domain.scaling.scale_in import ScaleInMemory
 from workerpool_operator.protocol import PoolConfig, QueueSample
 
 
@@ -53,6 +56,47 @@ def test_only_the_pods_named_are_fenced_and_all_hear_the_delivery_rules() -> Non
     known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
     other = known.settings_for("web", "other", ttl=30)
     assert (other.fence, other.delivery) == ("", delivery)
+
+
+def test_a_worker_whose_pod_is_being_deleted_takes_nothing_more() -> None:
+    """Whoever deletes it. Its SIGTERM may never reach it."""
+    known, _, _ = board()
+    known.pod_seen(pod())
+    assert known.settings_for("web", "u", ttl=30).fence == ""
+    known.pod_seen(replace(pod(), terminating=True))
+    told = known.settings_for("web", "u", ttl=30)
+    assert (told.fence, told.ttl_seconds) == (LEAVING_FENCE, 30)
+    assert known.settings_for("a pool that is gone", "u", ttl=30).fence == LEAVING_FENCE
+    assert known.settings_for("web", "other", ttl=30).fence == ""
+
+
+def test_the_news_of_a_deletion_is_told_once() -> None:
+    known, _, _ = board()
+    assert [known.pod_seen(replace(pod(), terminating=gone)) for gone in (False, False, True, True)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert known.pod_seen(replace(pod("first seen so"), terminating=True))
+
+
+def test_a_worker_that_leaves_answers_the_operator_s_fence_while_that_holds_and_is_never_released() -> None:
+    known, clock, _ = board()
+    known.pod_seen(replace(pod(), terminating=True))
+    known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
+    clock.now += 25
+    told = known.settings_for("web", "u", ttl=30)
+    assert (told.fence, told.ttl_seconds) == ("1.1", 30), "the worker would be free between two repeats"
+    clock.now += 6
+    assert known.settings_for("web", "u", ttl=30).fence == LEAVING_FENCE
+    known.order_fence("web", "1.2", frozenset(), ttl=30)
+    assert known.settings_for("web", "u", ttl=30).fence == LEAVING_FENCE
+
+
+def test_the_collector_s_own_fence_is_none_of_the_operator_s() -> None:
+    assert "." in ScaleInMemory(epoch=1).fence_id
+    assert "." not in LEAVING_FENCE
 
 
 def test_a_worker_goes_with_its_pod() -> None:
