@@ -49,6 +49,10 @@ e2e: ## Every end-to-end test, on real pods
 e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)
 
+.PHONY: e2e-hpa
+e2e-hpa: setup-cluster ## Every scenario of mode hpa, with what was expected and observed (JSON=FILE)
+	$(RUN) python -m e2e.hpa $(JSON_FLAG)
+
 ##@ Work on it
 .PHONY: lint format generate setup setup-python setup-cluster clean
 lint: setup-python ## Style, types, layers, generated files, chart

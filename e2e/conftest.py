@@ -13,7 +13,7 @@ import pytest
 
 from e2e.scene import Scene, new_scene
 from e2e.support import diagnose
-from e2e.support.stack import Stack
+from e2e.support.stack import TEST_VALUES, Stack
 
 SECONDS = 300
 """For a test that says nothing else: e2e tests wait for pods to start and to drain."""
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     """The product on a cluster that is up; what is missing of both is made."""
-    return Stack.ensure(values=("replicas=1",))
+    return Stack.ensure(values=TEST_VALUES)
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,8 @@ class SizeWatch:
 
     def __init__(self) -> None:
         self.most_wanted = 0
+        self.history: list[int] = []
+        """All sizes, in the order in which they were asked for."""
         self._sizes: dict[str, int] = {}
 
     def read(self, stream: IO[str]) -> None:
@@ -171,7 +173,9 @@ class SizeWatch:
             for line in lines:
                 name, size = line.split()
                 self._sizes[name] = int(size)
-                self.most_wanted = max(self.most_wanted, sum(self._sizes.values()))
+                total = sum(self._sizes.values())
+                self.history.append(total)
+                self.most_wanted = max(self.most_wanted, total)
 
 
 class Feeding:

@@ -16,7 +16,7 @@ from e2e.processes import kill_operator
 from e2e.scene import Scene, all_at_once, assert_nothing_lost, restarts, templates
 from e2e.support import images
 from e2e.support.images import ROOT
-from e2e.support.stack import NAMESPACE, RELEASE, install, leader
+from e2e.support.stack import NAMESPACE, RELEASE, TEST_VALUES, install, leader
 from e2e.support.wait import wait_for
 
 OUTAGE_SECONDS = 30
@@ -109,10 +109,10 @@ def _upgraded(scene: Scene, folder: Path) -> Iterator[None]:
     image = f"{stack.images.operator}-next"
     _build_next(scene, folder, image)
     try:
-        install(stack.kubectl, image=image, values=("replicas=1",))
+        install(stack.kubectl, image=image, values=TEST_VALUES)
         yield
     finally:
-        install(stack.kubectl, image=stack.images.operator, values=("replicas=1",))
+        install(stack.kubectl, image=stack.images.operator, values=TEST_VALUES)
 
 
 def _build_next(scene: Scene, folder: Path, image: str) -> None:

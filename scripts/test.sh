@@ -44,7 +44,7 @@ stack_up() {
         owns_cluster=true
         run python -m e2e.cluster up
     fi
-    run python -c 'from e2e.support.stack import Stack; Stack.ensure(values=("replicas=1",))'
+    run python -c 'from e2e.support.stack import TEST_VALUES, Stack; Stack.ensure(values=TEST_VALUES)'
 }
 
 # pytest_phase NAME ARGUMENT...: shows pytest's output, keeps its closing line for the summary.

@@ -19,6 +19,8 @@ RELEASE = "workerpool-operator"
 NAMESPACE = "workerpool-system"
 CHART = images.ROOT / "charts" / "workerpool-operator"
 INSTALL_SECONDS = 180.0
+TEST_VALUES = ("replicas=1", "externalMetrics.enabled=true")
+"""What the tests install with: one replica, so that its death is felt, and the API that HPAs read."""
 CRDS = ("workerpools.workerpool.dev",)
 
 
@@ -237,6 +239,7 @@ class _Clock:
 __all__ = [
     "NAMESPACE",
     "RELEASE",
+    "TEST_VALUES",
     "Images",
     "NotInTimeError",
     "Stack",
