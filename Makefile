@@ -83,7 +83,7 @@ bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-scale JSON=
 
-bench-reaction-smoke: setup-cluster ## Reaction time of mode direct, from enqueue to ready pods (JSON=FILE)
+bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction $(JSON_FLAG)
 
 bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)

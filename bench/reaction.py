@@ -1,6 +1,6 @@
-"""How fast mode direct reacts, on real pods: `uv run python -m bench.reaction --json FILE`.
+"""How fast pools react, on real pods: `uv run python -m bench.reaction --json FILE`.
 
-Three questions, each with its own pool in the same namespace, one after the other:
+Four questions, each with its own pool in the same namespace, one after the other:
 
 * **idle start**: jobs come one by one while workers are idle. From when a job should have been sent to when its
   handler started, as the worker itself recorded it; p95 of all jobs.
@@ -8,8 +8,9 @@ Three questions, each with its own pool in the same namespace, one after the oth
   to when a watch of the pool brought a larger `status.scaling.desired`; p95 of all bursts.
 * **from zero**: 60 jobs at 5 a replica, no worker there. From just before the enqueue to when a watch of the pods
   brought the first, and the twelfth, Ready pod; medians of the runs. This is the method by which KEDA was measured.
+* **from zero in mode hpa**: the same, where an HPA that looks every 15 s, the default, sets the size.
 
-All through the API server's port-forward, whose round trip is part of the figures.
+The first three in mode direct. All through the API server's port-forward, whose round trip is part of the figures.
 """
 
 from __future__ import annotations
@@ -68,7 +69,19 @@ AIMS = (
     Aim(name="direct_burst_decision_p95_seconds", seconds=1.0),
     Aim(name="from_zero_first_ready_median_seconds", seconds=2.5),
     Aim(name="from_zero_twelve_ready_median_seconds", seconds=14.0),
+    Aim(name="hpa_15s_first_ready_median_seconds", seconds=2.5),
+    Aim(name="hpa_15s_twelve_ready_median_seconds", seconds=14.0),
 )
+VALUES = ("externalMetrics.enabled=true",)
+"""What the operator is installed with: mode hpa reads from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Awake:
+    """From zero: one value for each run, in seconds."""
+
+    first_ready: Sequence[float]
+    twelve_ready: Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +90,18 @@ class Figures:
 
     idle_starts: Quantiles
     decisions: Sequence[float]
-    first_ready: Sequence[float]
-    twelve_ready: Sequence[float]
+    direct: Awake
+    hpa: Awake
 
     def to_json(self) -> dict[str, float]:
         """Give one value for each aim."""
         values = (
             self.idle_starts.p95,
             Quantiles.of(self.decisions).p95,
-            statistics.median(self.first_ready),
-            statistics.median(self.twelve_ready),
+            statistics.median(self.direct.first_ready),
+            statistics.median(self.direct.twelve_ready),
+            statistics.median(self.hpa.first_ready),
+            statistics.median(self.hpa.twelve_ready),
         )
         return {aim.name: round(value or 0.0, 4) for aim, value in zip(AIMS, values, strict=True)}
 
@@ -107,11 +122,12 @@ class Bench:
     chance: random.Random = field(default_factory=random.Random)
 
     async def measure(self) -> Figures:
-        """Ask all three questions."""
+        """Ask all four questions."""
         return Figures(
             idle_starts=await self.idle_starts(),
             decisions=await self.decisions(),
-            **await self.from_zero(),
+            direct=await self.from_zero("direct"),
+            hpa=await self.from_zero("hpa"),
         )
 
     async def idle_starts(self) -> Quantiles:
@@ -138,23 +154,26 @@ class Bench:
                     taken.append(_decision(report))
         return taken
 
-    async def from_zero(self) -> dict[str, list[float]]:
-        """Give the times until the first and the twelfth pod were Ready."""
+    async def from_zero(self, mode: str) -> Awake:
+        """Give the times until the first and the twelfth pod were Ready, in this mode."""
         first: list[float] = []
         twelve: list[float] = []
-        async with self._pool("zero", scaling={"maxReplicas": REPLICAS}) as watch:
+        name = f"zero-{mode}"
+        async with self._pool(name, scaling={"mode": mode, "maxReplicas": REPLICAS}) as watch:
             for number in range(1, RUNS + 1):
-                with Step(f"from zero: run {number} of {RUNS}, {ZERO_JOBS} jobs at {JOBS_PER_REPLICA} a replica"):
+                with Step(
+                    f"from zero, {mode}: run {number} of {RUNS}, {ZERO_JOBS} jobs at {JOBS_PER_REPLICA} a replica"
+                ):
                     await self._quiet(watch, desired=0)
-                    one, all_ready = await self._wake(watch)
+                    one, all_ready = await self._wake(watch, name)
                 say(f"  first Ready after {one:.2f} s, all {REPLICAS} after {all_ready:.2f} s")
                 first.append(one)
                 twelve.append(all_ready)
-        return {"first_ready": first, "twelve_ready": twelve}
+        return Awake(first_ready=first, twelve_ready=twelve)
 
-    async def _wake(self, watch: PoolWatch) -> tuple[float, float]:
+    async def _wake(self, watch: PoolWatch, name: str) -> tuple[float, float]:
         # Long enough for all jobs to be there until the last pod is Ready: so the pool wants twelve until then.
-        report = await self._load("zero", burst(jobs=ZERO_JOBS), job_seconds=10.0, watch=watch)
+        report = await self._load(name, burst(jobs=ZERO_JOBS), job_seconds=10.0, watch=watch)
         _check(report, ZERO_JOBS)
         times = report.reaction.ready_after if report.reaction else ()
         if len(times) < REPLICAS:
@@ -218,7 +237,7 @@ def _check(report: Report, jobs: int) -> None:
 
 
 def _table(figures: Figures) -> Table:
-    table = Table(title="Reaction of mode direct", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Reaction", title_justify="left", box=None, pad_edge=False)
     for column in ("figure", "value", "aim", ""):
         table.add_column(column)
     values = figures.to_json()
@@ -246,7 +265,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--name", default=DEFAULT_NAME, help="of the cluster (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        stack = Stack.ensure(provider=options.provider, name=options.name)
+        stack = Stack.ensure(provider=options.provider, name=options.name, values=VALUES)
         with stack.namespace(NAMESPACE) as namespace:
             try:
                 figures = asyncio.run(_measure(stack, namespace))
