@@ -171,8 +171,8 @@ class WorkerPoolSpec(Model):
         default=1,
         ge=0,
         le=100_000,
-        description="Size of the pool in mode manual, as kubectl scale sets it; mode direct neither reads nor "
-        "writes it.",
+        description="Size of the pool in mode manual, as kubectl scale sets it. In mode hpa the HPA writes it, and to "
+        "and from 0 the operator; mode direct neither reads nor writes it. Leave it out but in mode manual.",
     )
     worker: WorkerSpec = Field(description="The container that does the jobs, and how it is run.")
     queues: tuple[QueueSpec, ...] = Field(
