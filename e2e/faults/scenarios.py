@@ -92,8 +92,7 @@ async def _write_zero(stage: Stage) -> None:
 
 async def _leave_hpa(stage: Stage) -> None:
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "direct", "minReplicas": _SMALL}}})
-    stage.untouchable.clear()
-    stage.collector.say(POOL, Script(queue=_QUEUE))
+    stage.untouchable.clear()  # the deletion that is to come takes them
 
 
 async def _add_neighbour(stage: Stage) -> None:
