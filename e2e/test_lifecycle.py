@@ -10,7 +10,7 @@ pytestmark = pytest.mark.core
 
 _EVERYTHING = (
     "workerpools,deployments,replicasets,pods,controllerrevisions,poddisruptionbudgets,services,serviceaccounts,"
-    "configmaps,rolebindings,networkpolicies"
+    "configmaps,rolebindings,networkpolicies,horizontalpodautoscalers"
 )
 _OURS = "app.kubernetes.io/managed-by=workerpool-operator"
 
@@ -37,7 +37,7 @@ def test_jobs_wake_a_sleeping_pool_and_it_sleeps_again_after_them(scene: Scene) 
 
 def test_a_deleted_pool_leaves_nothing(own_scene: Scene) -> None:
     """With the last pool of a namespace go its workers and the collector with all that belongs to it."""
-    own_scene.apply("gone", scaling={"minReplicas": 2})
+    own_scene.apply("gone", scaling={"mode": "hpa", "minReplicas": 2})
     own_scene.wait_workers("gone", 2)
     own_scene.kubectl.delete("workerpool", "gone", namespace=own_scene.namespace)
     _wait_nothing_left(own_scene)

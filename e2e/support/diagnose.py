@@ -19,6 +19,7 @@ def report(kubectl: Kubectl, namespace: str) -> str:
     parts = [
         _part(kubectl, "pools", "get", "workerpools", "--output=wide", where),
         _part(kubectl, "pool status", "get", "workerpools", "--output=jsonpath={.items[*].status}", where),
+        _part(kubectl, "HPAs", "describe", "horizontalpodautoscalers", where),
         _part(kubectl, "pods", "get", "pods", "--output=wide", where),
         _part(kubectl, "events", "get", "events", "--sort-by=.lastTimestamp", where),
         *_unready_pods(kubectl, namespace),
