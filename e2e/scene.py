@@ -118,7 +118,7 @@ class Scene:
         reader = threading.Thread(target=watch.read, args=(process.stdout,), name="sizes", daemon=True)
         reader.start()
         try:
-            wait_for(lambda: watch.most_wanted, seconds=20, what="the first size in the watch")
+            wait_for(lambda: watch.history, seconds=20, what="the first size in the watch")
             yield watch
         finally:
             process.terminate()

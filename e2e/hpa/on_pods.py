@@ -64,8 +64,8 @@ def kubectl_hpa(scene: Scene, record: Record) -> None:
     wait_for(works, seconds=TWO_PERIODS, what="the HPA has read its metric")
     shown = scene.kubectl.run("get", HPA, name, where, "--no-headers").split()
     record.note(f"kubectl get hpa: {' '.join(shown)}", holds=shown[1] == f"WorkerPool/{name}")
-    described = scene.kubectl.run("describe", HPA, name, where)
-    for text in ("workerpool_desired_replicas", "ValidMetricFound", "SucceededGetScale"):
+    described = " ".join(scene.kubectl.run("describe", HPA, name, where).split())
+    for text in ("workerpool_desired_replicas", "AbleToScale True", "ScalingActive True ValidMetricFound"):
         record.note(f"kubectl describe hpa: {text}", holds=text in described)
 
 
