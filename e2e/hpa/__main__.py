@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from e2e.cluster import Provider
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     records: list[Record] = []
     try:
-        for record in (*_on_planes(), *_on_pods(options)):
+        for record in chain(_on_planes(), _on_pods(options)):
             records.append(record)
             say(table([record]))
     except FAILURES as error:
