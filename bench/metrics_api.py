@@ -1,0 +1,276 @@
+"""How fast the operator answers HPAs while it is busy with everything else.
+
+An operator has a thousand pools whose queues change all the time, so its event loop is never idle. One caller asks for
+one pool after the other at the pace of a thousand HPAs (each once in 15 s): first as the API server's front proxy
+would, then through a real API server. The caller is a process of its own with one connection that stays open.
+
+    uv run python -m bench.metrics_api --json metrics-api.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import json
+import random
+import socket
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+
+from bench.fleet import Fleet, pool_of
+from e2e.cluster import aggregated
+from e2e.cluster.arguments import Extra
+from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.pki import Authority, Pair
+from e2e.cluster.progress import say
+from e2e.faults.collector import Script, ScriptedCollector
+from e2e.faults.process import NAMESPACE, OperatorProcess
+from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE
+from workerpool_operator.domain.desired.autoscaler import METRIC
+from workerpool_operator.kube import ClusterAccess, Kube
+
+BASE = "/apis/external.metrics.k8s.io/v1beta1"
+HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
+HPA_PERIOD_SECONDS = 15.0
+CHURN_SECONDS = 1.0
+"""Each queue says something new this often: more than the operator can look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Whom the caller asks, and as whom."""
+
+    host: str
+    port: int
+    server_name: str
+    authority: Path
+    client: Pair
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Of the answers to one caller, milliseconds."""
+
+    requests: int
+    refused: int
+    """Answers other than 200."""
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float], statuses: Sequence[int]) -> Latency:
+        """Summed up."""
+        hundredths = statistics.quantiles(seconds, n=100)
+        return cls(
+            requests=len(seconds),
+            refused=len(statuses) - Counter(statuses)[200],
+            p50_ms=round(1000 * hundredths[49], 2),
+            p99_ms=round(1000 * hundredths[98], 2),
+            worst_ms=round(1000 * max(seconds), 2),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was measured."""
+
+    pools: int
+    seconds: float
+    """Length of each measurement."""
+    rest_direct: Latency
+    busy_direct: Latency
+    busy_aggregated: Latency
+    busy_cpu_percent_of_core: float
+    """Of the operator, all threads."""
+    busy_reconciles_per_second: float
+    load_average: float
+
+
+def call(target: Target, paths: Sequence[str], *, seconds: float, per_second: float) -> Latency:
+    """Ask for the paths in turn, at an even pace; runs in a process of its own."""
+    context = ssl.create_default_context(cafile=str(target.authority))
+    context.load_cert_chain(target.client.cert, target.client.key)
+    connection = http.client.HTTPConnection(target.host, target.port)
+    plain = socket.create_connection((target.host, target.port), timeout=10)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sock = context.wrap_socket(plain, server_hostname=target.server_name)
+    took: list[float] = []
+    statuses: list[int] = []
+    began = time.monotonic()
+    for number in range(int(seconds * per_second)):
+        time.sleep(max(0.0, began + number / per_second - time.monotonic()))
+        started = time.perf_counter()
+        connection.request("GET", paths[number % len(paths)], headers=target.headers)
+        answer = connection.getresponse()
+        answer.read()
+        took.append(time.perf_counter() - started)
+        statuses.append(answer.status)
+    connection.close()
+    return Latency.of(took, statuses)
+
+
+@dataclass(kw_only=True)
+class Bench(Fleet):
+    """The measurements."""
+
+    address: str
+    port: int
+    seconds: float
+
+    async def run(self) -> Figures:
+        """All of them, in order."""
+        await self.start()
+        await self.create()
+        await self.make_all_ready()
+        collectors = [self.collector(number) for number in range(self.namespaces)]
+        tasks = [asyncio.create_task(collector.run()) for collector in collectors]
+        self._register()
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as caller:
+            await self.until("every value", lambda: self._all_answered(caller), every=2.0)
+            rest = await self._call(caller, self._direct())
+            say(f"at rest: {rest}")
+            tasks.append(asyncio.create_task(self._churn(collectors)))
+            await asyncio.sleep(10)
+            cpu, looks, started = self.cpu(), await self._looks(), time.monotonic()
+            direct = await self._call(caller, self._direct())
+            elapsed = time.monotonic() - started
+            cpu, looks = (self.cpu() - cpu) / elapsed, (await self._looks() - looks) / elapsed
+            say(f"busy: {direct}")
+            aggregated = await self._call(caller, self._aggregated())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return Figures(
+            pools=self.pools,
+            seconds=self.seconds,
+            rest_direct=rest,
+            busy_direct=direct,
+            busy_aggregated=aggregated,
+            busy_cpu_percent_of_core=round(100 * cpu, 1),
+            busy_reconciles_per_second=round(looks, 1),
+            load_average=round(psutil.getloadavg()[0], 1),
+        )
+
+    async def _looks(self) -> float:
+        return await self.metric("workerpool_operator_reconcile_total")
+
+    async def _churn(self, collectors: Sequence[ScriptedCollector]) -> None:
+        """Have each queue say something new all the time, from which no other size follows."""
+        while True:
+            for collector in collectors:
+                for pool in collector.scripts:
+                    collector.say(pool, Script(queue="main", waiting=random.randint(1, 70)))
+                await asyncio.sleep(CHURN_SECONDS / len(collectors))
+
+    async def _call(self, caller: ProcessPoolExecutor, target: Target, *, seconds: float | None = None) -> Latency:
+        paths = [
+            f"{BASE}/namespaces/{self.home(number)}/{METRIC}?labelSelector=pool%3D{pool_of(number)}"
+            for number in range(self.pools)
+        ]
+        pace = self.pools / HPA_PERIOD_SECONDS
+        job = caller.submit(call, target, paths, seconds=seconds or self.seconds, per_second=pace)
+        return await asyncio.wrap_future(job)
+
+    async def _all_answered(self, caller: ProcessPoolExecutor) -> bool:
+        seen = await self._call(caller, self._direct(), seconds=HPA_PERIOD_SECONDS)
+        say(f"{seen.requests - seen.refused} of {seen.requests} values are there")
+        return seen.refused == 0
+
+    def _direct(self) -> Target:
+        proxy = Authority(home=self.plane.authority.home, name="front-proxy-ca")
+        return Target(
+            host=self.address,
+            port=self.port,
+            server_name=f"{EXTERNAL_METRICS_SERVICE}.{NAMESPACE}.svc",
+            authority=self.operator.tls / "ca.crt",
+            client=proxy.issue("front-proxy-client", common_name="front-proxy-client"),
+            headers={"X-Remote-User": HPA},
+        )
+
+    def _aggregated(self) -> Target:
+        host, _, port = self.plane.url.removeprefix("https://").partition(":")
+        return Target(
+            host=host,
+            port=int(port),
+            server_name=host,
+            authority=self.plane.authority.pair.cert,
+            client=self.plane.authority.issue("hpa", common_name=HPA),
+            headers={},
+        )
+
+    def _register(self) -> None:
+        """Have the API server pass requests on to the operator."""
+        items = aggregated.registration(
+            group="external.metrics.k8s.io",
+            version="v1beta1",
+            service=EXTERNAL_METRICS_SERVICE,
+            namespace=NAMESPACE,
+            address=self.address,
+            port=self.port,
+            authority=self.operator.tls / "ca.crt",
+        )
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": items}))
+
+
+async def _measure(pools: int, namespaces: int, seconds: float, home: Path) -> Figures:
+    extra = Extra(apiserver_args=("--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"))
+    address = aggregated.own_address()
+    with socket.socket() as one:
+        one.bind((address, 0))
+        port = int(one.getsockname()[1])
+    settings = {"BIND_ADDRESS": "", "POD_IP": address, "EXTERNAL_METRICS_PORT": str(port)}
+    with ControlPlane(name="bench-metrics", data_dir=home / "plane", controller_manager=False, extra=extra) as plane:
+        operator = OperatorProcess.prepare(home / "operator", tls=home / "tls", settings=settings)
+        access = await ClusterAccess.find(plane.kubeconfig)
+        async with Kube(access, timeout_seconds=30) as kube, access.watch_session() as session:
+            bench = Bench(
+                plane=plane,
+                operator=operator,
+                access=access,
+                kube=kube,
+                session=session,
+                pools=pools,
+                namespaces=namespaces,
+                address=address,
+                port=port,
+                seconds=seconds,
+            )
+            try:
+                return await bench.run()
+            finally:
+                operator.kill()
+
+
+def main() -> int:
+    """Measure, print, and write the figures to a file."""
+    parser = argparse.ArgumentParser(prog="python -m bench.metrics_api", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--pools", type=int, default=1000, help="how many pools (default 1000)")
+    parser.add_argument("--namespaces", type=int, default=10, help="over how many namespaces (default 10)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each measurement (default 60)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wp-metrics-") as home:
+        figures = asyncio.run(_measure(arguments.pools, arguments.namespaces, arguments.seconds, Path(home)))
+    text = json.dumps(asdict(figures), indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
