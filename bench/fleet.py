@@ -65,10 +65,18 @@ class Fleet:
         """The resource definitions and the namespaces."""
         for crd in sorted((ROOT / "crds").glob("*.yaml")):
             self.kubectl("apply", "--server-side", "-f", str(crd))
-        self.kubectl("wait", "--for=condition=Established", "crd/workerpools.workerpool.dev")
+        await self.until("the resource is served", self._served)
         for name in (NAMESPACE, *map(namespace_of, range(self.namespaces))):
             with suppress(errors.AlreadyExists):
                 await self.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    async def _served(self) -> bool:
+        """Not by `kubectl wait`, which fails on a definition whose conditions are still null."""
+        try:
+            await self.kube.list(kinds.WORKER_POOL).all()
+        except errors.KindNotServed:
+            return False
+        return True
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> None:
         """Run kubectl as administrator."""

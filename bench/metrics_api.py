@@ -30,7 +30,7 @@ from pathlib import Path
 import psutil
 
 from bench.fleet import Fleet, pool_of
-from e2e.cluster import aggregated
+from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.pki import Authority, Pair
@@ -214,7 +214,7 @@ class Bench(Fleet):
 
     def _register(self) -> None:
         """Have the API server pass requests on to the operator."""
-        items = aggregated.registration(
+        served = AggregatedApi(
             group="external.metrics.k8s.io",
             version="v1beta1",
             service=EXTERNAL_METRICS_SERVICE,
@@ -223,15 +223,14 @@ class Bench(Fleet):
             port=self.port,
             authority=self.operator.tls / "ca.crt",
         )
-        self.kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": items}))
+        items = {"kind": "List", "apiVersion": "v1", "items": served.objects()}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
 
 async def _measure(pools: int, namespaces: int, seconds: float, home: Path) -> Figures:
     extra = Extra(apiserver_args=("--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"))
-    address = aggregated.own_address()
-    with socket.socket() as one:
-        one.bind((address, 0))
-        port = int(one.getsockname()[1])
+    address = own_address()
+    port = free_port(address)
     settings = {"BIND_ADDRESS": "", "POD_IP": address, "EXTERNAL_METRICS_PORT": str(port)}
     with ControlPlane(name="bench-metrics", data_dir=home / "plane", controller_manager=False, extra=extra) as plane:
         operator = OperatorProcess.prepare(home / "operator", tls=home / "tls", settings=settings)
