@@ -288,6 +288,12 @@ class TestStandby:
             assert (await self.ask(standby, aggregator, namespace)).status == 503
             assert time.monotonic() - started < 2.0
 
+    async def test_a_refusal_of_the_leader_is_not_the_callers(
+        self, standby: Replica, aggregator: Pair, namespace: str
+    ) -> None:
+        standby.token = "no-token"
+        assert (await self.ask(standby, aggregator, namespace)).status == 503
+
     async def test_it_tells_its_token_to_no_other_server(
         self, standby: Replica, aggregator: Pair, namespace: str, kube: Kube, tmp_path: Path
     ) -> None:

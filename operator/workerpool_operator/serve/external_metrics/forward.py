@@ -25,6 +25,9 @@ FORWARDED_HEADER: Final = "X-Workerpool-Forwarded"
 """Set on a standby's question: whoever gets one and does not lead either does not ask on."""
 TIMEOUT_SECONDS: Final = 1.0
 
+_ANSWERS: Final = frozenset({200, 400, 404, 503})
+"""What is passed on. A refusal is this replica's, not its caller's."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -60,8 +63,8 @@ class Forwarder:
         address = self._leader.address()
         if not address:
             raise documents.unavailable("no replica of the operator leads at the moment")
-        context = self._leader.context()
         try:
+            context = self._leader.context()
             async with self._session.get(
                 _url(address, question, scheme="http" if context is None else "https"),
                 headers={"Authorization": await self._leader.authorization(), FORWARDED_HEADER: "1"},
@@ -69,7 +72,7 @@ class Forwarder:
                 server_hostname=self._leader.server_name if context else None,
                 allow_redirects=False,
             ) as answer:
-                return answer.status, _document(await answer.read())
+                return answer.status, _document(answer.status, await answer.read())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             _log.warning("leader_not_asked", leader=address, error=str(error) or type(error).__name__)
             raise documents.unavailable("the leading replica of the operator cannot be reached") from error
@@ -81,8 +84,8 @@ def _url(address: str, question: Question, *, scheme: str) -> URL:
     return URL(f"{scheme}://{address}/apis/{GROUP_VERSION}/namespaces/{path}{query}", encoded=True)
 
 
-def _document(body: bytes) -> Json:
+def _document(status: int, body: bytes) -> Json:
     found = json.loads(body)
-    if not isinstance(found, dict):
-        raise ValueError("the answer is no JSON object")  # noqa: TRY004  as a malformed one
+    if status not in _ANSWERS or not isinstance(found, dict):
+        raise ValueError(f"it answers {status}: {body[:200]!r}")
     return found

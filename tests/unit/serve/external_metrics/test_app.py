@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.serve import ValueBoard
@@ -143,6 +144,25 @@ async def test_a_standby_asks_the_leader_and_says_what_it_says(client: TestClien
     assert fakes.questions == [Question("media", METRIC, "pool=web")]
     fakes.answer = unavailable("nobody leads")
     assert (await status(await client.get(WEB, headers=GOOD)))["message"] == "nobody leads"
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"{BASE}/namespaces/media%2F..%2Fother/{METRIC}", 200),
+        (f"{BASE}/namespaces/media/..%2F{METRIC}", 404),
+        (f"{BASE}/namespaces/media/{METRIC}/status", 404),
+        (f"{BASE}/namespaces//{METRIC}", 404),
+        (f"{BASE}/{METRIC}", 404),
+        (f"{WEB}?labelSelector=pool%3D%22%0a{{}}", 400),
+        (f"{WEB}?labelSelector=" + "a," * 2000, 400),
+    ],
+)
+async def test_odd_requests_get_no_value(client: TestClient[Any, Any], path: str, code: int) -> None:
+    """The first asks for a namespace that nobody can make; there is no pool in it."""
+    answer = await client.get(URL(path, encoded=True), headers=GOOD)
+    assert answer.status == code
+    assert "7" not in [item["value"] for item in (await answer.json()).get("items", [])]
 
 
 async def test_a_standby_lets_nobody_in_who_has_no_right(client: TestClient[Any, Any], fakes: Fakes) -> None:
