@@ -30,10 +30,11 @@ from pathlib import Path
 import psutil
 
 from bench.fleet import Fleet, pool_of
-from e2e.cluster.aggregation import AggregatedApi, free_port, own_address
+from e2e.cluster.aggregation import AggregatedApi, own_address
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.pki import Authority, Pair
+from e2e.cluster.ports import free_port
 from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
 from e2e.faults.process import NAMESPACE, OperatorProcess

@@ -238,7 +238,7 @@ async def test_a_rotated_authority_of_the_front_proxy_counts_and_the_old_one_doe
             async def accepted() -> bool:
                 return await try_to_read("new") == 200
 
-            await until(accepted, what="the new authority's client")
+            await until(accepted, seconds=60, what="the new authority's client")
 
             async def refused() -> bool:
                 return await try_to_read("old", kept) == 0
