@@ -14,16 +14,26 @@ from e2e.support.kubectl import Json
 
 def kill_worker(scene: Scene, pod: Json) -> None:
     """End a worker's process as a power cut would."""
-    _kill(scene, "WORKERPOOL_POD", pod["metadata"]["name"])
+    _signal(scene, "WORKERPOOL_POD", pod["metadata"]["name"], signal.SIGKILL)
+
+
+def stop_worker(scene: Scene, pod: Json) -> None:
+    """Let a worker's process hang: it is there, and does nothing any more."""
+    _signal(scene, "WORKERPOOL_POD", pod["metadata"]["name"], signal.SIGSTOP)
+
+
+def continue_worker(scene: Scene, pod: Json) -> None:
+    """Let a stopped worker's process go on."""
+    _signal(scene, "WORKERPOOL_POD", pod["metadata"]["name"], signal.SIGCONT)
 
 
 def kill_operator(scene: Scene, pod: str) -> None:
     """End an operator's process as a power cut would."""
-    _kill(scene, "POD_NAME", pod)
+    _signal(scene, "POD_NAME", pod, signal.SIGKILL)
 
 
-def _kill(scene: Scene, variable: str, pod: str) -> None:
-    """SIGKILL to the first process of the container that knows itself as this pod.
+def _signal(scene: Scene, variable: str, pod: str, number: signal.Signals) -> None:
+    """A signal to the first process of the container that knows itself as this pod.
 
     Containers of the local and the kind provider are processes of this machine; elsewhere this cannot be tested.
     """
@@ -32,7 +42,7 @@ def _kill(scene: Scene, variable: str, pod: str) -> None:
         if scene.stack.cluster.provider == "external":
             pytest.skip("the nodes' processes are not on this machine")
         pytest.fail(f"no process of pod {pod} on this machine")
-    os.kill(min(pids), signal.SIGKILL)
+    os.kill(min(pids), number)
 
 
 def _started_with(variable: str) -> list[int]:

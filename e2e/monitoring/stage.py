@@ -1,0 +1,75 @@
+"""The product as it is watched by a Prometheus: monitors, rules, and what reads them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import yaml
+
+from e2e.cluster import crds
+from e2e.monitoring import prometheus
+from e2e.monitoring.prometheus import GROUP, KINDS, Prometheus
+from e2e.support import images
+from e2e.support.kubectl import Kubectl
+from e2e.support.stack import Stack, install
+from e2e.support.wait import wait_for
+
+NAMESPACE: Final = "e2e-monitoring"
+SELECTED_BY: Final = {"release": "e2e"}
+"""As with kube-prometheus-stack, Prometheus sees only what has its label: monitors and rules have to bring it."""
+_RELEASE_VALUES: Final = ("replicas=1",)
+_WATCHED: Final = (
+    *_RELEASE_VALUES,
+    *(
+        f"{settings}.labels.{name}={value}"
+        for settings in ("monitoring", "prometheusRule")
+        for name, value in SELECTED_BY.items()
+    ),
+)
+
+
+def prepare(stack: Stack) -> None:
+    """Make what takes minutes the first time; for a cluster from outside there is nothing to make."""
+    if stack.cluster.provider != "external":
+        images.ensure(stack.cluster, prometheus.IMAGE)
+
+
+@contextlib.contextmanager
+def watched(stack: Stack) -> Iterator[Prometheus]:
+    """Give a Prometheus that watches the product, for as long as the context lasts.
+
+    It and the operator run on the first node, so that the others may be lost.
+    """
+    kubectl, safe = stack.kubectl, stack.cluster.nodes[0]
+    image = images.ensure(stack.cluster, prometheus.IMAGE)
+    define(kubectl)
+    pin = rf"nodeSelector.kubernetes\.io/hostname={safe}"
+    install(kubectl, image=stack.images.operator, values=(*_WATCHED, pin))
+    found = Prometheus(kubectl=kubectl, namespace=NAMESPACE, selected_by=SELECTED_BY)
+    try:
+        found.deploy(image=image, node=safe)
+        yield found
+    finally:
+        kubectl.delete("namespace", NAMESPACE, wait=False)
+        # While the kinds are there: Helm does not find its way out of a release with objects of unknown kinds.
+        install(kubectl, image=stack.images.operator, values=(*_RELEASE_VALUES, "monitoring.enabled=false"))
+        forget(kubectl)
+
+
+def define(kubectl: Kubectl) -> None:
+    """Give the cluster the kinds of the prometheus-operator, and wait until it serves them."""
+    for path in crds.monitoring():
+        kubectl.apply(yaml.safe_load(path.read_text()), server_side=True)
+    wait_for(lambda: _served(kubectl), seconds=30, what="the kinds of the prometheus-operator")
+
+
+def forget(kubectl: Kubectl) -> None:
+    """Take these kinds away, and with them every object of theirs."""
+    kubectl.delete("customresourcedefinition", *(f"{kind}.{GROUP}" for kind in KINDS))
+
+
+def _served(kubectl: Kubectl) -> bool:
+    served = kubectl.run("api-resources", f"--api-group={GROUP}", "--output=name").split()
+    return {f"{kind}.{GROUP}" for kind in KINDS} <= set(served)
