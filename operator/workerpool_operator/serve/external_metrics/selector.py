@@ -27,6 +27,8 @@ class Requirement:
 
     key: str
     holds: Callable[[str | None], bool]
+    values: frozenset[str] | None = None
+    """The only values with which it can hold, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Selector:
     """All requirements, each of which has to hold; none selects everything."""
 
     requirements: tuple[Requirement, ...] = ()
+
+    def values(self, key: str) -> frozenset[str] | None:
+        """The only values of a label that can be selected; None when that cannot be told without looking at each."""
+        known = [one.values for one in self.requirements if one.key == key and one.values is not None]
+        return frozenset.intersection(*known) if known else None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether it selects what carries these labels."""
@@ -104,7 +111,7 @@ def _requirement(reader: _Reader) -> Requirement:
     values = _values(reader) if operator in ("in", "notin") else frozenset({reader.value()})
     if operator in ("!=", "notin"):
         return Requirement(key, lambda value: value is None or value not in values)
-    return Requirement(key, lambda value: value in values)
+    return Requirement(key, lambda value: value in values, values)
 
 
 def _values(reader: _Reader) -> frozenset[str]:

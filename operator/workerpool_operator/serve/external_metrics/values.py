@@ -8,6 +8,7 @@ from typing import Protocol
 from workerpool_operator.domain.desired.autoscaler import METRIC, METRIC_POOL_LABEL
 from workerpool_operator.serve.external_metrics import documents, selector
 from workerpool_operator.serve.external_metrics.documents import Json, PoolValue
+from workerpool_operator.serve.external_metrics.selector import Selector
 from workerpool_operator.serve.values import ValueBoard
 
 
@@ -21,10 +22,10 @@ class Question:
 
 
 class Pools(Protocol):
-    """Which pools there are; asked by another thread than the one that learns of them."""
+    """Which pools there are."""
 
     def __call__(self, namespace: str) -> Collection[str]:
-        """Names of the pools in the namespace."""
+        """Names of the pools in the namespace: may change at any moment, so copy them in one step, or ask for one."""
 
 
 class Values:
@@ -54,7 +55,7 @@ class Values:
             wanted = selector.parse(question.selector)
         except selector.SelectorError as error:
             raise documents.bad_request(str(error)) from error
-        selected = sorted(name for name in self._pools(question.namespace) if wanted.matches({METRIC_POOL_LABEL: name}))
+        selected = self._selected(question.namespace, wanted)
         if not selected and question.selector:
             raise documents.not_found(
                 f"no WorkerPool of namespace {question.namespace!r} is selected by {question.selector!r}"
@@ -64,6 +65,12 @@ class Values:
         if missing and (question.selector or len(missing) == len(selected)):
             raise documents.unavailable(_why_missing(question.namespace, missing))
         return documents.value_list(METRIC, [value for value in values.values() if value is not None])
+
+    def _selected(self, namespace: str, wanted: Selector) -> list[str]:
+        """Names, in order. An HPA names its pool, which need not be looked for among all."""
+        there, named = self._pools(namespace), wanted.values(METRIC_POOL_LABEL)
+        names = tuple(there) if named is None else [name for name in named if name in there]
+        return sorted(name for name in names if wanted.matches({METRIC_POOL_LABEL: name}))
 
     def _value(self, namespace: str, name: str) -> PoolValue | None:
         found = self._board.get(namespace, name)

@@ -60,6 +60,23 @@ def test_numbers_are_compared_as_numbers(text: str, *, matches: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("pool=web", {"web"}),
+        ("pool in (web,api)", {"web", "api"}),
+        ("pool in (web,api),pool=web,team=a", {"web"}),
+        ("pool=web,pool=api", set()),
+        ("pool", None),
+        ("pool!=web", None),
+        ("team=a", None),
+        ("", None),
+    ],
+)
+def test_which_values_can_be_selected_at_all(text: str, values: set[str] | None) -> None:
+    assert parse(text).values("pool") == values
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "=web",
