@@ -29,6 +29,7 @@ def prometheus(stack: Stack) -> Iterator[Prometheus]:
         yield found
 
 
+@pytest.mark.core
 def test_operator_collector_and_workers_are_scraped(prometheus: Prometheus, scene: Scene) -> None:
     """By the monitors of the chart, and the series say whose they are."""
     scene.apply("seen", scaling={"minReplicas": 2, "maxReplicas": 2})
@@ -56,6 +57,7 @@ def test_operator_collector_and_workers_are_scraped(prometheus: Prometheus, scen
         wait_for(lambda: prometheus.value(expression) == value, seconds=40, what=f"{expression} = {value}", pause=1)  # noqa: B023
 
 
+@pytest.mark.core
 def test_the_rules_of_a_pool_are_evaluated(prometheus: Prometheus, scene: Scene) -> None:
     """A pool's PrometheusRule is taken in, evaluated without an error, and sees a worker that hangs."""
     scene.apply(

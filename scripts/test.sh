@@ -44,7 +44,12 @@ stack_up() {
         owns_cluster=true
         run python -m e2e.cluster up
     fi
-    run python -c 'from e2e.support.stack import TEST_VALUES, Stack; Stack.ensure(values=TEST_VALUES)'
+    run python - <<'PYTHON'
+from e2e.monitoring import stage
+from e2e.support.stack import TEST_VALUES, Stack
+
+stage.prepare(Stack.ensure(values=TEST_VALUES))
+PYTHON
 }
 
 # pytest_phase NAME ARGUMENT...: shows pytest's output, keeps its closing line for the summary.
