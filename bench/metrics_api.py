@@ -35,6 +35,7 @@ from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.pki import Authority, Pair
 from e2e.cluster.ports import free_port
+from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
 from e2e.faults.process import NAMESPACE, OperatorProcess
@@ -263,6 +264,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each measurement (default 60)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
+    end_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="wp-metrics-") as home:
         figures = asyncio.run(_measure(arguments.pools, arguments.namespaces, arguments.seconds, Path(home)))
     text = json.dumps(asdict(figures), indent=2)

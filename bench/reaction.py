@@ -33,6 +33,7 @@ from rich.table import Table
 
 from e2e.cluster import Provider
 from e2e.cluster.base import DEFAULT_NAME
+from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import Step, say
 from e2e.support import diagnose, pools, redis
 from e2e.support.failures import FAILURES
@@ -264,6 +265,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)
     parser.add_argument("--name", default=DEFAULT_NAME, help="of the cluster (default: %(default)s)")
     options = parser.parse_args(arguments)
+    end_at_sigterm()
     try:
         stack = Stack.ensure(provider=options.provider, name=options.name, values=VALUES)
         with stack.namespace(NAMESPACE) as namespace:

@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.fleet import Fleet
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.process import OperatorProcess
 from workerpool_operator.kube import ClusterAccess, Kube
@@ -146,6 +147,7 @@ def main() -> int:
     arguments = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
+    end_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="wp-scale-") as home:
         figures = asyncio.run(_measure(arguments.pools, arguments.namespaces, Path(home)))
     text = json.dumps(asdict(figures), indent=2)

@@ -29,6 +29,11 @@ class DaemonDiedError(Exception):
     """A daemon ended while it was expected to come up; the message ends with its last log lines."""
 
 
+def end_at_sigterm() -> None:
+    """Let SIGTERM end this program as Ctrl-C does: with what it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One process, told apart from every other that ever had or will have its pid."""

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.lane import Lane
 from e2e.faults.suite import Result, Suite
@@ -37,6 +38,7 @@ CRDS = Path(__file__).resolve().parents[2] / "crds"
 def main(arguments: Sequence[str]) -> int:
     """Run F1; exit code 0 when every write point was covered and nothing broke."""
     options = _parser().parse_args(arguments)
+    end_at_sigterm()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="f1-") as folder, ExitStack() as stack:
         planes = []

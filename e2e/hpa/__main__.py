@@ -15,6 +15,7 @@ from e2e.cluster import Provider
 from e2e.cluster.arguments import Extra
 from e2e.cluster.base import DEFAULT_NAME
 from e2e.cluster.controlplane import ControlPlane
+from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.f1 import install
 from e2e.hpa import on_plane, on_pods
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)
     parser.add_argument("--name", default=DEFAULT_NAME, help="of the cluster (default: %(default)s)")
     options = parser.parse_args(arguments)
+    end_at_sigterm()
     records: list[Record] = []
     try:
         for record in chain(_on_planes(), _on_pods(options)):
