@@ -27,7 +27,11 @@ ENV USER=workerpool \
 COPY --from=dependencies /opt/venv /opt/venv
 COPY workers/src /app
 COPY operator /app
-RUN python -m compileall -q --invalidation-mode unchecked-hash /app
+# The official images hold no byte code of the standard library: without the second command each start would compile
+# all that it loads of it, and a namespace's first pool waits for its collector.
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app \
+ && PYTHONDONTWRITEBYTECODE= python -c "import workerpool_operator.__main__, workerpool_operator.collector.__main__, \
+        workerpool.redis"
 WORKDIR /app
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "workerpool_operator"]
