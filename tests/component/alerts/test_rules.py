@@ -141,7 +141,7 @@ def test_a_label_arrives_as_it_was_written(text: str, tmp_path: Path) -> None:
     ("name", "labels", "what"),
     [
         ("one hangs and still answers", {"pod": "w2"}, "Worker w2 gave its last sign of life 10m 0s ago"),
-        ("one is frozen", {}, "Only 2 workers give a sign of life, more are there"),
+        ("one is frozen", {}, "Workers with a sign of life: 2, fewer than there are"),
     ],
 )
 def test_the_alert_says_which_worker_it_is_if_that_is_known(
@@ -151,8 +151,8 @@ def test_the_alert_says_which_worker_it_is_if_that_is_known(
         "labels": HEARTBEAT | labels,
         "annotations": {
             "summary": "Pool media/thumbs: a worker gives no sign of life",
-            "description": f"{what}; the limit is 30 s (spec.alerts.heartbeatMissingSeconds). The jobs of a worker "
-            "that is dead are run again when their lease ends.",
+            "description": f"{what}; the limit is 30 s (spec.alerts.heartbeatMissingSeconds). The jobs of a dead "
+            "worker are run again when their lease ends.",
             "runbook_url": "https://workerpool.dev/docs/runbooks/WorkerHeartbeatMissing.md",
         },
     }

@@ -88,9 +88,9 @@ def _heartbeat(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[s
         severity="critical",
         summary="Pool {{ $labels.namespace }}/{{ $labels.pool }}: a worker gives no sign of life",
         description="{{ if $labels.pod }}Worker {{ $labels.pod }} gave its last sign of life "
-        "{{ $value | humanizeDuration }} ago{{ else }}Only {{ $value }} workers give a sign of life, more are "
-        f"there{{{{ end }}}}; the limit is {limit} s (spec.alerts.heartbeatMissingSeconds). The jobs of a worker that "
-        "is dead are run again when their lease ends.",
+        "{{ $value | humanizeDuration }} ago{{ else }}Workers with a sign of life: {{ $value }}, fewer than there are"
+        f"{{{{ end }}}}; the limit is {limit} s (spec.alerts.heartbeatMissingSeconds). The jobs of a dead worker "
+        "are run again when their lease ends.",
         settings=settings,
     )
 
