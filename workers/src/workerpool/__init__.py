@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workerpool._queue import Queue
     from workerpool._run import run
     from workerpool._worker import Worker
-    from workerpool.broker import Credentials, Depth
+    from workerpool.broker import Credentials, DeadJob, DeathReason, Depth
     from workerpool.errors import (
         AuthenticationFailed,
         BadAnswer,
@@ -50,6 +50,8 @@ __all__ = [
     "ConfigurationError",
     "Credentials",
     "CredentialsMissing",
+    "DeadJob",
+    "DeathReason",
     "Depth",
     "Job",
     "JobSpec",
@@ -66,6 +68,8 @@ __all__ = [
 
 _HOME: Final = {
     "Credentials": "workerpool.broker",
+    "DeadJob": "workerpool.broker",
+    "DeathReason": "workerpool.broker",
     "Depth": "workerpool.broker",
     "Job": "workerpool._job",
     "JobSpec": "workerpool._job",

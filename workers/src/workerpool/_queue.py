@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 
 from workerpool._job import JobSpec, encode_payload
 from workerpool._source import Source, sources_from
-from workerpool.broker import BrokerUnavailable, Credentials, Depth, NewJob
+from workerpool.broker import BrokerUnavailable, Credentials, DeadJob, DeadJobs, Depth, NewJob
 from workerpool.errors import ConfigurationError, QueueFull
 
 OnFull = Literal["wait", "raise"]
@@ -122,6 +122,25 @@ class Queue:
     async def depth(self) -> Depth:
         """Read the queue; see `Depth`."""
         return await self._broker.depth()
+
+    async def dead_letters(self, *, limit: int = 100, after: str = "") -> list[DeadJob]:
+        """A page of the dead letters, oldest first; for the next one give the last one's `token` as `after`."""
+        return await self._broker.dead_letters(limit=limit, after=after)
+
+    async def redrive(self, *, reason: str = "", job_id: str = "") -> int:
+        """Let dead jobs wait again, in their order and with no attempt counted; return how many.
+
+        All of them, or those that died for this reason (see `DeathReason`), or of this job id. What dies meanwhile is
+        left. After an error some may have been moved: call it again for the others, no job is doubled.
+
+        Raises:
+            BrokerError: one of its kinds.
+        """
+        return await self._broker.redrive(DeadJobs(reason=reason, job_id=job_id))
+
+    async def purge(self, *, reason: str = "", job_id: str = "") -> int:
+        """Delete dead letters for good, chosen as in `redrive`; return how many."""
+        return await self._broker.purge(DeadJobs(reason=reason, job_id=job_id))
 
     async def close(self) -> None:
         """Let go of the broker."""

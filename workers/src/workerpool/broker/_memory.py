@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from workerpool.broker._types import Capabilities, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken
 
 CAPABILITIES: Final = Capabilities(
     lease=True,
@@ -49,7 +49,7 @@ class MemoryStore:
     waiting: deque[_Entry] = field(default_factory=deque)
     delayed: list[tuple[float, int, _Entry]] = field(default_factory=list)
     in_flight: dict[str, _Lease] = field(default_factory=dict)
-    dead: list[DeadLetter] = field(default_factory=list)
+    dead: dict[int, DeadJob] = field(default_factory=dict)  # by serial, so in the order of their deaths
     seen: dict[str, float] = field(default_factory=dict)
     arrivals: int = 0
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -185,8 +185,26 @@ class MemoryBroker:
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move those that are still ours to the dead letters."""
         ours, lost = self._release([letter.job for letter in letters])
-        self._store.dead.extend(letter for letter in letters if letter.job.token in ours)
+        for letter in letters:
+            if letter.job.token in ours:
+                self._bury(letter)
         return lost
+
+    async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
+        """A page of them."""
+        start = int(after or -1)
+        return list(itertools.islice((job for serial, job in self._store.dead.items() if serial > start), limit))
+
+    async def redrive(self, which: DeadJobs) -> int:
+        """Let them wait again."""
+        dead, now = self._dig_up(which), time.monotonic()
+        self._store.waiting.extend(_Entry(job.job_id, job.type, job.payload, due=now) for job in dead)
+        self._store.wake()
+        return len(dead)
+
+    async def purge(self, which: DeadJobs) -> int:
+        """Forget them."""
+        return len(self._dig_up(which))
 
     async def maintain(self) -> float:
         """Make delayed jobs due."""
@@ -250,6 +268,32 @@ class MemoryBroker:
             waited=now - entry.due,
             redelivered=redelivered,
         )
+
+    def _bury(self, letter: DeadLetter) -> None:
+        serial, job = next(self._store.serial), letter.job
+        self._store.dead[serial] = DeadJob(
+            token=str(serial),
+            job_id=job.job_id,
+            type=job.type,
+            payload=job.payload,
+            attempts=job.attempt,
+            reason=letter.reason.value,
+            error=letter.error,
+            traceback=letter.traceback,
+            version=letter.version,
+            worker=letter.worker,
+            died_at=time.time(),
+        )
+
+    def _dig_up(self, which: DeadJobs) -> list[DeadJob]:
+        dead = [
+            job
+            for job in self._store.dead.values()
+            if which.reason in {"", job.reason} and which.job_id in {"", job.job_id}
+        ]
+        for job in dead:
+            del self._store.dead[int(job.token)]
+        return dead
 
     def _release(self, jobs: Iterable[Taken]) -> tuple[dict[str, _Entry], frozenset[str]]:
         ours: dict[str, _Entry] = {}

@@ -7,7 +7,8 @@ put ─► waiting ──take──► in flight ──ack───────�
   └► delayed ─┘ ▲  ▲         ├──────retry_later───► delayed
      (maintain) ┘  └─────────┼──────hand_back
                    └─────────┴──────(lease expires)
-                             └──────dead_letter───► dead letters
+                             └──────dead_letter───► dead letters ──redrive──► waiting
+                                                                   ──purge────► gone
 ```
 
 Methods take batches because a round trip costs more than the work in it. Those that act on jobs in flight check
@@ -164,6 +165,34 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job among the dead letters, as it is listed."""
+
+    token: str
+    """Its place: a page ends with it and the next one begins after it."""
+    job_id: str
+    type: str
+    payload: bytes
+    attempts: int
+    reason: str
+    """A `DeathReason`, or what another client wrote."""
+    error: str
+    traceback: str
+    version: str
+    worker: str
+    died_at: float
+    """Unix seconds by the broker's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJobs:
+    """Which of the dead letters: those that match every field that is set; all by default."""
+
+    reason: str = ""
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """A job to be tried again `delay` seconds from now."""
 
@@ -225,6 +254,22 @@ class Broker(Protocol):
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move these to the dead letters. Returns the tokens that were not ours any more."""
+        ...
+
+    async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
+        """A page of the dead letters, oldest first: at most `limit`, after the one with the token `after`."""
+        ...
+
+    async def redrive(self, which: DeadJobs) -> int:
+        """Let dead jobs wait again, in their order, as if never tried; return how many.
+
+        Done in chunks, each of them one atomic move: repeated after a crash, it goes on. Jobs that die meanwhile stay.
+        They are no arrivals, and `max_depth` does not hold them back.
+        """
+        ...
+
+    async def purge(self, which: DeadJobs) -> int:
+        """Delete dead letters, in chunks as `redrive`; return how many."""
         ...
 
     async def maintain(self) -> float:

@@ -8,13 +8,24 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from workerpool.broker._redis import scripts
+from workerpool.broker._redis import dead, scripts
+from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
 from workerpool.broker._redis.wire import taken_from
-from workerpool.broker._types import Capabilities, Credentials, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.broker._types import (
+    Capabilities,
+    Credentials,
+    DeadJob,
+    DeadJobs,
+    DeadLetter,
+    Depth,
+    NewJob,
+    Retry,
+    Taken,
+)
 from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable
 
 CAPABILITIES: Final = Capabilities(
@@ -30,9 +41,6 @@ CAPABILITIES: Final = Capabilities(
 )
 DEDUPLICATION_SECONDS: Final = 600.0
 """How long a job id is remembered: longer than any producer's retries, short enough to cost little memory."""
-CHUNK: Final = 500
-"""Jobs per script call: longer ones would hold up everyone else's commands."""
-CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAINTAIN_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 900.0
 """A consumer without pending entries that was not heard for so long is dead."""
@@ -40,8 +48,6 @@ _ENOUGH_BYTES: Final = 64 * 1024
 """Of an entry that is received only to be dropped."""
 _BLOCK_SECONDS: Final = 2.0
 _BLOCK_SECONDS_UNINTERRUPTIBLE: Final = 0.1
-
-T = TypeVar("T")
 
 
 class RedisBroker:
@@ -96,7 +102,7 @@ class RedisBroker:
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.job_prefix)
         head = (self._group, -1 if max_depth is None else max_depth, _ms(DEDUPLICATION_SECONDS))
         put = 0
-        for chunk in _put_chunks(jobs):
+        for chunk in put_chunks(jobs):
             fields: list[Any] = []
             for job in chunk:
                 fields += (job.job_id, _ms(job.delay), job.type, job.payload)
@@ -141,7 +147,7 @@ class RedisBroker:
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Reset the idle time of those that are still ours, and announce the lease."""
         lost: set[str] = set()
-        for chunk in _chunks(jobs):
+        for chunk in chunks(jobs):
             tokens = [job.token for job in chunk]
             head = (self._group, self._consumer, _ms(self._lease))
             reply = await self._commands.run(scripts.EXTEND, (self._stream, self._keys.leases), *head, *tokens)
@@ -173,6 +179,20 @@ class RedisBroker:
         jobs = [letter.job for letter in letters]
         return await self._settle(scripts.DEAD, (self._stream, self._keys.dead), jobs, fields)
 
+    async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
+        """Entries of the dead-letter stream."""
+        return await dead.page(self._commands, self._keys.dead, limit=limit, after=after)
+
+    async def redrive(self, which: DeadJobs) -> int:
+        """Append to the stream and delete from the dead letters, chunk by chunk."""
+        keys = (self._stream, self._keys.dead, self._keys.stats)
+        return await dead.remove(self._commands, keys, which, redrive=True)
+
+    async def purge(self, which: DeadJobs) -> int:
+        """Delete from the dead letters, chunk by chunk."""
+        keys = (self._stream, self._keys.dead, self._keys.stats)
+        return await dead.remove(self._commands, keys, which, redrive=False)
+
     async def maintain(self) -> float:
         """Make delayed jobs due, trim, announce our lease, forget dead consumers."""
         reply = await self._commands.run(
@@ -189,7 +209,7 @@ class RedisBroker:
         keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
         reply = await self._commands.run(scripts.DEPTH, keys, self._group)
         # Also lower than before: a stream made anew, or a replica that lags, may go on with lower ids.
-        waiting, in_flight, delayed, age_ms, arrivals, dead, self._last_seen = reply
+        waiting, in_flight, delayed, age_ms, arrivals, letters, self._last_seen = reply
         if waiting is None:
             raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
         return Depth(
@@ -198,7 +218,7 @@ class RedisBroker:
             delayed=int(delayed),
             oldest_age_seconds=int(age_ms) / 1000.0,
             arrivals_total=int(arrivals),
-            dead_letters=int(dead),
+            dead_letters=int(letters),
         )
 
     async def wait_for_arrival(self, seconds: float) -> bool:
@@ -304,7 +324,7 @@ class RedisBroker:
         fields: Callable[[Taken], tuple[Any, ...]],
     ) -> frozenset[str]:
         lost: set[str] = set()
-        for chunk in _chunks(jobs):
+        for chunk in chunks(jobs):
             flat = [value for job in chunk for value in fields(job)]
             reply = await self._commands.run(script, keys, self._group, self._consumer, *flat)
             lost.update(token.decode() for token in reply)
@@ -326,22 +346,5 @@ class RedisBroker:
         self._clock_ahead = now_ms / 1000.0 - time.monotonic()
 
 
-def _put_chunks(jobs: Sequence[NewJob]) -> Iterable[Sequence[NewJob]]:
-    """Chunks that are small in number and in bytes."""
-    start = size = 0
-    for end, job in enumerate(jobs):
-        if end - start == CHUNK or (size + len(job.payload) > CHUNK_BYTES and end > start):
-            yield jobs[start:end]
-            start, size = end, 0
-        size += len(job.payload)
-    if start < len(jobs):
-        yield jobs[start:]
-
-
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

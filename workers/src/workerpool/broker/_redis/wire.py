@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workerpool.broker._types import Taken
+from workerpool.broker._types import DeadJob, Taken
 
 _MAX_DIGITS: Final = 15
 
@@ -33,6 +33,26 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         waited=max(0.0, (now_ms - (due or entry_ms)) / 1000.0),
         redelivered=deliveries > 1,
         malformed=malformed,
+    )
+
+
+def dead_from(entry_id: bytes, fields: Sequence[bytes]) -> DeadJob:
+    """The dead letter in an entry."""
+    values: dict[bytes, Any] = dict(zip(fields[::2], fields[1::2], strict=False))
+    token = entry_id.decode()
+    died_ms = _number(values.get(b"dead.at"), 0.0) or float(token.partition("-")[0])
+    return DeadJob(
+        token=token,
+        job_id=_text(values.get(b"id") or values.get(b"dead.entry")),
+        type=_text(values.get(b"type")),
+        payload=values.get(b"payload") or b"",
+        attempts=int(_number(values.get(b"dead.attempts"), 0.0) or 0),
+        reason=_text(values.get(b"dead.reason")),
+        error=_text(values.get(b"dead.error")),
+        traceback=_text(values.get(b"dead.traceback")),
+        version=_text(values.get(b"dead.version")),
+        worker=_text(values.get(b"dead.worker")),
+        died_at=died_ms / 1000.0,
     )
 
 

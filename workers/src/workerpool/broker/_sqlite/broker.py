@@ -9,10 +9,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from workerpool.broker._types import Capabilities, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.broker._sqlite import dead
+from workerpool.broker._sqlite.put import put
+from workerpool.broker._sqlite.schema import open_file
+from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken
 from workerpool.errors import BadAnswer, BrokerUnavailable, ConfigurationError
 
 CAPABILITIES: Final = Capabilities(
@@ -26,29 +29,7 @@ CAPABILITIES: Final = Capabilities(
     notifies=False,
     shared=False,
 )
-_DEDUPLICATION_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = 0.02
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS jobs (
-    serial INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    type TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due REAL NOT NULL,
-    owner TEXT,
-    lease_until REAL
-);
-CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
-CREATE TABLE IF NOT EXISTS dead (
-    serial INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL, attempts INTEGER NOT NULL,
-    reason TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL, version TEXT NOT NULL, worker TEXT NOT NULL,
-    at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
 _FIND: Final = """
 SELECT serial, id, type, payload, attempts, due, owner FROM jobs
 WHERE (owner IS NULL AND due <= :now) OR (owner IS NOT NULL AND owner != :me AND lease_until <= :now)
@@ -102,7 +83,7 @@ class SqliteBroker:
 
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put jobs in one transaction; see `Broker`."""
-        return await self._transact(lambda database: _put(database, jobs, max_depth))
+        return await self._transact(lambda database: put(database, jobs, max_depth))
 
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Polls; see `Broker`."""
@@ -146,7 +127,19 @@ class SqliteBroker:
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move those that are still ours to the dead letters."""
-        return await self._transact(lambda database: self._bury(database, letters))
+        return await self._transact(lambda database: dead.bury(database, letters, owner=self._consumer))
+
+    async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
+        """Rows of the dead letters."""
+        return await self._transact(lambda database: dead.page(database, limit=limit, after=int(after or 0)))
+
+    async def redrive(self, which: DeadJobs) -> int:
+        """Move them back, chunk by chunk."""
+        return await self._remove(which, redrive=True)
+
+    async def purge(self, which: DeadJobs) -> int:
+        """Delete them, chunk by chunk."""
+        return await self._remove(which, redrive=False)
 
     async def maintain(self) -> float:
         """Forget old job ids. Delayed jobs need no help: `take` looks at the clock."""
@@ -200,21 +193,13 @@ class SqliteBroker:
             for serial, job_id, type_, payload, attempts, due, owner in rows
         ]
 
-    def _bury(self, database: sqlite3.Connection, letters: Sequence[DeadLetter]) -> frozenset[str]:
-        lost = set()
-        for letter in letters:
-            job = letter.job
-            key = (job.token, self._consumer)
-            if database.execute("DELETE FROM jobs WHERE serial = ? AND owner = ?", key).rowcount:
-                text = (letter.reason.value, letter.error, letter.traceback, letter.version, letter.worker)
-                database.execute(
-                    "INSERT INTO dead (id, type, payload, attempts, reason, error, traceback, version, worker, at)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (job.job_id, job.type, job.payload, job.attempt, *text, time.time()),
-                )
-            else:
-                lost.add(job.token)
-        return frozenset(lost)
+    async def _remove(self, which: DeadJobs, *, redrive: bool) -> int:
+        last = await self._transact(dead.newest)
+        total = moved = await self._transact(lambda database: dead.remove(database, which, last, redrive=redrive))
+        while moved == dead.CHUNK:
+            moved = await self._transact(lambda database: dead.remove(database, which, last, redrive=redrive))
+            total += moved
+        return total
 
     async def _change(self, statement: str, values: dict[str, tuple[float, ...]]) -> frozenset[str]:
         """Run a statement for each token; its last two parameters are the token and its owner."""
@@ -234,7 +219,7 @@ class SqliteBroker:
     def _on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._database is None:
-                self._database = _open(self._path, self._timeout)
+                self._database = open_file(self._path, self._timeout)
             database = self._database
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -248,45 +233,3 @@ class SqliteBroker:
         except sqlite3.DatabaseError as error:
             raise BadAnswer(f"{self._path}: {error}") from error
         return result
-
-
-def _open(path: str, timeout: float) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=timeout, isolation_level=None)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | None) -> int:
-    now, fresh, put = time.time(), 0, 0
-    room: float = float("inf")
-    if max_depth is not None:
-        query = "SELECT count(*) FROM jobs WHERE owner IS NULL AND due <= ?"
-        room = max_depth - database.execute(query, (now,)).fetchone()[0]
-    for job in jobs:
-        known: Any = None
-        if job.job_id:
-            known = database.execute("SELECT 1 FROM seen WHERE id = ? AND until > ?", (job.job_id, now)).fetchone()
-        if known is None:
-            if fresh >= room:
-                break
-            fresh += 1
-            if job.job_id:
-                seen = (job.job_id, now + _DEDUPLICATION_SECONDS)
-                database.execute("INSERT OR REPLACE INTO seen (id, until) VALUES (?, ?)", seen)
-            database.execute(
-                "INSERT INTO jobs (id, type, payload, due) VALUES (?, ?, ?, ?)",
-                (job.job_id or uuid.uuid4().hex, job.type, job.payload, now + job.delay),
-            )
-        put += 1
-    database.execute(
-        "INSERT INTO stats (name, value) VALUES ('put', ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-        (fresh,),
-    )
-    return put
