@@ -104,9 +104,7 @@ def evidence(prometheus: Prometheus, stack: Stack) -> Iterator[Evidence]:
     with new_scene(stack, redis_node=nodes[0]) as scene:
         window = Window(scene=scene, prometheus=prometheus, safe=nodes[0], doomed=nodes[1])
         window.open()
-        found = window.watch()
-        print(found.table())
-        yield found
+        yield window.watch()
 
 
 @pytest.mark.timeout(WINDOW_SECONDS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from e2e import processes
+from e2e.cluster.progress import say
 from e2e.monitoring.prometheus import Prometheus, Series
 from e2e.scene import Scene, restarts
 from e2e.support.kubectl import Json
@@ -137,10 +138,12 @@ class Window:
             self._until(began + ACT)
             stack.enter_context(self._trouble())
             self._until(began + STEP - 60)
-            self._delete_worker("replaced", "--grace-period=0", "--force")
+            self._delete_worker("replaced", 1, "--grace-period=0", "--force")
             self._until(began + SECONDS)
+            found = self._evidence(began)
+            say(found.table())
             self._check_what_happened()
-            return self._evidence(began)
+            return found
 
     @contextlib.contextmanager
     def _trouble(self) -> Iterator[None]:
@@ -149,7 +152,7 @@ class Window:
         processes.stop_worker(scene, stopped)
         processes.kill_worker(scene, self._first("crashed"))
         processes.kill_worker(scene, self._first("killed"))
-        self._delete_worker("replaced")
+        self._delete_worker("replaced", 0)
         scene.patch("shrinking", {"scaling": {"minReplicas": 1, "maxReplicas": 1}})
         scene.patch("zero", {"scaling": {"minReplicas": 0}})
         cluster.stop_node(self.doomed)
@@ -191,8 +194,9 @@ class Window:
     def _first(self, name: str) -> Json:
         return next(iter(self.workers[name].values()))
 
-    def _delete_worker(self, name: str, *flags: str) -> None:
-        pod = next(iter(self.scene.workers(name).values()))["metadata"]["name"]
+    def _delete_worker(self, name: str, number: int, *flags: str) -> None:
+        """Delete one of those with which the window began."""
+        pod = list(self.workers[name].values())[number]["metadata"]["name"]
         self.scene.kubectl.run("delete", "pod", pod, "--wait=false", *flags, f"--namespace={self.scene.namespace}")
 
     def _ruled(self) -> bool:
