@@ -3,12 +3,15 @@
 import asyncio
 
 from workerpool.broker import Taken
+from workerpool.broker._memory import MemoryBroker, MemoryStore
 from workerpool.runtime.inflight import InFlight, Running
 
 
 def job(*, timeout: float | None = None, started: float | None = 0.0, taken: float = 0.0) -> Running:
     one = Taken(token="t", job_id="t", type="t", payload=b"", attempt=1, waited=0.0)
-    return Running(one, "main", taken, started_at=started, timeout=timeout)
+    return Running(
+        one, "main", taken, MemoryBroker(MemoryStore(), lease_seconds=60), started_at=started, timeout=timeout
+    )
 
 
 def test_nothing_in_flight_needs_no_time() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from workerpool.broker import BadAnswer, BrokerUnavailable, DeadLetter, DeathReason, Retry, Taken
+from workerpool.broker._memory import MemoryBroker, MemoryStore
 from workerpool.runtime.inflight import Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
 
@@ -48,7 +49,7 @@ class Log:
 
 def running(token: str) -> Running:
     job = Taken(token=token, job_id=token, type="t", payload=b"1", attempt=1, waited=0.0)
-    return Running(job, "main", 0.0)
+    return Running(job, "main", 0.0, MemoryBroker(MemoryStore(), lease_seconds=60))
 
 
 async def settle(broker: Broker, outcomes: Sequence[Outcome]) -> dict[str, bool]:

@@ -1,13 +1,23 @@
 """A job, as its handler and as its producer see it."""
 
 import json
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
-from workerpool.errors import PayloadInvalid
+from workerpool.errors import ConfigurationError, PayloadInvalid
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 """Larger payloads belong into a store, with their address in the job: a broker holds all of them in memory."""
+MAX_CHECKPOINT_BYTES: Final = 64 * 1024
+"""Larger states belong into a store, with their address in the checkpoint: the broker holds one for each job."""
+
+
+class Hold(Protocol):
+    """What a running job's handler has of its worker."""
+
+    async def checkpoint(self, state: bytes) -> None:
+        """Keep the state with the job, while it is this worker's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,27 @@ class Job:
     """Name of the queue it came from."""
     context: Any = None
     """What the worker's lifespan yielded."""
+    checkpointed: Any = None
+    """The last checkpoint of an earlier attempt, from JSON; None when there is none."""
+    _hold: Hold | None = field(default=None, repr=False, compare=False)
+
+    async def checkpoint(self, state: Any) -> None:
+        """Keep how far this job is, for its next attempt: after a failure, a drain or this worker's death, on any node.
+
+        The last one counts; it replaces the one before whole, and is gone when the job is done or dead. When this
+        returns, the broker has it.
+
+        Args:
+            state: Anything that JSON can hold, at most MAX_CHECKPOINT_BYTES of it.
+
+        Raises:
+            LeaseLost: the job is not this worker's any more; nothing was kept. Leave it, without further effects.
+            PayloadInvalid: the state is not JSON or too large.
+            BrokerError: the broker is away; it may have been kept or not.
+        """
+        if self._hold is None:
+            raise ConfigurationError("this job is not run by a worker: nobody keeps its checkpoint")
+        await self._hold.checkpoint(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +77,14 @@ def encode_payload(payload: Any) -> bytes:
     Raises:
         PayloadInvalid: it holds something that JSON does not have, or is larger than MAX_PAYLOAD_BYTES.
     """
+    return _encode(payload, what="payload", limit=MAX_PAYLOAD_BYTES)
+
+
+def _encode(value: Any, *, what: str, limit: int) -> bytes:
     try:
-        text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadInvalid(f"the payload cannot be written as JSON: {error}") from error
-    if len(text) > MAX_PAYLOAD_BYTES:
-        raise PayloadInvalid(f"the payload has {len(text)} bytes, at most {MAX_PAYLOAD_BYTES} are taken")
+        raise PayloadInvalid(f"the {what} cannot be written as JSON: {error}") from error
+    if len(text) > limit:
+        raise PayloadInvalid(f"the {what} has {len(text)} bytes, at most {limit} are taken")
     return text

@@ -4,7 +4,8 @@
 WorkerpoolError
 ├── ConfigurationError         the environment or an argument is wrong: fix it, retrying is useless
 ├── QueueFull                  the queue holds `max_depth` waiting jobs
-├── PayloadInvalid             the payload is not JSON, or larger than the queue takes
+├── PayloadInvalid             a payload or checkpoint is not JSON, or larger than the queue takes
+├── LeaseLost                  the job that a handler works on is not its worker's any more
 ├── RejectJob                  raised by a handler: dead-letter this job now, retrying is useless
 └── BrokerError                the broker did not do what was asked
     ├── BrokerUnavailable      name does not resolve, refused, timed out, or it is loading, read-only or out of memory
@@ -42,7 +43,11 @@ class QueueFull(WorkerpoolError):
 
 
 class PayloadInvalid(WorkerpoolError):
-    """The payload cannot be written as JSON, or is larger than the queue takes."""
+    """A payload or a checkpoint cannot be written as JSON, or is larger than the queue takes."""
+
+
+class LeaseLost(WorkerpoolError):
+    """The job is not this worker's any more, somebody else may run it: leave it, without further effects."""
 
 
 class RejectJob(WorkerpoolError):

@@ -33,6 +33,7 @@ class _Entry:
     payload: bytes
     due: float
     attempts: int = 0  # started so far
+    checkpoint: bytes = b""
 
 
 @dataclass(slots=True)
@@ -163,6 +164,14 @@ class MemoryBroker:
                 lease.until = until
         return frozenset(lost)
 
+    async def checkpoint(self, job: Taken, state: bytes) -> bool:
+        """Keep it with the entry."""
+        lease = self._store.in_flight.get(job.token)
+        if lease is None or lease.owner is not self:
+            return False
+        lease.entry.checkpoint = state
+        return True
+
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Delay those that are still ours."""
         now = time.monotonic()
@@ -267,6 +276,7 @@ class MemoryBroker:
             attempt=entry.attempts,
             waited=now - entry.due,
             redelivered=redelivered,
+            checkpoint=entry.checkpoint,
         )
 
     def _bury(self, letter: DeadLetter) -> None:

@@ -133,6 +133,8 @@ class Taken:
     """Seconds from when it became due until it was taken, by the broker's clock."""
     redelivered: bool = False
     """An earlier consumer took it and let the lease expire."""
+    checkpoint: bytes = b""
+    """What an earlier attempt left for this one: JSON text; empty when there is none."""
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
 
@@ -242,6 +244,13 @@ class Broker(Protocol):
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of these. Returns the tokens that were not ours any more."""
+        ...
+
+    async def checkpoint(self, job: Taken, state: bytes) -> bool:
+        """Keep this JSON text with the job, for its next attempt; False: the job is not ours any more.
+
+        The last one counts. It goes where the job goes, and is gone when that is done or dead.
+        """
         ...
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:

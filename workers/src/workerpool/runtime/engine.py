@@ -168,9 +168,9 @@ class Engine:
 
     def _accept(self, queue: str, jobs: Sequence[Taken]) -> None:
         """Register jobs that were taken and start them. Called inside the gate: it must not wait."""
-        now = time.monotonic()
+        now, broker = time.monotonic(), self._lines[queue].broker
         for job in jobs:
-            running = Running(job, queue, now, timeout=self._execution.timeout_of(job.type))
+            running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
             self._in_flight.add(running)
             self._metrics.redelivered += job.redelivered
             self._metrics.wait.observe(job.waited)

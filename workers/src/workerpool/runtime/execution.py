@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
-from workerpool.errors import RejectJob
+from workerpool.errors import LeaseLost, RejectJob
 from workerpool.runtime.inflight import Cancelled, Running
 from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
@@ -65,8 +65,9 @@ class Execution:
             return refused
         try:
             payload = json.loads(job.payload)
+            checkpointed = json.loads(job.checkpoint) if job.checkpoint else None
         except (ValueError, RecursionError) as error:
-            return self._fail(running, FailureReason.MALFORMED, f"the payload is not JSON: {error}")
+            return self._fail(running, FailureReason.MALFORMED, f"the payload or the checkpoint is not JSON: {error}")
         self._metrics.started += 1
         self._metrics.first_attempts += job.attempt == 1
         handler = self._handlers.get(job.type)
@@ -74,7 +75,9 @@ class Execution:
             known = ", ".join(sorted(self._handlers)) or "none"
             return self._fail(running, FailureReason.UNKNOWN_TYPE, f"no handler for this type; known: {known}")
         return await self._attempt(
-            running, handler, Job(job.job_id, job.type, payload, job.attempt, running.queue, context)
+            running,
+            handler,
+            Job(job.job_id, job.type, payload, job.attempt, running.queue, context, checkpointed, running),
         )
 
     async def _attempt(self, running: Running, handler: Handler, job: Job) -> Outcome:
@@ -83,6 +86,9 @@ class Execution:
             await _within(handler, job)
         except asyncio.CancelledError:
             return self._cancelled(running)
+        except LeaseLost:
+            self._count_failure(running, FailureReason.LEASE_LOST)
+            return Drop(running)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
             late = handler.timeout is not None and time.perf_counter() - began >= handler.timeout
             reason = FailureReason.ERROR

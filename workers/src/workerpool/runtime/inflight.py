@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from workerpool.broker import Taken
+from workerpool.broker import Broker, Taken
+from workerpool.errors import LeaseLost
 
 
 class Cancelled(StrEnum):
@@ -24,11 +25,21 @@ class Running:
     job: Taken
     queue: str
     taken_at: float
+    broker: Broker
     started_at: float | None = None
     timeout: float | None = None
     task: "asyncio.Task[None] | None" = None
     cancelled: Cancelled | None = None
     settling: bool = False
+
+    async def checkpoint(self, state: bytes) -> None:
+        """Keep the state with the job; see `Job.checkpoint`. To be called in the worker's event loop.
+
+        A handler may go on after its job was settled; the broker might take that for the job's next attempt by us.
+        """
+        ours = not self.settling and self.cancelled is not Cancelled.LEASE_LOST
+        if not ours or not await self.broker.checkpoint(self.job, state):
+            raise LeaseLost("this job is not ours any more")
 
 
 class InFlight:

@@ -9,6 +9,7 @@ Keys of stream `S`, all in its hash slot (a name with a hash tag of its own, suc
 | `{S}:dead` | stream | dead letters: the fields as they were, and `dead.reason`, `dead.error`... |
 | `{S}:stats` | hash | `requeued` (entries that are no arrivals), cursors and times of the shared upkeep |
 | `{S}:leases:G` | hash | lease in ms -> when a worker of group G last announced it (unix ms) |
+| `{S}:checkpoints` | hash | entry id -> checkpoint of the job in flight; one that waits has it as field `checkpoint` |
 | `{S}:job:ID` | string | marks a job id as seen, for the deduplication window |
 
 One group per stream: a retry appends the job anew, and every group would see it.

@@ -142,7 +142,7 @@ class RedisBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """XACK of those that are still ours."""
-        return await self._settle(scripts.ACK, (self._stream,), jobs, lambda job: (job.token,))
+        return await self._settle(scripts.ACK, (self._stream, self._keys.checkpoints), jobs, lambda job: (job.token,))
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Reset the idle time of those that are still ours, and announce the lease."""
@@ -155,16 +155,21 @@ class RedisBroker:
         self._forget(lost)
         return frozenset(lost)
 
+    async def checkpoint(self, job: Taken, state: bytes) -> bool:
+        """Beside the stream while the job is in flight; written with it when it waits again."""
+        keys = (self._stream, self._keys.checkpoints)
+        return bool(await self._commands.run(scripts.CHECKPOINT, keys, self._group, self._consumer, job.token, state))
+
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Move to the delayed set, with the attempts made so far."""
         delays = {retry.job.token: _ms(retry.delay) for retry in retries}
-        keys = (self._stream, self._keys.delayed, self._keys.stats)
+        keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
         jobs = [retry.job for retry in retries]
         return await self._settle(scripts.RETRY, keys, jobs, lambda job: (job.token, delays[job.token], job.attempt))
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Append anew, with the attempts made before this one."""
-        keys = (self._stream, self._keys.stats)
+        keys = (self._stream, self._keys.stats, self._keys.checkpoints)
         return await self._settle(scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1))
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
@@ -177,7 +182,7 @@ class RedisBroker:
             return (job.token, letter.reason.value, job.attempt, *text)
 
         jobs = [letter.job for letter in letters]
-        return await self._settle(scripts.DEAD, (self._stream, self._keys.dead), jobs, fields)
+        return await self._settle(scripts.DEAD, (self._stream, self._keys.dead, self._keys.checkpoints), jobs, fields)
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
         """Entries of the dead-letter stream."""
@@ -255,7 +260,9 @@ class RedisBroker:
         return self._hold(strays[:limit])
 
     async def _strays(self) -> list[Any]:
-        mine = await self._commands.run(scripts.MINE, (self._stream,), self._group, self._consumer)
+        mine = await self._commands.run(
+            scripts.MINE, (self._stream, self._keys.checkpoints), self._group, self._consumer
+        )
         return [entry for entry in mine if entry[0].decode() not in self._held]
 
     async def _reclaim(self, limit: int) -> list[Taken]:
@@ -266,7 +273,7 @@ class RedisBroker:
         self._uncertain = True  # until the answer is here
         now_ms, entries, _vanished = await self._commands.run(
             scripts.RECLAIM,
-            (self._stream, self._keys.stats, self._keys.leases),
+            (self._stream, self._keys.stats, self._keys.leases, self._keys.checkpoints),
             *(self._group, self._consumer, limit, _ms(self._lease), _ms(min(0.25, self._lease / 8))),
         )
         self._uncertain = False

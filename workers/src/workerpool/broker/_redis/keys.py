@@ -27,4 +27,5 @@ class Keys:
         self.dead = beside(stream, "dead")
         self.stats = beside(stream, "stats")
         self.leases = beside(stream, f"leases:{group}")
+        self.checkpoints = beside(stream, "checkpoints")
         self.job_prefix = beside(stream, "job:")

@@ -28,6 +28,7 @@ class Script:
 
 
 ACK: Final = Script("ack")
+CHECKPOINT: Final = Script("checkpoint")
 DEAD: Final = Script("dead")
 DEPTH: Final = Script("depth")
 EXTEND: Final = Script("extend")

@@ -32,6 +32,7 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         attempt=int(before or 0) + deliveries,
         waited=max(0.0, (now_ms - (due or entry_ms)) / 1000.0),
         redelivered=deliveries > 1,
+        checkpoint=values.get(b"checkpoint") or b"",
         malformed=malformed,
     )
 

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from workerpool.broker._sqlite import dead
@@ -31,7 +31,7 @@ CAPABILITIES: Final = Capabilities(
 )
 _POLL_SECONDS: Final = 0.02
 _FIND: Final = """
-SELECT serial, id, type, payload, attempts, due, owner FROM jobs
+SELECT serial, id, type, payload, attempts, due, owner, checkpoint FROM jobs
 WHERE (owner IS NULL AND due <= :now) OR (owner IS NOT NULL AND owner != :me AND lease_until <= :now)
 ORDER BY owner IS NULL, due, serial LIMIT :limit
 """
@@ -112,6 +112,11 @@ class SqliteBroker:
         until = time.time() + self._lease
         return await self._change(statement, {job.token: (until,) for job in jobs})
 
+    async def checkpoint(self, job: Taken, state: bytes) -> bool:
+        """A column of the job's row."""
+        statement = "UPDATE jobs SET checkpoint = ? WHERE serial = ? AND owner = ?"
+        return not await self._change(statement, {job.token: (state,)})
+
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
         statement = "UPDATE jobs SET due = ?, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
@@ -189,8 +194,9 @@ class SqliteBroker:
                 attempt=attempts + 1,
                 waited=max(0.0, now - due),
                 redelivered=owner is not None,
+                checkpoint=checkpoint,
             )
-            for serial, job_id, type_, payload, attempts, due, owner in rows
+            for serial, job_id, type_, payload, attempts, due, owner, checkpoint in rows
         ]
 
     async def _remove(self, which: DeadJobs, *, redrive: bool) -> int:
@@ -201,7 +207,7 @@ class SqliteBroker:
             total += moved
         return total
 
-    async def _change(self, statement: str, values: dict[str, tuple[float, ...]]) -> frozenset[str]:
+    async def _change(self, statement: str, values: dict[str, tuple[Any, ...]]) -> frozenset[str]:
         """Run a statement for each token; its last two parameters are the token and its owner."""
 
         def change(database: sqlite3.Connection) -> frozenset[str]:

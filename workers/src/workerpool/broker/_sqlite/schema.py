@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     attempts INTEGER NOT NULL DEFAULT 0,
     due REAL NOT NULL,
     owner TEXT,
-    lease_until REAL
+    lease_until REAL,
+    checkpoint BLOB NOT NULL DEFAULT x''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
 CREATE TABLE IF NOT EXISTS dead (

@@ -1,9 +1,12 @@
--- KEYS stream   ARGV group consumer id...   Returns the ids that are not ours any more.
+-- KEYS stream checkpoints   ARGV group consumer id...   Returns the ids that are not ours any more.
 local own = owned_by(KEYS[1], ARGV[1], ARGV[2])
 local done, lost = {}, {}
 for i = 3, #ARGV do
   local list = own[ARGV[i]] and done or lost
   list[#list + 1] = ARGV[i]
 end
-if #done > 0 then redis.call('XACK', KEYS[1], ARGV[1], unpack(done)) end
+if #done > 0 then
+  redis.call('XACK', KEYS[1], ARGV[1], unpack(done))
+  redis.call('HDEL', KEYS[2], unpack(done))
+end
 return lost

@@ -46,6 +46,17 @@ local function fields_of(stream, id)
   return entry and entry[2]
 end
 
+-- A checkpoint lies beside the stream while its job is in flight: an entry cannot be changed. Where the job is written
+-- anew, or given to somebody, it is one of its fields.
+local function with_checkpoint(checkpoints, id, flat)
+  local state = redis.call('HGET', checkpoints, id)
+  if state then
+    flat[#flat + 1] = 'checkpoint'
+    flat[#flat + 1] = state
+  end
+  return flat
+end
+
 -- Entries after `last`, counted one by one; false when there are more than is decent to count.
 local function count_after(stream, last)
   local from, count = '(' .. last, 0

@@ -1,4 +1,5 @@
--- KEYS stream dead   ARGV group consumer {id reason attempts error traceback version worker}...
+-- KEYS stream dead checkpoints   ARGV group consumer
+--   {id reason attempts error traceback version worker}...
 -- Returns the ids that are not ours. What was on the stream is kept as it was, ours is added as `dead.*`.
 local own = owned_by(KEYS[1], ARGV[1], ARGV[2])
 local now, lost = whole(now_ms()), {}
@@ -11,6 +12,7 @@ for i = 3, #ARGV, 7 do
       'dead.traceback', ARGV[i + 4], 'dead.version', ARGV[i + 5], 'dead.worker', ARGV[i + 6],
       'dead.entry', id, 'dead.at', now, capped(flat))
     redis.call('XACK', KEYS[1], ARGV[1], id)
+    redis.call('HDEL', KEYS[3], id)
   else
     lost[#lost + 1] = id
   end

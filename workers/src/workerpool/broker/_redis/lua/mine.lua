@@ -1,4 +1,4 @@
--- KEYS stream   ARGV group consumer
+-- KEYS stream checkpoints   ARGV group consumer
 -- Everything that this consumer owns: {{id, fields, deliveries}...}. Asked after a read whose answer was lost.
 local found = {}
 local reply = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000000, ARGV[2])
@@ -9,9 +9,10 @@ end
 for _, entry in ipairs(reply) do
   local fields = fields_of(KEYS[1], entry[1])
   if fields then
-    found[#found + 1] = {entry[1], fields, entry[4]}
+    found[#found + 1] = {entry[1], with_checkpoint(KEYS[2], entry[1], fields), entry[4]}
   else
     redis.call('XACK', KEYS[1], ARGV[1], entry[1])
+    redis.call('HDEL', KEYS[2], entry[1])
   end
 end
 return found

@@ -1,4 +1,4 @@
--- KEYS stream stats leases   ARGV group consumer limit own_lease_ms pause_ms
+-- KEYS stream stats leases checkpoints   ARGV group consumer limit own_lease_ms pause_ms
 -- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished}.
 -- The lease that counts is the largest that any live worker announces: a version with a short one must not rob a
 -- version with a long one. An announcement older than its own lease is of a worker whose jobs have all expired.
@@ -30,9 +30,12 @@ for _ = 1, 50 do
   cursor = reply[1]
   for _, entry in ipairs(reply[2]) do
     local pending = redis.call('XPENDING', stream, group, entry[1], entry[1], 1, consumer)[1]
-    found[#found + 1] = {entry[1], entry[2], pending[4]}
+    found[#found + 1] = {entry[1], with_checkpoint(KEYS[4], entry[1], entry[2]), pending[4]}
   end
-  vanished = vanished + #(reply[3] or {})
+  for _, id in ipairs(reply[3] or {}) do
+    vanished = vanished + 1
+    redis.call('HDEL', KEYS[4], id)
+  end
   if cursor == '0-0' or #found >= limit then break end
 end
 redis.call('HSET', stats, 'cursor:' .. group, cursor)

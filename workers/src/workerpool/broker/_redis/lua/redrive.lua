@@ -14,7 +14,7 @@ local function revived(letter)
   for field, value in pairs(letter) do
     if string.sub(field, 1, 5) ~= 'dead.' then job[field] = value end
   end
-  job.id, job.attempt, job.due = job.id or letter['dead.entry'], nil, nil
+  job.id, job.attempt, job.due, job.checkpoint = job.id or letter['dead.entry'], nil, nil, nil
   return next(job) and job
 end
 

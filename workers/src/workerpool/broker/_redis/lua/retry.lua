@@ -1,4 +1,4 @@
--- KEYS stream delayed stats   ARGV group consumer {id delay_ms attempts}...   Returns the ids that are not ours.
+-- KEYS stream delayed stats checkpoints   ARGV group consumer {id delay_ms attempts}...   Returns the ids that are not ours.
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[3]
 local own = owned_by(stream, ARGV[1], ARGV[2])
 local now, lost = now_ms(), {}
@@ -6,13 +6,14 @@ for i = 3, #ARGV, 3 do
   local id = ARGV[i]
   local flat = own[id] and fields_of(stream, id)
   if flat then
-    local job = to_map(flat)
+    local job = to_map(with_checkpoint(KEYS[4], id, flat))
     job.id = job.id or id
     job.attempt = ARGV[i + 2]
     job.due = nil
     job.serial = whole(redis.call('HINCRBY', stats, 'serial', 1))
     redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), cjson.encode(job))
     redis.call('XACK', stream, ARGV[1], id)
+    redis.call('HDEL', KEYS[4], id)
   else
     lost[#lost + 1] = id
   end

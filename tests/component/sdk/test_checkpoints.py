@@ -1,0 +1,162 @@
+"""Checkpoints: on every broker, and through the death of a real worker process."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.component.sdk.test_broker_conformance import Open, another, broker, jobs, take
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from tests.support.workers import WorkerProcess
+from workerpool import Job, LeaseLost, PayloadInvalid, Queue, Worker
+from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, Retry
+from workerpool.broker._redis import RedisBroker
+
+pytestmark = pytest.mark.component
+PROGRAM = Path(__file__).with_name("checkpoint_program.py")
+
+__all__ = ["another", "broker"]  # fixtures
+
+
+async def test_the_last_checkpoint_goes_with_the_job_wherever_it_goes(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    [job] = await take(broker, 1)
+    assert job.checkpoint == b""
+    assert await broker.checkpoint(job, b"1")
+    assert await broker.checkpoint(job, b'{"step": 2}')
+    await broker.retry_later([Retry(job, 0.0)])
+    [job] = await take(broker, 1)
+    assert (job.checkpoint, job.attempt) == (b'{"step": 2}', 2)
+    await broker.hand_back([job])
+    [job] = await take(broker, 1)
+    assert job.checkpoint == b'{"step": 2}'
+    assert await broker.checkpoint(job, b"3")
+    await broker.hand_back([job])
+    [job] = await take(broker, 1)
+    assert job.checkpoint == b"3"
+    assert await broker.checkpoint(job, b"4")
+    [job] = await take(another(), 1)
+    assert (job.checkpoint, job.redelivered) == (b"4", True), "its lease expired"
+
+
+async def test_each_job_has_its_own(another: Open) -> None:
+    broker = another(lease=60)
+    await broker.put(jobs(4))
+    taken = await take(broker, 4)
+    for job in taken[:2]:
+        assert await broker.checkpoint(job, job.payload * 3)
+    await broker.retry_later([Retry(job, 0.0) for job in taken])
+    assert {job.payload: job.checkpoint for job in await take(broker, 4)} == {
+        b"0": b"000",
+        b"1": b"111",
+        b"2": b"",
+        b"3": b"",
+    }
+
+
+async def test_only_the_owner_can_keep_one(broker: Broker, another: Open) -> None:
+    await broker.put(jobs(1))
+    [mine] = await take(broker, 1)
+    thief = another()
+    [theirs] = await take(thief, 1)
+    assert await thief.checkpoint(theirs, b"theirs")
+    assert not await broker.checkpoint(mine, b"mine")
+    await thief.hand_back([theirs])
+    assert not await thief.checkpoint(theirs, b"late")
+    [job] = await take(broker, 1)
+    assert job.checkpoint == b"theirs"
+
+
+async def test_a_redriven_job_begins_anew(broker: Broker) -> None:
+    await broker.put(jobs(1))
+    [job] = await take(broker, 1)
+    await broker.checkpoint(job, b"1")
+    await broker.retry_later([Retry(job, 0.0)])
+    [job] = await take(broker, 1)
+    await broker.dead_letter([DeadLetter(job, DeathReason.REJECTED)])
+    await broker.redrive(DeadJobs())
+    [job] = await take(broker, 1)
+    assert job.checkpoint == b""
+
+
+async def test_nothing_of_it_is_left_when_the_job_is_gone(
+    another: Open, redis_server: RedisServer, redis_stream: str
+) -> None:
+    broker, key = another(lease=60), f"{{{redis_stream}}}:checkpoints"
+    if not isinstance(broker, RedisBroker):
+        return  # it lies in the job's own record there
+    client = redis_server.client()
+    await broker.put(jobs(4))
+    done, dead, retried, handed = await take(broker, 4)
+    for job in (done, dead, retried, handed):
+        await broker.checkpoint(job, b"1")
+    assert client.hlen(key) == 4
+    await broker.ack([done])
+    await broker.dead_letter([DeadLetter(dead, DeathReason.REJECTED)])
+    await broker.retry_later([Retry(retried, 60.0)])
+    await broker.hand_back([handed])
+    assert client.hlen(key) == 0
+
+
+async def test_a_handler_sees_that_the_job_is_not_its_own_any_more(another: Open) -> None:
+    """And leaves: nothing is counted as done or retried, the other one has it."""
+    queue, seen = Queue.connect("memory://"), []
+    worker = Worker(queue, health_port=0, metrics_port=0, env={"DRAIN_TIMEOUT": "5"})
+
+    @worker.job("step")
+    async def step(job: Job) -> None:
+        with pytest.raises(PayloadInvalid):
+            await job.checkpoint("x" * 70_000)
+        with pytest.raises(PayloadInvalid):
+            await job.checkpoint({"not": {"json"}})
+        await job.checkpoint({"step": 1})
+        store = queue.source.store
+        assert store is not None
+        [lease] = store.in_flight.values()
+        lease.owner = queue._broker  # type: ignore[assignment]  # as if its lease had expired
+        try:
+            await job.checkpoint({"step": 2})
+        except LeaseLost as error:
+            seen.append(error)
+            worker.stop()
+            raise
+
+    await queue.enqueue("step")
+    await worker.serve()
+    assert len(seen) == 1
+    depth = await queue.depth()
+    assert (depth.waiting, depth.in_flight, depth.delayed, depth.dead_letters) == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["redis", "sqlite"])
+async def test_a_job_of_a_hundred_steps_killed_at_the_sixtieth_goes_on_there(
+    kind: str, tmp_path: Path, redis_server: RedisServer, redis_stream: str
+) -> None:
+    url = redis_server.url if kind == "redis" else f"sqlite:///{tmp_path}/jobs.db"
+    record = tmp_path / "record"
+    record.touch()
+    env = {
+        "QUEUE_MAIN_URL": url,
+        "QUEUE_MAIN_STREAM": redis_stream,
+        "LEASE_SECONDS": "1",
+        "RECORD": str(record),
+    }
+    workers: list[WorkerProcess] = []
+
+    def steps() -> list[list[int]]:
+        return [json.loads(line) for line in record.read_text().splitlines()]
+
+    async with Queue.connect(url, stream=redis_stream) as queue:
+        await queue.enqueue("hundred")
+        try:
+            workers.append(WorkerProcess(PROGRAM, env, log=tmp_path / "first.log"))
+            await until(lambda: [1, 60] in steps(), what="step 60", seconds=30)
+            workers[0].signal(signal.SIGKILL)
+            workers.append(WorkerProcess(PROGRAM, env, log=tmp_path / "second.log"))
+            await until(lambda: [2, 100] in steps(), what="step 100", seconds=30)
+        finally:
+            for worker in workers:
+                worker.end()
+    assert steps() == [[1, step] for step in range(1, 61)] + [[2, step] for step in range(61, 101)]
