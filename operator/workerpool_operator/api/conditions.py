@@ -23,7 +23,7 @@ class ConditionType(StrEnum):
     MONITORED = "Monitored"
     """The pool's alerts are in the cluster, as a PrometheusRule."""
     STALLED = "Stalled"
-    """Nothing goes on before a person has changed something."""
+    """Something keeps jobs from being done: workers that take none, or what only a person can change."""
 
 
 class ConditionStatus(StrEnum):

@@ -79,7 +79,13 @@ class Reason(StrEnum):
 
     # Stalled
     NOT_STALLED = "NotStalled"
-    """Nothing waits for a person."""
+    """Workers take what waits for them, and nothing waits for a person."""
+    WORKERS_STUCK = "WorkersStuck"
+    """Workers live and take no job, although jobs wait for them and others take some: they are restarted, one at a
+    time."""
+    ALL_WORKERS_STUCK = "AllWorkersStuck"
+    """Jobs wait, and no worker begins any, although there is room and none says why. One worker is restarted, and
+    another every ten minutes as long as that does not help."""
     INVALID_SPEC = "InvalidSpec"
     """This version of the operator does not understand the resource."""
     RENDER_ERROR = "RenderError"
@@ -104,6 +110,8 @@ class Reason(StrEnum):
     """Kubernetes removed another worker than the one that was chosen."""
     DRIFT_CORRECTED = "DriftCorrected"
     """Somebody changed or deleted an object of the pool; it was put back."""
+    WORKER_RESTARTED = "WorkerRestarted"
+    """A worker that took no jobs was deleted, so that another takes its place."""
 
 
 class Limiter(StrEnum):

@@ -240,7 +240,8 @@ class WorkerSpec(Model):
         default=45,
         ge=2,
         le=3600,
-        description="A worker that makes no progress of its own for so long fails its liveness check (STUCK_AFTER).",
+        description="A worker that makes no progress of its own for so long fails its liveness check (STUCK_AFTER). "
+        "One that takes no job for so long, although jobs wait and others take them, is restarted by the operator.",
     )
     liveness_probe: LivenessProbe = Field(
         default=LivenessProbe(), description="A worker that fails this check is restarted by its node."

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
-from workerpool_operator.protocol import PoolConfig, QueueSample, Samples, WorkerReport, Workers
+from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample, Samples, WorkerReport, Workers
 
 EXPECTED_AFTER_SECONDS: Final = 30.0
 """A worker is expected to be seen in Prometheus so long after it became ready: the targets are found within some
 seconds and scraped every 10. Without this, a pool that grows or changes its version for minutes would always have a few
 workers that look missing."""
-LEAVING_FENCE: Final = "leaving"
-"""Id of the collector's own fence, around a worker whose pod is being deleted. It is never one of the operator's, which
-are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
 _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""

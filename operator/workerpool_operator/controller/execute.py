@@ -31,6 +31,7 @@ _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
     kinds.PROMETHEUS_RULE.kind: kinds.PROMETHEUS_RULE,
     kinds.HORIZONTAL_POD_AUTOSCALER.kind: kinds.HORIZONTAL_POD_AUTOSCALER,
+    kinds.POD.kind: kinds.POD,
 }
 _MADE_BY_PEOPLE: Final[Mapping[Kind, str]] = {
     kinds.HORIZONTAL_POD_AUTOSCALER: "delete it, or set scaling.mode to another than hpa",

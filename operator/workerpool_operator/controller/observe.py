@@ -45,6 +45,8 @@ def observe(
             sample.queue: (Reason(sample.error), sample.message) for sample in view.samples if sample.error is not None
         },
         reports={worker.uid: _report(worker) for worker in view.workers},
+        conducts=view.conducts,
+        waiting=view.waiting,
         pods=pods,
         memory=memory,
         now=now,
@@ -91,4 +93,5 @@ def _report(worker: WorkerReport) -> Report:
         draining=worker.draining,
         version=worker.version,
         remaining=worker.remaining_seconds,
+        pod=worker.pod,
     )

@@ -105,7 +105,9 @@ class PoolReconciler:
         if tellable:
             refused_writes = {failure.what for failure in failures}
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
-            failures += await self._tell(key, snapshot, replace(todo, scaled=done), refused=refused)
+            restarted = "" if f"Pod {key.namespace}/{todo.restarted}" in refused_writes else todo.restarted
+            told = replace(todo, scaled=done, restarted=restarted)
+            failures += await self._tell(key, snapshot, told, refused=refused)
         pressing = [failure for failure in failures if failure.overtaken or not failure.optional]
         if pressing and all(failure.overtaken for failure in pressing):
             return Outcome(look_again=OVERTAKEN_SECONDS)
@@ -214,6 +216,7 @@ class PoolReconciler:
                 mode=scaling.mode,
                 limited_by=scaling.limited_by,
                 versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
+                stuck=len(todo.care.findings.stuck),
             ),
         )
         for scaled in todo.scaled:

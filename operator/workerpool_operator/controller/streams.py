@@ -1,9 +1,10 @@
 """What the reconcilers need of the stream endpoint; `workerpool_operator.serve` provides it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from workerpool.protocol import Delivery
+from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import PoolConfig, QueueSample, WorkerReport
 
 
@@ -21,6 +22,14 @@ class PoolView(Protocol):
     @property
     def collectors_connected(self) -> int:
         """Streams from the namespace."""
+
+    @property
+    def conducts(self) -> Mapping[str, Conduct]:
+        """Pod uid -> what its worker has done of late."""
+
+    @property
+    def waiting(self) -> Mapping[str, Waiting]:
+        """Queue -> how long jobs have been waiting in it."""
 
 
 class Streams(Protocol):

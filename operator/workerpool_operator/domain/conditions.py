@@ -13,6 +13,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.scaling import HpaState, Outcome
 from workerpool_operator.domain.snapshot import Absence, Snapshot
+from workerpool_operator.domain.stuck import Stage
 
 COLLECTOR_GRACE_SECONDS: Final = 45.0
 """How long a collector may take to come up before its absence is called a fault."""
@@ -87,6 +88,12 @@ class Case:
 Judge: TypeAlias = Callable[[Case], Verdict | None]
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+_NAMED_WORKERS: Final = 5
+_REMEDIES: Final = {
+    Stage.SETTLING: "one is restarted when all workers have been ready for a while",
+    Stage.FUTILE: "the last restart has not helped; see the workers' logs, and whether others hold these jobs",
+    Stage.DUE: "one is restarted as soon as it has no job",
+}
 _ABSENT: Final = {
     Absence.NOT_SERVED: Verdict(
         _FALSE,
@@ -343,8 +350,20 @@ def _stuck_on_render(case: Case) -> Verdict | None:
     return Verdict(_TRUE, Reason.RENDER_ERROR, case.plan.problem) if case.plan.problem else None
 
 
+def _workers_stuck(case: Case) -> Verdict | None:
+    """Jobs wait, and workers that could take them do not."""
+    care, snapshot = case.plan.care, case.snapshot
+    if care.stage is None:
+        return None
+    reason = Reason.WORKERS_STUCK if care.findings.witnessed else Reason.ALL_WORKERS_STUCK
+    names = sorted(snapshot.reports[uid].pod for uid in care.findings.stuck)
+    shown = ", ".join(names[:_NAMED_WORKERS]) + (", ..." if len(names) > _NAMED_WORKERS else "")
+    what = f"{len(names)} of {len(snapshot.reports)} workers take no job although {care.findings.waiting} wait: {shown}"
+    return Verdict(_TRUE, reason, f"{what}; {_REMEDIES[care.stage]}"[:1024])
+
+
 def _going_on(case: Case) -> Verdict:
-    """Nothing waits for a person."""
+    """Nothing is known that keeps jobs from being done."""
     del case
     return Verdict(_FALSE, Reason.NOT_STALLED)
 
@@ -355,5 +374,5 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.SCALING_ACTIVE: (_manual, _hpa_unable, _hpa_disagrees, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
-    ConditionType.STALLED: (_stuck_on_render, _refused, _going_on),
+    ConditionType.STALLED: (_stuck_on_render, _refused, _workers_stuck, _going_on),
 }

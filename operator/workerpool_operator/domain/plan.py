@@ -6,11 +6,12 @@ be. A plan may be cut off after any of its writes: the next one starts from what
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from workerpool_operator.api import ScalingMode
 from workerpool_operator.domain import desired
+from workerpool_operator.domain.care import Care, assess, choose_one
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts, Slot, move_counts
@@ -108,6 +109,9 @@ class Plan:
     scaled: tuple[Scaled, ...] = ()
     mistaken: int = 0
     waiting_for: int = 0
+    care: Care = field(default_factory=Care)
+    restarted: str = ""
+    """Name of the pod of a stuck worker that is restarted: it is among the deletes."""
     corrected: tuple[str, ...] = ()
     """Objects that somebody changed, and that are put back."""
     problem: str = ""
@@ -139,19 +143,26 @@ def plan(snapshot: Snapshot) -> Plan:
         return replace(draft, problem=str(error))
     memory = _remember_readiness(snapshot, memory, target=target.name, wanted=size)
     counts = _counts(snapshot, target=target.name, total=size)
-    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered) or _shedding(snapshot)
-    list_wait = _list_wait(snapshot, counts=counts)
+    shedding = _shedding(snapshot)
+    whole = memory.unready_since is None and not (memory.scale_in.lowered or shedding)
+    care, memory = assess(snapshot, memory, whole=whole)
+    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered or care.due) or shedding
+    list_wait = _list_wait(snapshot, counts=counts, restart_due=care.due)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     if snapshot.pods is None and (troubled or (taking_away and list_wait <= 0)):
         return replace(draft, wants_pods=True)
-    scale_in = _scale_in(snapshot, memory, counts=counts) if taking_away and snapshot.pods is not None else None
+    workers = _workers(snapshot)
+    memory = choose_one(snapshot, memory, care, workers)
+    scale_in = (
+        _scale_in(snapshot, memory, workers, counts=counts) if taking_away and snapshot.pods is not None else None
+    )
     if scale_in is not None:
-        memory = replace(memory, scale_in=scale_in.memory)
+        memory = _remember_step(snapshot, memory, scale_in)
     if snapshot.pods is not None:
         memory = replace(memory, pods_listed_at=snapshot.now)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
     applies = _applies(snapshot, target=target, sizes=sizes)
-    moments = [decision.look_again, trouble_at, scale_in.look_again if scale_in else None]
+    moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     if followed is not None:
         moments.append(followed.look_again)
     if taking_away and scale_in is None:
@@ -164,7 +175,7 @@ def plan(snapshot: Snapshot) -> Plan:
         memory=memory,
         applies=applies,
         marks=_marks(scale_in),
-        deletes=_deletes(snapshot, target=target.name, sizes=sizes),
+        deletes=(*_restart(scale_in), *_deletes(snapshot, target=target.name, sizes=sizes)),
         fence=FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence) if scale_in else None,
         read_now=scale_in.read_now if scale_in else False,
         scaled=tuple(
@@ -174,6 +185,8 @@ def plan(snapshot: Snapshot) -> Plan:
         ),
         mistaken=scale_in.mistaken if scale_in else 0,
         waiting_for=scale_in.waiting_for if scale_in else 0,
+        care=care,
+        restarted=scale_in.restart.pod.name if scale_in and scale_in.restart else "",
         look_again=min((moment for moment in moments if moment is not None), default=None),
         corrected=_corrected(snapshot, applies, sizes=sizes),
         started_versions=() if target.name in snapshot.deployments else (target.name,),
@@ -209,11 +222,11 @@ def _shedding(snapshot: Snapshot) -> bool:
     return any(child.existing > child.replicas for child in snapshot.deployments.values())
 
 
-def _list_wait(snapshot: Snapshot, *, counts: Counts) -> float:
+def _list_wait(snapshot: Snapshot, *, counts: Counts, restart_due: bool) -> float:
     """Seconds until the pods may be listed again; where nothing is left but to see the deleted end, there is time."""
     listed_at, known = snapshot.memory.pods_listed_at, snapshot.memory.scale_in
-    ending = not (counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot))
-    interval = PARTING_RECHECK_SECONDS if ending else POD_LIST_INTERVAL_SECONDS
+    busy = counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot) or restart_due
+    interval = POD_LIST_INTERVAL_SECONDS if busy else PARTING_RECHECK_SECONDS
     return 0.0 if listed_at is None else listed_at + interval - snapshot.now
 
 
@@ -232,7 +245,7 @@ def _workers(snapshot: Snapshot) -> list[Worker]:
     return [judge(pod, snapshot.reports.get(pod.uid), drain_seconds=drain) for pod in pods]
 
 
-def _scale_in(snapshot: Snapshot, memory: Memory, *, counts: Counts) -> ScaleInStep:
+def _scale_in(snapshot: Snapshot, memory: Memory, workers: Sequence[Worker], *, counts: Counts) -> ScaleInStep:
     sizes = [
         Sizing(deployment=name, replicas=child.replicas, remove=counts.remove.get(name, 0))
         for name, child in sorted(snapshot.deployments.items())
@@ -240,11 +253,23 @@ def _scale_in(snapshot: Snapshot, memory: Memory, *, counts: Counts) -> ScaleInS
     terminating = snapshot.pods.terminating if snapshot.pods else frozenset()
     return step(
         sizes=sizes,
-        workers=_workers(snapshot),
+        workers=workers,
         memory=memory.scale_in,
         now=snapshot.now,
         terminating=terminating,
+        leaver=memory.restarts.leaver(after=float(snapshot.pool.spec.worker.stuck_after_seconds), now=snapshot.now),
     )
+
+
+def _remember_step(snapshot: Snapshot, memory: Memory, scale_in: ScaleInStep) -> Memory:
+    restarts = memory.restarts.done(now=snapshot.now) if scale_in.restart else memory.restarts
+    return replace(memory, scale_in=scale_in.memory, restarts=restarts)
+
+
+def _restart(scale_in: ScaleInStep | None) -> tuple[Delete, ...]:
+    """The pod of a stuck worker; its Deployment makes another."""
+    pod = scale_in.restart.pod if scale_in and scale_in.restart else None
+    return (Delete(kind="Pod", name=pod.name, uid=pod.uid),) if pod else ()
 
 
 def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) -> dict[str, int]:

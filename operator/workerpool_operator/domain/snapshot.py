@@ -10,6 +10,7 @@ from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory
+from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
 
 Body: TypeAlias = Mapping[str, Any]
 
@@ -109,6 +110,7 @@ class Memory:
     """How long workers took to become ready the last time some had to."""
     hpa: HpaMemory | None = None
     """In mode hpa."""
+    restarts: Restarts = field(default_factory=Restarts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,10 @@ class Snapshot:
     """Queue -> why its latest reading failed, as a reason and in words."""
     reports: Mapping[str, Report] = field(default_factory=dict)
     """Pod uid -> its worker's newest report."""
+    conducts: Mapping[str, Conduct] = field(default_factory=dict)
+    """Pod uid -> what its worker has done of late, where it holds a stream."""
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    """Queue -> how long jobs have been waiting in it."""
     pods: PodList | None = None
     """None: not listed. A plan that needs them says so, and is made again."""
     memory: Memory

@@ -89,6 +89,9 @@ def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tu
         for delete in plan.deletes
         if delete.kind == "Deployment"
     ]
+    if plan.restarted:
+        message = f"{plan.restarted} took no job although jobs waited; another worker takes its place"
+        told.append(Announcement(warning=True, reason=Reason.WORKER_RESTARTED, message=message))
     if plan.mistaken:
         message = f"{plan.mistaken} workers were removed although others had been chosen"
         told.append(Announcement(warning=True, reason=Reason.VICTIM_MISMATCH, message=message))

@@ -44,6 +44,7 @@ class PoolSeries:
     mode: str
     limited_by: tuple[str, ...] = ()
     versions: tuple[VersionRole, ...] = ()
+    stuck: int = 0
 
 
 @dataclass(slots=True)
@@ -117,6 +118,11 @@ class PoolMetrics(Collector):
             "1 for each pool, with its scaling mode in force.",
             (((*key, pool.series.mode), 1) for key, pool in pools),
             "mode",
+        )
+        yield self._gauge(
+            "workerpool_stuck_workers",
+            "Workers that live and take no job although jobs wait for them.",
+            ((key, pool.series.stuck) for key, pool in pools),
         )
         yield self._counter(
             "workerpool_scale_actions",

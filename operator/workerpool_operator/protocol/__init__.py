@@ -13,6 +13,7 @@ that (re)connects. Ages are seconds since the reading was taken, stamped on arri
 """
 
 from workerpool_operator.protocol._messages import (
+    LEAVING_FENCE,
     ORDER_TTL_SECONDS,
     PROTOCOL_VERSION,
     STREAM_PATH,
@@ -35,6 +36,7 @@ from workerpool_operator.protocol._messages import (
 )
 
 __all__ = [
+    "LEAVING_FENCE",
     "ORDER_TTL_SECONDS",
     "PROTOCOL_VERSION",
     "STREAM_PATH",

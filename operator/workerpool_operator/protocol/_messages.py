@@ -12,6 +12,9 @@ STREAM_PATH: Final = "/v1/collectors"
 TOKEN_AUDIENCE: Final = "workerpool-operator"  # noqa: S105  an audience, not a secret
 ORDER_TTL_SECONDS: Final = 30.0
 MESSAGE_MAX_LENGTH: Final = 512
+LEAVING_FENCE: Final = "leaving"
+"""Id of the collector's own fence, around a worker whose pod is being deleted. It is never one of the operator's, which
+are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
 
 Short = Annotated[str, Field(max_length=64)]
 """An id, a hash, a label's value."""
@@ -69,7 +72,7 @@ class WorkerReport(_Message):
     slots: int = Field(default=1, ge=1)
     fence: Short = Field(default="", description="Id of the fence that the worker says is in force.")
     draining: bool = False
-    paused: Name = ""
+    paused: Name = Field(default="", description="Why it takes nothing, if it has a reason of its own.")
     remaining_seconds: float | None = 0.0
     boot_id: Short = ""
     counters: Counters = Counters()

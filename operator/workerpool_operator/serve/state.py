@@ -8,7 +8,7 @@ reconcile that was under way when the Lease was lost, is not held.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
 from workerpool_operator.domain.scaling import stale_after
+from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
     Config,
@@ -30,6 +31,7 @@ from workerpool_operator.protocol import (
     WorkerReport,
     Workers,
 )
+from workerpool_operator.serve.evidence import Evidence
 
 FENCE_REPEAT_SECONDS: Final = ORDER_TTL_SECONDS / 3
 SILENT_SECONDS: Final = 60.0
@@ -55,6 +57,10 @@ class PoolView:
     samples: tuple[QueueSample, ...] = ()
     workers: tuple[WorkerReport, ...] = ()
     collectors_connected: int = 0
+    conducts: Mapping[str, Conduct] = field(default_factory=dict)
+    """Pod uid -> what its worker has done of late."""
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    """Queue -> how long jobs have been waiting in it."""
 
 
 class Readings(Protocol):
@@ -95,6 +101,8 @@ class _Collector:
 @dataclass(slots=True)
 class _Namespace:
     collectors: dict[str, _Collector] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    """By pool, over all collectors."""
     config: tuple[PoolConfig, ...] | None = None
     fences: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     settings: dict[str, Delivery] = field(default_factory=dict)
@@ -135,6 +143,8 @@ class StreamState:
             samples=tuple(_freshest_samples(said, now=now)),
             workers=tuple(_best_reports(said, now=now)),
             collectors_connected=sum(1 for _ in known.links()),
+            conducts=known.evidence[pool].conducts if pool in known.evidence else {},
+            waiting=known.evidence[pool].waiting if pool in known.evidence else {},
         )
 
     def attach(self, peer: Peer, link: Link) -> None:
@@ -160,19 +170,19 @@ class StreamState:
 
     def receive(self, peer: Peer, message: Up) -> None:
         """Take in what a collector says."""
-        collector = self._namespaces.setdefault(peer.namespace, _Namespace()).collectors.setdefault(
-            peer.pod, _Collector()
-        )
+        namespace = self._namespaces.setdefault(peer.namespace, _Namespace())
+        collector = namespace.collectors.setdefault(peer.pod, _Collector())
         if message.pool not in collector.pools and len(collector.pools) >= MAX_POOLS:
             return
         said = collector.pools.setdefault(message.pool, _Said())
         said.heard_at = self._clock()
+        evidence = namespace.evidence.setdefault(message.pool, Evidence())
         match message:
             case Samples():
-                changed = self._take_samples(said, message)
+                changed = self._take_samples(said, message, evidence)
                 self._tell_readings(peer.namespace, message)
             case Workers():
-                changed = self._take_workers(said, message, fenced=self._is_fenced(peer.namespace, message.pool))
+                changed = self._take_workers(said, message, evidence, fenced=message.pool in namespace.fences)
         if changed:
             self._on_change(peer.namespace, message.pool)
 
@@ -231,6 +241,7 @@ class StreamState:
             return
         known.fences.pop(pool, None)
         known.settings.pop(pool, None)
+        known.evidence.pop(pool, None)
         for collector in known.collectors.values():
             collector.pools.pop(pool, None)
         if not known.collectors and not known.config:
@@ -248,8 +259,12 @@ class StreamState:
         for name, namespace in list(self._namespaces.items()):
             self._drop_silent(namespace)
             for collector in namespace.collectors.values():
-                for pool in [pool for pool, said in collector.pools.items() if now - said.heard_at > SILENT_SECONDS]:
+                for pool in [pool for pool, one in collector.pools.items() if now - one.heard_at > SILENT_SECONDS]:
                     del collector.pools[pool]
+            said = {pool for collector in namespace.collectors.values() for pool in collector.pools}
+            namespace.evidence = {pool: one for pool, one in namespace.evidence.items() if pool in said}
+            for evidence in namespace.evidence.values():
+                evidence.forget_before(now - SILENT_SECONDS)
             if not (namespace.collectors or namespace.config or namespace.fences or namespace.settings):
                 del self._namespaces[name]
         if self._readings is not None:
@@ -271,16 +286,14 @@ class StreamState:
     def _fence(self, pool: str, held: tuple[str, tuple[str, ...]]) -> Fence:
         return Fence(epoch=self._epoch, pool=pool, fence_id=held[0], pods=held[1])
 
-    def _is_fenced(self, namespace: str, pool: str) -> bool:
-        return pool in self._namespaces[namespace].fences
-
-    def _take_samples(self, said: _Said, message: Samples) -> bool:
+    def _take_samples(self, said: _Said, message: Samples, evidence: Evidence) -> bool:
         now = self._clock()
         changed = False
         for sample in message.samples:
             before = said.samples.get(sample.queue)
             changed = changed or before is None or _meaning(before[0]) != _meaning(sample)
             said.samples[sample.queue] = (sample, now)
+            evidence.take_sample(sample, now=now)
         return changed
 
     def _tell_readings(self, namespace: str, message: Samples) -> None:
@@ -296,11 +309,13 @@ class StreamState:
                     stale_after=stale_after(sample.poll_seconds),
                 )
 
-    def _take_workers(self, said: _Said, message: Workers, *, fenced: bool) -> bool:
+    def _take_workers(self, said: _Said, message: Workers, evidence: Evidence, *, fenced: bool) -> bool:
         """While nobody is fenced, how many jobs each worker has changes no decision."""
         now = self._clock()
         before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
         said.workers = {report.uid: (report, now) for report in message.workers}
+        for report in message.workers:
+            evidence.take_report(report, now=now)
         return before != {report.uid: _standing(report, busy=fenced) for report in message.workers}
 
     def _drop_silent(self, namespace: _Namespace) -> None:

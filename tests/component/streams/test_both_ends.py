@@ -15,8 +15,7 @@ from tests.support.waiting import until
 from workerpool import Queue
 from workerpool.protocol import Delivery
 from workerpool_operator.collector import workers
-from workerpool_operator.collector.board import LEAVING_FENCE
-from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError, WorkerReport
+from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample, SampleError, WorkerReport
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 

@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from workerpool.protocol import Delivery
-from workerpool_operator.collector.board import LEAVING_FENCE, Board, PodInfo, WorkerState
+from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
 from workerpool_operator.collector.metrics import CollectorMetrics
 from workerpool_operator.collector.scrape import parse
 from workerpool_operator.domain.scaling.scale_in import ScaleInMemory
-from workerpool_operator.protocol import PoolConfig, QueueSample
+from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample
 
 
 class Clock:

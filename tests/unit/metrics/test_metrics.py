@@ -57,6 +57,15 @@ def test_a_size_that_is_only_held_is_not_exported() -> None:
     assert value(metrics, "workerpool_replicas") == 2
 
 
+def test_a_pool_without_a_stuck_worker_says_so() -> None:
+    """An alert needs the series before there is one, and must fall silent after."""
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series())
+    assert value(metrics, "workerpool_stuck_workers") == 0
+    metrics.pools.show("media", "thumbs", series(stuck=2))
+    assert value(metrics, "workerpool_stuck_workers") == 2
+
+
 def test_counters_survive_new_values() -> None:
     metrics = OperatorMetrics()
     metrics.pools.show("media", "thumbs", series())

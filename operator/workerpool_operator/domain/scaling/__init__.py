@@ -11,6 +11,7 @@ from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
+    Leaver,
     ScaleInMemory,
     ScaleInStep,
     Sizing,
@@ -30,6 +31,7 @@ __all__ = [
     "HpaMemory",
     "HpaState",
     "Inputs",
+    "Leaver",
     "Outcome",
     "Pod",
     "Report",

@@ -12,6 +12,9 @@ A worker that is not wanted any more stays fenced while it finishes its jobs: it
 only become idler. When more workers are wanted again, all are released, but for those whose Deployment was lowered
 and whose deletion is only a matter of time, and those that are being deleted: a job taken now would be cut off. A
 deleted one hears of it by SIGTERM a moment later, or never where something stands in front of it that swallows that.
+
+A worker that is to be restarted goes the same way up to the fence and the wait for its jobs. Then its pod is deleted,
+and no Deployment is lowered: so it needs no mark, and another takes its place.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +57,14 @@ class Lowered:
     chosen: frozenset[str]
     count: int
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaver:
+    """The worker (uid) that is to be restarted. `deaf`: it has had its time to answer the fence."""
+
+    uid: str
+    deaf: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,8 @@ class ScaleInStep:
     """Chosen workers that cannot go yet."""
     mistaken: int = 0
     """Pods that went although others were chosen, since the last look."""
+    restart: Worker | None = None
+    """The worker to be restarted, once nothing is lost by it: delete its pod."""
     look_again: float | None = None
 
 
@@ -115,10 +128,11 @@ def step(
     memory: ScaleInMemory,
     now: float,
     terminating: frozenset[str] = frozenset(),
+    leaver: Leaver | None = None,
 ) -> ScaleInStep:
     """The next step of taking `remove` pods away from each Deployment, from whatever point it has reached.
 
-    `workers` are the active ones; `terminating` are the uids of pods that are being deleted.
+    `workers` are the active ones; `terminating` are the uids of pods that are being deleted; `leaver` is restarted.
     """
     by_deployment = {size.deployment: _of(workers, size.deployment) for size in sizes}
     shedding = {size.deployment for size in sizes if len(by_deployment[size.deployment]) > size.replicas}
@@ -130,7 +144,9 @@ def step(
     }
     chosen = [worker for group in victims.values() for worker in group]
     going = [worker for name in shedding for worker in by_deployment[name] if _is_going(worker, memory)]
-    memory = _refence(memory, chosen=chosen, going=going, terminating=terminating)
+    uid, deaf = (leaver.uid, leaver.deaf) if leaver else ("", False)
+    restarting = [worker for worker in workers if worker.pod.uid == uid and worker not in (*chosen, *going)]
+    memory = _refence(memory, chosen=[*chosen, *restarting], going=going, terminating=terminating)
     leaving = [worker for worker in chosen if worker.may_go(fence=memory.fence_id)]
     memory = _remember_marks(memory, workers, leaving, now=now)
     unmark = _stale_marks(workers, keep=[*leaving, *going])
@@ -151,7 +167,8 @@ def step(
         read_now=any(worker.report is not None and not worker.report.fenceable for worker in chosen),
         waiting_for=len(chosen) - len(leaving),
         mistaken=mistaken,
-        look_again=_look_again(chosen, leaving, memory=memory, shedding=bool(shedding), now=now),
+        restart=next((w for w in restarting if _may_restart(w, fence=memory.fence_id, deaf=deaf)), None),
+        look_again=_look_again([*chosen, *restarting], leaving, memory=memory, shedding=bool(shedding), now=now),
     )
 
 
@@ -163,6 +180,11 @@ def _victims(workers: Sequence[Worker], size: Sizing) -> list[Worker]:
     """Who should go: the first in order, less the pods that are asked for and do not exist."""
     unborn = size.replicas - len(workers)
     return sorted(workers, key=lambda worker: worker.order)[: max(0, size.remove - unborn)]
+
+
+def _may_restart(worker: Worker, *, fence: str, deaf: bool) -> bool:
+    """As a victim may go. One that has not answered its fence, because its intake hangs, goes on its last word."""
+    return worker.may_go(fence=fence) or (deaf and worker.listens and worker.readiness <= Readiness.ENDING)
 
 
 def _is_going(worker: Worker, memory: ScaleInMemory) -> bool:

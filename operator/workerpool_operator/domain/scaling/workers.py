@@ -47,6 +47,8 @@ class Report:
     """Version hash that it says it runs."""
     remaining: float | None = 0.0
     """Longest declared timeout minus age over its running jobs, seconds; None when one declares none."""
+    pod: str = ""
+    """Name of its pod."""
 
     @property
     def fresh(self) -> bool:

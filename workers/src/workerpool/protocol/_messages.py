@@ -49,7 +49,11 @@ class Report(_Message):
     slots: int = Field(ge=1)
     fence: str = Field(default="", description="Id of the fence in force; while set, nothing more is taken.")
     draining: bool = False
-    paused: str = Field(default="", description="Why nothing is being taken, other than fence and drain.")
+    paused: str = Field(
+        default="",
+        description="Why nothing is being taken, other than fence and drain: also where what waits is not for this "
+        "worker now. One that has room and says nothing while others take what waits is taken for stuck.",
+    )
     remaining_seconds: float | None = Field(
         default=0.0,
         description="Longest declared timeout minus age over all jobs in flight; 0 when idle; None when any job "

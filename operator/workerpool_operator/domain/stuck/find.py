@@ -1,0 +1,73 @@
+"""Who is stuck, by what workers and queues have said.
+
+A queue in which jobs have waited all the time, a worker that had room and began none, and a peer that did begin jobs
+and was full: that worker is stuck. Without a peer that began any (a single worker, or all of them at a loss) the same
+is asked for twice the time, and nobody may have said why it takes nothing: where the broker is away, they do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from workerpool_operator.domain.stuck.evidence import Conduct, Waiting
+
+ALONE_FACTOR: Final = 2.0
+"""Without a peer to compare with, everything has to last so many times longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Who is stuck (uids), and whether that shows by peers that go on."""
+
+    stuck: frozenset[str] = frozenset()
+    witnessed: bool = False
+    waiting: int = 0
+    """Jobs in the queues in which they have waited for long."""
+    look_again: float | None = None
+    """Seconds until somebody could be found stuck; None: not before something else changes."""
+
+
+def find(
+    conducts: Mapping[str, Conduct], queues: Mapping[str, Waiting], *, one_queue: bool, after: float, now: float
+) -> Findings:
+    """Who is stuck now. `after` is the pool's limit in seconds; `one_queue`: its workers take from a single queue."""
+    workers = {uid: one for uid, one in conducts.items() if one.fresh(now)}
+    moving = [one for one in workers.values() if one.moved_at is not None and now - one.moved_at < after]
+    if moving:
+        witnessed = all(_is_witness(one, after=after, now=now) for one in moving)
+        waited = {name: one for name, one in queues.items() if one_queue or _is_drawn(one, after, now)}
+        limit = after
+    else:
+        witnessed = False
+        waited = dict(queues)
+        limit = ALONE_FACTOR * after
+    if not witnessed and (moving or any(one.last.paused for one in workers.values())):
+        return Findings()
+    longest = max((one.seconds(now) for one in waited.values()), default=0.0)
+    idlest = max((one.idle for one in workers.values()), default=0.0)
+    stuck = frozenset(uid for uid, one in workers.items() if one.idle >= limit)
+    if longest < limit or not stuck:
+        return Findings(look_again=_look_again(longest, idlest, limit=limit))
+    return Findings(
+        stuck=stuck,
+        witnessed=witnessed,
+        waiting=sum(one.last.waiting for one in waited.values() if one.seconds(now) >= limit),
+    )
+
+
+def _is_witness(one: Conduct, *, after: float, now: float) -> bool:
+    """Whether it took all it could of late. One with room to spare left the waiting jobs alone as well."""
+    since = now - after
+    had_no_room = one.full_at is not None and one.full_at > since
+    return had_no_room and (one.rested_at is None or one.rested_at <= since)
+
+
+def _is_drawn(one: Waiting, after: float, now: float) -> bool:
+    """Whether the jobs of this very queue can be had. Of several queues only one may be at fault, for everybody."""
+    return one.drawn_at is not None and now - one.drawn_at < after
+
+
+def _look_again(longest: float, idlest: float, *, limit: float) -> float | None:
+    if not longest or not idlest:
+        return None
+    return max(1.0, limit - min(longest, idlest))

@@ -1,0 +1,57 @@
+"""What a pool's collectors say, gathered as evidence of who consumes: kept on every replica, so a new leader has it.
+
+A worker's word comes again with each message of its collector, and after a change of collector from another one: each
+is dated by when the worker said it. Only workers on the stream are gathered; the others cannot say why they take
+nothing.
+"""
+
+from dataclasses import dataclass, field
+
+from workerpool_operator.domain.scaling import stale_after
+from workerpool_operator.domain.stuck import Conduct, Reading, Waiting, Word, heard, read
+from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, WorkerReport
+
+
+@dataclass(slots=True)
+class Evidence:
+    """One pool. Times are the receiver's monotonic seconds."""
+
+    conducts: dict[str, Conduct] = field(default_factory=dict)
+    """By pod uid."""
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    """By queue."""
+
+    def take_sample(self, sample: QueueSample, *, now: float) -> None:
+        """A collector has read a queue, or has failed to."""
+        if sample.waiting is None or sample.error is not None:
+            return
+        reading = Reading(
+            waiting=sample.waiting,
+            arrivals=sample.arrivals_total,
+            holds_seconds=stale_after(sample.poll_seconds),
+        )
+        before = self.waiting.get(sample.queue)
+        self.waiting[sample.queue] = read(before, reading, at=now - sample.age_seconds)
+
+    def take_report(self, report: WorkerReport, *, now: float) -> None:
+        """A collector has told of a worker."""
+        if report.source != "stream" or not report.connected:
+            return
+        before = self.conducts.get(report.uid)
+        self.conducts[report.uid] = heard(before, _word(report), at=now - report.age_seconds)
+
+    def forget_before(self, moment: float) -> None:
+        """Forget whoever has not been heard since then."""
+        self.conducts = {uid: one for uid, one in self.conducts.items() if one.heard_at >= moment}
+        self.waiting = {name: one for name, one in self.waiting.items() if one.read_at >= moment}
+
+
+def _word(report: WorkerReport) -> Word:
+    leaving = report.draining or report.fence == LEAVING_FENCE
+    return Word(
+        boot_id=report.boot_id,
+        started=report.counters.started,
+        full=report.in_flight >= report.slots,
+        fenced=bool(report.fence) and not leaving,
+        paused=bool(report.paused) or leaving,
+    )
