@@ -6,10 +6,14 @@ nothing.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from workerpool_operator.domain.scaling import stale_after
 from workerpool_operator.domain.stuck import Conduct, Reading, Waiting, Word, heard, read
 from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, WorkerReport
+
+REPEATED_SECONDS: Final = 1.0
+"""The same word is taken in so often: a collector tells of all its workers each time one of them says something."""
 
 
 @dataclass(slots=True)
@@ -37,8 +41,9 @@ class Evidence:
         """A collector has told of a worker."""
         if report.source != "stream" or not report.connected:
             return
-        before = self.conducts.get(report.uid)
-        self.conducts[report.uid] = heard(before, _word(report), at=now - report.age_seconds)
+        before, word, at = self.conducts.get(report.uid), _word(report), now - report.age_seconds
+        if before is None or word != before.last or at - before.heard_at >= REPEATED_SECONDS:
+            self.conducts[report.uid] = heard(before, word, at=at)
 
     def forget_before(self, moment: float) -> None:
         """Forget whoever has not been heard since then."""
@@ -47,11 +52,12 @@ class Evidence:
 
 
 def _word(report: WorkerReport) -> Word:
-    leaving = report.draining or report.fence == LEAVING_FENCE
+    fence = report.fence
+    leaving = report.draining or fence == LEAVING_FENCE
     return Word(
         boot_id=report.boot_id,
         started=report.counters.started,
         full=report.in_flight >= report.slots,
-        fenced=bool(report.fence) and not leaving,
-        paused=bool(report.paused) or leaving,
+        fenced=fence != "" and not leaving,
+        paused=report.paused != "" or leaving,
     )

@@ -22,7 +22,7 @@ def test_a_word_that_arrives_late_does_not_turn_time_back() -> None:
 
 def test_jobs_that_were_begun_before_the_first_word_are_no_movement() -> None:
     assert heard(None, WORD, at=100.0).moved_at is None
-    assert heard(heard(None, WORD, at=100.0), replace(WORD, started=4), at=101.0).moved_at == 101.0
+    assert heard(heard(None, WORD, at=100.0), WORD._replace(started=4), at=101.0).moved_at == 101.0
 
 
 def test_an_old_word_says_nothing_about_now() -> None:

@@ -6,7 +6,7 @@ was going on, so a collector that restarts, or a stream that breaks, costs evide
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
 
@@ -14,9 +14,8 @@ REST_SECONDS: Final = 5.0
 """A healthy worker takes what it can within a moment. One that has had room for so long, and took nothing, rested."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """One report of a worker, as far as it concerns its intake."""
+class Word(NamedTuple):
+    """One report of a worker, as far as it concerns its intake. A tuple: made and compared for each report."""
 
     boot_id: str
     """Another one is another process, whose counters begin anew."""
