@@ -1,5 +1,6 @@
 """Checkpoints: on every broker, and through the death of a real worker process."""
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ from tests.component.sdk.test_broker_conformance import Open, another, broker, j
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess
-from workerpool import Job, LeaseLost, PayloadInvalid, Queue, Worker
+from workerpool import ConfigurationError, Job, LeaseLost, PayloadInvalid, Queue, Worker
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, Retry
 from workerpool.broker._redis import RedisBroker
 
@@ -128,6 +129,34 @@ async def test_a_handler_sees_that_the_job_is_not_its_own_any_more(another: Open
     assert len(seen) == 1
     depth = await queue.depth()
     assert (depth.waiting, depth.in_flight, depth.delayed, depth.dead_letters) == (0, 1, 0, 0)
+
+
+async def test_handlers_in_threads_keep_checkpoints_too() -> None:
+    queue, seen = Queue.connect("memory://"), []
+    worker = Worker(queue, health_port=0, metrics_port=0, env={"DRAIN_TIMEOUT": "5", "BACKOFF_SECONDS": "0.01"})
+
+    @worker.job("blocking")
+    async def blocking(job: Job) -> None:
+        seen.append(job.checkpointed)
+        if job.attempt == 1:
+            with pytest.raises(ConfigurationError, match="await"):
+                job.checkpoint_sync("here")
+            await asyncio.to_thread(job.checkpoint_sync, "one")
+        elif job.attempt == 2:
+            await asyncio.to_thread(asyncio.run, job.checkpoint("two"))
+        else:
+            worker.stop()
+            return
+        raise OSError("again")
+
+    await queue.enqueue("blocking")
+    await worker.serve()
+    assert seen == [None, "one", "two"]
+
+
+async def test_a_job_that_no_worker_runs_keeps_none() -> None:
+    with pytest.raises(ConfigurationError, match="not run by a worker"):
+        await Job("j", "t", None, 1, "main").checkpoint(1)
 
 
 @pytest.mark.parametrize("kind", ["redis", "sqlite"])

@@ -16,7 +16,15 @@ class Hold(Protocol):
     """What a running job's handler has of its worker."""
 
     async def checkpoint(self, state: bytes) -> None:
-        """Keep the state with the job, while it is this worker's."""
+        """Keep the state with the job, while it is this worker's. From any event loop."""
+        ...
+
+    def checkpoint_sync(self, state: bytes) -> None:
+        """The same, from a thread without an event loop."""
+        ...
+
+    def skip(self) -> None:
+        """The job turned out to be done already."""
         ...
 
 
@@ -37,6 +45,8 @@ class Job:
     """What the worker's lifespan yielded."""
     checkpointed: Any = None
     """The last checkpoint of an earlier attempt, from JSON; None when there is none."""
+    stream: str = ""
+    """What tells its queue from every other one, by whatever name a worker knows it: Redis' stream, SQLite's path."""
     _hold: Hold | None = field(default=None, repr=False, compare=False)
 
     async def checkpoint(self, state: Any) -> None:
@@ -53,9 +63,50 @@ class Job:
             PayloadInvalid: the state is not JSON or too large.
             BrokerError: the broker is away; it may have been kept or not.
         """
+        await self._held().checkpoint(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
+
+    def checkpoint_sync(self, state: Any) -> None:
+        """`checkpoint` for a handler that runs in a thread and is no `async def`."""
+        self._held().checkpoint_sync(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
+
+    async def once(self, connection: Any) -> bool:
+        """Mark this job as done in the transaction of its effects; False: an attempt before has committed them, skip.
+
+        ```python
+        with sqlite3.connect("shop.db") as db:  # commits, or rolls back when something is raised
+            if await job.once(db):
+                db.execute("UPDATE accounts SET ...")
+        ```
+
+        With the transaction the mark is committed or rolled back, so the effects in it happen exactly once, however
+        often the job runs. Effects elsewhere (a mail, an HTTP call) are not covered: they happen at least once.
+
+        Args:
+            connection: Of sqlite3 or aiosqlite, psycopg (both kinds), psycopg2 or asyncpg, with the transaction open or
+                about to be opened by the driver itself. In Postgres the table `workerpool_done` must be there.
+
+        Raises:
+            ConfigurationError: no transaction is open, or this is no such connection.
+        """
+        from workerpool._once import once  # noqa: PLC0415  few use it, all would load it
+
+        return self._first(await once(connection, self.stream or self.queue, self.id))
+
+    def once_sync(self, connection: Any) -> bool:
+        """`once` for a handler that runs in a thread and is no `async def`."""
+        from workerpool._once import once_sync  # noqa: PLC0415  few use it, all would load it
+
+        return self._first(once_sync(connection, self.stream or self.queue, self.id))
+
+    def _first(self, first: bool) -> bool:  # noqa: FBT001  the answer
+        if not first and self._hold is not None:
+            self._hold.skip()
+        return first
+
+    def _held(self) -> Hold:
         if self._hold is None:
             raise ConfigurationError("this job is not run by a worker: nobody keeps its checkpoint")
-        await self._hold.checkpoint(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
+        return self._hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,11 @@ class MemoryBroker:
         return CAPABILITIES
 
     @property
+    def stream(self) -> str:
+        """The same for all: a memory ends with its process."""
+        return "memory"
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease

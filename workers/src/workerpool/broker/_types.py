@@ -211,6 +211,11 @@ class Broker(Protocol):
         ...
 
     @property
+    def stream(self) -> str:
+        """What tells this queue from every other one: Redis' stream, SQLite's path."""
+        ...
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         ...

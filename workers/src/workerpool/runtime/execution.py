@@ -77,7 +77,17 @@ class Execution:
         return await self._attempt(
             running,
             handler,
-            Job(job.job_id, job.type, payload, job.attempt, running.queue, context, checkpointed, running),
+            Job(
+                job.job_id,
+                job.type,
+                payload,
+                job.attempt,
+                running.queue,
+                context,
+                checkpointed,
+                running.broker.stream,
+                running,
+            ),
         )
 
     async def _attempt(self, running: Running, handler: Handler, job: Job) -> Outcome:
@@ -99,6 +109,7 @@ class Execution:
             return self._fail(running, reason, error)
         finally:
             self._metrics.processing.observe(time.perf_counter() - began)
+            self._metrics.duplicates_skipped += running.duplicate
         return Done(running)
 
     def _refuse(self, running: Running) -> Outcome | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from workerpool.broker import Broker, Taken
-from workerpool.errors import LeaseLost
+from workerpool.errors import ConfigurationError, LeaseLost
 
 
 class Cancelled(StrEnum):
@@ -31,12 +31,34 @@ class Running:
     task: "asyncio.Task[None] | None" = None
     cancelled: Cancelled | None = None
     settling: bool = False
+    duplicate: bool = False
+    """Its handler found that it was done before."""
 
     async def checkpoint(self, state: bytes) -> None:
-        """Keep the state with the job; see `Job.checkpoint`. To be called in the worker's event loop.
+        """See `Hold`."""
+        keeping = self._keep(state)
+        if self._loop is asyncio.get_running_loop():
+            await keeping
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeping, self._loop))
 
-        A handler may go on after its job was settled; the broker might take that for the job's next attempt by us.
-        """
+    def checkpoint_sync(self, state: bytes) -> None:
+        """See `Hold`."""
+        if self._loop is asyncio._get_running_loop():  # noqa: SLF001  the public one raises when there is none
+            raise ConfigurationError("in an `async def` it is `await job.checkpoint(...)`")
+        asyncio.run_coroutine_threadsafe(self._keep(state), self._loop).result()
+
+    def skip(self) -> None:
+        """See `Hold`."""
+        self.duplicate = True
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        assert self.task is not None, "its handler runs"
+        return self.task.get_loop()
+
+    async def _keep(self, state: bytes) -> None:
+        # A handler may go on after its job was settled; the broker might take that for the job's next attempt by us.
         ours = not self.settling and self.cancelled is not Cancelled.LEASE_LOST
         if not ours or not await self.broker.checkpoint(self.job, state):
             raise LeaseLost("this job is not ours any more")

@@ -50,6 +50,8 @@ def _jobs(metrics: Metrics, jobs: dict[str, str]) -> Iterator[Metric]:
     yield _counter("jobs_dead_lettered", "Jobs moved to the dead letters.", jobs, metrics.dead_lettered)
     text = "Jobs taken over from a worker whose lease expired."
     yield _counter("jobs_redelivered", text, jobs, metrics.redelivered)
+    text = "Attempts that found their job done before, by its mark."
+    yield _counter("jobs_duplicate_skipped", text, jobs, metrics.duplicates_skipped)
     failed = CounterMetricFamily("jobs_failed", "Attempts that failed, by reason.", labels=[*jobs, "reason"])
     for reason, count in list(metrics.failed.items()):
         failed.add_metric([*jobs.values(), reason.value], count)

@@ -72,6 +72,7 @@ class Metrics:
     def __init__(self, *, pool: str, version: str, slots: int) -> None:
         self.pool, self.version, self.slots = pool, version, slots
         self.started = self.processed = self.first_attempts = self.first_failures = 0
+        self.duplicates_skipped = 0
         self.retried = self.dead_lettered = self.redelivered = self.handed_back = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.wait = Histogram(PROCESSING_SECONDS), Histogram(WAIT_SECONDS)

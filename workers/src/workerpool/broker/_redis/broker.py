@@ -89,6 +89,11 @@ class RedisBroker:
         return CAPABILITIES
 
     @property
+    def stream(self) -> str:
+        """The stream's key."""
+        return self._stream
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease

@@ -73,6 +73,11 @@ class SqliteBroker:
         return CAPABILITIES
 
     @property
+    def stream(self) -> str:
+        """The file's path, as it was given."""
+        return self._path
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease
