@@ -82,7 +82,7 @@ def collector() -> list[Metric]:
 
 def worker() -> list[Metric]:
     """A worker's; outside of a pool it also reads the queue."""
-    metrics = Metrics(pool="thumbnails", version="0123abcd", slots=1)
+    metrics = Metrics(pool="thumbnails", version="0123abcd", slots={"io": 1})
     metrics.queue_depth["main"] = 0
     return _own(exposition.families(metrics))
 

@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md")
 
 
 def test_every_metric_is_documented() -> None:
-    metrics = Metrics(pool="p", version="v", slots=1)
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
     metrics.queue_depth["main"] = 1
     for family in exposition.families(metrics):
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -21,24 +21,24 @@ def rendered(metrics: Metrics) -> dict[str, float]:
 
 
 def test_every_series_is_there_from_the_beginning() -> None:
-    metrics = Metrics(pool="p", version="v", slots=3)
+    metrics = Metrics(pool="p", version="v", slots={"io": 3})
     before = rendered(metrics)
-    metrics.failed[FailureReason.TIMEOUT] += 1
-    metrics.processing.observe(0.3)
-    metrics.wait.observe(99)
+    metrics.lanes["io"].failed[FailureReason.TIMEOUT] += 1
+    metrics.lanes["io"].processing.observe(0.3)
+    metrics.lanes["io"].wait.observe(99)
     assert rendered(metrics).keys() == before.keys()
 
 
 def test_hostile_names_stay_labels() -> None:
     name = 'p"} 1\nevil{a="b'
-    metrics = Metrics(pool=name, version="v\\", slots=1)
+    metrics = Metrics(pool=name, version="v\\", slots={"io": 1})
     assert all("evil" not in series.split("[")[0] for series in rendered(metrics))
 
 
 def test_a_bucket_holds_what_is_at_most_its_bound() -> None:
-    metrics = Metrics(pool="p", version="v", slots=1)
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
     for value in (0.005, 0.01, 0.1, 0.2, 700):
-        metrics.wait.observe(value)
+        metrics.lanes["io"].wait.observe(value)
     [family] = [family for family in exposition.families(metrics) if family.name == "job_wait_seconds"]
     values = {sample.labels.get("le", sample.name): sample.value for sample in family.samples}
     assert values == {
@@ -56,13 +56,25 @@ def test_a_bucket_holds_what_is_at_most_its_bound() -> None:
     }
 
 
-def test_counters_are_the_same_in_the_metrics_and_in_the_report() -> None:
-    metrics = Metrics(pool="p", version="v", slots=1)
-    metrics.started, metrics.first_failures, metrics.handed_back = 5, 2, 1
-    metrics.failed[FailureReason.ERROR] = 2
-    metrics.failed[FailureReason.TIMEOUT] = 1
+def test_the_report_counts_the_jobs_of_all_lanes() -> None:
+    metrics = Metrics(pool="p", version="v", slots={"io": 1, "cpu": 2})
+    io, cpu = metrics.lanes["io"], metrics.lanes["cpu"]
+    io.started, io.first_failures, cpu.started, metrics.handed_back = 5, 2, 3, 1
+    io.failed[FailureReason.ERROR] = 2
+    cpu.failed[FailureReason.TIMEOUT] = 1
     counters = metrics.totals()
-    assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (5, 3, 2, 1)
+    assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 1)
+
+
+def test_each_lane_has_its_own_series() -> None:
+    metrics = Metrics(pool="p", version="v", slots={"io": 4, "cpu": 2})
+    metrics.lanes["cpu"].processed = 7
+    figures = rendered(metrics)
+    labels = "[('lane', '{}'), ('pool', 'p'), ('version', 'v')]"
+    assert figures["worker_slots" + labels.format("io")] == 4
+    assert figures["worker_slots" + labels.format("cpu")] == 2
+    assert figures["jobs_processed_total" + labels.format("io")] == 0
+    assert figures["jobs_processed_total" + labels.format("cpu")] == 7
 
 
 def test_the_start_counts_from_when_the_process_began() -> None:
@@ -75,7 +87,7 @@ def test_the_start_counts_from_when_the_process_began() -> None:
 
 
 def test_cpu_is_of_the_time_since_the_heartbeat_before() -> None:
-    metrics = Metrics(pool="p", version="v", slots=1)
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
     metrics.ready()
     until = time.process_time() + 0.02
     while time.process_time() < until:

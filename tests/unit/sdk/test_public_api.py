@@ -35,7 +35,7 @@ def test_reading_a_depth_does_not_load_the_runtime() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-def test_a_handler_is_an_async_function_with_a_name_of_its_own() -> None:
+def test_a_handler_has_a_name_and_a_lane() -> None:
     worker = Worker("memory://", env={})
 
     @worker.job("a")
@@ -43,8 +43,8 @@ def test_a_handler_is_an_async_function_with_a_name_of_its_own() -> None:
 
     with pytest.raises(ConfigurationError, match="already"):
         worker.job("a")
-    with pytest.raises(ConfigurationError, match="async def"):
-        worker.job("b")(lambda job: None)  # type: ignore[type-var]
+    with pytest.raises(ConfigurationError, match="no lane 'gpu', choose one of: io, thread, cpu"):
+        worker.job("b", kind="gpu")(a)
     with pytest.raises(ConfigurationError, match="timeout"):
         worker.job("c", timeout=0)
 

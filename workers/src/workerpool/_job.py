@@ -27,6 +27,10 @@ class Hold(Protocol):
         """The job turned out to be done already."""
         ...
 
+    def told_to_stop(self) -> bool:
+        """Whether the job was cancelled."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -42,7 +46,7 @@ class Job:
     queue: str
     """Name of the queue it came from."""
     context: Any = None
-    """What the worker's lifespan yielded."""
+    """What the worker's lifespan yielded; None in the cpu lane, whose processes cannot be given it."""
     checkpointed: Any = None
     """The last checkpoint of an earlier attempt, from JSON; None when there is none."""
     stream: str = ""
@@ -102,6 +106,14 @@ class Job:
         if not first and self._hold is not None:
             self._hold.skip()
         return first
+
+    @property
+    def cancelled(self) -> bool:
+        """For functions in the thread lane, which nobody can interrupt: whether to stop, within a second.
+
+        The job's time is up, its lease is lost, or the worker leaves. In the other lanes a handler is interrupted.
+        """
+        return self._hold is not None and self._hold.told_to_stop()
 
     def _held(self) -> Hold:
         if self._hold is None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,14 +19,18 @@ from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.engine import Engine
-from workerpool.runtime.execution import Handler
+from workerpool.runtime.forks import end_forks_in
 from workerpool.runtime.health import HealthServer
+from workerpool.runtime.lanes import Handler, Kind
+from workerpool.runtime.lanes.plan import cores, share
+from workerpool.runtime.options import Options
+from workerpool.runtime.recycle import Recycle
 from workerpool.runtime.scrapes import MetricsServer
 from workerpool.runtime.signals import end_at_next_signal, leave_at_sigterm
 from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
 
-H = TypeVar("H", bound=Callable[[Job], Coroutine[Any, Any, object]])
+H = TypeVar("H", bound=Callable[[Job], Any])
 _SCRAPE_SECONDS: Final = 10.0
 MARGIN_SECONDS: Final = 20.0
 """What the pod's grace period must give beyond the drain: cancel, hand back, last words, the last scrape."""
@@ -52,6 +56,12 @@ class Worker:
             client that all jobs share.
         health_port: Where `/healthz` and `/ready` are; 0 chooses a free one.
         metrics_port: Where `/metrics` is; 0 chooses a free one.
+        slots: Jobs at a time of each lane, for example `{"cpu": 2}`. The lanes that are not named share what
+            `MAX_WORKERS` leaves: the cpu lane gets one per core, the others get equal parts.
+        recycle_after_jobs: Drain and exit with status 0 after so many jobs: in a pool the worker is started anew.
+        recycle_rss_bytes: The same, when the worker's memory has grown so large.
+        recycle_children_after_jobs: Replace a process of the cpu lane, between two jobs, after so many.
+        recycle_children_rss_bytes: The same, when its memory has grown so large.
         env: The environment, for tests.
 
     Attributes:
@@ -66,6 +76,11 @@ class Worker:
         lifespan: Callable[[], AbstractAsyncContextManager[Any]] = _nothing,
         health_port: int = 8080,
         metrics_port: int = 8000,
+        slots: Mapping[str, int] | None = None,
+        recycle_after_jobs: int | None = None,
+        recycle_rss_bytes: int | None = None,
+        recycle_children_after_jobs: int | None = None,
+        recycle_children_rss_bytes: int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._queue = Queue.connect(queue) if isinstance(queue, str) else queue
@@ -73,19 +88,29 @@ class Worker:
         self._ports = (health_port, metrics_port)
         self._env = os.environ if env is None else env
         self._handlers: dict[str, Handler] = {}
+        bounds = (recycle_after_jobs, recycle_rss_bytes, recycle_children_after_jobs, recycle_children_rss_bytes)
+        if any(number is not None and number < 1 for number in (*bounds, *(slots or {}).values())):
+            raise ConfigurationError("the slots of a lane, and what a process is recycled by, are at least 1")
+        self._options = Options(
+            slots={_kind(name): count for name, count in (slots or {}).items()},
+            recycle=Recycle(recycle_after_jobs, recycle_rss_bytes),
+            recycle_children=Recycle(recycle_children_after_jobs, recycle_children_rss_bytes),
+        )
         self._stop: Stop | None = None
         self.health_port, self.metrics_port = self._ports
 
-    def job(self, name: str, *, timeout: float | None = None) -> Callable[[H], H]:
+    def job(self, name: str, *, timeout: float | None = None, kind: str = "") -> Callable[[H], H]:
         """Register the handler of a type of job.
 
         Args:
             name: The type that producers write.
             timeout: Seconds after which an attempt is cancelled and counts as failed. Declare it: a worker whose jobs
                 declare none is never stopped while it runs one, however long that may be.
+            kind: Where it runs: `io`, in the event loop; `thread`, in a thread, for calls that block; `cpu`, in a
+                process, for what computes. Default: `io` for an `async def`, `thread` for a plain function.
 
         Raises:
-            ConfigurationError: the name is taken, or the handler is not an `async def`.
+            ConfigurationError: the name is taken, or there is no such kind.
         """
         if name in self._handlers:
             raise ConfigurationError(f"there is a handler for {name!r} already")
@@ -93,10 +118,8 @@ class Worker:
             raise ConfigurationError(f"the timeout of {name!r} must be more than 0 seconds")
 
         def register(handler: H) -> H:
-            function: Callable[[Job], Coroutine[Any, Any, object]] = handler
-            if not inspect.iscoroutinefunction(function):
-                raise ConfigurationError(f"the handler of {name!r} must be an 'async def'")
-            self._handlers[name] = Handler(function, timeout)
+            default = Kind.IO if inspect.iscoroutinefunction(handler) else Kind.THREAD
+            self._handlers[name] = Handler(handler, timeout, _kind(kind) if kind else default)
             return handler
 
         return register
@@ -145,6 +168,7 @@ class Worker:
     async def _serve_process(self, contract: Contract, health: HealthServer) -> Drained:
         stop = self._new_stop()
         loop = asyncio.get_running_loop()
+        end_forks_in(loop)
 
         def on_signal() -> None:
             stop.ask()
@@ -180,10 +204,14 @@ class Worker:
 
     @contextmanager
     def _open(self, contract: Contract, health: HealthServer) -> Iterator["_Opened"]:
-        metrics = Metrics(pool=contract.pool, version=contract.version, slots=contract.slots)
+        kinds = [handler.kind for handler in self._handlers.values()]
+        slots = share(contract.slots, kinds, cores=cores(), chosen=self._options.slots)
+        figures = {kind.value: count for kind, count in slots.items()}
+        metrics = Metrics(pool=contract.pool, version=contract.version, slots=figures)
         engine = Engine(
             contract,
             self._handlers,
+            options=self._options,
             lifespan=self._lifespan,
             evidence=health.evidence,
             metrics=metrics,
@@ -198,6 +226,14 @@ class Worker:
             yield _Opened(engine, metrics, scraped)
         finally:
             scraped.stop()
+
+
+def _kind(name: str) -> Kind:
+    try:
+        return Kind(name)
+    except ValueError:
+        known = ", ".join(Kind)
+        raise ConfigurationError(f"there is no lane {name!r}, choose one of: {known}") from None
 
 
 def refuse(error: ConfigurationError) -> NoReturn:

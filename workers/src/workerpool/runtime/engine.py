@@ -17,16 +17,19 @@ from workerpool.broker import Broker, BrokerError, Taken
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop, drain
 from workerpool.runtime.evidence import Evidence
-from workerpool.runtime.execution import Execution, Handler, RanBy
+from workerpool.runtime.execution import Execution, RanBy
 from workerpool.runtime.fence import FenceKeeper
 from workerpool.runtime.gate import Gate
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.intake import Intake
+from workerpool.runtime.lanes import Handler
 from workerpool.runtime.live import LiveSettings, Orders
+from workerpool.runtime.options import Options
 from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
 from workerpool.runtime.slots import Slots
+from workerpool.runtime.stations import Station, Stations
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
-from workerpool.telemetry.metrics import FailureReason, Metrics
+from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 
 if TYPE_CHECKING:
     from workerpool.runtime.collector import CollectorLink
@@ -56,6 +59,7 @@ class Engine:
         contract: Contract,
         handlers: Mapping[str, Handler],
         *,
+        options: Options,
         lifespan: Callable[[], AbstractAsyncContextManager[Any]],
         evidence: Evidence,
         metrics: Metrics,
@@ -71,12 +75,14 @@ class Engine:
         self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
         self._gate = Gate()
-        self._slots = Slots(contract.slots, intakes=len(contract.sources))
+        self._stations = Stations(
+            handlers, contract, recycle=options.recycle_children, resized=self._resize, metrics=metrics, log=log
+        )
+        self._slots = Slots(self._stations.slots, intakes=len(contract.sources))
         self._in_flight = InFlight()
         self._execution = Execution(
-            handlers,
+            self._stations.by_type,
             policy=lambda: self._live.policy,
-            metrics=metrics,
             ran_by=RanBy(version=contract.version, worker=contract.pod),
             log=log,
         )
@@ -98,12 +104,13 @@ class Engine:
             try:
                 self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
                 self._metrics.ready()
-                self._log.info("ready", queues=list(self._lines), slots=self._contract.slots)
+                self._log.info("ready", queues=list(self._lines), slots=self._stations.slots)
                 await background.watch(stop.asked, also=[intakes, link])
                 return await self._drain(stop, intakes)
             finally:
                 for group in (intakes, background, link):
                     await group.cancel()
+                await self._stations.close()
                 for line in self._lines.values():
                     await line.broker.close()
 
@@ -154,7 +161,7 @@ class Engine:
                 pool=contract.pool,
                 pod=contract.pod,
                 version=contract.version,
-                slots=contract.slots,
+                slots=self._stations.slots,
                 boot_id=self._boot_id,
             ),
             state=self._state,
@@ -166,23 +173,33 @@ class Engine:
         self._link = link
         await link.run()
 
-    def _accept(self, queue: str, jobs: Sequence[Taken]) -> None:
-        """Register jobs that were taken and start them. Called inside the gate: it must not wait."""
-        now, broker = time.monotonic(), self._lines[queue].broker
+    def _accept(self, queue: str, jobs: Sequence[Taken]) -> list[Taken]:
+        """Register jobs that were taken and start them. Called inside the gate: it must not wait.
+
+        Returns those whose lane is full, which are handed back.
+        """
+        now, broker, refused = time.monotonic(), self._lines[queue].broker, []
         for job in jobs:
+            station = self._stations.of(job.type)
             running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
             self._in_flight.add(running)
-            self._metrics.redelivered += job.redelivered
-            self._metrics.wait.observe(job.waited)
-            running.task = asyncio.create_task(self._run_job(running))
-            running.task.add_done_callback(partial(self._ended, running))
+            if station.enter():
+                running.station = station
+                station.figures.redelivered += job.redelivered
+                station.figures.wait.observe(job.waited)
+                running.task = asyncio.create_task(self._run_job(running, station))
+                running.task.add_done_callback(partial(self._ended, running))
+            else:
+                station.figures.refused += 1
+                refused.append(job)
+                self._settle(HandBack(running))
         if jobs:
-            self._metrics.in_progress = len(self._in_flight)
             self._changed()
+        return refused
 
-    async def _run_job(self, running: Running) -> None:
+    async def _run_job(self, running: Running, station: Station) -> None:
         running.started_at = time.monotonic()
-        self._settle(await self._execution.run(running, self._context))
+        self._settle(await self._execution.run(running, station.figures, self._context))
 
     def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
         """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
@@ -202,25 +219,36 @@ class Engine:
             self._lines[outcome.running.queue].settler.submit(outcome)
 
     def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
-        metrics = self._metrics
+        station = outcome.running.station
+        if station is not None:
+            self._count(outcome, station.figures, ours=ours)
+            station.leave()
+            self._metrics.last_progress = time.time()
+            for line in self._lines.values():
+                line.intake.rotation.room()
+        self._in_flight.discard(outcome.running)
+        self._slots.release(1)
+        self._changed()
+
+    def _count(self, outcome: Outcome, figures: LaneMetrics, *, ours: bool) -> None:
         match outcome:
             case Done() if ours:
-                metrics.processed += 1
+                figures.processed += 1
             case Done():
-                metrics.failed[FailureReason.LEASE_LOST] += 1
+                figures.failed[FailureReason.LEASE_LOST] += 1
                 self._log.warning(
                     "done, but the lease was lost: it may be done twice", job_id=outcome.running.job.job_id
                 )
             case Bury() if ours:
-                metrics.dead_lettered += 1
+                figures.dead_lettered += 1
             case HandBack() if ours:
-                metrics.handed_back += 1
+                self._metrics.handed_back += 1
             case _:
                 pass
-        metrics.last_progress = time.time()
-        self._in_flight.discard(outcome.running)
-        metrics.in_progress = len(self._in_flight)
-        self._slots.release(1)
+
+    def _resize(self) -> None:
+        """A lane has other slots than before."""
+        self._slots.resize(self._stations.slots)
         self._changed()
 
     def _changed(self) -> None:
@@ -233,7 +261,7 @@ class Engine:
         trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
         return State(
             in_flight=len(self._in_flight),
-            slots=self._contract.slots,
+            slots=max(1, self._stations.slots),
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=trouble and f"broker: {trouble}",
@@ -256,7 +284,9 @@ class Engine:
 
     async def _beat(self) -> None:
         while True:
-            self._evidence.beat(unstarted_since=self._in_flight.unstarted_since())
+            self._evidence.beat(
+                unstarted_since=self._in_flight.unstarted_since(), lane_problem=self._stations.problem()
+            )
             self._apply_lease()  # the settings may have lapsed
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
 

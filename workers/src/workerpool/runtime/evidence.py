@@ -23,6 +23,7 @@ class Evidence:
         self._clock = clock
         self._made = self._beat = clock()
         self._unstarted_since: float | None = None
+        self._lane_problem, self._lane_problem_since = "", 0.0
         self._takes: dict[str, float] = {}
         self._left_start = threading.Event()
         self.started = False
@@ -40,10 +41,17 @@ class Evidence:
         self.draining = True
         self._left_start.set()
 
-    def beat(self, *, unstarted_since: float | None) -> None:
-        """The loop turned. `unstarted_since`: when the oldest job that waits here to be started was taken."""
+    def beat(self, *, unstarted_since: float | None, lane_problem: str = "") -> None:
+        """The loop turned.
+
+        `unstarted_since`: when the oldest job that waits here to be started was taken. `lane_problem`: why a lane
+        cannot be brought back into order; it may still recover by itself.
+        """
         self._beat = self._clock()
         self._unstarted_since = unstarted_since
+        if not self._lane_problem:
+            self._lane_problem_since = self._beat
+        self._lane_problem = lane_problem
 
     def take_began(self, queue: str, *, wait: float) -> None:
         """A take that should return within `wait` seconds began."""
@@ -64,6 +72,8 @@ class Evidence:
         for queue, due in self._takes.items():
             if now - due > self._stuck:
                 return f"taking from queue {queue} is {now - due:.0f} s late"
+        if self._lane_problem and now - self._lane_problem_since > self._stuck:
+            return self._lane_problem
         since = self._unstarted_since
         if since is not None and now - since > self._stuck:
             return f"a job was taken {now - since:.0f} s ago and has not been started"

@@ -4,26 +4,21 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
 from workerpool.errors import LeaseLost, RejectJob
 from workerpool.runtime.inflight import Cancelled, Running
+from workerpool.runtime.lanes import HandlerFailed, ProcessDied
 from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
+from workerpool.runtime.stations import Runnable
 from workerpool.telemetry import logs
-from workerpool.telemetry.metrics import FailureReason, Metrics
+from workerpool.telemetry.metrics import FailureReason, LaneMetrics
 
 _LONGEST_TRACEBACK: Final = 8_000
-
-
-class Handler(NamedTuple):
-    """A function for one type of job."""
-
-    function: Callable[[Job], Awaitable[object]]
-    timeout: float | None
 
 
 class RanBy(NamedTuple):
@@ -38,16 +33,14 @@ class Execution:
 
     def __init__(
         self,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Runnable],
         *,
         policy: Callable[[], Policy],
-        metrics: Metrics,
         ran_by: RanBy,
         log: Any,
     ) -> None:
         self._handlers = handlers
         self._policy = policy
-        self._metrics = metrics
         self._ran_by = ran_by
         self._log = log
 
@@ -56,26 +49,28 @@ class Execution:
         handler = self._handlers.get(type_)
         return handler.timeout if handler else 0.0
 
-    async def run(self, running: Running, context: Any) -> Outcome:
-        """Run it to its end."""
+    async def run(self, running: Running, figures: LaneMetrics, context: Any) -> Outcome:
+        """Run it to its end; `figures` are its lane's."""
         job = running.job
         logs.bind(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
-        refused = self._refuse(running)
+        refused = self._refuse(running, figures)
         if refused is not None:
             return refused
         try:
             payload = json.loads(job.payload)
             checkpointed = json.loads(job.checkpoint) if job.checkpoint else None
         except (ValueError, RecursionError) as error:
-            return self._fail(running, FailureReason.MALFORMED, f"the payload or the checkpoint is not JSON: {error}")
-        self._metrics.started += 1
-        self._metrics.first_attempts += job.attempt == 1
+            text = f"the payload or the checkpoint is not JSON: {error}"
+            return self._fail(running, figures, FailureReason.MALFORMED, text)
+        figures.started += 1
+        figures.first_attempts += job.attempt == 1
         handler = self._handlers.get(job.type)
         if handler is None:
             known = ", ".join(sorted(self._handlers)) or "none"
-            return self._fail(running, FailureReason.UNKNOWN_TYPE, f"no handler for this type; known: {known}")
+            return self._fail(running, figures, FailureReason.UNKNOWN_TYPE, f"no handler for this type; known: {known}")
         return await self._attempt(
             running,
+            figures,
             handler,
             Job(
                 job.job_id,
@@ -90,80 +85,88 @@ class Execution:
             ),
         )
 
-    async def _attempt(self, running: Running, handler: Handler, job: Job) -> Outcome:
+    async def _attempt(self, running: Running, figures: LaneMetrics, handler: Runnable, job: Job) -> Outcome:
         began = time.perf_counter()
         try:
-            await _within(handler, job)
+            await handler.run(job)
         except asyncio.CancelledError:
-            return self._cancelled(running)
+            return self._cancelled(running, figures)
         except LeaseLost:
-            self._count_failure(running, FailureReason.LEASE_LOST)
+            _count_failure(running, figures, FailureReason.LEASE_LOST)
             return Drop(running)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
             late = handler.timeout is not None and time.perf_counter() - began >= handler.timeout
             reason = FailureReason.ERROR
             if isinstance(error, RejectJob):
                 reason = FailureReason.REJECTED
+            elif isinstance(error, ProcessDied):
+                reason = FailureReason.CRASHED
             elif isinstance(error, TimeoutError) and late:
                 reason = FailureReason.TIMEOUT
-            return self._fail(running, reason, error)
+            return self._fail(running, figures, reason, error)
         finally:
-            self._metrics.processing.observe(time.perf_counter() - began)
-            self._metrics.duplicates_skipped += running.duplicate
+            figures.processing.observe(time.perf_counter() - began)
+            figures.duplicates_skipped += running.duplicate
         return Done(running)
 
-    def _refuse(self, running: Running) -> Outcome | None:
+    def _refuse(self, running: Running, figures: LaneMetrics) -> Outcome | None:
         """What must not be started at all."""
         job = running.job
         if job.malformed:
-            return self._fail(running, FailureReason.MALFORMED, job.malformed)
+            return self._fail(running, figures, FailureReason.MALFORMED, job.malformed)
         if len(job.payload) > MAX_PAYLOAD_BYTES:
             text = f"the payload has {len(job.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken"
-            return self._fail(running, FailureReason.OVERSIZE, text)
+            return self._fail(running, figures, FailureReason.OVERSIZE, text)
         allowed = self._policy().max_attempts
         if job.attempt > allowed:
             text = f"{job.attempt - 1} attempts of {allowed} were made, and the last one ended with its worker's death"
-            return self._fail(running, FailureReason.MAX_ATTEMPTS, text)
+            return self._fail(running, figures, FailureReason.MAX_ATTEMPTS, text)
         return None
 
-    def _cancelled(self, running: Running) -> Outcome:
+    def _cancelled(self, running: Running, figures: LaneMetrics) -> Outcome:
         match running.cancelled:
             case Cancelled.DRAIN:
                 return HandBack(running)
             case Cancelled.LEASE_LOST:
-                self._count_failure(running, FailureReason.LEASE_LOST)
+                _count_failure(running, figures, FailureReason.LEASE_LOST)
                 return Drop(running)
             case None:  # by the handler itself, or by a library that leaked it
-                return self._fail(running, FailureReason.ERROR, "the handler was cancelled from within")
+                return self._fail(running, figures, FailureReason.ERROR, "the handler was cancelled from within")
 
-    def _fail(self, running: Running, reason: FailureReason, cause: BaseException | str) -> Outcome:
+    def _fail(
+        self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
+    ) -> Outcome:
         job, policy = running.job, self._policy()
-        self._count_failure(running, reason)
-        text = cause if isinstance(cause, str) else f"{type(cause).__name__}: {cause}"
+        _count_failure(running, figures, reason)
+        text, trace = _described(cause)
         final = _FINAL.get(reason)
         if final is None and job.attempt < policy.max_attempts:
             delay = retry_delay(policy, failures=job.attempt)
             self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=round(delay, 3))
-            self._metrics.retried += 1
+            figures.retried += 1
             return TryAgain(running, delay)
         death = final or DeathReason.MAX_ATTEMPTS
         self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
-        trace = "" if isinstance(cause, str) else "".join(traceback.format_exception(cause))[-_LONGEST_TRACEBACK:]
         who = self._ran_by
-        return Bury(running, DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace, who.version, who.worker))
-
-    def _count_failure(self, running: Running, reason: FailureReason) -> None:
-        self._metrics.failed[reason] += 1
-        if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT:
-            self._metrics.first_failures += 1
+        return Bury(
+            running,
+            DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace[-_LONGEST_TRACEBACK:], who.version, who.worker),
+        )
 
 
-async def _within(handler: Handler, job: Job) -> None:
-    if handler.timeout is None:
-        await handler.function(job)
-    else:
-        async with asyncio.timeout(handler.timeout):
-            await handler.function(job)
+def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason) -> None:
+    figures.failed[reason] += 1
+    if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT:
+        figures.first_failures += 1
+
+
+def _described(cause: BaseException | str) -> tuple[str, str]:
+    """Text and traceback."""
+    if isinstance(cause, str):
+        return cause, ""
+    if isinstance(cause, HandlerFailed):
+        return cause.text, cause.trace
+    return f"{type(cause).__name__}: {cause}", "".join(traceback.format_exception(cause))
 
 
 _FINAL: Final = {

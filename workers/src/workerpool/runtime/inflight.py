@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from workerpool.broker import Broker, Taken
 from workerpool.errors import ConfigurationError, LeaseLost
+from workerpool.runtime.stations import Station
 
 
 class Cancelled(StrEnum):
@@ -33,6 +34,8 @@ class Running:
     settling: bool = False
     duplicate: bool = False
     """Its handler found that it was done before."""
+    station: Station | None = None
+    """Its lane; None: no slot of a lane is taken, it goes back to its queue."""
 
     async def checkpoint(self, state: bytes) -> None:
         """See `Hold`."""
@@ -62,6 +65,14 @@ class Running:
         ours = not self.settling and self.cancelled is not Cancelled.LEASE_LOST
         if not ours or not await self.broker.checkpoint(self.job, state):
             raise LeaseLost("this job is not ours any more")
+
+    def checkpoint_sync(self, state: bytes) -> None:  # noqa: ARG002  see Hold
+        """Not in the event loop, which it would hold up."""
+        raise ConfigurationError("write 'await job.checkpoint(...)' in the io lane")
+
+    def told_to_stop(self) -> bool:
+        """Whether the job was cancelled."""
+        return self.cancelled is not None
 
 
 class InFlight:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from workerpool.broker import Broker, BrokerError, Taken
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.gate import Gate
+from workerpool.runtime.rotation import Rotation
 from workerpool.runtime.slots import Slots
 
 TAKE_SECONDS: Final = 2.0
@@ -28,9 +29,10 @@ class Intake:
         gate: Gate,
         slots: Slots,
         evidence: Evidence,
-        accept: Callable[[str, Sequence[Taken]], None],
+        accept: Callable[[str, Sequence[Taken]], Sequence[Taken]],
         log: Any,
     ) -> None:
+        """`accept` starts jobs, and returns those whose lane is full: they go back to the queue."""
         self._queue = queue
         self._broker = broker
         self._gate = gate
@@ -40,6 +42,8 @@ class Intake:
         self._log = log
         self._failures = 0
         self._idle = False
+        self._pause_seconds = 0.0
+        self.rotation = Rotation()
         self.trouble = ""
         """Name of the error for which nothing can be taken now."""
         gate.on_close(broker.interrupt)
@@ -58,6 +62,8 @@ class Intake:
                 self._slots.release(reserved - taken)
             if self.trouble:
                 await self._pause()
+            elif self._pause_seconds:
+                await self.rotation.pause(self._pause_seconds)
 
     async def _take(self, limit: int) -> int:
         wait = _CONTENDED_TAKE_SECONDS if self._slots.contended else TAKE_SECONDS
@@ -66,7 +72,9 @@ class Intake:
         try:
             jobs = await self._broker.take(limit=limit, wait=wait)
             # From here to `leave` nothing may wait: the gate promises that what was taken is registered.
-            self._accept(self._queue, jobs)
+            refused = self._accept(self._queue, jobs)
+            ids = [job.job_id for job in refused]
+            self._pause_seconds = self.rotation.took(accepted=len(jobs) - len(ids), refused=ids)
         except BrokerError as error:
             self._trouble(error)
             return 0

@@ -15,8 +15,7 @@ class Slots:
 
     def __init__(self, total: int, *, intakes: int) -> None:
         self.total = total
-        self._shared = intakes > 1
-        self._share = max(1, -(-total // intakes))
+        self._intakes = intakes
         self._free = total
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._starved: list[Callable[[], Awaitable[None]]] = []
@@ -31,12 +30,18 @@ class Slots:
         """Register what makes an idle take return its reservations."""
         self._starved.append(interrupt)
 
+    def resize(self, total: int) -> None:
+        """Have so many from now on. Fewer than are in use: the next ones that are released are gone."""
+        more, self.total = total - self.total, total
+        self.release(more)
+
     async def reserve(self) -> int:
         """Reserve at least one slot, waiting for it in turn; return how many."""
-        if not self._free or self._waiting:
+        share = max(1, -(-self.total // self._intakes))
+        if self._free <= 0 or self._waiting:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            if self._shared:
+            if self._intakes > 1:
                 self._interrupt_idle()
             try:
                 await turn
@@ -47,17 +52,17 @@ class Slots:
                     self._waiting.remove(turn)
                 raise
             # The slot that ended the wait is ours already.
-            more = 0 if self._waiting else min(self._free, self._share - 1)
+            more = 0 if self._waiting else max(0, min(self._free, share - 1))
             self._free -= more
             return 1 + more
-        granted = min(self._free, self._share)
+        granted = min(self._free, share)
         self._free -= granted
         return granted
 
     def release(self, count: int) -> None:
         """Give back reservations, or slots of settled jobs."""
         self._free += count
-        while self._free and self._waiting:
+        while self._free > 0 and self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._free -= 1

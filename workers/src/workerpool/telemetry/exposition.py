@@ -4,7 +4,7 @@ Loaded at the first scrape: prometheus-client costs a fifth of the start of a wo
 jobs. Everything is zero-filled: a series that appears with its first event hides that event.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,10 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
-from workerpool.telemetry.metrics import Histogram, Metrics
+from workerpool.telemetry.metrics import Histogram, LaneMetrics, Metrics
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-LANE: Final = "io"
 
 
 def render(metrics: Metrics) -> bytes:
@@ -28,7 +27,8 @@ def render(metrics: Metrics) -> bytes:
 def families(metrics: Metrics) -> Iterator[Metric]:
     """All metrics, with their values."""
     worker = {"pool": metrics.pool, "version": metrics.version}
-    yield from _jobs(metrics, {**worker, "lane": LANE})
+    lanes = [({**worker, "lane": str(name)}, lane) for name, lane in metrics.lanes.items()]
+    yield from _jobs(lanes)
     yield from _worker(metrics, worker)
 
 
@@ -40,28 +40,52 @@ class _Collector:
         return families(self._metrics)
 
 
-def _jobs(metrics: Metrics, jobs: dict[str, str]) -> Iterator[Metric]:
-    yield _counter("jobs_started", "Attempts begun.", jobs, metrics.started)
-    yield _counter("jobs_processed", "Jobs done and acknowledged.", jobs, metrics.processed)
-    text = "Jobs begun for the first time, counted at start."
-    yield _counter("jobs_first_attempts", text, jobs, metrics.first_attempts)
-    yield _counter("jobs_first_failures", "First attempts that failed.", jobs, metrics.first_failures)
-    yield _counter("jobs_retried", "Failed attempts that will be repeated.", jobs, metrics.retried)
-    yield _counter("jobs_dead_lettered", "Jobs moved to the dead letters.", jobs, metrics.dead_lettered)
-    text = "Jobs taken over from a worker whose lease expired."
-    yield _counter("jobs_redelivered", text, jobs, metrics.redelivered)
+_Lanes = Sequence[tuple[dict[str, str], LaneMetrics]]
+
+
+def _jobs(lanes: _Lanes) -> Iterator[Metric]:
+    def counter(name: str, text: str, value: Callable[[LaneMetrics], float]) -> Metric:
+        return _counter(name, text, [(labels, value(lane)) for labels, lane in lanes])
+
+    def gauge(name: str, text: str, value: Callable[[LaneMetrics], float]) -> Metric:
+        return _gauge(name, text, [(labels, value(lane)) for labels, lane in lanes])
+
+    yield counter("jobs_started", "Attempts begun.", lambda lane: lane.started)
+    yield counter("jobs_processed", "Jobs done and acknowledged.", lambda lane: lane.processed)
+    yield counter("jobs_first_attempts", "Jobs begun for the first time, counted at start.", _first_attempts)
+    yield counter("jobs_first_failures", "First attempts that failed.", lambda lane: lane.first_failures)
+    yield counter("jobs_retried", "Failed attempts that will be repeated.", lambda lane: lane.retried)
+    yield counter("jobs_dead_lettered", "Jobs moved to the dead letters.", lambda lane: lane.dead_lettered)
+    yield counter(
+        "jobs_redelivered", "Jobs taken over from a worker whose lease expired.", lambda lane: lane.redelivered
+    )
     text = "Attempts that found their job done before, by its mark."
-    yield _counter("jobs_duplicate_skipped", text, jobs, metrics.duplicates_skipped)
-    failed = CounterMetricFamily("jobs_failed", "Attempts that failed, by reason.", labels=[*jobs, "reason"])
-    for reason, count in list(metrics.failed.items()):
-        failed.add_metric([*jobs.values(), reason.value], count)
-    yield failed
+    yield counter("jobs_duplicate_skipped", text, lambda lane: lane.duplicates_skipped)
+    text = "Jobs handed back to their queue because their lane was full."
+    yield counter("backpressure_events", text, lambda lane: lane.refused)
+    failures = [
+        ({**labels, "reason": reason.value}, count)
+        for labels, lane in lanes
+        for reason, count in list(lane.failed.items())
+    ]
+    yield _counter("jobs_failed", "Attempts that failed, by reason.", failures)
     text = "Time in the handler, of every attempt."
-    yield _histogram("job_processing_seconds", text, jobs, metrics.processing)
+    yield _histogram("job_processing_seconds", text, [(labels, lane.processing) for labels, lane in lanes])
     text = "From when a job became due until it was taken."
-    yield _histogram("job_wait_seconds", text, jobs, metrics.wait)
-    yield _gauge("worker_jobs_in_progress", "Jobs taken and not yet settled.", jobs, metrics.in_progress)
-    yield _gauge("worker_slots", "Jobs that this worker runs at a time.", jobs, metrics.slots)
+    yield _histogram("job_wait_seconds", text, [(labels, lane.wait) for labels, lane in lanes])
+    yield gauge("worker_jobs_in_progress", "Jobs taken and not yet settled.", lambda lane: lane.in_progress)
+    yield gauge("worker_slots", "Jobs that this worker runs at a time.", lambda lane: lane.slots)
+    threads = [
+        ({**labels, "state": state}, float(count))
+        for labels, lane in lanes
+        for state, count in lane.threads()._asdict().items()
+    ]
+    text = "Threads of the thread lane and processes of the cpu lane; wedged: given up, still in a handler."
+    yield _gauge("worker_pool_threads", text, threads)
+
+
+def _first_attempts(lane: LaneMetrics) -> float:
+    return lane.first_attempts
 
 
 def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
@@ -71,36 +95,42 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
             depth.add_metric([*worker.values(), queue], waiting)
         yield depth
     text = "When the worker last said that it lives."
-    yield _gauge("worker_heartbeat_unixtime", text, worker, metrics.last_heartbeat)
+    yield _gauge("worker_heartbeat_unixtime", text, [(worker, metrics.last_heartbeat)])
     text = "When a job last ended, in whatever way; at first when the worker started."
-    yield _gauge("worker_last_progress_unixtime", text, worker, metrics.last_progress)
+    yield _gauge("worker_last_progress_unixtime", text, [(worker, metrics.last_progress)])
     text = "CPU used since the heartbeat before; 100 is one core."
-    yield _gauge("worker_cpu_percent", text, worker, metrics.cpu_percent)
-    yield _gauge("worker_memory_bytes", "Resident memory.", worker, metrics.memory_bytes)
+    yield _gauge("worker_cpu_percent", text, [(worker, metrics.cpu_percent)])
+    yield _gauge("worker_memory_bytes", "Resident memory.", [(worker, metrics.memory_bytes)])
     text = "From the start of the process until it was ready to take jobs."
-    yield _gauge("worker_start_seconds", text, worker, metrics.start_seconds)
+    yield _gauge("worker_start_seconds", text, [(worker, metrics.start_seconds)])
     text = "How long the drain took; 0 until it is over."
-    yield _gauge("worker_drain_seconds", text, worker, metrics.drain_seconds)
+    yield _gauge("worker_drain_seconds", text, [(worker, metrics.drain_seconds)])
 
 
-def _counter(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
-    family = CounterMetricFamily(name, text, labels=list(labels))
-    family.add_metric(list(labels.values()), value)
+_Samples = Sequence[tuple[dict[str, str], float]]
+
+
+def _counter(name: str, text: str, samples: _Samples) -> Metric:
+    family = CounterMetricFamily(name, text, labels=list(samples[0][0]))
+    for labels, value in samples:
+        family.add_metric(list(labels.values()), value)
     return family
 
 
-def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=list(labels))
-    family.add_metric(list(labels.values()), value)
+def _gauge(name: str, text: str, samples: _Samples) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(samples[0][0]))
+    for labels, value in samples:
+        family.add_metric(list(labels.values()), value)
     return family
 
 
-def _histogram(name: str, text: str, labels: dict[str, str], histogram: Histogram) -> Metric:
+def _histogram(name: str, text: str, samples: Sequence[tuple[dict[str, str], Histogram]]) -> Metric:
     """In Prometheus' form: cumulative, with +Inf."""
-    counts, buckets, cumulative = list(histogram.counts), [], 0
-    for bound, count in zip((*histogram.bounds, float("inf")), counts, strict=True):
-        cumulative += count
-        buckets.append(("+Inf" if bound == float("inf") else str(bound), float(cumulative)))
-    family = HistogramMetricFamily(name, text, labels=list(labels))
-    family.add_metric(list(labels.values()), buckets=buckets, sum_value=histogram.sum)
+    family = HistogramMetricFamily(name, text, labels=list(samples[0][0]))
+    for labels, histogram in samples:
+        counts, buckets, cumulative = list(histogram.counts), [], 0
+        for bound, count in zip((*histogram.bounds, float("inf")), counts, strict=True):
+            cumulative += count
+            buckets.append(("+Inf" if bound == float("inf") else str(bound), float(cumulative)))
+        family.add_metric(list(labels.values()), buckets=buckets, sum_value=histogram.sum)
     return family

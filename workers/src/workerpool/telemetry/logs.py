@@ -67,6 +67,11 @@ def bind(**fields: Any) -> None:
     _BOUND.set({**_BOUND.get(), **fields})
 
 
+def bound() -> Mapping[str, Any]:
+    """What is bound in this context."""
+    return _BOUND.get()
+
+
 def configure(*, pool: str, version: str, worker: str) -> None:
     """Send the standard library's logging to stdout as JSON.
 

@@ -6,10 +6,10 @@ of a job; its exposition is.
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from workerpool.telemetry import process
 
@@ -34,6 +34,8 @@ class FailureReason(StrEnum):
     """Its payload is too large."""
     MAX_ATTEMPTS = "max_attempts"
     """Earlier attempts, which killed their workers, were all that is allowed."""
+    CRASHED = "crashed"
+    """Its process in the cpu lane died under it."""
     LEASE_LOST = "lease_lost"
     """Its lease expired while it ran, so someone else has it now."""
 
@@ -66,17 +68,36 @@ class Totals:
     handed_back: int
 
 
-class Metrics:
-    """All of a worker's figures."""
+class Threads(NamedTuple):
+    """A lane's threads, or processes, by what they do."""
 
-    def __init__(self, *, pool: str, version: str, slots: int) -> None:
-        self.pool, self.version, self.slots = pool, version, slots
+    busy: int = 0
+    idle: int = 0
+    wedged: int = 0
+    """Given up: their job was cancelled and they still run its handler."""
+
+
+class LaneMetrics:
+    """The figures of one lane's jobs."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
         self.started = self.processed = self.first_attempts = self.first_failures = 0
         self.duplicates_skipped = 0
-        self.retried = self.dead_lettered = self.redelivered = self.handed_back = 0
+        self.retried = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.wait = Histogram(PROCESSING_SECONDS), Histogram(WAIT_SECONDS)
         self.in_progress = 0
+        self.threads: Callable[[], Threads] = Threads
+
+
+class Metrics:
+    """All of a worker's figures. `slots`: of each lane in use."""
+
+    def __init__(self, *, pool: str, version: str, slots: Mapping[str, int]) -> None:
+        self.pool, self.version = pool, version
+        self.lanes = {lane: LaneMetrics(count) for lane, count in slots.items()}
+        self.handed_back = 0
         self.queue_depth: dict[str, int] = {}
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
         self.start_seconds = self.drain_seconds = 0.0
@@ -103,12 +124,13 @@ class Metrics:
 
     def totals(self) -> "Totals":
         """The totals as the collector gets them."""
+        lanes = list(self.lanes.values())
         return Totals(
-            started=self.started,
-            processed=self.processed,
-            failed=sum(self.failed.values()),
-            first_attempts=self.first_attempts,
-            first_failures=self.first_failures,
-            dead_lettered=self.dead_lettered,
+            started=sum(lane.started for lane in lanes),
+            processed=sum(lane.processed for lane in lanes),
+            failed=sum(sum(lane.failed.values()) for lane in lanes),
+            first_attempts=sum(lane.first_attempts for lane in lanes),
+            first_failures=sum(lane.first_failures for lane in lanes),
+            dead_lettered=sum(lane.dead_lettered for lane in lanes),
             handed_back=self.handed_back,
         )

@@ -1,0 +1,165 @@
+"""A worker with handlers in every lane, for tests with real processes; it has no `if __name__ == "__main__"`.
+
+A job's payload is what to do and with what: `["sleep", 0.5]`. `{KEY}:begun`, `:done` and `:cleaned` count per job.
+"""
+
+import asyncio
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from workerpool import Job, RejectJob, Worker
+
+KEY = os.environ["RECORD_KEY"]
+record: Any = redis.Redis.from_url(os.environ["RECORD_URL"])
+leaked: list[bytearray] = []
+
+
+def numbers(prefix: str) -> dict[str, Any]:
+    """The arguments of the worker that the test names."""
+    return {name.lower(): int(value) for name, value in os.environ.items() if name.startswith(prefix)}
+
+
+slots = {name.removeprefix("slots_"): count for name, count in numbers("SLOTS_").items()}
+worker = Worker(health_port=0, metrics_port=0, slots=slots, **numbers("RECYCLE_"))
+
+
+def sleep(job: Job, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def spin(job: Job, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def heed(job: Job, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if job.cancelled:
+            record.hincrby(f"{KEY}:cleaned", job.id, 1)
+            raise RuntimeError("told to stop")
+        time.sleep(0.01)
+
+
+def fail(job: Job, text: str) -> None:
+    raise ValueError(text)
+
+
+def reject(job: Job, text: str) -> None:
+    raise RejectJob(text)
+
+
+def end_process(job: Job, status: int) -> None:
+    os._exit(status)
+
+
+def kill_process(job: Job, number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def fork(job: Job, seconds: float) -> None:
+    """Fork a process that comes back into the lane's own code, after a while."""
+    child = os.fork()
+    if child:
+        record.hset(f"{KEY}:pid", f"{job.id}-child", child)
+    else:
+        time.sleep(seconds)
+        record.connection_pool.reset()
+
+
+def spawn(job: Job, seconds: float) -> None:
+    child = subprocess.Popen(["sleep", str(seconds)])
+    record.hset(f"{KEY}:pid", f"{job.id}-child", child.pid)
+    child.wait()
+
+
+def clean(job: Job, seconds: float) -> None:
+    try:
+        time.sleep(seconds)
+    finally:
+        record.hincrby(f"{KEY}:cleaned", job.id, 1)
+
+
+def resume(job: Job, state: int) -> None:
+    """Checkpoint and fail at first; go on from there then."""
+    if job.attempt == 1:
+        job.checkpoint_sync(state)
+        raise ValueError("half way")
+    record.hset(f"{KEY}:resumed", job.id, job.checkpointed)
+
+
+def say(job: Job, text: str) -> None:
+    logging.getLogger(__name__).warning(text)
+
+
+def grow(job: Job, megabytes: int) -> None:
+    leaked.append(bytearray(b"x") * (megabytes << 20))
+
+
+ACTIONS: dict[str, Callable[[Job, Any], None]] = {
+    action.__name__: action
+    for action in (sleep, spin, heed, fail, reject, end_process, kill_process, fork, spawn, clean, say, grow, resume)
+}
+
+
+def act(job: Job) -> None:
+    record.hincrby(f"{KEY}:begun", job.id, 1)
+    record.hset(f"{KEY}:pid", job.id, os.getpid())
+    name, argument = job.payload
+    ACTIONS[name](job, argument)
+    record.hincrby(f"{KEY}:done", job.id, 1)
+
+
+@worker.job("thread", timeout=60)
+def in_thread(job: Job) -> None:
+    act(job)
+
+
+@worker.job("thread-brief", timeout=0.3)
+def in_thread_brief(job: Job) -> None:
+    act(job)
+
+
+@worker.job("thread-async", kind="thread", timeout=60)
+async def in_thread_async(job: Job) -> None:
+    await job.checkpoint("from its own loop")
+    act(job)
+    await asyncio.sleep(0)
+
+
+@worker.job("cpu", kind="cpu", timeout=60)
+def in_cpu(job: Job) -> None:
+    act(job)
+
+
+@worker.job("cpu-brief", kind="cpu", timeout=0.5)
+def in_cpu_brief(job: Job) -> None:
+    act(job)
+
+
+@worker.job("cpu-async", kind="cpu", timeout=60)
+async def in_cpu_async(job: Job) -> None:
+    await asyncio.sleep(0)
+    await job.checkpoint("from its own loop")
+    act(job)
+
+
+@worker.job("io", timeout=60)
+async def in_io(job: Job) -> None:
+    match job.payload:
+        case ["sleep", seconds]:
+            record.hincrby(f"{KEY}:begun", job.id, 1)
+            await asyncio.sleep(seconds)
+            record.hincrby(f"{KEY}:done", job.id, 1)
+        case _:
+            act(job)
+
+
+worker.run()

@@ -1,0 +1,110 @@
+"""Lanes: where a handler runs.
+
+| Kind | Runs in | For | A timeout |
+|---|---|---|---|
+| io | the worker's event loop, one task a job | `async def` that awaits | cancels the task |
+| thread | a thread of its own per job | functions that block | gives the thread up: nobody can kill one |
+| cpu | a process of its own per job | functions that compute | kills the process |
+
+To the rest of the runtime a job in any lane is a task that can be cancelled: `bind` makes of the user's function a
+coroutine function, so the way of an io job is as short as if there were no lanes. A lane learns of a timeout, of a
+drain and of a lost lease in the same way, as the cancellation of that coroutine.
+
+Each lane has slots of its own (`lanes.plan`), so one that stands still cannot take those of another. A job whose lane
+is full is handed back to its queue (`runtime.rotation`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from workerpool._job import Job
+from workerpool.errors import RejectJob
+from workerpool.telemetry.metrics import Threads
+
+Bound = Callable[[Job], Awaitable[object]]
+"""Runs one job; cancelled, it ends soon."""
+
+
+class Kind(StrEnum):
+    """Where a handler runs; also the label `lane` of metrics."""
+
+    IO = "io"
+    """In the event loop."""
+    THREAD = "thread"
+    """In a thread."""
+    CPU = "cpu"
+    """In a process."""
+
+
+class Handler(NamedTuple):
+    """What a program registered for a type of job."""
+
+    function: Callable[[Job], Any]
+    """Plain or `async def`."""
+    timeout: float | None
+    """Seconds."""
+    kind: Kind
+
+
+def within(timeout: float | None, run: Bound) -> Bound:
+    """The same, cancelled after so many seconds, and TimeoutError."""
+    if timeout is None:
+        return run
+
+    async def timed(job: Job) -> None:
+        async with asyncio.timeout(timeout):
+            await run(job)
+
+    return timed
+
+
+class Lane(Protocol):
+    """Runs the handlers of one kind."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs it can run at a time now."""
+        ...
+
+    def bind(self, handler: Handler) -> Bound:
+        """What runs the handler here, for no longer than its timeout.
+
+        Raises:
+            ConfigurationError: it cannot be run here.
+        """
+        ...
+
+    def threads(self) -> Threads:
+        """What its threads or processes do now; zeros when it has none."""
+        ...
+
+    def problem(self) -> str:
+        """Why this lane can never run a job again; empty while it can."""
+        ...
+
+    async def close(self) -> None:
+        """No job runs here any more. Waits for nothing that a handler holds up."""
+        ...
+
+
+class HandlerFailed(Exception):  # noqa: N818  it says what happened
+    """A handler raised in another process: its text and traceback are all that came over.
+
+    Attributes:
+        text: Name of the exception and what it says.
+        trace: The traceback there.
+    """
+
+    def __init__(self, text: str, *, trace: str = "") -> None:
+        super().__init__(text)
+        self.text, self.trace = text, trace
+
+
+class HandlerRejected(HandlerFailed, RejectJob):
+    """What it raised was `RejectJob`."""
+
+
+class ProcessDied(Exception):  # noqa: N818  it says what happened
+    """The process that ran a handler ended under it; the text says how."""

@@ -1,0 +1,180 @@
+"""What a process of the cpu lane runs: one job at a time, until the worker is gone.
+
+It loads the program for its handlers only: `Worker.run` does nothing here, so that a program needs no
+`if __name__ == "__main__"`.
+
+Beside it stands a sentinel, a fork of it that does nothing but wait until the worker's end of the socket is closed, and
+then kills the whole process group: this process, which may sit in C code with the interpreter's lock, and what its
+handlers have started. So nothing of the lane outlives a worker that was killed.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from workerpool.runtime.lanes.address import Address
+from workerpool.runtime.lanes.frames import HEADER, decode, encode
+
+_LONGEST_TRACEBACK: Final = 8_000
+
+
+class JobCancelled(BaseException):
+    """Raised in a handler whose time is over: it may clean up, briefly."""
+
+
+class _Channel:
+    """The socket to the worker."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """The next message; None when the worker wants no more."""
+        header = self._read(HEADER.size)
+        return decode(self._read(*HEADER.unpack(header))) if header else None
+
+    def send(self, *message: Any) -> None:
+        self._connection.sendall(encode(message))
+
+    def ask(self, *question: Any) -> Any:
+        """Have the worker do something for the running job."""
+        self.send("call", *question)
+        answer = self.receive()
+        if answer is None:
+            raise JobCancelled
+        done, name, value = answer
+        if not done:
+            from workerpool import errors  # noqa: PLC0415  after the sentinel
+
+            raise getattr(errors, name, RuntimeError)(value)
+        return value
+
+    def _read(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self._connection.recv(min(count - len(parts), 1 << 20))
+            if not part:
+                return b""
+            parts += part
+        return bytes(parts)
+
+
+class _Hold:
+    """The job's, in here: asks the worker, and waits for its answer."""
+
+    def __init__(self, channel: _Channel) -> None:
+        self._channel = channel
+
+    async def checkpoint(self, state: bytes) -> None:
+        self._channel.ask("checkpoint", state)
+
+    def checkpoint_sync(self, state: bytes) -> None:
+        self._channel.ask("checkpoint", state)
+
+    def told_to_stop(self) -> bool:
+        return False  # the handler is interrupted instead
+
+
+class _Child:
+    def __init__(self, channel: _Channel) -> None:
+        self._channel = channel
+        self._running = False
+        self._handlers: dict[Address, Any] = {}
+
+    def serve(self) -> None:
+        signal.signal(signal.SIGTERM, self._cancel)
+        while (message := self._channel.receive()) is not None:
+            self._channel.send("started")
+            task = self._load if message[0] == "load" else self._run
+            try:
+                answer = contextvars.Context().run(self._try, task, message[1:])
+            except JobCancelled:
+                return  # the worker has given this process up
+            self._channel.send(*answer)
+
+    def _cancel(self, _number: int, _frame: FrameType | None) -> None:
+        if self._running:
+            raise JobCancelled
+        os._exit(0)
+
+    def _try(self, task: Callable[..., None], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        from workerpool.errors import RejectJob  # noqa: PLC0415  after the sentinel
+        from workerpool.telemetry.process import resident_bytes  # noqa: PLC0415
+
+        self._running = True
+        try:
+            task(*arguments)
+        except (Exception, SystemExit, asyncio.CancelledError, KeyboardInterrupt) as error:  # noqa: BLE001
+            text, trace = _text(error), "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+            name = "RejectJob" if isinstance(error, RejectJob) else type(error).__name__
+            return ("failed", resident_bytes(), name, text, trace)
+        finally:
+            self._running = False
+        return ("done", resident_bytes())
+
+    def _load(self, address: tuple[str, str, str]) -> None:
+        self._handlers[Address(*address)] = Address(*address).load()
+
+    def _run(self, address: tuple[str, str, str], fields: dict[str, Any], log_fields: dict[str, Any]) -> None:
+        from workerpool._job import Job  # noqa: PLC0415  after the sentinel
+        from workerpool.telemetry import logs  # noqa: PLC0415
+
+        logs.bind(**log_fields)
+        _call(self._handlers[Address(*address)], Job(**fields, _hold=_Hold(self._channel)))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001  the user's own class
+        return f"(its text cannot be had: {broken!r})"
+
+
+def _call(handler: Any, job: Any) -> None:
+    process = os.getpid()
+    try:
+        if inspect.iscoroutinefunction(handler):
+            asyncio.run(handler(job))
+        else:
+            handler(job)
+    finally:
+        if os.getpid() != process:  # the handler forked and came back here in the child, which has our socket
+            os._exit(0)
+
+
+def _watch_over(connection: socket.socket) -> None:
+    """Fork the sentinel, before anything is loaded and while there is one thread."""
+    if os.fork():
+        return
+    poll = select.poll()
+    poll.register(connection, 0)  # hang-up is told in any case
+    while not poll.poll():
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _not_here(*_arguments: Any, **_named: Any) -> None:
+    """`Worker.run` in here."""
+
+
+def main(setup: dict[str, Any]) -> NoReturn:
+    """Serve the socket with this number; the process leads a process group of its own."""
+    connection = socket.socket(fileno=setup["socket"])
+    _watch_over(connection)
+    from workerpool import _worker  # noqa: PLC0415  after the sentinel
+    from workerpool.telemetry import logs  # noqa: PLC0415
+
+    setattr(_worker.Worker, "run", _not_here)  # noqa: B010  see the module's text
+    logs.configure(**setup["log"])
+    _Child(_Channel(connection)).serve()
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,133 @@
+"""The cpu lane: functions that compute, each job in a process of its own.
+
+The pool is our own. `ProcessPoolExecutor` cannot end one job: when any of its processes dies, all of them are ended and
+all of their jobs fail with BrokenProcessPool, and a job that has begun cannot be cancelled. Here a process runs one job
+at a time, so to end a job is to end its process, and the others do not notice. Nor are these processes made by
+`multiprocessing`: its spawn runs the program's `__main__` again, starts a resource tracker beside each worker, and does
+not end its children when the worker is killed (see `child`).
+
+A process is started when a job needs one, and kept. It is replaced between two jobs when it has run so many, or has
+grown so large, as `Recycle` allows.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from workerpool._job import Job
+from workerpool.runtime.lanes import Bound, Handler, ProcessDied
+from workerpool.runtime.lanes.address import Address, address_of
+from workerpool.runtime.lanes.process import Answer, ChildProcess
+from workerpool.runtime.recycle import Recycle
+from workerpool.telemetry import logs
+from workerpool.telemetry.metrics import Threads
+
+_STARTS: Final = 3
+"""Processes that may die before they begin with a job, one after the other, until the job fails by it."""
+
+
+class CpuLane:
+    """At most `slots` processes."""
+
+    def __init__(self, slots: int, *, recycle: Recycle, log_fields: Mapping[str, str], log: Any) -> None:
+        """`log_fields`: pool, version and worker."""
+        self.slots = slots
+        self._recycle = recycle
+        self._log_fields = log_fields
+        self._log = log
+        self._idle: list[ChildProcess] = []
+        self._busy: set[ChildProcess] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def bind(self, handler: Handler) -> Bound:
+        """A function at the top level of its module, plain or `async def`; there it has an event loop of its own."""
+        address, timeout = address_of(handler.function), handler.timeout
+
+        async def run(job: Job) -> None:
+            await self._run(address, timeout, job)
+
+        return run
+
+    def threads(self) -> Threads:
+        """Processes. None is ever wedged: they can be killed."""
+        return Threads(busy=len(self._busy), idle=len(self._idle), wedged=0)
+
+    def problem(self) -> str:
+        """None: a process can always be replaced."""
+        return ""
+
+    async def close(self) -> None:
+        """End all processes."""
+        for child in (*self._idle, *self._busy):
+            child.kill()
+            self._see_off(child)
+        self._idle.clear()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    async def _run(self, address: Address, timeout: float | None, job: Job) -> None:  # noqa: ASYNC109  a handler's
+        order = ("run", tuple(address), _plain(job), dict(logs.bound()))
+        answer = _answers(job)
+        for start in range(1, _STARTS + 1):
+            child = self._take()
+            try:
+                await child.load(address)
+                async with asyncio.timeout(timeout):  # a process takes its time to start: not the job's
+                    await child.run(order, answer)
+            except (asyncio.CancelledError, TimeoutError):
+                await child.cancel()
+                raise
+            except ProcessDied:
+                if child.took_it or start == _STARTS:
+                    raise
+                # It died while it was idle, or could not start: not this job's doing.
+                self._log.warning("a process of the cpu lane was gone before its job", job_id=job.id)
+            else:
+                return
+            finally:
+                self._put(child)
+
+    def _take(self) -> ChildProcess:
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                break
+            self._see_off(child)
+        else:
+            child = ChildProcess(log=self._log_fields)
+        self._busy.add(child)
+        return child
+
+    def _put(self, child: ChildProcess) -> None:
+        self._busy.discard(child)
+        spent = self._recycle.due(jobs=child.jobs, resident_bytes=child.resident_bytes)
+        if child.at_rest and not spent:
+            self._idle.append(child)
+            return
+        if spent:
+            self._log.info("a process of the cpu lane is replaced", why=spent)
+        child.kill()
+        self._see_off(child)
+
+    def _see_off(self, child: ChildProcess) -> None:
+        task = asyncio.ensure_future(child.gone())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+def _plain(job: Job) -> dict[str, Any]:
+    """What of a job can go over to another process: its data, not what this process has made for it."""
+    names = [field.name for field in fields(job)]
+    return {name: getattr(job, name) for name in names if name != "context" and not name.startswith("_")}
+
+
+def _answers(job: Job) -> Answer:
+    """What its handler may ask for."""
+
+    async def answer(name: str, *arguments: Any) -> Any:
+        if name != "checkpoint" or job._hold is None:  # noqa: SLF001  the lanes are what makes it
+            raise LookupError(name)
+        await job._hold.checkpoint(*arguments)  # noqa: SLF001
+
+    return answer

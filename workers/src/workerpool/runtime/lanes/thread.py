@@ -1,0 +1,217 @@
+"""The thread lane: functions that block, each in a thread of its own.
+
+Nobody can kill a thread. When its job is cancelled the handler is told (`job.cancelled`) and has a moment to end; then
+the job has ended for everyone but the thread, which is given up: another one takes its place and the lane keeps all of
+its slots. That is allowed for as many threads as the lane has slots. Each one beyond costs its slot, and the lane says
+that it has a problem: it cannot be built anew, only the process can. A thread that returns after all is used again.
+
+`ThreadPoolExecutor` cannot do this: it has no way to give up a thread, and waits for it when the process ends. These
+are daemon threads, so that a wedged one does not keep the process.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any, Final
+
+from workerpool._job import Job
+from workerpool.errors import ConfigurationError
+from workerpool.runtime.lanes import Bound, Handler, within
+from workerpool.telemetry.metrics import Threads
+
+HEED_SECONDS: Final = 1.0
+"""How long a cancelled handler has to end before its thread is given up."""
+
+
+class ThreadLane:
+    """Threads that are started when they are needed, and kept."""
+
+    def __init__(self, slots: int, *, resized: Callable[[], None], log: Any) -> None:
+        """`resized` is called when `slots` has changed."""
+        self._allowed = slots
+        self._resized = resized
+        self._log = log
+        self._idle: list[_Thread] = []
+        self._busy = 0
+        self._wedged = 0
+
+    @property
+    def slots(self) -> int:
+        """Falls when more threads are wedged than may be replaced."""
+        return self._allowed - max(0, self._wedged - self._allowed)
+
+    def bind(self, handler: Handler) -> Bound:
+        """Any callable; an `async def` gets an event loop of its own, for each job."""
+        function = handler.function
+
+        async def run(job: Job) -> object:
+            return await self._run(_Call(function, job, asyncio.get_running_loop()))
+
+        return within(handler.timeout, run)
+
+    def threads(self) -> Threads:
+        """Wedged ones included, which are in use and beyond the slots."""
+        return Threads(busy=self._busy, idle=len(self._idle), wedged=self._wedged)
+
+    def problem(self) -> str:
+        """Too many threads are wedged."""
+        if self._wedged <= self._allowed:
+            return ""
+        return f"{self._wedged} threads are wedged in handlers that do not end: their calls need timeouts"
+
+    async def close(self) -> None:
+        """End the idle threads; the others end with the process."""
+        for thread in self._idle:
+            thread.end()
+        self._idle.clear()
+
+    async def _run(self, call: "_Call") -> object:
+        thread = self._idle.pop() if self._idle else _Thread()
+        self._busy += 1
+        thread.run(call)
+        ended = call.ended
+        try:
+            await asyncio.wait([ended])
+        except asyncio.CancelledError:
+            call.cancel()
+            await asyncio.wait([ended], timeout=HEED_SECONDS)
+            if not ended.done() or ended.exception() is not None:
+                raise
+        finally:
+            self._busy -= 1
+            if ended.done():
+                self._idle.append(thread)
+            else:
+                self._give_up(thread, call)
+        return ended.result()
+
+    def _give_up(self, thread: "_Thread", call: "_Call") -> None:
+        self._wedged += 1
+        self._log.warning("a handler does not end, its thread is given up", job_id=call.job.id, wedged=self._wedged)
+        if self._wedged > self._allowed:
+            self._log.error("too many threads are wedged, the thread lane loses a slot", slots=self.slots)
+            self._resized()
+
+        def came_back(ended: "asyncio.Future[object]") -> None:
+            ended.exception()  # nobody else asks for it
+            short = self._wedged > self._allowed
+            self._wedged -= 1
+            if self._busy + len(self._idle) < self._allowed:
+                self._idle.append(thread)
+            else:
+                thread.end()
+            if short:
+                self._resized()
+
+        call.ended.add_done_callback(came_back)
+
+
+class _Hold:
+    """The job's, in its thread: the work is done in the worker's loop."""
+
+    def __init__(self, job: Job, loop: asyncio.AbstractEventLoop, told: threading.Event) -> None:
+        self._hold = job._hold  # noqa: SLF001  the lanes are what makes it
+        self._loop = loop
+        self._told = told
+
+    async def checkpoint(self, state: bytes) -> None:
+        await asyncio.wrap_future(self._submit(state))
+
+    def checkpoint_sync(self, state: bytes) -> None:
+        self._submit(state).result()
+
+    def told_to_stop(self) -> bool:
+        return self._told.is_set()
+
+    def _submit(self, state: bytes) -> "Future[None]":
+        if self._hold is None:
+            raise ConfigurationError("this job is not run by a worker: nobody keeps its checkpoint")
+        return asyncio.run_coroutine_threadsafe(self._hold.checkpoint(state), self._loop)
+
+
+class _Call:
+    """One job, as both sides see it."""
+
+    def __init__(self, function: Callable[[Job], Any], job: Job, loop: asyncio.AbstractEventLoop) -> None:
+        self._told = threading.Event()
+        self.job = replace(job, _hold=_Hold(job, loop, self._told))
+        self.ended: asyncio.Future[object] = loop.create_future()
+        self._function = function
+        self._loop = loop
+        self._context = contextvars.copy_context()
+        self._stop: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def cancel(self) -> None:
+        """Tell the handler. An `async def` is cancelled at its next await."""
+        with self._lock:
+            self._told.set()
+            if self._stop is not None:
+                self._stop()
+
+    def run(self) -> None:
+        """In the thread."""
+        result: object = None
+        error: BaseException | None = None
+        try:
+            result = self._context.run(self._call)
+        except StopIteration:  # which no future can hold
+            error = RuntimeError("the handler raised StopIteration")
+        except BaseException as raised:  # noqa: BLE001  whatever it is, it is this job's failure
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the worker has left without this thread
+            self._loop.call_soon_threadsafe(self._end, result, error)
+
+    def _call(self) -> object:
+        if not inspect.iscoroutinefunction(self._function):
+            return self._function(self.job)
+        with asyncio.Runner() as runner:
+            return runner.run(self._await())
+
+    async def _await(self) -> object:
+        task, loop = asyncio.ensure_future(self._function(self.job)), asyncio.get_running_loop()
+        with self._lock:
+            self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+            if self._told.is_set():
+                task.cancel()
+        try:
+            return await task
+        finally:
+            with self._lock:
+                self._stop = None
+
+    def _end(self, result: object, error: BaseException | None) -> None:
+        if error is None:
+            self.ended.set_result(result)
+        else:
+            self.ended.set_exception(error)
+
+
+class _Thread:
+    """A thread that runs one call after another."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        threading.Thread(target=self._work, name="workerpool-lane", daemon=True).start()
+
+    def run(self, call: _Call) -> None:
+        self._calls.put(call)
+
+    def end(self) -> None:
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        process = os.getpid()
+        while (call := self._calls.get()) is not None:
+            call.run()
+            if os.getpid() != process:
+                # The handler forked and came back here in the child, which has the worker's connections.
+                os._exit(0)
+            del call
