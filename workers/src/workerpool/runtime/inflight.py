@@ -66,10 +66,6 @@ class Running:
         if not ours or not await self.broker.checkpoint(self.job, state):
             raise LeaseLost("this job is not ours any more")
 
-    def checkpoint_sync(self, state: bytes) -> None:  # noqa: ARG002  see Hold
-        """Not in the event loop, which it would hold up."""
-        raise ConfigurationError("write 'await job.checkpoint(...)' in the io lane")
-
     def told_to_stop(self) -> bool:
         """Whether the job was cancelled."""
         return self.cancelled is not None

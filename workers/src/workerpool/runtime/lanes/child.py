@@ -80,6 +80,9 @@ class _Hold:
     def checkpoint_sync(self, state: bytes) -> None:
         self._channel.ask("checkpoint", state)
 
+    def skip(self) -> None:
+        self._channel.ask("skip")
+
     def told_to_stop(self) -> bool:
         return False  # the handler is interrupted instead
 

@@ -126,8 +126,12 @@ def _answers(job: Job) -> Answer:
     """What its handler may ask for."""
 
     async def answer(name: str, *arguments: Any) -> Any:
-        if name != "checkpoint" or job._hold is None:  # noqa: SLF001  the lanes are what makes it
+        hold = job._hold  # noqa: SLF001  the lanes are what makes it
+        if name == "checkpoint" and hold is not None:
+            await hold.checkpoint(*arguments)
+        elif name == "skip" and hold is not None:
+            hold.skip()
+        else:
             raise LookupError(name)
-        await job._hold.checkpoint(*arguments)  # noqa: SLF001
 
     return answer

@@ -16,13 +16,11 @@ import inspect
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, Final
 
 from workerpool._job import Job
-from workerpool.errors import ConfigurationError
 from workerpool.runtime.lanes import Bound, Handler, within
 from workerpool.telemetry.metrics import Threads
 
@@ -114,26 +112,26 @@ class ThreadLane:
 
 
 class _Hold:
-    """The job's, in its thread: the work is done in the worker's loop."""
+    """The job's, in its thread: it learns by itself of its cancellation."""
 
-    def __init__(self, job: Job, loop: asyncio.AbstractEventLoop, told: threading.Event) -> None:
+    def __init__(self, job: Job, told: threading.Event) -> None:
         self._hold = job._hold  # noqa: SLF001  the lanes are what makes it
-        self._loop = loop
         self._told = told
 
     async def checkpoint(self, state: bytes) -> None:
-        await asyncio.wrap_future(self._submit(state))
+        if self._hold is not None:
+            await self._hold.checkpoint(state)
 
     def checkpoint_sync(self, state: bytes) -> None:
-        self._submit(state).result()
+        if self._hold is not None:
+            self._hold.checkpoint_sync(state)
+
+    def skip(self) -> None:
+        if self._hold is not None:
+            self._hold.skip()
 
     def told_to_stop(self) -> bool:
         return self._told.is_set()
-
-    def _submit(self, state: bytes) -> "Future[None]":
-        if self._hold is None:
-            raise ConfigurationError("this job is not run by a worker: nobody keeps its checkpoint")
-        return asyncio.run_coroutine_threadsafe(self._hold.checkpoint(state), self._loop)
 
 
 class _Call:
@@ -141,7 +139,7 @@ class _Call:
 
     def __init__(self, function: Callable[[Job], Any], job: Job, loop: asyncio.AbstractEventLoop) -> None:
         self._told = threading.Event()
-        self.job = replace(job, _hold=_Hold(job, loop, self._told))
+        self.job = replace(job, _hold=_Hold(job, self._told))
         self.ended: asyncio.Future[object] = loop.create_future()
         self._function = function
         self._loop = loop
