@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from workerpool.protocol import Counters
 from workerpool_operator import protocol
 from workerpool_operator.domain.desired import COLLECTOR_NAME
 from workerpool_operator.kube import errors, kinds
@@ -33,6 +34,9 @@ class Script:
     in_flight: int = 0
     busy: frozenset[str] = frozenset()
     """Uids of the pods whose worker runs a job of unknown length."""
+    stuck: frozenset[str] = frozenset()
+    """Uids of the pods whose worker takes nothing and says no reason; while there are some, the others are at work, and
+    else all say that a script has them pause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class ScriptedCollector:
     _fences: dict[str, protocol.Fence] = field(default_factory=dict)
     _epoch: int = -1
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _told: int = 0
 
     def say(self, pool: str, script: Script) -> None:
         """From now on report this of the pool."""
@@ -138,14 +143,17 @@ class ScriptedCollector:
 
     def _worker(self, pool: str, uid: str, name: str, *, script: Script) -> protocol.WorkerReport:
         fence = self._fences.get(pool)
-        busy = uid in script.busy
+        busy, consuming = uid in script.busy, bool(script.stuck) and uid not in script.stuck
+        self._told += 1
         return protocol.WorkerReport(
             pod=name,
             uid=uid,
             age_seconds=0,
-            in_flight=1 if busy else 0,
+            in_flight=1 if busy or consuming else 0,
             fence=fence.fence_id if fence and uid in fence.pods else "",
+            paused="" if script.stuck else "scripted",
             remaining_seconds=None if busy else 0.0,
+            counters=Counters(started=self._told if consuming else 0),
         )
 
 

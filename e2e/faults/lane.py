@@ -181,7 +181,7 @@ class Lane:
                 return None
             state = await self._state(stage)
             done = not endstate.difference(wanted, state) if wanted else endstate.is_settled(state, scenario.sizes)
-            return state if done else None
+            return state if done and scenario.until(stage) else None
 
         return await until(look, seconds=CONVERGE_SECONDS, what=f"{scenario.name}: the wanted state, at rest")
 

@@ -51,6 +51,8 @@ class Scenario:
     deleted: int
     peak: int
     """The most workers that the Deployments of POOL ask for together, at any moment."""
+    until: Callable[[Stage], bool] = lambda _: True
+    """What else must be so before it is over, where all may look at rest before the operator has begun."""
     faults: bool = True
     """Whether the operator is killed in it; else it only sets the stage."""
 
@@ -106,6 +108,18 @@ async def _delete(stage: Stage) -> None:
     await stage.kube.delete(stage.ref(POOL))
 
 
+async def _get_stuck(stage: Stage) -> None:
+    stuck, *others = sorted(stage.witness.ready_workers(stage.namespace, NEIGHBOUR))
+    stage.untouchable = set(others)
+    script = Script(queue=_QUEUE, waiting=1, in_flight=len(others), stuck=frozenset({stuck}))
+    stage.collector.say(NEIGHBOUR, script)
+
+
+def _stuck_is_gone(stage: Stage) -> bool:
+    ready = stage.witness.ready_workers(stage.namespace, NEIGHBOUR)
+    return not stage.collector.scripts[NEIGHBOUR].stuck & ready.keys()
+
+
 SCENARIOS = (
     Scenario(name="create", act=_create, sizes={POOL: _SMALL}, created=_SMALL, deleted=0, peak=_SMALL),
     Scenario(name="scale-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - _SMALL, deleted=0, peak=_LARGE),
@@ -142,6 +156,16 @@ SCENARIOS = (
         deleted=_SMALL,
         peak=_SMALL,
     ),
+    # The last, because it takes longest: the operator waits for evidence, and each new one waits again.
+    Scenario(
+        name="restart-stuck",
+        act=_get_stuck,
+        sizes={NEIGHBOUR: _SMALL},
+        created=1,
+        deleted=1,
+        peak=0,
+        until=_stuck_is_gone,
+    ),
 )
 
 
@@ -152,7 +176,7 @@ def _pool(stage: Stage, name: str) -> Json:
         "kind": "WorkerPool",
         "metadata": {"name": name, "namespace": stage.namespace},
         "spec": {
-            "worker": {"image": "worker:1", "maxWorkers": 1},
+            "worker": {"image": "worker:1", "maxWorkers": 1, "heartbeatPeriodSeconds": 1, "stuckAfterSeconds": 2},
             "queues": [{"name": _QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
             "scaling": {
                 "mode": "direct",

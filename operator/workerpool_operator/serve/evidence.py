@@ -56,7 +56,7 @@ def _word(report: WorkerReport) -> Word:
     leaving = report.draining or fence == LEAVING_FENCE
     return Word(
         boot_id=report.boot_id,
-        started=report.counters.started,
+        started=report.counters.started + report.counters.failed,
         full=report.in_flight >= report.slots,
         fenced=fence != "" and not leaving,
         paused=report.paused != "" or leaving,

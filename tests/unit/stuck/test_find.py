@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.stuck.story import AFTER, Story, Teller, busy, stuck
+from workerpool_operator.domain.stuck import RECHECK_SECONDS
 
 LONG = 4 * AFTER
 
@@ -203,13 +204,18 @@ def test_beside_a_peer_with_long_jobs_a_worker_is_stuck_after_twice_the_time() -
 
 
 def test_one_looks_again_when_somebody_could_be_stuck_by_then() -> None:
-    story = Story({"a": busy(), "b": stuck()}).run(10)
-    again = story.found().look_again
-    assert again is not None
-    assert AFTER - 10 <= again <= AFTER
+    """From the first moment on: what says the same later makes nobody look."""
+    story = Story({"a": busy(), "b": stuck()}).run(1)
+    assert story.found().look_again == AFTER
+    assert story.run(10).found().look_again == AFTER - 10
 
 
-def test_while_nothing_waits_or_nobody_is_idle_there_is_no_need_to_look_again() -> None:
+def test_what_speaks_against_it_may_pass_without_a_word() -> None:
+    story = Story({"a": stuck(paused=True), "b": stuck()}).run(LONG)
+    assert story.found().look_again == RECHECK_SECONDS
+
+
+def test_while_nothing_waits_or_nobody_is_there_no_time_changes_anything() -> None:
     assert Story({"a": busy(), "b": stuck()}, waiting={"main": 0}).run(10).found().look_again is None
-    assert Story({"a": busy()}).run(10).found().look_again is None
+    assert Story({}).run(10).found().look_again is None
     assert Story({}, waiting={}).found().look_again is None

@@ -11,8 +11,8 @@ is not to be had now, or the broker counts wrong.
 """
 
 from workerpool_operator.domain.stuck.evidence import Conduct, Reading, Waiting, Word, heard, read
-from workerpool_operator.domain.stuck.find import Findings, find
-from workerpool_operator.domain.stuck.restart import RECHECK_SECONDS, Restarts, Stage, choose, look
+from workerpool_operator.domain.stuck.find import RECHECK_SECONDS, Findings, find
+from workerpool_operator.domain.stuck.restart import Restarts, Stage, choose, look
 
 __all__ = [
     "RECHECK_SECONDS",

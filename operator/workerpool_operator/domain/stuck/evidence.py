@@ -20,7 +20,7 @@ class Word(NamedTuple):
     boot_id: str
     """Another one is another process, whose counters begin anew."""
     started: int
-    """Jobs that it ever began."""
+    """Jobs that it ever began, and those that failed: some fail unbegun, malformed or tried too often."""
     full: bool
     """Whether all its slots were taken."""
     fenced: bool = False

@@ -13,6 +13,8 @@ from workerpool_operator.domain.stuck.evidence import Conduct, Waiting
 
 ALONE_FACTOR: Final = 2.0
 """Without a peer to compare with, everything has to last so many times longer."""
+RECHECK_SECONDS: Final = 5.0
+"""While somebody is stuck, or could be for all but what others do, look again after this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,8 @@ class Findings:
     waiting: int = 0
     """Jobs in the queues in which they have waited for long."""
     look_again: float | None = None
-    """Seconds until somebody could be found stuck; None: not before something else changes."""
+    """Seconds until somebody could be found stuck: words and readings that say the same as before make nobody look.
+    None: not before something changes."""
 
 
 def find(
@@ -41,13 +44,14 @@ def find(
         witnessed = False
         waited = dict(queues)
         limit = ALONE_FACTOR * after
-    if not witnessed and (moving or any(one.last.paused for one in workers.values())):
-        return Findings()
     longest = max((one.seconds(now) for one in waited.values()), default=0.0)
     idlest = max((one.idle for one in workers.values()), default=0.0)
     stuck = frozenset(uid for uid, one in workers.items() if one.idle >= limit)
-    if longest < limit or not stuck:
-        return Findings(look_again=_look_again(longest, idlest, limit=limit))
+    contradicted = not witnessed and (moving or any(one.last.paused for one in workers.values()))
+    if contradicted or longest < limit or not stuck:
+        possible = workers and any(one.since is not None for one in queues.values())
+        again = max(RECHECK_SECONDS, after - min(longest, idlest))
+        return Findings(look_again=again if possible else None)
     return Findings(
         stuck=stuck,
         witnessed=witnessed,
@@ -65,9 +69,3 @@ def _is_witness(one: Conduct, *, after: float, now: float) -> bool:
 def _is_drawn(one: Waiting, after: float, now: float) -> bool:
     """Whether the jobs of this very queue can be had. Of several queues only one may be at fault, for everybody."""
     return one.drawn_at is not None and now - one.drawn_at < after
-
-
-def _look_again(longest: float, idlest: float, *, limit: float) -> float | None:
-    if not longest or not idlest:
-        return None
-    return max(1.0, limit - min(longest, idlest))

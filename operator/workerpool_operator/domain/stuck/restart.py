@@ -17,8 +17,6 @@ from workerpool_operator.domain.stuck.find import Findings
 
 FUTILE_SECONDS: Final = 600.0
 """Where the last restart has not helped, the next comes so long after it: the fault lies elsewhere, or everywhere."""
-RECHECK_SECONDS: Final = 5.0
-"""While somebody is stuck, look again after this long."""
 
 
 class Stage(StrEnum):

@@ -1,0 +1,165 @@
+"""A changed `spec.delivery` is acted upon by running workers within seconds: through the operator's reconcile, the real
+stream, the real collector, and the SDK.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+
+from tests.component.sdk.running import environment, make_worker, serving
+from tests.component.streams.ends import NAMESPACE, Ends, both_ends
+from tests.support.pools import pool_body
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from workerpool import Job, Queue
+from workerpool_operator.controller.execute import Executor
+from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.controller.reconcile import PoolReconciler
+from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.cluster import ClusterFacts
+from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.kube import EventRecorder, Kube, kinds
+from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.protocol import PoolConfig
+from workerpool_operator.serve import ValueBoard
+
+pytestmark = [pytest.mark.component, pytest.mark.redis]
+
+PROMISED_SECONDS: Final = 5.0
+KEY: Final = PoolKey(NAMESPACE, "pool")
+HARMLESS: Final = {"maxAttempts": 100, "backoffSeconds": 0, "backoffMaxSeconds": 0, "leaseSeconds": 60}
+NEVER: Final = {"backoffSeconds": 3600, "backoffMaxSeconds": 3600}
+
+
+class Server:
+    """An API server that takes every write."""
+
+    async def apply(self, body: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
+        return {**body, "metadata": {**body["metadata"], "uid": body["kind"], "resourceVersion": "5"}}
+
+
+class Silent:
+    def emit(self, *_: Any, **__: Any) -> None:
+        """Nobody reads."""
+
+
+@dataclass
+class Operator:
+    """Its reconcile, on the stream of `ends`."""
+
+    ends: Ends
+    store: Store = field(default_factory=Store)
+    version: int = 10
+
+    def __post_init__(self) -> None:
+        kube = cast("Kube", Server())
+        self.reconciler = PoolReconciler(
+            kube=kube,
+            store=self.store,
+            streams=self.ends.state,
+            values=ValueBoard(),
+            facts=ClusterFacts,
+            rules=RuleSettings(),
+            executor=Executor(kube=kube, store=self.store),
+            events=cast("EventRecorder", Silent()),
+            metrics=OperatorMetrics(),
+        )
+
+    async def deliver(self, **delivery: int) -> None:
+        """The pool's `spec.delivery` is this now, and the watch has told of it."""
+        self.version += 1
+        body = pool_body(delivery=HARMLESS | delivery)
+        version = {"generation": self.version, "resourceVersion": str(self.version)}
+        body["metadata"] |= {"name": KEY.name, "namespace": KEY.namespace, "uid": "u"} | version
+        self.store.put(kinds.WORKER_POOL, body)
+        await self.reconciler.reconcile(KEY)
+
+
+@dataclass
+class Scene:
+    """One operator, one collector, one worker whose jobs always fail."""
+
+    operator: Operator
+    queue: Queue
+    leases: Callable[[], dict[bytes, bytes]]
+    tried: list[int] = field(default_factory=list)
+    """Attempt number of each try."""
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, redis_server: RedisServer, redis_stream: str) -> AsyncIterator[Scene]:
+    redis = {"url": redis_server.url, "stream": redis_stream, "group": redis_stream}
+    config = PoolConfig(name=KEY.name, uid="u", queues=({"name": "main", "redisStream": redis},))
+    client = redis_server.client()
+    async with both_ends(tmp_path / "ends") as ends, Queue.connect(redis_server.url, stream=redis_stream) as queue:
+        ends.api.add_pod("pod-1", pool=KEY.name)
+        ends.lead(config)
+        token = tmp_path / "worker-token"
+        token.write_text(ends.api.token("pod-1"))
+        env = environment(redis_server, redis_stream, token=token)
+        worker = make_worker(env | {"WORKERPOOL_COLLECTOR": f"127.0.0.1:{ends.workers_port}"})
+        key = f"{{{redis_stream}}}:leases:{redis_stream}"
+        made = Scene(operator=Operator(ends), queue=queue, leases=lambda: client.hgetall(key))
+
+        @worker.job("fails")
+        async def fails(job: Job) -> None:
+            made.tried.append(job.attempt)
+            raise ValueError("as always")
+
+        async with serving(worker):
+            await made.operator.deliver()
+            await until(lambda: bool(ends.state.view(NAMESPACE, KEY.name).workers), what="the worker's stream")
+            yield made
+
+
+async def test_a_changed_backoff_is_acted_upon_in_time(scene: Scene) -> None:
+    """A job that was tried again and again is not for an hour; and the other way round for those that come."""
+    await scene.queue.enqueue("fails", {})
+    await until(lambda: len(scene.tried) > 3, what="tries without a pause")
+    began = time.monotonic()
+    await scene.operator.deliver(**NEVER)
+
+    async def rests() -> bool:
+        return (await scene.queue.depth()).delayed == 1
+
+    await until(rests, what="the job put off")
+    assert time.monotonic() - began < PROMISED_SECONDS
+    await scene.operator.deliver()
+    earlier = len(scene.tried)
+    began = time.monotonic()
+
+    async def tried_twice() -> bool:
+        """Those whose first try comes before the settings are put off like the one before."""
+        if len(scene.tried) == earlier + len(fed):
+            await scene.queue.enqueue("fails", {})
+            fed.append("one more")
+        return 2 in scene.tried[earlier:]
+
+    fed: list[str] = []
+    await until(tried_twice, what="a second try at once")
+    assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_changed_number_of_attempts_is_acted_upon_in_time(scene: Scene) -> None:
+    await scene.queue.enqueue("fails", {})
+    await until(lambda: len(scene.tried) > 3, what="tries")
+    began = time.monotonic()
+    await scene.operator.deliver(maxAttempts=2)
+
+    async def is_buried() -> bool:
+        return (await scene.queue.depth()).dead_letters == 1
+
+    await until(is_buried, what="the job among the dead letters")
+    assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_changed_lease_is_announced_by_the_worker_in_time(scene: Scene) -> None:
+    """Whoever looks for jobs of the dead goes by it."""
+    began = time.monotonic()
+    await scene.operator.deliver(leaseSeconds=90)
+    await until(lambda: b"90000" in scene.leases(), what="the longer lease, announced")
+    assert time.monotonic() - began < PROMISED_SECONDS
