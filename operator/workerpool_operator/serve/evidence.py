@@ -52,11 +52,11 @@ class Evidence:
 
 
 def _word(report: WorkerReport) -> Word:
-    fence = report.fence
+    fence, said = report.fence, report.counters
     leaving = report.draining or fence == LEAVING_FENCE
     return Word(
         boot_id=report.boot_id,
-        started=report.counters.started + report.counters.failed,
+        taken=said.started + said.failed + said.handed_back,
         full=report.in_flight >= report.slots,
         fenced=fence != "" and not leaving,
         paused=report.paused != "" or leaving,

@@ -19,7 +19,7 @@ SETTLED = memory(restarts=Restarts(settled=True))
 
 
 def conduct(now: float, *, stuck: bool, fenced: bool = False, since: float = 0.0) -> Conduct:
-    word = Word(boot_id="x", started=9, full=not stuck, fenced=fenced)
+    word = Word(boot_id="x", taken=9, full=not stuck, fenced=fenced)
     if stuck:
         return Conduct(since=since, heard_at=now, last=word, idle=2 * AFTER + 1)
     return Conduct(since=since, heard_at=now, last=word, moved_at=now, full_at=now)

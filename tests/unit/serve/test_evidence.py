@@ -18,9 +18,8 @@ class Stage:
         self.now = 1000.0
         self.state = StreamState(on_change=lambda *_: None, clock=lambda: self.now)
 
-    def worker(self, *, by: Peer = A, age: float = 0.0, started: int = 0, failed: int = 0, **more: Any) -> None:
-        counters = Counters(started=started, failed=failed)
-        report = WorkerReport(pod="p", uid="u", age_seconds=age, slots=2, counters=counters, **more)
+    def worker(self, *, by: Peer = A, age: float = 0.0, **more: Any) -> None:
+        report = WorkerReport(pod="p", uid="u", age_seconds=age, slots=2, **more)
         self.state.receive(by, Workers(pool="web", workers=(report,)))
 
     def queue(self, waiting: int | None, *, by: Peer = A, age: float = 0.0, **more: Any) -> None:
@@ -83,12 +82,12 @@ def test_the_fence_of_the_operator_holds_the_idle_time(stage: Stage) -> None:
     assert stage.conduct.idle == 5
 
 
-@pytest.mark.parametrize("counted", [{"started": 1}, {"failed": 1}])
-def test_jobs_begun_or_refused_end_the_idle_time_and_are_movement(stage: Stage, counted: Any) -> None:
-    """A malformed job is buried without being begun."""
+@pytest.mark.parametrize("counted", ["started", "failed", "handed_back"])
+def test_any_job_that_is_taken_ends_the_idle_time_and_is_movement(stage: Stage, counted: str) -> None:
+    """A malformed job is buried without being begun, and one whose lane is full goes back."""
     stage.worker()
     stage.now += 5
-    stage.worker(**counted)
+    stage.worker(counters=Counters.model_validate({counted: 1}))
     assert (stage.conduct.idle, stage.conduct.moved_at) == (0, stage.now)
 
 

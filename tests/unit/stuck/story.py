@@ -14,7 +14,7 @@ class Teller:
     """One worker. What is not changed stays; a healthy busy one begins a job each second and is full now and then."""
 
     boot: str = "one"
-    started: int = 0
+    taken: int = 0
     full: bool = False
     fenced: bool = False
     paused: bool = False
@@ -54,9 +54,9 @@ class Story:
 
     def _tell(self, unheard: frozenset[str]) -> None:
         for uid, one in self.workers.items():
-            one.started += one.per_second
+            one.taken += one.per_second
             if uid not in unheard and not one.silent:
-                word = Word(boot_id=one.boot, started=one.started, full=one.full, fenced=one.fenced, paused=one.paused)
+                word = Word(boot_id=one.boot, taken=one.taken, full=one.full, fenced=one.fenced, paused=one.paused)
                 self.conducts[uid] = heard(self.conducts.get(uid), word, at=self.now)
         for name, waiting in self.waiting.items():
             if waiting is None:

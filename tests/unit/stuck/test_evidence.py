@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from workerpool_operator.domain.stuck import Reading, Word, heard, read
 
-WORD = Word(boot_id="one", started=3, full=False)
+WORD = Word(boot_id="one", taken=3, full=False)
 READING = Reading(waiting=4, arrivals=10, holds_seconds=5.0)
 
 
@@ -22,7 +22,7 @@ def test_a_word_that_arrives_late_does_not_turn_time_back() -> None:
 
 def test_jobs_that_were_begun_before_the_first_word_are_no_movement() -> None:
     assert heard(None, WORD, at=100.0).moved_at is None
-    assert heard(heard(None, WORD, at=100.0), WORD._replace(started=4), at=101.0).moved_at == 101.0
+    assert heard(heard(None, WORD, at=100.0), WORD._replace(taken=4), at=101.0).moved_at == 101.0
 
 
 def test_an_old_word_says_nothing_about_now() -> None:

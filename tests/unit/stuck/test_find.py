@@ -68,21 +68,21 @@ def test_a_worker_that_has_just_started_has_its_time() -> None:
 
 
 def test_counters_that_begin_anew_are_another_process_which_has_its_time() -> None:
-    story = Story({"a": busy(), "b": stuck(started=7)}).run(AFTER - 5)
-    story.workers["b"].boot, story.workers["b"].started = "two", 0
+    story = Story({"a": busy(), "b": stuck(taken=7)}).run(AFTER - 5)
+    story.workers["b"].boot, story.workers["b"].taken = "two", 0
     assert story.run(AFTER - 5).stuck == set()
 
 
 def test_a_count_that_fell_is_another_process_too() -> None:
-    story = Story({"a": busy(), "b": stuck(started=7)}).run(AFTER - 5)
-    story.workers["b"].started = 0
+    story = Story({"a": busy(), "b": stuck(taken=7)}).run(AFTER - 5)
+    story.workers["b"].taken = 0
     assert story.run(AFTER - 5).stuck == set()
 
 
 def test_a_restarted_peer_that_counts_higher_than_before_has_not_moved_by_that() -> None:
     """It is another process; whether it began anything since it was heard is to be seen."""
-    story = Story({"a": stuck(paused=True, started=5), "b": stuck()}).run(AFTER - 1)
-    story.workers["a"].boot, story.workers["a"].started = "two", 50
+    story = Story({"a": stuck(paused=True, taken=5), "b": stuck()}).run(AFTER - 1)
+    story.workers["a"].boot, story.workers["a"].taken = "two", 50
     assert story.run(5).stuck == set()
 
 
@@ -118,7 +118,7 @@ def test_who_is_fenced_for_being_stuck_stays_stuck() -> None:
 
 def test_a_worker_that_begins_a_job_is_not_stuck_any_more() -> None:
     story = Story({"a": busy(), "b": stuck()}).run(AFTER + 5)
-    story.workers["b"].started += 1
+    story.workers["b"].taken += 1
     assert story.run(1).stuck == set()
 
 
@@ -145,7 +145,7 @@ def test_jobs_that_a_peer_with_room_leaves_alone_as_well_are_no_sign() -> None:
     """The broker counts wrong, or others hold these jobs: a peer does what comes now and then, and is full by it."""
     story = Story({"a": Teller(full=True), "b": stuck()})
     for _ in range(30):
-        story.workers["a"].started += 1
+        story.workers["a"].taken += 1
         story.workers["a"].full = True
         story.run(1)
         story.workers["a"].full = False

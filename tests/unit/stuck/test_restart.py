@@ -15,7 +15,7 @@ SETTLED = Restarts(settled=True)
 
 
 def conduct(since: float) -> Conduct:
-    return Conduct(since=since, heard_at=since, last=Word(boot_id="x", started=0, full=False))
+    return Conduct(since=since, heard_at=since, last=Word(boot_id="x", taken=0, full=False))
 
 
 def stage(

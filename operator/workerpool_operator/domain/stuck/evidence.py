@@ -19,8 +19,9 @@ class Word(NamedTuple):
 
     boot_id: str
     """Another one is another process, whose counters begin anew."""
-    started: int
-    """Jobs that it ever began, and those that failed: some fail unbegun, malformed or tried too often."""
+    taken: int
+    """Grows with each job that it takes: begun, failed (some do unbegun, malformed or tried too often), or handed back
+    because its lane was full."""
     full: bool
     """Whether all its slots were taken."""
     fenced: bool = False
@@ -62,19 +63,19 @@ def heard(before: Conduct | None, word: Word, *, at: float) -> Conduct:
         heard_at=at,
         last=word,
         idle=idle,
-        moved_at=at if word.started > before.last.started else before.moved_at,
+        moved_at=at if word.taken > before.last.taken else before.moved_at,
         full_at=at if word.full else before.full_at,
         rested_at=at if idle >= REST_SECONDS and not word.fenced else before.rested_at,
     )
 
 
 def _another_process(last: Word, word: Word) -> bool:
-    return word.boot_id != last.boot_id or word.started < last.started
+    return word.boot_id != last.boot_id or word.taken < last.taken
 
 
 def _idle(before: Conduct, word: Word, *, at: float) -> float:
     gap = at - before.heard_at
-    if gap > REPORT_FRESH_SECONDS or word.started > before.last.started or word.full or word.paused:
+    if gap > REPORT_FRESH_SECONDS or word.taken > before.last.taken or word.full or word.paused:
         return 0.0
     able = not (before.last.full or before.last.paused or before.last.fenced or word.fenced)
     return before.idle + gap if able else before.idle
