@@ -25,6 +25,12 @@ def test_jobs_that_were_begun_before_the_first_word_are_no_movement() -> None:
     assert heard(heard(None, WORD, at=100.0), WORD._replace(taken=4), at=101.0).moved_at == 101.0
 
 
+def test_the_time_behind_a_fence_is_no_rest() -> None:
+    rested = heard(heard(None, WORD, at=100.0), WORD, at=106.0)
+    assert rested.rested_at == 106.0
+    assert heard(rested, WORD._replace(fenced=True), at=110.0).rested_at == 106.0
+
+
 def test_an_old_word_says_nothing_about_now() -> None:
     one = heard(None, WORD, at=100.0)
     assert (one.fresh(115.0), one.fresh(116.0)) == (True, False)

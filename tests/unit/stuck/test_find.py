@@ -55,6 +55,12 @@ def test_who_is_silent_for_a_while_has_its_time_anew() -> None:
     assert story.run(5).stuck == {"b"}
 
 
+def test_who_fell_silent_is_unknown_even_if_it_was_stuck() -> None:
+    story = Story({"a": busy(), "b": stuck()}).run(AFTER + 5)
+    assert story.run(10, without=["b"]).stuck == {"b"}
+    assert story.run(10, without=["b"]).stuck == set()
+
+
 def test_after_a_collector_was_away_nobody_is_stuck_before_the_time_has_passed_again() -> None:
     story = Story({"a": busy(), "b": stuck()}).run(AFTER - 5)
     story.now += 60
@@ -70,6 +76,13 @@ def test_a_worker_that_has_just_started_has_its_time() -> None:
 def test_counters_that_begin_anew_are_another_process_which_has_its_time() -> None:
     story = Story({"a": busy(), "b": stuck(taken=7)}).run(AFTER - 5)
     story.workers["b"].boot, story.workers["b"].taken = "two", 0
+    assert story.run(AFTER - 5).stuck == set()
+
+
+def test_a_process_that_is_another_has_its_time_though_it_counts_the_same() -> None:
+    """Neither has taken anything."""
+    story = Story({"a": busy(), "b": stuck()}).run(AFTER - 5)
+    story.workers["b"].boot = "two"
     assert story.run(AFTER - 5).stuck == set()
 
 

@@ -184,7 +184,7 @@ def _victims(workers: Sequence[Worker], size: Sizing) -> list[Worker]:
 
 def _may_restart(worker: Worker, *, fence: str, deaf: bool) -> bool:
     """As a victim may go. One that has not answered its fence, because its intake hangs, goes on its last word."""
-    return worker.may_go(fence=fence) or (deaf and worker.listens and worker.readiness <= Readiness.ENDING)
+    return worker.may_go(fence=fence) or (deaf and worker.readiness <= Readiness.ENDING)
 
 
 def _is_going(worker: Worker, memory: ScaleInMemory) -> bool:

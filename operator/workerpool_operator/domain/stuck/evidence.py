@@ -75,7 +75,7 @@ def _another_process(last: Word, word: Word) -> bool:
 
 def _idle(before: Conduct, word: Word, *, at: float) -> float:
     gap = at - before.heard_at
-    if gap > REPORT_FRESH_SECONDS or word.taken > before.last.taken or word.full or word.paused:
+    if gap > REPORT_FRESH_SECONDS or word.taken > before.last.taken or word.paused:
         return 0.0
     able = not (before.last.full or before.last.paused or before.last.fenced or word.fenced)
     return before.idle + gap if able else before.idle
