@@ -93,6 +93,7 @@ class Worker:
             raise ConfigurationError("the slots of a lane, and what a process is recycled by, are at least 1")
         self._options = Options(
             slots={_kind(name): count for name, count in (slots or {}).items()},
+            lifespan=lifespan is not _nothing,
             recycle=Recycle(recycle_after_jobs, recycle_rss_bytes),
             recycle_children=Recycle(recycle_children_after_jobs, recycle_children_rss_bytes),
         )

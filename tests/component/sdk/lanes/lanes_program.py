@@ -4,6 +4,7 @@ A job's payload is what to do and with what: `["sleep", 0.5]`. `{KEY}:begun`, `:
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -30,6 +31,11 @@ worker = Worker(health_port=0, metrics_port=0, slots=slots, **numbers("RECYCLE_"
 
 
 def sleep(job: Job, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def hold(job: Job, seconds: float) -> None:
+    """Block; a name of its own, to be found in a stack."""
     time.sleep(seconds)
 
 
@@ -105,7 +111,22 @@ def grow(job: Job, megabytes: int) -> None:
 
 ACTIONS: dict[str, Callable[[Job, Any], None]] = {
     action.__name__: action
-    for action in (sleep, spin, heed, fail, reject, end_process, kill_process, fork, spawn, clean, say, grow, resume)
+    for action in (
+        sleep,
+        hold,
+        spin,
+        heed,
+        fail,
+        reject,
+        end_process,
+        kill_process,
+        fork,
+        spawn,
+        clean,
+        say,
+        grow,
+        resume,
+    )
 }
 
 
@@ -160,6 +181,26 @@ async def in_io(job: Job) -> None:
             record.hincrby(f"{KEY}:done", job.id, 1)
         case _:
             act(job)
+
+
+@worker.job("io-plain", timeout=60, kind="io")
+def in_loop(job: Job) -> None:
+    act(job)
+
+
+of_the_loop: list[asyncio.Lock] = []
+
+
+@worker.job("io-bound", timeout=60)
+async def in_this_loop_only(job: Job) -> None:
+    """Uses something that belongs to the loop in which it was used first."""
+    if not of_the_loop:
+        of_the_loop.append(asyncio.Lock())
+    lock = of_the_loop[0]
+    async with lock:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(lock.acquire(), 0.001)
+    act(job)
 
 
 worker.run()

@@ -29,6 +29,8 @@ from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, Tr
 from workerpool.runtime.slots import Slots
 from workerpool.runtime.stations import Station, Stations
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
+from workerpool.runtime.watchdog import Watchdog
+from workerpool.telemetry import process
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 
 if TYPE_CHECKING:
@@ -76,16 +78,26 @@ class Engine:
         self._live = LiveSettings(contract.policy)
         self._gate = Gate()
         self._stations = Stations(
-            handlers, contract, recycle=options.recycle_children, resized=self._resize, metrics=metrics, log=log
+            handlers,
+            contract,
+            recycle=options.recycle_children,
+            movable=not options.lifespan,
+            resized=self._resize,
+            metrics=metrics,
+            log=log,
         )
         self._slots = Slots(self._stations.slots, intakes=len(contract.sources))
         self._in_flight = InFlight()
+        self._watchdog = Watchdog(handlers, self._stations, idle=lambda: not self._in_flight, metrics=metrics, log=log)
         self._execution = Execution(
             self._stations.by_type,
             policy=lambda: self._live.policy,
             ran_by=RanBy(version=contract.version, worker=contract.pod),
             log=log,
         )
+        self._stop = Stop()
+        self._recycle = options.recycle.spread()
+        self._settled_jobs = 0
         self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
         self._lines: dict[str, _Line] = {}
         self._token_file = token_file
@@ -93,6 +105,7 @@ class Engine:
 
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
+        self._stop = stop
         async with self._lifespan() as self._context:
             self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
             services = [self._beat(), self._heartbeat(), self._fence.run()]
@@ -108,6 +121,7 @@ class Engine:
                 await background.watch(stop.asked, also=[intakes, link])
                 return await self._drain(stop, intakes)
             finally:
+                self._watchdog.stop()
                 for group in (intakes, background, link):
                     await group.cancel()
                 await self._stations.close()
@@ -194,6 +208,7 @@ class Engine:
                 refused.append(job)
                 self._settle(HandBack(running))
         if jobs:
+            self._watchdog.wake()
             self._changed()
         return refused
 
@@ -223,6 +238,9 @@ class Engine:
         if station is not None:
             self._count(outcome, station.figures, ours=ours)
             station.leave()
+            self._settled_jobs += 1
+            if self._settled_jobs == self._recycle.after_jobs:
+                self._consider_retiring()
             self._metrics.last_progress = time.time()
             for line in self._lines.values():
                 line.intake.rotation.room()
@@ -245,6 +263,13 @@ class Engine:
                 self._metrics.handed_back += 1
             case _:
                 pass
+
+    def _consider_retiring(self) -> None:
+        """Leave when this process has done enough: whoever started the worker starts it anew."""
+        why = self._recycle.due(jobs=self._settled_jobs, resident_bytes=process.resident_bytes())
+        if why and not self._stop.asked.is_set():
+            self._log.info("the worker recycles itself", why=why)
+            self._stop.ask()
 
     def _resize(self) -> None:
         """A lane has other slots than before."""
@@ -293,7 +318,8 @@ class Engine:
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(self._contract.heartbeat_seconds)
-            self._metrics.heartbeat()
+            self._watchdog.heartbeat()
+            self._consider_retiring()
             if not self._contract.pool:
                 await self._read_depths()
 

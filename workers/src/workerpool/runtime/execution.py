@@ -11,7 +11,7 @@ from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
 from workerpool.errors import LeaseLost, RejectJob
 from workerpool.runtime.inflight import Cancelled, Running
-from workerpool.runtime.lanes import HandlerFailed, ProcessDied
+from workerpool.runtime.lanes import HandlerFailed, NotHere, ProcessDied
 from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
 from workerpool.runtime.stations import Runnable
@@ -91,6 +91,8 @@ class Execution:
             await handler.run(job)
         except asyncio.CancelledError:
             return self._cancelled(running, figures)
+        except NotHere:
+            return HandBack(running)
         except LeaseLost:
             _count_failure(running, figures, FailureReason.LEASE_LOST)
             return Drop(running)

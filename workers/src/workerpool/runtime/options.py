@@ -13,6 +13,8 @@ class Options:
 
     slots: Mapping[Kind, int] = field(default_factory=dict)
     """Of lanes; the others share what is left."""
+    lifespan: bool = False
+    """Whether handlers are given something that belongs to the worker's event loop."""
     recycle: Recycle = field(default_factory=Recycle)
     """When the worker has done enough."""
     recycle_children: Recycle = field(default_factory=Recycle)

@@ -1,14 +1,19 @@
 """The lanes of a worker at work: which handler runs where, how full each lane is, and its figures."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from workerpool._job import Job
 from workerpool.runtime.contract import Contract
-from workerpool.runtime.lanes import Bound, Handler, Kind, Lane
+from workerpool.runtime.lanes import Bound, Handler, Kind, Lane, NotHere
 from workerpool.runtime.lanes.io import IoLane
 from workerpool.runtime.recycle import Recycle
 from workerpool.telemetry.metrics import LaneMetrics, Metrics
+
+BLOCKS: Final = 3
+"""How often a handler may block the event loop for over 0.1 s until it is moved."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,18 +53,26 @@ class Stations:
         contract: Contract,
         *,
         recycle: Recycle,
+        movable: bool,
         resized: Callable[[], None],
         metrics: Metrics,
         log: Any,
     ) -> None:
-        """`recycle` is for the processes of the cpu lane; `resized` is called when a lane has other slots than before.
+        """Make the lanes.
+
+        `recycle` is for the processes of the cpu lane; `resized` is called when a lane has other slots than before;
+        `movable`: whether an `async def` has nothing of this event loop in its hands and may run in another one.
 
         Raises:
             ConfigurationError: a handler cannot be run in its lane.
         """
         self._contract = contract
         self._recycle = recycle
+        self._movable = movable
         self._resized = resized
+        self._metrics = metrics
+        self._handlers = dict(handlers)
+        self._blocks: dict[str, int] = {}
         self._log = log
         self._stations = {Kind(name): self._make(Kind(name), figures) for name, figures in metrics.lanes.items()}
         self.by_type = {type_: self._bind(handler) for type_, handler in handlers.items()}
@@ -82,6 +95,55 @@ class Stations:
     def problem(self) -> str:
         """Why some lane can never run a job again; empty while all can."""
         return next((problem for station in self if (problem := station.lane.problem())), "")
+
+    def processes(self) -> list[int]:
+        """Pids of all processes of all lanes."""
+        return [pid for station in self for pid in station.lane.processes()]
+
+    def blocked(self, type_: str) -> None:
+        """A handler of the io lane held up the event loop. The third time its jobs move to the thread lane.
+
+        A plain function can run there as it is. An `async def` gets an event loop of its own there, which only works
+        when it holds nothing that belongs to this one: it is moved only where no lifespan gave it such things, and if
+        its first job there fails with a RuntimeError, as asyncio does then, the job is handed back and it stays here.
+        """
+        self._blocks[type_] = self._blocks.get(type_, 0) + 1
+        handler = self._handlers[type_]
+        if self._blocks[type_] != BLOCKS or not (self._movable or not inspect.iscoroutinefunction(handler.function)):
+            return
+        station = self._stations.get(Kind.THREAD) or self._open_threads()
+        moved = handler._replace(kind=Kind.THREAD)
+        run = station.lane.bind(moved)
+        self.by_type[type_] = Runnable(self._on_trial(type_, run), handler.timeout, station)
+        self._log.warning("a handler that blocks the event loop runs in the thread lane from now on", job_type=type_)
+
+    def _on_trial(self, type_: str, run: Bound) -> Bound:
+        here = self.by_type[type_]
+
+        async def trial(job: Job) -> None:
+            try:
+                await run(job)
+            except RuntimeError as error:
+                if self.by_type[type_].run is trial:
+                    self.by_type[type_] = here
+                    self._log.warning("it cannot run there: back to the event loop", job_type=type_, error=str(error))
+                    raise NotHere from error
+                raise
+            if self.by_type[type_].run is trial:
+                self.by_type[type_] = Runnable(run, here.timeout, self._stations[Kind.THREAD])
+
+        return trial
+
+    def _open_threads(self) -> Station:
+        """A thread lane with half of the io lane's slots."""
+        io = self._stations[Kind.IO]
+        half = max(1, io.lane.slots // 2)
+        io.lane = IoLane(max(1, io.lane.slots - half))
+        io.figures.slots = io.lane.slots
+        figures = self._metrics.lanes[Kind.THREAD.value] = LaneMetrics(half)
+        station = self._stations[Kind.THREAD] = self._make(Kind.THREAD, figures)
+        self._resized()
+        return station
 
     async def close(self) -> None:
         """No job runs any more."""

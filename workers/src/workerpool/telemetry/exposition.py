@@ -98,9 +98,17 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
     yield _gauge("worker_heartbeat_unixtime", text, [(worker, metrics.last_heartbeat)])
     text = "When a job last ended, in whatever way; at first when the worker started."
     yield _gauge("worker_last_progress_unixtime", text, [(worker, metrics.last_progress)])
-    text = "CPU used since the heartbeat before; 100 is one core."
+    text = "CPU used since the heartbeat before, that of the cpu lane's processes included; 100 is one core."
     yield _gauge("worker_cpu_percent", text, [(worker, metrics.cpu_percent)])
-    yield _gauge("worker_memory_bytes", "Resident memory.", [(worker, metrics.memory_bytes)])
+    yield _gauge(
+        "worker_memory_bytes",
+        "Resident memory, that of the cpu lane's processes included.",
+        [(worker, metrics.memory_bytes)],
+    )
+    text = "The longest that the event loop was late since the heartbeat before."
+    yield _gauge("worker_loop_lag_seconds", text, [(worker, metrics.loop_lag)])
+    text = "Switches of the worker's threads from one to another, of the cpu lane's processes not included."
+    yield _counter("worker_context_switches", text, [(worker, metrics.context_switches)])
     text = "From the start of the process until it was ready to take jobs."
     yield _gauge("worker_start_seconds", text, [(worker, metrics.start_seconds)])
     text = "How long the drain took; 0 until it is over."

@@ -104,23 +104,34 @@ class Metrics:
         self.last_progress = self.last_heartbeat = time.time()
         self.cpu_percent = 0.0
         self.memory_bytes = 0
+        self.loop_lag = 0.0
+        self.context_switches = 0
         self._cpu_at = (0.0, 0.0)  # CPU and clock, in seconds, at the heartbeat before
+        self._children_cpu: dict[int, float] = {}  # the same of other processes, by pid
 
     def ready(self) -> None:
         """The worker can take jobs now."""
         self.start_seconds = process.age_seconds()
         self._measure()
+        self.memory_bytes = process.resident_bytes()
 
-    def heartbeat(self) -> None:
-        """The worker is alive; CPU is measured from one heartbeat to the next."""
+    def heartbeat(self, *, children: Sequence[int] = (), loop_lag: float = 0.0) -> None:
+        """The worker is alive; CPU is measured from one heartbeat to the next.
+
+        `children`: pids of the cpu lane's processes, which are part of the worker's CPU and memory. `loop_lag`: the
+        longest since the heartbeat before, in seconds.
+        """
         self.last_heartbeat = time.time()
         cpu, clock = self._cpu_at
         self._measure()
+        before, self._children_cpu = self._children_cpu, {pid: process.cpu_seconds(pid) for pid in children}
+        cpu -= sum(max(0.0, used - before.get(pid, 0.0)) for pid, used in self._children_cpu.items())
+        self.memory_bytes = process.resident_bytes() + sum(process.resident_bytes(pid) for pid in children)
+        self.loop_lag, self.context_switches = loop_lag, process.context_switches()
         self.cpu_percent = 100.0 * (self._cpu_at[0] - cpu) / (self._cpu_at[1] - clock)
 
     def _measure(self) -> None:
         self._cpu_at = (time.process_time(), time.monotonic())
-        self.memory_bytes = process.resident_bytes()
 
     def totals(self) -> "Totals":
         """The totals as the collector gets them."""

@@ -1,4 +1,4 @@
-"""What Linux says of this process: two files of /proc, for which a library would be loaded by every worker."""
+"""What Linux says of this process: files of /proc, for which a library would be loaded by every worker."""
 
 import os
 import time
@@ -7,24 +7,47 @@ from typing import Final
 
 _START_FIELD: Final = 22
 """Number of the field with the start in /proc/PID/stat, see proc_pid_stat(5): ticks since the machine booted."""
+_CPU_FIELDS: Final = (14, 15)
+"""User and system time, in ticks."""
 
 
-def resident_bytes() -> int:
-    """Resident memory; 0 where there is no /proc."""
+def resident_bytes(pid: int | None = None) -> int:
+    """Resident memory of this process or that one; 0 where there is no /proc, or no such process any more."""
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
+        pages = int(Path(f"/proc/{pid or 'self'}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def age_seconds() -> float:
     """Seconds since the process was started, to a tick (10 ms); 0 where there is no /proc."""
-    try:
-        stat = Path("/proc/self/stat").read_text("utf-8", errors="replace")
-    except OSError:
+    fields = _stat("self")
+    if not fields:
         return 0.0
-    # The second field is the program's name in brackets, which may hold anything.
-    after_name = stat.rpartition(")")[2].split()
-    started = int(after_name[_START_FIELD - 3]) / os.sysconf("SC_CLK_TCK")
+    started = int(fields[_START_FIELD - 3]) / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process has used, to a tick; 0 where there is no /proc, or no such process any more."""
+    fields = _stat(str(pid))
+    return sum(int(fields[field - 3]) for field in _CPU_FIELDS) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def context_switches() -> int:
+    """Switches of all threads of this process so far, voluntary and not."""
+    import resource  # noqa: PLC0415  not every system has it
+
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw + usage.ru_nivcsw
+
+
+def _stat(pid: str) -> list[str]:
+    """The fields of /proc/PID/stat from the third on."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+    except OSError:
+        return []
+    # The second field is the program's name in brackets, which may hold anything.
+    return stat.rpartition(")")[2].split()

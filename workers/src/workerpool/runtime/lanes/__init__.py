@@ -15,7 +15,7 @@ is full is handed back to its queue (`runtime.rotation`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +80,10 @@ class Lane(Protocol):
         """What its threads or processes do now; zeros when it has none."""
         ...
 
+    def processes(self) -> Sequence[int]:
+        """Pids of the processes that it runs jobs in, beside the worker's own."""
+        ...
+
     def problem(self) -> str:
         """Why this lane can never run a job again; empty while it can."""
         ...
@@ -104,6 +108,10 @@ class HandlerFailed(Exception):  # noqa: N818  it says what happened
 
 class HandlerRejected(HandlerFailed, RejectJob):
     """What it raised was `RejectJob`."""
+
+
+class NotHere(Exception):  # noqa: N818  it says what happened
+    """The handler cannot run in the lane that it was moved to: hand the job back, its attempt does not count."""
 
 
 class ProcessDied(Exception):  # noqa: N818  it says what happened

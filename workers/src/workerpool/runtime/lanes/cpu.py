@@ -11,7 +11,7 @@ grown so large, as `Recycle` allows.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -52,6 +52,10 @@ class CpuLane:
     def threads(self) -> Threads:
         """Processes. None is ever wedged: they can be killed."""
         return Threads(busy=len(self._busy), idle=len(self._idle), wedged=0)
+
+    def processes(self) -> Sequence[int]:
+        """All that there are."""
+        return [child.pid for child in (*self._idle, *self._busy)]
 
     def problem(self) -> str:
         """None: a process can always be replaced."""

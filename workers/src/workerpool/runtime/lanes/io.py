@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections.abc import Sequence
 
 from workerpool._job import Job
 from workerpool.runtime.lanes import Bound, Handler, within
@@ -29,6 +30,10 @@ class IoLane:
     def threads(self) -> Threads:
         """None."""
         return Threads()
+
+    def processes(self) -> Sequence[int]:
+        """None."""
+        return ()
 
     def problem(self) -> str:
         """The loop's own heartbeat tells more than could be told here."""

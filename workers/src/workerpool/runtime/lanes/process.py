@@ -61,6 +61,11 @@ class ChildProcess:
         threading.Thread(target=self._wait, name="workerpool-reaper", daemon=True).start()
 
     @property
+    def pid(self) -> int:
+        """Also its process group's."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it can be given a job."""
         return not self._exited.done()

@@ -15,7 +15,7 @@ import contextvars
 import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, Final
@@ -57,6 +57,10 @@ class ThreadLane:
     def threads(self) -> Threads:
         """Wedged ones included, which are in use and beyond the slots."""
         return Threads(busy=self._busy, idle=len(self._idle), wedged=self._wedged)
+
+    def processes(self) -> Sequence[int]:
+        """None."""
+        return ()
 
     def problem(self) -> str:
         """Too many threads are wedged."""
