@@ -27,7 +27,7 @@ def env(redis_server: RedisServer, redis_stream: str) -> Callable[..., dict[str,
 Env = Callable[..., dict[str, str]]
 
 
-async def test_a_handler_gets_what_was_enqueued(env: Env, queue: Queue) -> None:
+async def test_a_handler_gets_what_was_enqueued(env: Env, queue: Queue, redis_stream: str) -> None:
     worker, got = make_worker(env()), []
 
     @worker.job("resize")
@@ -37,7 +37,7 @@ async def test_a_handler_gets_what_was_enqueued(env: Env, queue: Queue) -> None:
     async with serving(worker):
         await queue.enqueue("resize", {"größe": [1, None, 2.5]}, job_id="image-1")
         await until(lambda: got, what="the job done")
-    assert got == [Job("image-1", "resize", {"größe": [1, None, 2.5]}, 1, "main", None)]
+    assert got == [Job("image-1", "resize", {"größe": [1, None, 2.5]}, 1, "main", stream=redis_stream)]
 
 
 async def test_never_more_jobs_than_slots(env: Env, queue: Queue, redis_server: RedisServer, redis_stream: str) -> None:
