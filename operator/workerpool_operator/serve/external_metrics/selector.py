@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-_TOKEN: Final = re.compile(r"\s*(==|=|!=|!|>|<|\(|\)|,|[^\s=!()<>,]+)")
+MAX_LENGTH: Final = 4096
+"""Characters. Anybody with a name may send a selector, and it is matched with each pool of a namespace."""
+MAX_REQUIREMENTS: Final = 32
+
+_TOKEN: Final = re.compile(r"==|=|!=|!|>|<|\(|\)|,|[^\s=!()<>,]+")
 _SYMBOLS: Final = frozenset({"==", "=", "!=", "!", ">", "<", "(", ")", ","})
 _NAME: Final = r"(?=.{1,63}\Z)[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _KEY: Final = re.compile(rf"(?:(?=[^/]{{1,253}}/)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}\Z")
@@ -48,13 +52,17 @@ class Selector:
 
 
 def parse(text: str) -> Selector:
-    """The selector that `text` writes. Raises SelectorError."""
+    """The selector that `text` writes. Raises SelectorError, also for one that is too long to be answered quickly."""
+    if len(text) > MAX_LENGTH:
+        raise SelectorError(f"the label selector has {len(text)} characters, and may have {MAX_LENGTH}")
     reader = _Reader(text)
     if reader.next == _END:
         return Selector()
     requirements = [_requirement(reader)]
     while reader.next != _END:
         reader.take(",")
+        if len(requirements) == MAX_REQUIREMENTS:
+            raise reader.error(f"it has more than {MAX_REQUIREMENTS} requirements")
         requirements.append(_requirement(reader))
     return Selector(tuple(requirements))
 
@@ -64,16 +72,16 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _TOKEN.findall(text)
-
-    @property
-    def next(self) -> str:
+        self._tokens = _TOKEN.finditer(text)
+        self.next = _END
         """The next token; empty at the end."""
-        return self._tokens[0] if self._tokens else _END
+        self.pop()
 
     def pop(self) -> str:
         """Take the next token, whatever it is."""
-        return self._tokens.pop(0) if self._tokens else _END
+        taken, following = self.next, next(self._tokens, None)
+        self.next = _END if following is None else following.group()
+        return taken
 
     def take(self, *wanted: str) -> str:
         """Take the next token, which has to be one of these."""

@@ -156,6 +156,7 @@ async def test_a_standby_asks_the_leader_and_says_what_it_says(client: TestClien
         (f"{BASE}/{METRIC}", 404),
         (f"{WEB}?labelSelector=pool%3D%22%0a{{}}", 400),
         (f"{WEB}?labelSelector=" + "a," * 2000, 400),
+        (f"{WEB}?labelSelector=" + ",".join(["!a"] * 2600), 400),
     ],
 )
 async def test_odd_requests_get_no_value(client: TestClient[Any, Any], path: str, code: int) -> None:

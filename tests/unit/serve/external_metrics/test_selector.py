@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool_operator.serve.external_metrics.selector import SelectorError, parse
+from workerpool_operator.serve.external_metrics.selector import MAX_LENGTH, MAX_REQUIREMENTS, SelectorError, parse
 
 WEB = {"pool": "web"}
 
@@ -113,6 +113,28 @@ def test_what_cannot_be_read_is_refused_with_its_text(text: str) -> None:
     with pytest.raises(SelectorError) as refused:
         parse(text)
     assert repr(text) in str(refused.value)
+
+
+def test_how_many_requirements_there_may_be() -> None:
+    """Each is asked of each pool, while nobody else is answered."""
+    most = ",".join(["!team"] * MAX_REQUIREMENTS)
+    assert parse(most).matches(WEB)
+    with pytest.raises(SelectorError, match=f"more than {MAX_REQUIREMENTS} requirements"):
+        parse(f"{most},!team")
+
+
+def test_how_long_it_may_be() -> None:
+    names = "x" * (MAX_LENGTH - len("pool=web,a in ()"))
+    with pytest.raises(SelectorError, match="no value of a label"):
+        parse(f"pool=web,a in ({names})")
+    with pytest.raises(SelectorError, match=f"may have {MAX_LENGTH}"):
+        parse(f"pool=web,a in ({names}x)")
+
+
+def test_a_set_of_many_values_is_read() -> None:
+    """As many as fit: the way to name many pools."""
+    names = [f"p{number}" for number in range(700)]
+    assert parse(f"pool in ({','.join(names)})").values("pool") == frozenset(names)
 
 
 @given(st.text(alphabet="pol=!,()<> inwebA1-./_\n", max_size=30))
