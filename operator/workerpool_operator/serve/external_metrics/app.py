@@ -57,7 +57,7 @@ class Backend:
     leads: Callable[[], bool]
     """Whether this replica leads, at this very moment."""
     leader: Leader
-    observer: Observer | None = None
+    observer: Observer
 
 
 def metrics_app(backend: Backend, *, proxy: FrontProxy) -> web.Application:
@@ -110,8 +110,7 @@ class _Api:
         except Exception as error:  # noqa: BLE001  a fault of ours is an answer too
             _log.exception("metrics_request_failed", path=request.path)
             response = _answer(500, ApiError(500, "InternalError", type(error).__name__).document())
-        if self._backend.observer is not None:
-            self._backend.observer.metrics_request(code=response.status, seconds=time.monotonic() - started)
+        self._backend.observer.metrics_request(code=response.status, seconds=time.monotonic() - started)
         return response
 
     async def _check(self, request: web.Request, access: Access) -> None:
