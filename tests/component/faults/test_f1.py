@@ -11,7 +11,7 @@ from e2e.faults.suite import FAULTY
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
 EVERY = 7
-"""Which write points: few enough for some two minutes, and at least one in each scenario."""
+"""Which write points: few enough for some four minutes, and at least one in each scenario."""
 
 
 @pytest.mark.timeout(420)

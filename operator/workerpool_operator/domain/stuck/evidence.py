@@ -57,13 +57,13 @@ def heard(before: Conduct | None, word: Word, *, at: float) -> Conduct:
     if before is None or _another_process(before.last, word):
         return Conduct(since=at, heard_at=at, last=word, full_at=at if word.full else None)
     at = max(at, before.heard_at)
-    idle = _idle(before, word, at=at)
+    idle, moved = _idle_until(before, word, at=at), word.taken > before.last.taken
     return replace(
         before,
         heard_at=at,
         last=word,
-        idle=idle,
-        moved_at=at if word.taken > before.last.taken else before.moved_at,
+        idle=0.0 if moved or word.paused else idle,
+        moved_at=at if moved else before.moved_at,
         full_at=at if word.full else before.full_at,
         rested_at=at if idle >= REST_SECONDS and not word.fenced else before.rested_at,
     )
@@ -73,11 +73,12 @@ def _another_process(last: Word, word: Word) -> bool:
     return word.boot_id != last.boot_id or word.taken < last.taken
 
 
-def _idle(before: Conduct, word: Word, *, at: float) -> float:
-    gap = at - before.heard_at
-    if gap > REPORT_FRESH_SECONDS or word.taken > before.last.taken or word.paused:
+def _idle_until(before: Conduct, word: Word, *, at: float) -> float:
+    """Up to this word. A change is told at once: what a worker says of itself held until it says something else."""
+    gap, last = at - before.heard_at, before.last
+    if gap > REPORT_FRESH_SECONDS:
         return 0.0
-    able = not (before.last.full or before.last.paused or before.last.fenced or word.fenced)
+    able = not (last.full or last.paused or last.fenced or word.fenced)
     return before.idle + gap if able else before.idle
 
 
