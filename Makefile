@@ -78,7 +78,7 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-reaction-smoke bench-scale faults-f1
+.PHONY: bench bench-reaction-smoke bench-scale faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-scale JSON=
@@ -91,3 +91,7 @@ bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=F
 
 faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)
 	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)
+
+storm: setup-python ## Kill workers under load 200 times, and their broker: what is lost, what is done twice (JSON=FILE)
+	scripts/setup.sh redis
+	$(RUN) python -m e2e.faults.storm $(JSON_FLAG)

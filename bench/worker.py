@@ -13,17 +13,15 @@ import argparse
 import asyncio
 import json
 import logging
-import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.cluster.ports import free_port
-from workerpool import BrokerUnavailable, Job, JobSpec, Queue, Worker
+from e2e.support.redis_server import RedisServer
+from workerpool import Job, JobSpec, Queue, Worker
 
 IDLE_JOBS = 300
 PAUSE_SECONDS = 0.02
@@ -47,19 +45,10 @@ def main() -> None:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """A Redis of our own that keeps an append-only file, as one with jobs in it should."""
-    program = shutil.which("redis-server")
-    if program is None:
-        raise SystemExit("redis-server is not installed: apt-get install redis-server")
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes"]
-        process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-            process.wait()
+    """A Redis of our own that keeps an append-only file, synced every second, as one with jobs in it should."""
+    every_second = {"appendfsync": "everysec"}
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder), options=every_second) as server:
+        yield server.url
 
 
 async def idle_start(url: str) -> dict[str, float]:
@@ -71,7 +60,6 @@ async def idle_start(url: str) -> dict[str, float]:
     async def mark(job: Job) -> None:  # noqa: ARG001
         started.put_nowait(time.perf_counter())
 
-    await _answers(queue)
     serving = asyncio.create_task(worker.serve())
     took = []
     for _ in range(IDLE_JOBS):
@@ -98,7 +86,6 @@ async def throughput(url: str, jobs: int, slots: int) -> dict[str, float]:
         if done == jobs:
             last.set()
 
-    await _answers(queue)
     await queue.enqueue_many([JobSpec("noop")] * jobs)
     cpu, clock = time.process_time(), time.perf_counter()
     serving = asyncio.create_task(worker.serve())
@@ -111,17 +98,6 @@ async def throughput(url: str, jobs: int, slots: int) -> dict[str, float]:
     if depth.waiting + depth.in_flight or done != jobs:
         raise SystemExit(f"{depth.waiting + depth.in_flight} jobs were not done")
     return {"jobs_per_core_second": jobs / cpu, "jobs_per_second": jobs / clock}
-
-
-async def _answers(queue: Queue) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await queue.depth()
-            except BrokerUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Faults that are put upon the operator, and what must hold through them."""
+"""Faults that are put upon the operator and upon workers, and what must hold through them."""

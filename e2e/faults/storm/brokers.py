@@ -1,0 +1,71 @@
+"""The brokers that the storm is let loose on. Another one is a class and a line in BROKERS; the driver stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from e2e.support.redis_server import RedisServer
+
+
+class Broker(Protocol):
+    """A broker of our own on this machine."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Where its queue is, as workers and producers are told: `QUEUE_MAIN_URL` and what belongs to it."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often it is to be killed and started again: 0 where there is no process to kill."""
+        ...
+
+    def restart(self) -> None:
+        """End it by SIGKILL and start it again on the same files."""
+        ...
+
+
+class _Redis:
+    restarts = 1
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_STREAM": "storm"}
+
+    def restart(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[Broker]:
+    """A Redis that has every write on the disk before it answers.
+
+    So what a client was told of is there after a kill, and would be after a power cut. With `appendfsync everysec`
+    neither is certain: while a sync of the second before goes on, Redis answers writes that it has only in memory, for
+    up to 2 s (`flushAppendOnlyFile` in its `aof.c`).
+    """
+    with RedisServer(folder / "redis", options={"appendfsync": "always"}) as server:
+        yield _Redis(server)
+
+
+class _Sqlite:
+    restarts = 0
+
+    def __init__(self, path: Path) -> None:
+        self.env = {"QUEUE_MAIN_URL": f"sqlite:///{path}"}
+
+    def restart(self) -> None:
+        """There is no process to kill: each worker is its own broker."""
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Broker]:
+    """A queue in a file, which all workers open."""
+    yield _Sqlite(folder / "jobs.db")
+
+
+BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {"redis": redis, "sqlite": sqlite}

@@ -1,0 +1,74 @@
+"""What the storm finds in its store, and what it makes of it."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.faults.storm.driver import Plan, Row
+from e2e.faults.storm.store import Found, Store
+from workerpool import Job
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(str(tmp_path / "store.db"))
+    yield store
+    store.close()
+
+
+def job(job_id: str) -> Job:
+    return Job(id=job_id, type="work", payload={}, attempt=1, queue="main", stream="storm")
+
+
+async def run(store: Store, job_id: str, worker: str = "w") -> None:
+    with store.run(job_id, worker=worker):
+        await store.effect(job(job_id))
+
+
+async def test_a_job_done_twice_is_one_duplicate_and_has_its_effect_once(store: Store) -> None:
+    await run(store, "a")
+    await run(store, "a")
+    await run(store, "b")
+    assert store.found() == Found(done=2, duplicates=1, effects_missing=0, effects_doubled=0, skipped=1)
+
+
+async def test_effects_that_are_missing_or_doubled_are_counted(store: Store, tmp_path: Path) -> None:
+    await run(store, "a")
+    with store.run("b", worker="w"):
+        pass
+    other = sqlite3.connect(tmp_path / "store.db")
+    with other:
+        other.execute("INSERT INTO effects (job) VALUES ('a')")
+    other.close()
+    assert store.found() == Found(done=2, duplicates=0, effects_missing=1, effects_doubled=1, skipped=0)
+
+
+def test_a_worker_is_busy_from_the_begin_of_a_run_to_its_end_or_cancellation(store: Store) -> None:
+    with store.run("a", worker="w"):
+        assert store.busy() == {"w"}
+    assert store.busy() == set()
+    with pytest.raises(ZeroDivisionError), store.run("a", worker="w"):
+        raise ZeroDivisionError
+    assert store.busy() == set()
+    assert store.done() == 1
+
+
+def test_a_row_says_what_does_not_hold() -> None:
+    row = Row(
+        broker="redis",
+        enqueued=10,
+        done=9,
+        lost=1,
+        duplicates=3,
+        effects_wrong=2,
+        kills=7,
+        kills_hitting_busy=4,
+        broker_restarts=1,
+    )
+    assert row.broken(Plan(kills=5)) == [
+        "1 jobs were lost",
+        "2 jobs had their effect twice or not at all",
+        "4 kills hit a busy worker, not 5",
+    ]
