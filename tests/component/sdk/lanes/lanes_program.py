@@ -7,9 +7,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -19,6 +22,9 @@ from workerpool import Job, RejectJob, Worker
 KEY = os.environ["RECORD_KEY"]
 record: Any = redis.Redis.from_url(os.environ["RECORD_URL"])
 leaked: list[bytearray] = []
+held: list[Any] = []
+if "OPEN_FILES" in os.environ:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(os.environ["OPEN_FILES"]), int(os.environ["OPEN_FILES"])))
 
 
 def numbers(prefix: str) -> dict[str, Any]:
@@ -101,6 +107,24 @@ def resume(job: Job, state: int) -> None:
     record.hset(f"{KEY}:resumed", job.id, job.checkpointed)
 
 
+def kill_group(job: Job, _nothing: int) -> None:
+    os.killpg(0, signal.SIGKILL)
+
+
+def open_files(job: Job, count: int) -> None:
+    held.extend(Path(os.devnull).open() for _ in range(count))  # noqa: SIM115  a leak
+
+
+def fill_disk(job: Job, path: str) -> None:
+    Path(path).write_bytes(b"x")
+
+
+def jump(job: Job, seconds: float) -> None:
+    """Set the clock of this process."""
+    real = time.time
+    time.time = lambda: real() + seconds
+
+
 def say(job: Job, text: str) -> None:
     logging.getLogger(__name__).warning(text)
 
@@ -126,6 +150,10 @@ ACTIONS: dict[str, Callable[[Job, Any], None]] = {
         say,
         grow,
         resume,
+        kill_group,
+        open_files,
+        fill_disk,
+        jump,
     )
 }
 
@@ -181,6 +209,23 @@ async def in_io(job: Job) -> None:
             record.hincrby(f"{KEY}:done", job.id, 1)
         case _:
             act(job)
+
+
+@worker.job("io-brief", timeout=0.3)
+async def in_io_brief(job: Job) -> None:
+    record.hincrby(f"{KEY}:begun", job.id, 1)
+    name, seconds = job.payload
+    while True:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if name != "deaf":
+                raise
+
+
+@worker.job("io-unrecorded", timeout=60)
+async def in_io_unrecorded(job: Job) -> None:
+    await asyncio.sleep(job.payload[1])
 
 
 @worker.job("io-plain", timeout=60, kind="io")

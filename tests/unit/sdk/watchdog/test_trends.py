@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from workerpool.runtime.watchdog.resources import Resources, open_files
+from workerpool.runtime.watchdog.resources import Resources
 from workerpool.runtime.watchdog.trends import Alarm, Growth
+from workerpool.telemetry.process import open_files
 
 
 class Log:

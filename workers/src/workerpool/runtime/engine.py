@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -41,6 +41,8 @@ _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
 _LINK_AFTER_SECONDS: Final = (2.0, 4.0)
 """Bounds of the random wait before the collector is dialled for the first time."""
+_HEED_SECONDS: Final = 2.0
+"""How long a handler in the event loop may go on after its timeout."""
 DRAIN: Final = "drain"
 
 
@@ -137,6 +139,8 @@ class Engine:
         await intakes.cancel()
         left = max(0.0, self._contract.drain_seconds - stop.seconds_ago)
         drained = await drain(self._in_flight, seconds=left, stop=stop, hand_back=self._hand_back)
+        if self._stations.wedged:
+            drained = replace(drained, stubborn=True)
         self._metrics.drain_seconds = stop.seconds_ago
         self._log.info("drained", seconds=round(stop.seconds_ago, 3), **asdict(drained))
         if self._link is not None:
@@ -313,7 +317,18 @@ class Engine:
                 unstarted_since=self._in_flight.unstarted_since(), lane_problem=self._stations.problem()
             )
             self._apply_lease()  # the settings may have lapsed
+            self._give_up_the_deaf()
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
+
+    def _give_up_the_deaf(self) -> None:
+        """Settle jobs whose handlers went on after their timeout: else each would keep its slot for ever."""
+        now = time.monotonic()
+        for one in self._in_flight:
+            late = one.started_at is not None and one.timeout and now - one.started_at > one.timeout + _HEED_SECONDS
+            if not late or one.settling or one.task is None or one.station is None:
+                continue
+            if one.station.abandon(one.task):
+                self._settle(self._execution.overdue(one, one.station.figures))
 
     async def _heartbeat(self) -> None:
         while True:

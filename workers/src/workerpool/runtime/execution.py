@@ -111,6 +111,10 @@ class Execution:
             figures.duplicates_skipped += running.duplicate
         return Done(running)
 
+    def overdue(self, running: Running, figures: LaneMetrics) -> Outcome:
+        """It was cancelled at its timeout and goes on: it has failed, whatever it does from now on."""
+        return self._fail(running, figures, FailureReason.TIMEOUT, "it was cancelled at its timeout and went on")
+
     def _refuse(self, running: Running, figures: LaneMetrics) -> Outcome | None:
         """What must not be started at all."""
         job = running.job

@@ -1,5 +1,6 @@
 """The lanes of a worker at work: which handler runs where, how full each lane is, and its figures."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,13 @@ class Station:
         if self.figures.in_progress >= self.lane.slots:
             return False
         self.figures.in_progress += 1
+        return True
+
+    def abandon(self, task: "asyncio.Task[None]") -> bool:
+        """Whether a task that was cancelled and goes on can be left to itself. Other lanes see to it themselves."""
+        if not isinstance(self.lane, IoLane):
+            return False
+        self.lane.abandon(task)
         return True
 
     def leave(self) -> None:
@@ -95,6 +103,11 @@ class Stations:
     def problem(self) -> str:
         """Why some lane can never run a job again; empty while all can."""
         return next((problem for station in self if (problem := station.lane.problem())), "")
+
+    @property
+    def wedged(self) -> bool:
+        """Whether something of a handler goes on that no job needs any more."""
+        return any(station.lane.threads().wedged for station in self)
 
     def processes(self) -> list[int]:
         """Pids of all processes of all lanes."""

@@ -43,6 +43,17 @@ def context_switches() -> int:
     return usage.ru_nvcsw + usage.ru_nivcsw
 
 
+def open_files() -> tuple[int, int]:
+    """Files, sockets and pipes of this process, and how many it may have open; (0, 1) where there is no /proc."""
+    import resource  # noqa: PLC0415  not every system has it
+
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        return len(os.listdir("/proc/self/fd")), allowed  # noqa: PTH208  a Path for each of thousands
+    except OSError:
+        return 0, 1
+
+
 def _stat(pid: str) -> list[str]:
     """The fields of /proc/PID/stat from the third on."""
     try:

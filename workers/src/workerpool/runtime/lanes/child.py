@@ -111,7 +111,6 @@ class _Child:
 
     def _try(self, task: Callable[..., None], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         from workerpool.errors import RejectJob  # noqa: PLC0415  after the sentinel
-        from workerpool.telemetry.process import resident_bytes  # noqa: PLC0415
 
         self._running = True
         try:
@@ -119,10 +118,10 @@ class _Child:
         except (Exception, SystemExit, asyncio.CancelledError, KeyboardInterrupt) as error:  # noqa: BLE001
             text, trace = _text(error), "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
             name = "RejectJob" if isinstance(error, RejectJob) else type(error).__name__
-            return ("failed", resident_bytes(), name, text, trace)
+            return ("failed", _used(), name, text, trace)
         finally:
             self._running = False
-        return ("done", resident_bytes())
+        return ("done", _used())
 
     def _load(self, address: tuple[str, str, str]) -> None:
         self._handlers[Address(*address)] = Address(*address).load()
@@ -133,6 +132,14 @@ class _Child:
 
         logs.bind(**log_fields)
         _call(self._handlers[Address(*address)], Job(**fields, _hold=_Hold(self._channel)))
+
+
+def _used() -> tuple[int, float]:
+    """Resident bytes, and open files as a part of what may be open."""
+    from workerpool.telemetry.process import open_files, resident_bytes  # noqa: PLC0415  after the sentinel
+
+    used, allowed = open_files()
+    return resident_bytes(), used / allowed
 
 
 def _text(error: BaseException) -> str:

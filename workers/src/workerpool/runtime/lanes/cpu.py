@@ -7,7 +7,7 @@ at a time, so to end a job is to end its process, and the others do not notice. 
 not end its children when the worker is killed (see `child`).
 
 A process is started when a job needs one, and kept. It is replaced between two jobs when it has run so many, or has
-grown so large, as `Recycle` allows.
+grown so large, as `Recycle` allows, or when it is about to have too many files open.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from workerpool.runtime.recycle import Recycle
 from workerpool.telemetry import logs
 from workerpool.telemetry.metrics import Threads
 
+MOST_OPEN_FILES: Final = 0.8
+"""Of what a process may open: one with more is replaced before its jobs fail by it."""
 _STARTS: Final = 3
 """Processes that may die before they begin with a job, one after the other, until the job fails by it."""
 
@@ -106,6 +108,8 @@ class CpuLane:
     def _put(self, child: ChildProcess) -> None:
         self._busy.discard(child)
         spent = self._recycle.due(jobs=child.jobs, resident_bytes=child.resident_bytes)
+        if child.open_files > MOST_OPEN_FILES:
+            spent = "its open files run out"
         if child.at_rest and not spent:
             self._idle.append(child)
             return

@@ -14,6 +14,15 @@ class IoLane:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
+        self._deaf = 0
+
+    def abandon(self, task: "asyncio.Task[None]") -> None:
+        """The handler in this task does not heed its cancellation: its job has been settled without it."""
+        self._deaf += 1
+        task.add_done_callback(self._heard)
+
+    def _heard(self, _task: "asyncio.Task[None]") -> None:
+        self._deaf -= 1
 
     def bind(self, handler: Handler) -> Bound:
         """The function itself; a plain one, which somebody put here on purpose, is called in a coroutine."""
@@ -28,16 +37,18 @@ class IoLane:
         return within(handler.timeout, call)
 
     def threads(self) -> Threads:
-        """None."""
-        return Threads()
+        """None; wedged ones are handlers that heed no cancellation."""
+        return Threads(wedged=self._deaf)
 
     def processes(self) -> Sequence[int]:
         """None."""
         return ()
 
     def problem(self) -> str:
-        """The loop's own heartbeat tells more than could be told here."""
-        return ""
+        """Too many handlers heed no cancellation: nothing but the end of the process ends them."""
+        if self._deaf <= self.slots:
+            return ""
+        return f"{self._deaf} handlers do not heed their cancellation: they swallow CancelledError"
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -37,6 +37,7 @@ class ChildProcess:
     Attributes:
         jobs: How many it has run.
         resident_bytes: Its memory after the latest one.
+        open_files: Its open files then, as a part of what it may open.
     """
 
     def __init__(self, *, log: Mapping[str, str]) -> None:
@@ -56,6 +57,7 @@ class ChildProcess:
         self._running = False
         self._loaded: set[Address] = set()
         self.jobs = self.resident_bytes = 0
+        self.open_files = 0.0
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[int] = self._loop.create_future()
         threading.Thread(target=self._wait, name="workerpool-reaper", daemon=True).start()
@@ -122,20 +124,20 @@ class ChildProcess:
                         self._started = True
                     case ("call", name, *arguments):
                         writer.write(encode(await _answered(answer, name, arguments)))
-                    case ("done", resident):
-                        self._ran(resident)
+                    case ("done", used):
+                        self._ran(used)
                         return
-                    case ("failed", resident, name, text, trace):
-                        self._ran(resident)
+                    case ("failed", used, name, text, trace):
+                        self._ran(used)
                         raise _raised(name, text, trace)
         except (OSError, EOFError):
             self.kill()
             status = await asyncio.shield(self._exited)
             raise ProcessDied(_obituary(status)) from None
 
-    def _ran(self, resident: int) -> None:
+    def _ran(self, used: tuple[int, float]) -> None:
         self._running = False
-        self.resident_bytes = resident
+        self.resident_bytes, self.open_files = used
 
     async def cancel(self) -> None:
         """End the job and the process: the handler may clean up, for a moment."""

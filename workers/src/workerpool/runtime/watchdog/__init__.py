@@ -12,8 +12,9 @@ from workerpool.runtime.lanes import Handler, Kind
 from workerpool.runtime.lanes.plan import cores
 from workerpool.runtime.stations import Stations
 from workerpool.runtime.watchdog.loop import LoopWatch
-from workerpool.runtime.watchdog.resources import Resources, open_files
+from workerpool.runtime.watchdog.resources import Resources
 from workerpool.telemetry.metrics import Metrics
+from workerpool.telemetry.process import open_files
 
 
 class Watchdog:

@@ -1,6 +1,5 @@
 """Warnings about what the process uses: said once when it begins and once when it is over."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,14 +44,3 @@ class Resources:
             self._log.warning(text, **fields)
         else:
             self._log.info(f"over: {text}", **fields)
-
-
-def open_files() -> tuple[int, int]:
-    """Files, sockets and pipes of this process, and how many it may have open; (0, 1) where there is no /proc."""
-    import resource  # noqa: PLC0415  not every system has it
-
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    try:
-        return len(os.listdir("/proc/self/fd")), allowed  # noqa: PTH208  a Path for each of thousands
-    except OSError:
-        return 0, 1

@@ -1,0 +1,240 @@
+"""docs/reference/fates.md, played row by row: real workers, a real Redis."""
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.component.sdk.lanes.conftest import Lanes, figure
+from tests.support.proxy import Proxy
+from tests.support.redis import RedisServer
+from tests.support.waiting import until
+from tests.support.workers import WorkerProcess
+from workerpool import BrokerUnavailable
+
+pytestmark = [pytest.mark.component, pytest.mark.redis]
+
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "fates.md"
+LEASE = {"LEASE_SECONDS": "0.5"}
+"""For jobs that kill their worker: they come back soon."""
+
+
+class Fate(NamedTuple):
+    """A row of the page."""
+
+    input: str
+    job: str
+    worker: str
+    seen_in: str
+
+
+def rows() -> list[Fate]:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    return [Fate(*(cell.strip() for cell in line.strip("|").split("|"))) for line in lines[2:]]
+
+
+class Input(NamedTuple):
+    """A job that is enqueued, and what its worker is told."""
+
+    type: str
+    action: str = "sleep"
+    argument: Any = 0
+    env: dict[str, str] = {}  # noqa: RUF012  read only
+    jobs: int = 1
+
+
+INPUTS = {
+    "a job of an unknown type": Input("nobody"),
+    "a handler that raises": Input("io", "fail", "x"),
+    "a handler that raises `RejectJob`": Input("io", "reject", "x"),
+    "a handler that hangs, lane io": Input("io-brief", "sleep", 3600),
+    "a handler that hangs, lane thread": Input("thread-brief", "sleep", 3600),
+    "a handler that hangs, lane cpu": Input("cpu-brief", "sleep", 3600),
+    "a handler that ignores its cancellation": Input("io-brief", "deaf", 3600),
+    "`os._exit` in lane io": Input("io", "end_process", 1, LEASE),
+    "`os._exit` in lane thread": Input("thread", "end_process", 1, LEASE),
+    "`os._exit` in lane cpu": Input("cpu", "end_process", 0),
+    "a segmentation fault in lane cpu": Input("cpu", "kill_process", int(signal.SIGSEGV)),
+    "a process of lane cpu killed for want of memory": Input("cpu", "kill_process", int(signal.SIGKILL)),
+    "a handler that kills its process group, lane cpu": Input("cpu", "kill_group", 0),
+    "a handler that forks, lane io": Input("io", "fork", 0),
+    "a handler that forks, lane thread": Input("thread", "fork", 0),
+    "a handler that forks, lane cpu": Input("cpu", "fork", 0),
+    "a handler that leaks memory, `recycle_children_rss_bytes`": Input(
+        "cpu", "grow", 80, {"RECYCLE_CHILDREN_RSS_BYTES": str(100 << 20)}
+    ),
+    "a handler that leaks memory, `recycle_rss_bytes`": Input(
+        "thread", "grow", 250, {"RECYCLE_RSS_BYTES": str(200 << 20)}
+    ),
+    "a handler that leaks open files, lane cpu": Input("cpu", "open_files", 450, {"OPEN_FILES": "500"}, jobs=3),
+    "a handler that leaks open files, lane thread": Input("thread", "open_files", 430, {"OPEN_FILES": "500"}),
+    "a handler that blocks the event loop": Input("io", "hold", 0.5, {"HEARTBEAT_INTERVAL": "3"}),
+    "a disk that is full": Input("thread", "fill_disk", "/dev/full"),
+    "the worker's clock jumps a day ahead": Input("io", "jump", 86_400, LEASE),
+    "the worker's clock jumps a day back": Input("io", "jump", -86_400, LEASE),
+}
+
+
+async def enqueue_entry(lanes: Lanes, fields: dict[str, str]) -> None:
+    lanes.server.client().xadd(lanes.stream, {"id": "bad", **fields})
+
+
+ENTRIES: dict[str, dict[str, str]] = {
+    "an entry that is no job": {"type": "io", "payload": "{not json"},
+    "a payload over 1 MiB": {"type": "io", "payload": json.dumps("x" * (1024 * 1024 + 1))},
+}
+
+
+async def restarted(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
+    server.kill()
+    await until(lambda: "cannot " in worker.output, what="the worker noticing")
+    server.start()
+    yield
+
+
+async def full(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
+    server.client().config_set("maxmemory", "1")
+    await until(lambda: "cannot " in worker.output, what="the worker noticing")
+    server.client().config_set("maxmemory", "0")
+    yield
+
+
+async def slow(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
+    server.pause()
+    asyncio.get_running_loop().call_later(2, server.resume)
+    yield
+
+
+async def half_open(_server: RedisServer, worker: WorkerProcess, proxy: Proxy) -> AsyncIterator[None]:
+    proxy.freeze()
+    await until(lambda: "cannot " in worker.output, what="the worker noticing", seconds=60)
+    proxy.thaw()
+    yield
+
+
+Trouble = Callable[[RedisServer, WorkerProcess, Proxy], AsyncIterator[None]]
+TROUBLES: dict[str, Trouble] = {
+    "Redis restarts": restarted,
+    "Redis is full (`maxmemory`, `noeviction`)": full,
+    "Redis is slow": slow,
+    "the connection is half open": half_open,
+}
+
+
+def test_every_row_is_played() -> None:
+    assert [row.input for row in rows()] == list(dict.fromkeys(row.input for row in rows()))
+    assert {row.input for row in rows()} == {*INPUTS, *ENTRIES, *TROUBLES}
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if row.input not in TROUBLES], ids=lambda row: row.input)
+async def test_the_fate_of_a_bad_job_is_as_documented(lanes: Lanes, row: Fate) -> None:
+    given = INPUTS.get(row.input, Input("io"))
+    env = {"MAX_ATTEMPTS": "2", "SLOTS_CPU": "1"} | given.env
+    worker = lanes.start(**env)
+    if row.input in ENTRIES:
+        await enqueue_entry(lanes, ENTRIES[row.input])
+    for number in range(given.jobs):
+        if row.input not in ENTRIES:
+            name = "bad" if number == 0 else f"bad-{number}"
+            await lanes.enqueue(given.type, given.action, given.argument, job_id=name)
+    worker, deaths = await settled(lanes, worker, env)
+    await until(lambda: seen(worker, row.seen_in), what=row.seen_in)
+    assert fate_of_the_job(lanes) == row.job
+    if row.worker.startswith("drains"):
+        assert await asyncio.to_thread(worker.wait) == 0
+    elif row.worker.startswith("dies"):
+        assert deaths == 2
+    else:
+        assert row.worker == "works on"
+        assert deaths == 0
+        await works_on(lanes, worker)
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if row.input in TROUBLES], ids=lambda row: row.input)
+async def test_jobs_outlive_the_troubles_of_their_broker(tmp_path: Path, redis_stream: str, row: Fate) -> None:
+    async with own_redis(tmp_path, redis_stream) as (lanes, proxy):
+        worker = lanes.start(
+            QUEUE_MAIN_URL=proxy.url, RECORD_URL=proxy.url.replace(str(proxy.port), str(lanes.server.port))
+        )
+        await lanes.enqueue("cpu", "sleep", 0.1, job_id="warm")
+        await until(lanes.finished, what="the worker at work")
+        await lanes.enqueue("io-unrecorded", "sleep", 1, count=20)
+        await until(lambda: lanes.server.client().xpending(lanes.stream, lanes.stream)["pending"], what="jobs running")
+        async for _ in TROUBLES[row.input](lanes.server, worker, proxy):
+            await until(lambda: all_done(lanes), what="all jobs done", seconds=60)
+        assert lanes.dead() == []
+        await until(lambda: seen(worker, row.seen_in), what=row.seen_in)
+        assert (row.job, row.worker) == ("done", "works on")
+        await works_on(lanes, worker)
+        assert figure(worker, "jobs_processed_total") >= 22
+
+
+async def settled(lanes: Lanes, worker: WorkerProcess, env: dict[str, str]) -> tuple[WorkerProcess, int]:
+    """Have the jobs run to their end, starting a worker anew as Kubernetes would; the last one, and how many died."""
+    deaths = 0
+    while True:
+        await until(lambda worker=worker: ended(lanes, worker), what="the job settled, or its worker dead")  # type: ignore[misc]
+        if worker.alive or await lanes.finished():
+            return worker, deaths
+        deaths += 1
+        worker = lanes.start(**env)
+
+
+async def ended(lanes: Lanes, worker: WorkerProcess) -> bool:
+    return not worker.alive or await lanes.finished()
+
+
+async def all_done(lanes: Lanes) -> bool:
+    try:
+        return await lanes.finished()
+    except BrokerUnavailable:
+        return False
+
+
+def fate_of_the_job(lanes: Lanes) -> str:
+    letters = lanes.dead()
+    if not letters:
+        assert set(lanes.recorded("done")) >= {"bad"}
+        return "done"
+    [letter] = letters
+    assert letter["id"] == "bad"
+    if int(letter["dead.attempts"]) == 1:
+        return f"dead letter `{letter['dead.reason']}` at once"
+    return f"tried again, then dead letter `{letter['dead.reason']}`"
+
+
+def seen(worker: WorkerProcess, where: str) -> bool:
+    [text] = re.findall(r"`(.*)`", where)
+    if where.startswith("log "):
+        return text in worker.output
+    name, _, labels = text.partition("{")
+    return figure(worker, name, **dict(re.findall(r'(\w+)="(\w+)"', labels))) > 0
+
+
+async def works_on(lanes: Lanes, worker: WorkerProcess) -> None:
+    for type_ in ("io", "thread", "cpu"):
+        await lanes.enqueue(type_, "sleep", 0, job_id=f"next-{type_}")
+    await until(
+        lambda: {"next-io", "next-thread", "next-cpu"} <= set(lanes.recorded("done")), what="the next jobs done"
+    )
+    assert worker.get("health", "/healthz")[0] == 200
+    assert len(lanes.workers) == 1
+
+
+@asynccontextmanager
+async def own_redis(folder: Path, stream: str) -> AsyncIterator[tuple[Lanes, Proxy]]:
+    with RedisServer(folder / "redis") as server:
+        async with Proxy(server.port) as proxy:
+            lanes = Lanes(server, stream, folder)
+            try:
+                yield lanes, proxy
+            finally:
+                for worker in lanes.workers:
+                    worker.end()
+                await lanes.queue.close()
