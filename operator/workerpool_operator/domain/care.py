@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from workerpool_operator.domain.desired.template import DRAIN_MARGIN_SECONDS
 from workerpool_operator.domain.scaling import Worker
 from workerpool_operator.domain.snapshot import Memory, Snapshot
 from workerpool_operator.domain.stuck import RECHECK_SECONDS, Findings, Stage, choose, find, look
@@ -29,11 +30,13 @@ class Care:
 def assess(snapshot: Snapshot, memory: Memory, *, whole: bool) -> tuple[Care, Memory]:
     """Who is stuck, and whether one may be restarted. `whole`: all wanted workers are ready, and none is going.
 
-    A worker counts while the collector knows its pod; one that has been restarted does not, however long it takes to
-    end.
+    A worker counts while the collector knows its pod. One that has been restarted does not while it may be ending;
+    then it does again, because its deletion may have been refused.
     """
-    after, now = float(snapshot.pool.spec.worker.stuck_after_seconds), snapshot.now
-    present = snapshot.reports.keys() - {memory.restarts.restarted}
+    worker, now = snapshot.pool.spec.worker, snapshot.now
+    after = float(worker.stuck_after_seconds)
+    grace = float(worker.drain_timeout_seconds + DRAIN_MARGIN_SECONDS)
+    present = snapshot.reports.keys() - memory.restarts.ending(grace=grace, now=now)
     conducts = {uid: one for uid, one in snapshot.conducts.items() if uid in present}
     names = {queue.name for queue in snapshot.pool.spec.queues}
     queues = {name: one for name, one in snapshot.waiting.items() if name in names}

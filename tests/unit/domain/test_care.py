@@ -168,6 +168,16 @@ def test_the_next_goes_when_the_replacement_has_been_ready_for_its_time() -> Non
     assert fenced(web.look(seconds=2)) == {"c"}
 
 
+def test_a_worker_whose_deletion_was_refused_is_deleted_again() -> None:
+    """No more is known of it than that it is still there when it should have ended."""
+    web = Pool()
+    web.fence["b"] = f"{web.memory.scale_in.epoch}.1"
+    assert web.look().deletes == DELETED
+    assert web.look(seconds=30).care.stage is None
+    deleted = [web.look(seconds=10).deletes for _ in range(16)]
+    assert [one for one in deleted if one] == [DELETED]
+
+
 def test_a_stuck_worker_with_a_job_that_may_last_is_waited_for() -> None:
     web = Pool(in_flight={"b": 1})
     first = web.look()

@@ -42,12 +42,18 @@ class Restarts:
     """Uid of the worker that is to be restarted."""
     chosen_at: float = 0.0
     restarted: str = ""
-    """Uid of the worker that was restarted last: its pod may still be ending."""
+    """Uid of the worker that was restarted last."""
     restarted_at: float | None = None
 
     def leaver(self, *, after: float, now: float) -> Leaver | None:
         """The chosen worker, for scale-in's step. An intake that hangs may be unable to answer its fence."""
         return Leaver(uid=self.chosen, deaf=now - self.chosen_at >= after) if self.chosen else None
+
+    def ending(self, *, grace: float, now: float) -> frozenset[str]:
+        """Uid of the worker whose pod may still be ending, which has `grace` seconds for it."""
+        if self.restarted_at is None or now - self.restarted_at > grace:
+            return frozenset()
+        return frozenset({self.restarted})
 
     def done(self, *, now: float) -> "Restarts":
         """The chosen worker's pod is being deleted."""
