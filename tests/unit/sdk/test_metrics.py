@@ -62,8 +62,9 @@ def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     io.started, io.first_failures, cpu.started, metrics.handed_back = 5, 2, 3, 1
     io.failed[FailureReason.ERROR] = 2
     cpu.failed[FailureReason.TIMEOUT] = 1
+    cpu.refused = 3
     counters = metrics.totals()
-    assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 1)
+    assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 4)
 
 
 def test_each_lane_has_its_own_series() -> None:

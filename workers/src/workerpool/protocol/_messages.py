@@ -27,6 +27,7 @@ class Counters(_Message):
     first_failures: int = 0
     dead_lettered: int = 0
     handed_back: int = 0
+    """Jobs given back to their queue: by a drain, or because their lane was full."""
 
 
 class Hello(_Message):

@@ -5,10 +5,12 @@
           │
 broker ─► Intake ─► InFlight ─► Execution ─► Settler ─► broker
    ▲        │           │           │            │
-   │      Slots     LeaseKeeper  (handler)    (batches)
+   │      Slots     LeaseKeeper   Stations    (batches)
+   │    (Rotation)      │       (lanes: io, thread, cpu)
    └── Upkeep ──────────┘
 Evidence ◄─ all of them ─► Health server (a thread)       LiveSettings ◄─ CollectorLink ─► Report
 ```
 
-One event loop runs everything but the two HTTP servers. `Engine` puts the parts together and drains them in order.
+One event loop runs everything but the two HTTP servers and what runs in other lanes (`lanes`); `watchdog` looks after
+it. `Engine` puts the parts together and drains them in order.
 """

@@ -143,5 +143,6 @@ class Metrics:
             first_attempts=sum(lane.first_attempts for lane in lanes),
             first_failures=sum(lane.first_failures for lane in lanes),
             dead_lettered=sum(lane.dead_lettered for lane in lanes),
-            handed_back=self.handed_back,
+            # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
+            handed_back=self.handed_back + sum(lane.refused for lane in lanes),
         )
