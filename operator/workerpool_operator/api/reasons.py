@@ -46,7 +46,7 @@ class Reason(StrEnum):
     NO_SAMPLE_YET = "NoSampleYet"
     """The queues have not been read since the pool or the operator started: the size is held."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
-    """The pool's HPA cannot read the wanted number, or cannot write spec.replicas: the size is held."""
+    """The pool's HPA cannot be made, cannot read the wanted number, or cannot write spec.replicas: the size is held."""
     METRICS_DISAGREE = "MetricsDisagree"
     """spec.replicas does not follow what the queues ask for: the HPA reads the metric from somewhere else than this
     operator, or nobody runs the HPA. No running worker is given up for it."""

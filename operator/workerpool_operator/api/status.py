@@ -30,6 +30,12 @@ class ScalingStatus(Model):
         "asked for so far.",
     )
     mode: str = Field(default="", max_length=32, description="Mode in force: auto resolved.")
+    spec_replicas: int | None = Field(
+        default=None,
+        ge=0,
+        description="What spec.replicas was at that time: with the next change of mode it tells a person's word from "
+        "a value that was left there.",
+    )
     depth: int | None = Field(
         default=None, ge=0, description="Jobs waiting in all queues of the pool; unset while unknown."
     )

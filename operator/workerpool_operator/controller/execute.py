@@ -195,7 +195,6 @@ class Executor:
             raise errors.NameTaken(f"somebody made one of that name: {remedy}")
         patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
         answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
-        self.store.exhume(metadata["uid"])
         self.store.put(ref.kind, answer)
 
     async def _patch_pool(self, ref: ObjectRef, pool: WorkerPool, patch: dict[str, Any]) -> None:

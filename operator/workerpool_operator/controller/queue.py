@@ -31,7 +31,7 @@ Key: TypeAlias = Hashable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a handler leaves: look again after so many seconds, if at all. `failed` makes it a backoff."""
+    """What a handler leaves: look again after so many seconds, if at all. `failed` adds a look after a backoff."""
 
     look_again: float | None = None
     failed: bool = False
@@ -148,8 +148,8 @@ class WorkQueue:
         else:
             self._failures.pop(key, None)
             self._paused_until.pop(key, None)
-            if outcome.look_again is not None:
-                self.mark_after(key, seconds=outcome.look_again)
+        if outcome.look_again is not None:
+            self.mark_after(key, seconds=outcome.look_again)
         if key in self._again:
             self._again.discard(key)
             self.mark(key)

@@ -34,6 +34,6 @@ def _refusal(failure: Failure) -> Refusal | None:
         return None
     for kind, reason in _OPTIONAL if failure.optional else _REASONS:
         if isinstance(failure.error, kind):
-            message = f"{failure.what}: {failure.error}"
-            return Refusal(reason=reason, message=message, optional=failure.optional)
+            about, message = failure.what.partition(" ")[0], f"{failure.what}: {failure.error}"
+            return Refusal(reason=reason, message=message, kind=about, optional=failure.optional)
     return None

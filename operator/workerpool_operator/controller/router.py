@@ -49,6 +49,18 @@ class Router:
         self._store.drop(kind, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
         self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
 
+    def knows(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Whether an object of this name is known."""
+        metadata = body["metadata"]
+        return self._store.get(kind, metadata.get("namespace", ""), metadata["name"]) is not None
+
+    def lost(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is there, and no longer marked as the operator's: for its pool it is missing."""
+        metadata = body["metadata"]
+        before = self._store.get(kind, metadata.get("namespace", ""), metadata["name"])
+        if before is not None and self._store.lose(kind, body):
+            self._mark(kind, metadata.get("namespace", ""), metadata["name"], before.pool)
+
     def listed(self, kind: Kind, namespace: str, name: str, pool: str) -> None:
         """A resync found an object changed or gone."""
         self._mark(kind, namespace, name, pool)

@@ -6,6 +6,7 @@ nobody compares (managedFields, most of status): thousands of pools cost a few t
 """
 
 import json
+import math
 import zlib
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,24 +48,27 @@ class Store:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Namespace, dict[Name, Stored]]] = {}
-        self._buried: dict[str, None] = {}
+        self._buried: dict[str, float] = {}
         self._children: dict[tuple[Kind, Namespace, Name], dict[Name, Stored]] = {}
         self._absent: dict[Kind, Absence] = {}
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Take in an observed object. False when what is stored is as new or newer.
 
-        The dead stay dead: the answer to a write may arrive after the news that its object was deleted.
+        The dead stay dead: the answer to a write may arrive after the news that its object was deleted. What only lost
+        its label, and was out of sight, is seen again in any newer version.
         """
         metadata = body["metadata"]
         names = self._objects.setdefault(kind, {}).setdefault(metadata.get("namespace", ""), {})
         version = int(metadata["resourceVersion"])
         known = names.get(metadata["name"])
-        if metadata["uid"] in self._buried or (known is not None and known.version >= version):
+        uid = metadata["uid"]
+        if self._buried.get(uid, -1) >= version or (known is not None and known.version >= version):
             return False
+        self._buried.pop(uid, None)
         packed = zlib.compress(json.dumps(_trim(body), separators=(",", ":")).encode(), 1)
         pool = metadata.get("labels", {}).get(POOL_LABEL, "")
-        stored = Stored(uid=metadata["uid"], version=version, packed=packed, pool=pool)
+        stored = Stored(uid=uid, version=version, packed=packed, pool=pool)
         self._remove(kind, metadata.get("namespace", ""), metadata["name"])
         names[metadata["name"]] = stored
         if pool:
@@ -77,13 +81,20 @@ class Store:
         known = names.get(name)
         if known is None or (uid is not None and known.uid != uid):
             return False
-        self._bury(known.uid)
+        self._bury(known.uid, until=math.inf)
         self._remove(kind, namespace, name)
         return True
 
-    def exhume(self, uid: str) -> None:
-        """An object that went out of sight, and counts as dead, is alive: its label was gone, not the object."""
-        self._buried.pop(uid, None)
+    def lose(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """An object has lost the label of what the operator owns. False when it was not known, or is known newer."""
+        metadata = body["metadata"]
+        namespace, name, version = metadata.get("namespace", ""), metadata["name"], int(metadata["resourceVersion"])
+        known = self.get(kind, namespace, name)
+        if known is None or known.version >= version:
+            return False
+        self._bury(known.uid, until=version)
+        self._remove(kind, namespace, name)
+        return True
 
     def get(self, kind: Kind, namespace: str, name: str) -> Stored | None:
         """One object, or None."""
@@ -111,7 +122,7 @@ class Store:
             if (namespace, name) not in seen and stored.version <= listed_at
         ]
         for namespace, name, stored in gone:
-            self._bury(stored.uid)
+            self._bury(stored.uid, until=listed_at)
             self._remove(kind, namespace, name)
         return gone
 
@@ -139,8 +150,9 @@ class Store:
             self._absent[kind] = absence
         return True
 
-    def _bury(self, uid: str) -> None:
-        self._buried[uid] = None
+    def _bury(self, uid: str, *, until: float) -> None:
+        """Take in no version of it up to this one."""
+        self._buried[uid] = until
         while len(self._buried) > _GRAVES:
             del self._buried[next(iter(self._buried))]
 
@@ -159,7 +171,7 @@ def same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def same_autoscaling(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether two states of an HPA differ only in figures: it wants the same, and says the same of itself."""
+    """Whether two states of an HPA differ only in figures: it is to do the same, and says the same of itself."""
     return _autoscaling(before) == _autoscaling(after)
 
 
@@ -168,7 +180,6 @@ def _autoscaling(body: Mapping[str, Any]) -> object:
     return (
         [body["metadata"].get(key) for key in (*_TOLD_BY_PEOPLE, "ownerReferences")],
         body.get("spec"),
-        status.get("desiredReplicas"),
         [(one["type"], one["status"], one.get("reason")) for one in status.get("conditions", ())],
     )
 

@@ -8,7 +8,7 @@ pool; the rest of what the operator owns is compared at each resync.
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import kopf
@@ -37,6 +37,12 @@ class Sink(Protocol):
 
     def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
         """An object is gone; this was its last state."""
+
+    def knows(self, kind: Kind, body: Mapping[str, Any]) -> bool:
+        """Whether this object has been observed."""
+
+    def lost(self, kind: Kind, body: dict[str, Any]) -> None:
+        """An object is no longer marked as the operator's."""
 
 
 class Backoffs:
@@ -147,11 +153,21 @@ async def watch(handlers: kopf.OperatorRegistry, *, identity: str, ready: asynci
 
 
 def _watch(kind: Kind, sink: Sink, *, handlers: kopf.OperatorRegistry) -> None:
-    labels = None if kind == kinds.WORKER_POOL else {MANAGED_BY_LABEL: MANAGER}
+    """Also an object whose label somebody takes away is news: else it would stay known as it was before."""
 
-    @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, labels=labels)
+    def concerns(body: kopf.Body, **_: Any) -> bool:
+        return _marked(kind, body) or sink.knows(kind, body)
+
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, when=concerns)
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        body = dict(event["object"])
         if event["type"] == "DELETED":
-            sink.deleted(kind, dict(event["object"]))
+            sink.deleted(kind, body)
+        elif _marked(kind, body):
+            sink.observed(kind, body)
         else:
-            sink.observed(kind, dict(event["object"]))
+            sink.lost(kind, body)
+
+
+def _marked(kind: Kind, body: Mapping[str, Any]) -> bool:
+    return kind == kinds.WORKER_POOL or body["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGER

@@ -38,6 +38,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    kind: str = ""
+    """Of the object that was refused."""
     optional: bool = False
     """Whether the pool works without what was refused."""
 
@@ -94,6 +96,11 @@ _REMEDIES: Final = {
     Stage.FUTILE: "the last restart has not helped; see the workers' logs, and whether others hold these jobs",
     Stage.DUE: "one is restarted as soon as it has no job",
 }
+_PROVIDE: Final = (
+    f"Install the chart with externalMetrics.enabled=true, or have another provider serve {desired.METRIC}, or set "
+    "scaling.mode to direct"
+)
+_OTHER_HPA: Final = "Delete the HPA that is not the pool's own: two on one pool stop each other"
 _ABSENT: Final = {
     Absence.NOT_SERVED: Verdict(
         _FALSE,
@@ -221,6 +228,17 @@ def _manual(case: Case) -> Verdict | None:
     return None
 
 
+def _hpa_missing(case: Case) -> Verdict | None:
+    """There is no HPA, because it was refused."""
+    if case.plan.followed is None or case.snapshot.autoscaler is not None:
+        return None
+    for refusal in case.refusals:
+        if refusal.kind == "HorizontalPodAutoscaler":
+            message = f"the pool has no HPA, the size is held. {refusal.message}"
+            return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, message[:1024])
+    return None
+
+
 def _hpa_unable(case: Case) -> Verdict | None:
     """The HPA says, and has said for long, that it cannot do its work. A new leader believes the one before."""
     followed, child = case.plan.followed, case.snapshot.autoscaler
@@ -229,11 +247,8 @@ def _hpa_unable(case: Case) -> Verdict | None:
         return None
     if not followed.unable and not (followed.young and _said(case, Reason.METRICS_UNAVAILABLE)):
         return None
-    remedy = (
-        f"the HPA says {trouble} -- the size is held. Install the chart with externalMetrics.enabled=true, or have "
-        f"another provider serve {desired.METRIC}, or set scaling.mode to direct"
-    )
-    return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, remedy[:1024])
+    remedy = _OTHER_HPA if trouble.startswith("AmbiguousSelector") else _PROVIDE
+    return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, f"the HPA says {trouble} -- the size is held. {remedy}"[:1024])
 
 
 def _hpa_disagrees(case: Case) -> Verdict | None:
@@ -371,7 +386,7 @@ def _going_on(case: Case) -> Verdict:
 CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
     ConditionType.PROGRESSING: (_unrenderable, _late, _changing_version, _draining, _scaling, _steady),
-    ConditionType.SCALING_ACTIVE: (_manual, _hpa_unable, _hpa_disagrees, _following, _held),
+    ConditionType.SCALING_ACTIVE: (_manual, _hpa_missing, _hpa_unable, _hpa_disagrees, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
     ConditionType.STALLED: (_stuck_on_render, _refused, _workers_stuck, _going_on),

@@ -39,7 +39,7 @@ def size_of(snapshot: Snapshot) -> Size:
     match snapshot.mode:
         case ScalingMode.MANUAL:
             handed_over = _handed_over(snapshot)
-            decision = _decide(snapshot, manual=handed_over or snapshot.pool.spec.replicas)
+            decision = _decide(snapshot, manual=snapshot.pool.spec.replicas if handed_over is None else handed_over)
             return Size(decision=decision, size=decision.desired, replicas=handed_over)
         case ScalingMode.HPA:
             decision = _decide(snapshot)
@@ -103,12 +103,15 @@ def _follow(snapshot: Snapshot, decision: Decision) -> Followed:
 
 
 def _handed_over(snapshot: Snapshot) -> int | None:
-    """The size to write into spec.replicas, once, when a person takes over from the operator.
+    """The size to write into spec.replicas, once, when a person takes over from the operator or the HPA: that of now.
 
-    While the operator chose the size, spec.replicas stood at its schema default and meant nothing: taken at its word
-    it would shrink the pool to 1. Another value was written by the person, or by the HPA, and holds.
+    What stands in the field is a leftover then, of the HPA or of an earlier mode, and taken at its word it would end
+    workers. It is the person's word only if it changed together with the mode, and not to the schema's default: that is
+    what a PUT without the field makes of it.
     """
     spec, before = snapshot.pool.spec, snapshot.pool.status.scaling
-    took_over = before is not None and before.mode in {ScalingMode.DIRECT, ScalingMode.HPA}
+    if before is None or before.mode not in {ScalingMode.DIRECT, ScalingMode.HPA}:
+        return None
+    spoken = before.spec_replicas is not None and spec.replicas not in {before.spec_replicas, DEFAULT_REPLICAS}
     size = present_size(snapshot)
-    return size if took_over and spec.replicas == DEFAULT_REPLICAS and size > DEFAULT_REPLICAS else None
+    return None if spoken or spec.replicas == size else size

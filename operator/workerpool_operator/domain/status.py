@@ -143,7 +143,7 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
     decision, old = plan.decision, snapshot.pool.status.scaling
     same = old is not None and (old.desired, old.given) == (decision.desired, plan.size)
     if just_began and old is not None and same:
-        return old.changed(mode=snapshot.mode)
+        return old.changed(mode=snapshot.mode, spec_replicas=snapshot.pool.spec.replicas)
     limits = [str(limit) for limit in decision.limited_by]
     if plan.size != decision.desired:
         limits.append(str(Limiter.HPA))
@@ -153,6 +153,7 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
         desired=decision.desired,
         size=plan.size,
         mode=snapshot.mode,
+        spec_replicas=snapshot.pool.spec.replicas,
         depth=decision.backlog.waiting if decision.backlog else None,
         limited_by=tuple(limits),
         reason=decision.outcome,
@@ -211,7 +212,9 @@ def _significant(status: WorkerPoolStatus) -> Any:
         status.replicas,
         status.ready_replicas,
         status.selector,
-        (scaling.desired, scaling.size, scaling.mode, scaling.reason, scaling.limited_by) if scaling else None,
+        (scaling.desired, scaling.size, scaling.mode, scaling.spec_replicas, scaling.reason, scaling.limited_by)
+        if scaling
+        else None,
         [(queue.name, queue.reachable) for queue in status.queues],
         [(v.hash, v.revision, v.role, v.replicas, v.ready_replicas) for v in status.versions],
         [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions],

@@ -13,6 +13,7 @@ from e2e.hpa.on_plane import round_trip
 from e2e.hpa.plane import POOL, HpaStage, hpa_stage
 from e2e.hpa.record import Record, table
 from tests.support.waiting import until
+from workerpool_operator.controller.watches import MANAGED_BY_LABEL
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ObjectRef, kinds
 
@@ -69,7 +70,13 @@ async def test_nobody_comes_or_goes_for_what_others_write(stage: HpaStage) -> No
         found = await stage.hpa()
         return bool(found) and _wish(found) == _wish(before)
 
-    for harm in ({"spec": {"maxReplicas": 2}}, {"metadata": {"labels": {POOL_LABEL: None}}}):
+    harms: tuple[dict[str, Any], ...] = (
+        {"spec": {"maxReplicas": 2}},
+        {"metadata": {"labels": {POOL_LABEL: None}}},
+        {"metadata": {"labels": {MANAGED_BY_LABEL: "Helm"}}, "spec": {"maxReplicas": 2}},
+        {"metadata": {"ownerReferences": None}, "spec": {"scaleTargetRef": {"name": "other"}}},
+    )
+    for harm in harms:
         await stage.kube.merge_patch(ref, harm)
         await until(as_it_was, what=f"the HPA as it was before {harm}")
     await stage.kube.delete(ref)
@@ -79,7 +86,21 @@ async def test_nobody_comes_or_goes_for_what_others_write(stage: HpaStage) -> No
 
 
 def _wish(hpa: dict[str, Any]) -> list[Any]:
-    return [hpa["spec"], hpa["metadata"]["labels"], hpa["metadata"]["ownerReferences"]]
+    return [hpa["spec"], hpa["metadata"]["labels"], hpa["metadata"].get("ownerReferences")]
+
+
+async def test_a_pool_comes_into_mode_manual_with_the_size_that_it_has(stage: HpaStage) -> None:
+    """Not with what an HPA that sleeps has left in the field."""
+    await stage.create(mode="hpa")
+    stage.jobs(0)
+    await stage.wait_size(0, seconds=ENOUGH)
+    await stage.patch({"scaling": {"mode": "direct"}})
+    stage.jobs(6)
+    await stage.wait_workers(6, seconds=ENOUGH)
+    assert (await stage.pool())["spec"]["replicas"] == 0
+    await stage.patch({"scaling": {"mode": "manual"}})
+    await stage.wait_size(6, seconds=ENOUGH)
+    assert_nobody_came_or_went(stage)
 
 
 async def test_nobody_comes_or_goes_with_the_mode(stage: HpaStage) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
 
-from workerpool_operator.controller.queue import Key, Outcome, WorkQueue
+from workerpool_operator.controller.queue import FAILED_PAUSE_SECONDS, Key, Outcome, WorkQueue
 
 
 class Metrics:
@@ -207,6 +207,24 @@ async def test_news_of_a_key_that_keeps_failing_waits_for_the_pause_after_a_fail
     # Pauses of 0.1 s at least, then 0.2 s, 0.4 s, ...: never one attempt for each piece of news.
     assert 2 <= len(attempts) <= 6
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(attempts))
+
+
+async def test_what_time_decides_is_looked_at_in_time_although_the_key_keeps_failing() -> None:
+    attempts: list[float] = []
+    often = asyncio.Event()
+
+    async def handle(_: Key) -> Outcome:
+        attempts.append(asyncio.get_running_loop().time())
+        if len(attempts) == 8:
+            often.set()
+        return Outcome(look_again=0.5, failed=True)
+
+    async def act(queue: WorkQueue) -> None:
+        queue.mark("a")
+        await often.wait()
+
+    await play(handle, act)
+    assert max(later - earlier for earlier, later in pairwise(attempts)) <= FAILED_PAUSE_SECONDS + 0.1
 
 
 async def test_a_key_that_was_mended_is_taken_up_at_once_again() -> None:

@@ -59,6 +59,24 @@ def test_the_echo_of_an_own_deletion_makes_the_pool_due() -> None:
     assert due.taken() == [PoolKey("media", "thumbs")]
 
 
+def test_an_object_that_loses_its_label_is_missing_for_its_pool_at_once() -> None:
+    """Whatever else is changed with it: the labels are how the operator finds what it owns."""
+    one, store, due = router()
+    one.observed(kinds.DEPLOYMENT, deployment())
+    due.taken()
+    bare = deployment(version=2)
+    del bare["metadata"]["labels"]
+    assert one.knows(kinds.DEPLOYMENT, bare)
+    one.lost(kinds.DEPLOYMENT, bare)
+    assert due.taken() == [PoolKey("media", "thumbs")]
+    assert store.get(kinds.DEPLOYMENT, "media", "thumbs-1") is None
+    assert not one.knows(kinds.DEPLOYMENT, bare)
+    one.lost(kinds.DEPLOYMENT, bare)
+    assert due.taken() == []
+    one.observed(kinds.DEPLOYMENT, deployment(version=3))
+    assert due.taken() == [PoolKey("media", "thumbs")]
+
+
 def test_an_object_without_a_pool_makes_its_namespace_due() -> None:
     """The collector's objects belong to all pools of the namespace."""
     one, _, due = router()
@@ -94,12 +112,11 @@ def test_the_figures_of_an_hpa_make_nobody_due() -> None:
     "changed",
     [
         {"spec": {"maxReplicas": 3}},
-        {"status": {"desiredReplicas": 5}},
         {"status": {"desiredReplicas": 4, "conditions": [{"type": "ScalingActive", "status": "False"}]}},
         {"metadata": hpa(version=2)["metadata"] | {"ownerReferences": []}},
         {"metadata": hpa(version=2)["metadata"] | {"deletionTimestamp": "now"}},
     ],
-    ids=["edited", "another size", "another condition", "without its owner", "being deleted"],
+    ids=["edited", "another condition", "without its owner", "being deleted"],
 )
 def test_what_an_hpa_wants_and_says_of_itself_makes_its_pool_due(changed: dict[str, Any]) -> None:
     one, _, due = router()

@@ -44,13 +44,23 @@ def test_a_late_answer_does_not_bring_a_deleted_object_back() -> None:
     assert store.put(kinds.DEPLOYMENT, thing("a", 3, uid="two"))
 
 
-def test_an_object_that_only_went_out_of_sight_can_be_taken_in_again() -> None:
+def test_an_object_that_has_lost_its_label_is_missing_until_a_newer_version_has_it_again() -> None:
     store = Store()
-    store.put(kinds.DEPLOYMENT, thing("a", 1, uid="one"))
-    store.drop(kinds.DEPLOYMENT, "ns", "a", uid="one")
-    store.exhume("one")
-    assert store.put(kinds.DEPLOYMENT, thing("a", 2, uid="one"))
-    store.exhume("never seen")
+    store.put(kinds.DEPLOYMENT, thing("a", 3, uid="one"))
+    assert not store.lose(kinds.DEPLOYMENT, thing("a", 2, uid="one"))
+    assert not store.lose(kinds.DEPLOYMENT, thing("b", 4, uid="other"))
+    assert store.lose(kinds.DEPLOYMENT, thing("a", 4, uid="one"))
+    assert store.get(kinds.DEPLOYMENT, "ns", "a") is None
+    assert not store.put(kinds.DEPLOYMENT, thing("a", 4, uid="one"))
+    assert store.put(kinds.DEPLOYMENT, thing("a", 5, uid="one"))
+
+
+def test_what_a_list_lacked_is_seen_again_in_a_newer_version() -> None:
+    store = Store()
+    store.put(kinds.DEPLOYMENT, thing("a", 3, uid="one"))
+    store.drop_unseen(kinds.DEPLOYMENT, (), listed_at=7)
+    assert not store.put(kinds.DEPLOYMENT, thing("a", 6, uid="one"))
+    assert store.put(kinds.DEPLOYMENT, thing("a", 8, uid="one"))
 
 
 def test_the_deletion_of_a_former_object_of_that_name_is_ignored() -> None:

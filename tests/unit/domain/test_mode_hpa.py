@@ -23,6 +23,7 @@ from tests.unit.domain.builders import (
 from workerpool_operator.api import ConditionStatus, ConditionType, Reason, WorkerPool, find
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
+from workerpool_operator.domain.conditions import Refusal
 from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.scaling import History
 from workerpool_operator.domain.scaling.hpa import STANDING_SECONDS, HpaMemory
@@ -227,6 +228,30 @@ def test_an_hpa_without_its_metric_is_told_in_its_own_words_with_what_to_do() ->
     assert (status, reason) == ("False", Reason.METRICS_UNAVAILABLE)
     assert "FailedGetExternalMetric: no such API" in message
     assert "externalMetrics.enabled=true" in message
+
+
+def test_a_second_hpa_on_the_pool_is_told_as_such() -> None:
+    web = hpa_pool(4)
+    two = FAILS | {"reason": "AmbiguousSelector", "message": "controlled by multiple HPAs: [media/mine media/web]"}
+    seen = running(web, 4, jobs=80, autoscaler=autoscaler(web, conditions=[two]), memory=watched(trouble=stood(1)))
+    _, reason, message = verdict(seen)
+    assert reason == Reason.METRICS_UNAVAILABLE
+    assert "media/mine" in message
+    assert "Delete the HPA that is not the pool's own" in message
+    assert "externalMetrics" not in message
+
+
+def test_an_hpa_that_is_refused_is_told_as_what_keeps_the_size() -> None:
+    seen = running(hpa_pool(4), 4, jobs=200, autoscaler=None)
+    refused = Refusal(reason=Reason.APPLY_REFUSED, message="somebody made one", kind="HorizontalPodAutoscaler")
+    condition = find(build(seen, plan(seen), refusals=(refused,)).conditions, ConditionType.SCALING_ACTIVE)
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", Reason.METRICS_UNAVAILABLE)
+    assert "somebody made one" in condition.message
+    other = replace(refused, kind="PodDisruptionBudget")
+    condition = find(build(seen, plan(seen), refusals=(other,)).conditions, ConditionType.SCALING_ACTIVE)
+    assert condition is not None
+    assert condition.reason == Reason.ACTIVE
 
 
 def test_a_size_that_is_kept_from_what_is_wanted_is_told() -> None:

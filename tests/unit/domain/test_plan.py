@@ -236,14 +236,35 @@ def test_manual_takes_the_persons_word() -> None:
 
 
 def test_manual_starts_from_the_size_that_is_and_writes_it_down_once() -> None:
-    before = {"scaling": {"desired": 6, "mode": "direct"}}
+    before = {"scaling": {"desired": 6, "mode": "direct", "specReplicas": 1}}
     web = pool(scaling={"mode": "manual"}, status=before)
     made = plan(settled(web, 6))
     assert (made.replicas, made.applies, made.decision.desired) == (6, (), 6)
-    spoken = pool(scaling={"mode": "manual"}, status=before, replicas=8)
-    assert plan(settled(spoken, 6)).replicas is None
     later = pool(scaling={"mode": "manual"}, status={"scaling": {"desired": 6, "mode": "manual"}}, replicas=6)
     assert plan(settled(later, 6)).replicas is None
+
+
+@pytest.mark.parametrize("mode", ["direct", "hpa"])
+@pytest.mark.parametrize("left", [0, 1, 5, 40])
+def test_what_was_left_in_the_field_is_nobodys_word(mode: str, left: int) -> None:
+    """Of an HPA that slept, of a person long ago: only what changed with the mode is said now."""
+    before = {"scaling": {"desired": 20, "mode": mode, "specReplicas": left}}
+    made = plan(settled(pool(scaling={"mode": "manual"}, status=before, replicas=left), 20))
+    assert (made.replicas, made.size, made.applies) == (20, 20, ())
+
+
+@pytest.mark.parametrize(("written", "size"), [(8, 8), (0, 0), (1, 6)])
+def test_what_changed_with_the_mode_is_a_persons_word_but_for_the_default(written: int, size: int) -> None:
+    """A PUT without the field makes it 1."""
+    before = {"scaling": {"desired": 6, "mode": "direct", "specReplicas": 4}}
+    spoken = pool(scaling={"mode": "manual"}, status=before, replicas=written)
+    assert plan(settled(spoken, 6)).size == size
+
+
+def test_a_pool_at_rest_comes_into_mode_manual_at_rest() -> None:
+    before = {"scaling": {"desired": 0, "mode": "direct", "specReplicas": 5}}
+    made = plan(settled(pool(scaling={"mode": "manual"}, status=before, replicas=5), 0))
+    assert (made.replicas, made.size) == (0, 0)
 
 
 def test_the_surge_of_a_change_of_version_is_not_taken_for_the_size() -> None:

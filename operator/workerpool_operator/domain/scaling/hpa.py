@@ -2,10 +2,10 @@
 
 `decide` says how many workers are wanted. An HPA that reads this very number writes it into `spec.replicas`, one of its
 periods later at most, and the pool is brought to that. But others write there too: a PUT without the field makes it 1,
-a manifest that is applied again makes it whatever it once was. None of that may cost a running worker, so between the
-size that the pool has and the one that is wanted the field is followed at once, and beyond them not before it has
-stood for three of the HPA's periods: an HPA that works would have put it right by then, so somebody means it. What the
-HPA itself keeps asking for against the queues is never followed: its metric comes from somewhere else.
+a manifest that is applied again makes it whatever it once was, a provider of nonsense anything. None of that may cost a
+running worker, so the field is followed between the size that the pool has and the one that is wanted, and never beyond
+them, however long it stands: an HPA that cannot put it right leaves the size as it is. A person who wants another one
+changes the mode.
 
 0 is the operator's alone: it takes the pool there, and from there straight to the wanted number. An HPA does neither:
 at 0 it rests.
@@ -61,8 +61,6 @@ class HpaMemory:
 class HpaState:
     """What an HPA says of itself."""
 
-    desired: int | None = None
-    """The size that it has last computed."""
     trouble: str = ""
     """Why it cannot do its work, in its words; empty when it can."""
 
@@ -77,7 +75,7 @@ class HpaState:
             and one["status"] == "False"
             and one.get("reason") != _AT_REST
         )
-        return cls(desired=status.get("desiredReplicas"), trouble=next(found, ""))
+        return cls(trouble=next(found, ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +127,8 @@ def follow(inputs: HpaInputs) -> Followed:
     inside = min(max(replicas, low), high)
     memory = _remember(inputs, replicas=replicas, beyond=inside != replicas)
     apart, beyond = bool(memory.side.value), bool(memory.beyond.value)
-    meant = beyond and _stood(inputs, memory.asked, memory.beyond) and inputs.hpa.desired != replicas
-    size = replicas if meant else inside
     return Followed(
-        size=min(max(size, inputs.min_replicas), inputs.max_replicas),
+        size=min(max(inside, inputs.min_replicas), inputs.max_replicas),
         write=replicas if replicas != inputs.replicas else None,
         memory=memory,
         unable=bool(memory.trouble.value) and _stood(inputs, memory.trouble),
@@ -192,7 +188,7 @@ def _look_again(inputs: HpaInputs, memory: HpaMemory) -> float | None:
     if memory.side.value:
         moments.append(max(memory.asked.since, memory.side.since))
     if memory.beyond.value:
-        moments += [memory.beyond.since, max(memory.asked.since, memory.beyond.since)]
+        moments.append(memory.beyond.since)
     if memory.trouble.value:
         moments.append(memory.trouble.since)
     ahead = [left for moment in moments if (left := moment + STANDING_SECONDS - inputs.now) > 0]
