@@ -16,9 +16,9 @@ HEAD = """\
 <!-- Generated from the metrics' own help texts by `make generate`: do not edit. -->
 # Metrics
 
-How Prometheus is told where they are, and which alerts come of them: [alerts](../how-to/alerts.md). Each process also
-has the `process_*` metrics of every Prometheus client. Labels `namespace` and `pod` of workers and collectors are added
-by the PodMonitor.
+How Prometheus is told where they are, and which alerts come of them: [alerts](../how-to/alerts.md). Operator and
+collector also have the `process_*` metrics of every Prometheus client. Labels `namespace` and `pod` of workers and
+collectors are added by the PodMonitor.
 """
 OPERATOR = """
 ## Operator
@@ -38,7 +38,8 @@ WORKER = """
 ## Worker
 
 On `:8000/metrics` of each worker with the SDK; what a worker without it needs is in
-[the worker contract](worker-contract.md#metrics-port-8000-metrics).
+[the worker contract](worker-contract.md#metrics-port-8000-metrics). `queue_depth` only outside a pool: in one it is the
+collector's.
 
 """
 

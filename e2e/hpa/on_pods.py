@@ -103,6 +103,11 @@ def mode_changes(scene: Scene, record: Record) -> None:
             same = _alive(scene, name) == workers.keys()
             record.note(f"{before} -> {mode}: spec.replicas {size}, the same 3 workers", holds=same)
             before = mode
+        grown = _grow(scene, name, size=5)
+        scene.patch(name, {"scaling": {"mode": "manual"}})
+        _wait_mode(scene, name, "manual")
+        size, same = _asked(scene, name), _alive(scene, name) == grown
+        record.note(f"grown to 5, direct -> manual: spec.replicas {size}, the same 5 workers", holds=same and size == 5)
         report = feeding.report(seconds=120)
     found = (report.jobs_done, report.jobs_lost, report.jobs_dead, report.jobs_interrupted, report.jobs_duplicated)
     record.note(f"{found[0]} jobs done; lost, dead, interrupted, twice: {found[1:]}", holds=found == (160, 0, 0, 0, 0))
@@ -110,20 +115,33 @@ def mode_changes(scene: Scene, record: Record) -> None:
     record.note(f"{again} restarts of workers", holds=again == 0)
 
 
+def _grow(scene: Scene, name: str, *, size: int) -> set[str]:
+    """While nobody reads or writes spec.replicas: it says something else from then on."""
+    scene.patch(name, {"scaling": {"minReplicas": size}})
+    return set(scene.wait_workers(name, size))
+
+
 def hpa_by_hand(scene: Scene, record: Record) -> None:
     """Somebody edits the HPA, and somebody deletes it: it is put back, and nobody comes or goes."""
     with _at_work(scene, record, "hpa-edited") as name:
         first = _hpa(scene, name)
-        patch = json.dumps({"spec": {"maxReplicas": 1}})
         where = f"--namespace={scene.namespace}"
-        scene.kubectl.run("patch", HPA, name, where, "--type=merge", f"--patch={patch}")
-        wait_for(lambda: _hpa(scene, name)["spec"] == first["spec"], seconds=5, what="the HPA as it was")
+        taken = {"app.kubernetes.io/managed-by": "Helm"}
+        for what, labels in (("edited", {}), ("edited, with its label taken away", taken)):
+            patch = json.dumps({"metadata": {"labels": labels}, "spec": {"maxReplicas": 1}})
+            scene.kubectl.run("patch", HPA, name, where, "--type=merge", f"--patch={patch}")
+            wait_for(lambda: _wish(_hpa(scene, name)) == _wish(first), seconds=5, what="the HPA as it was")
+            record.note(f"{what}: as it was within 5 s", holds=True)
         told = wait_for(lambda: scene.events(name, "DriftCorrected"), seconds=10, what="event DriftCorrected")
-        record.note(f"edited: as it was within 5 s, event DriftCorrected x{told}", holds=True)
+        record.note(f"event DriftCorrected x{told}", holds=True)
         scene.kubectl.delete(HPA, name, namespace=scene.namespace)
         anew = wait_for(lambda: _hpa(scene, name), seconds=5, what="the HPA anew")
         same = anew["spec"] == first["spec"] and anew["metadata"]["uid"] != first["metadata"]["uid"]
         record.note("deleted: there again within 5 s", holds=same)
+
+
+def _wish(hpa: Json) -> list[Json]:
+    return [hpa["spec"], hpa["metadata"]["labels"]]
 
 
 def operator_killed(scene: Scene, record: Record) -> None:

@@ -13,6 +13,8 @@ from scripts.generate import NOT_IN_IMAGE
 
 ROOT = Path(__file__).parents[3]
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", flags=re.MULTILINE)
 LEFT_BEHIND = {"__pycache__", "build", "dist", "htmlcov"}
 MAKE_TARGET = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
 
@@ -38,6 +40,18 @@ def targets() -> set[str]:
 def test_links_within_the_tree_lead_somewhere(page: Path) -> None:
     dead = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert dead == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_a_heading_lead_to_one(page: Path) -> None:
+    linked = [(page.parent / name if name else page, anchor) for name, anchor in ANCHOR.findall(page.read_text())]
+    assert [anchor for target, anchor in linked if target.suffix == ".md" and anchor not in anchors(target)] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in HEADING.findall(text)}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
