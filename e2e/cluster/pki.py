@@ -65,15 +65,24 @@ class Authority:
         return pair
 
     def issue(
-        self, name: str, *, common_name: str, organizations: Iterable[str] = (), hosts: Iterable[str] = ()
+        self,
+        name: str,
+        *,
+        common_name: str,
+        organizations: Iterable[str] = (),
+        hosts: Iterable[str] = (),
+        usages: Iterable[x509.ObjectIdentifier] = _LEAF_USAGE,
+        life: dt.timedelta = _LIFE,
     ) -> Pair:
-        """Give a certificate good for both ends of TLS, made on first use.
+        """Give a certificate, made on first use; good for both ends of TLS unless `usages` says otherwise.
 
         Args:
             name: the files' stem.
             common_name: the user name that Kubernetes sees.
             organizations: the groups that Kubernetes sees.
             hosts: DNS names and IP addresses that it may serve under.
+            usages: what it may be shown for.
+            life: how long from now it is good; negative for one that is over, by less than five minutes.
         """
         pair = _pair(self.home, name)
         if pair.cert.exists():
@@ -85,8 +94,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _subject(common_name, organizations)
         builder = (
-            _builder(subject=subject, issuer=authority.subject, key=key.public_key())
-            .add_extension(x509.ExtendedKeyUsage(_LEAF_USAGE), critical=False)
+            _builder(subject=subject, issuer=authority.subject, key=key.public_key(), life=life)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         )
         if names := [_general_name(host) for host in hosts]:
@@ -117,7 +126,9 @@ def _subject(common_name: str, organizations: Iterable[str]) -> x509.Name:
     return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(*, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    *, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta = _LIFE
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -126,7 +137,7 @@ def _builder(*, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePubl
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _SKEW)
-        .not_valid_after(now + _LIFE)
+        .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

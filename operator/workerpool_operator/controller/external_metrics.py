@@ -26,6 +26,7 @@ from workerpool_operator.serve.external_metrics import (
     LeaderAccess,
     MetricsServer,
     Values,
+    malformed,
     metrics_app,
 )
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
@@ -91,6 +92,7 @@ class ExternalMetrics:
                 await keeper.refresh()
                 server = MetricsServer(
                     app,
+                    refusal=malformed(self.metrics),
                     keeper=keeper,
                     tls=self.config.tls,
                     host=self.config.bind,

@@ -17,11 +17,16 @@ from aiohttp import WSMsgType, web
 
 from workerpool_operator.protocol import STREAM_PATH, decode_up
 from workerpool_operator.protocol.outbox import Outbox
+from workerpool_operator.serve.admission import Admission
+from workerpool_operator.serve.listener import Listener, Port, vouch
 from workerpool_operator.serve.state import FENCE_REPEAT_SECONDS, Peer, StreamState
 from workerpool_operator.serve.tls import CHECK_SECONDS, ServerCertificate
 
 MAX_FRAME_BYTES: Final = 8 * 2**20
 MAX_LINKS_PER_NAMESPACE: Final = 8
+MAX_STRANGERS: Final = 1024
+"""Connections whose token is still to be reviewed: after a restart of the operator, those of all collectors."""
+MAX_COLLECTORS: Final = 4096
 MAX_REVIEWS: Final = 4
 """TokenReviews under way at once: a thousand collectors that dial together leave the API to the reconciles."""
 PING_SECONDS: Final = 5.0
@@ -51,21 +56,21 @@ class StreamServer:
         """Serve until cancelled."""
         app = web.Application()
         app.router.add_get(STREAM_PATH, self._serve)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
+        certificate = None if self._tls is None else ServerCertificate(self._tls)
+        context = None if certificate is None else certificate.context
+        listener = Listener(app, admission=Admission(strangers=MAX_STRANGERS, vouched=MAX_COLLECTORS))
+        await listener.start(Port(host=self._host, port=self._port, tls=context))
         try:
-            certificate = None if self._tls is None else ServerCertificate(self._tls)
-            context = None if certificate is None else certificate.context
-            await web.TCPSite(runner, self._host, self._port, ssl_context=context).start()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._repeat())
                 if certificate is not None:
                     group.create_task(_renew(certificate))
         finally:
-            await runner.cleanup()
+            await listener.stop()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         peer = await self._peer(request)
+        vouch(request)
         if self._links.get(peer.namespace, 0) >= MAX_LINKS_PER_NAMESPACE:
             raise web.HTTPTooManyRequests(text="too many connections from this namespace")
         socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_FRAME_BYTES, compress=False)

@@ -15,7 +15,6 @@ from aiohttp import web
 from e2e.cluster.pki import Authority, Pair
 from tests.support.waiting import until
 from workerpool_operator.domain.desired.autoscaler import METRIC
-from workerpool_operator.kube import Kube
 from workerpool_operator.serve import ValueBoard
 from workerpool_operator.serve.external_metrics import (
     Backend,
@@ -24,7 +23,9 @@ from workerpool_operator.serve.external_metrics import (
     Gate,
     LeaderAccess,
     MetricsServer,
+    Reviews,
     Values,
+    malformed,
     metrics_app,
 )
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
@@ -69,7 +70,7 @@ class Replica:
 
 @asynccontextmanager
 async def serving(
-    replica: Replica, kube: Kube, *, front_proxy: Callable[[], Awaitable[Mapping[str, str]]], reread: float = 60.0
+    replica: Replica, reviews: Reviews, *, front_proxy: Callable[[], Awaitable[Mapping[str, str]]], reread: float = 60.0
 ) -> AsyncIterator[Replica]:
     """Serve until the end of the context."""
     replica.board.begin()
@@ -83,7 +84,7 @@ async def serving(
         )
     )
     backend = Backend(
-        gate=Gate(kube),
+        gate=Gate(reviews),
         values=Values(replica.board, lambda namespace: tuple(replica.pools.get(namespace, ()))),
         leads=lambda: replica.leads,
         leader=forwarder,
@@ -94,7 +95,14 @@ async def serving(
         return metrics_app(backend, proxy=proxy)
 
     await keeper.refresh()
-    server = MetricsServer(app, keeper=keeper, tls=replica.home, host=replica.address, port=replica.port)
+    server = MetricsServer(
+        app,
+        refusal=malformed(replica),
+        keeper=keeper,
+        tls=replica.home,
+        host=replica.address,
+        port=replica.port,
+    )
     tasks = [asyncio.create_task(server.run()), asyncio.create_task(keeper.run())]
 
     async def answers() -> bool:

@@ -6,7 +6,7 @@ certificates, `app` has the paths; `access` and `identity` say who may ask, `val
 """
 
 from workerpool_operator.serve.external_metrics.access import Gate, Reviews
-from workerpool_operator.serve.external_metrics.app import Backend, metrics_app
+from workerpool_operator.serve.external_metrics.app import Backend, malformed, metrics_app
 from workerpool_operator.serve.external_metrics.forward import Forwarder, LeaderAccess
 from workerpool_operator.serve.external_metrics.proxy import FrontProxyKeeper
 from workerpool_operator.serve.external_metrics.server import MetricsServer
@@ -21,5 +21,6 @@ __all__ = [
     "MetricsServer",
     "Reviews",
     "Values",
+    "malformed",
     "metrics_app",
 ]

@@ -18,6 +18,7 @@ from workerpool_operator.serve.external_metrics.documents import GROUP, GROUP_VE
 from workerpool_operator.serve.external_metrics.forward import FORWARDED_HEADER
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
 from workerpool_operator.serve.external_metrics.values import Question, Values
+from workerpool_operator.serve.listener import Refusal, vouch
 
 Json = dict[str, Any]
 
@@ -72,6 +73,16 @@ def metrics_app(backend: Backend, *, proxy: FrontProxy) -> web.Application:
     return app
 
 
+def malformed(observer: Observer) -> Refusal:
+    """The answer to what is no request, counted like any other."""
+
+    def refuse(why: str) -> web.Response:
+        observer.metrics_request(code=400, seconds=0.0)
+        return _answer(400, documents.bad_request(why).document())
+
+    return refuse
+
+
 class _Api:
     """The handlers."""
 
@@ -116,6 +127,8 @@ class _Api:
     async def _check(self, request: web.Request, access: Access) -> None:
         connection = None if request.transport is None else request.transport.get_extra_info("ssl_object")
         certificate = None if connection is None else connection.getpeercert()
+        if self._proxy.shown(certificate):
+            vouch(request)
         await self._backend.gate.check(access, proxy=self._proxy, certificate=certificate, headers=request.headers)
 
 

@@ -78,7 +78,7 @@ class FrontProxy:
 
         `certificate` is what `ssl` tells of one that was verified against `ca_pem`, None or empty without.
         """
-        if not self.ca_pem or not certificate or not self._allows(certificate):
+        if not self.shown(certificate):
             return None
         name = next((value for header in self.user_headers for value in headers.getall(header, []) if value), "")
         if not name:
@@ -90,7 +90,10 @@ class FrontProxy:
             extra=self._extra(headers),
         )
 
-    def _allows(self, certificate: Mapping[str, Any]) -> bool:
+    def shown(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Whether the proxy itself has shown this verified certificate."""
+        if not self.ca_pem or not certificate:
+            return False
         names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
         return not self.allowed_names or any(name in self.allowed_names for name in names)
 

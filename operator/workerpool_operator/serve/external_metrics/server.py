@@ -14,11 +14,17 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from workerpool_operator.serve.admission import Admission
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
 from workerpool_operator.serve.external_metrics.proxy import FrontProxyKeeper
+from workerpool_operator.serve.listener import Listener, Port, Refusal
 from workerpool_operator.serve.tls import CHECK_SECONDS, ServerCertificate
 
 RETRY_SECONDS: Final = 1.0
+MAX_STRANGERS: Final = 128
+"""Connections that have not shown the front proxy's certificate: other replicas, people with tokens, anybody."""
+MAX_FRONT_PROXIES: Final = 256
+"""Connections of API servers. Each keeps no more than 25 to one address that are idle."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,12 +36,15 @@ class MetricsServer:
         self,
         app: Callable[[FrontProxy], web.Application],
         *,
+        refusal: Refusal,
         keeper: FrontProxyKeeper,
         tls: Path,
         host: str | None,
         port: int,
     ) -> None:
         self._app = app
+        self._refusal = refusal
+        self._admission = Admission(strangers=MAX_STRANGERS, vouched=MAX_FRONT_PROXIES)
         self._keeper = keeper
         self._tls = tls
         self._host = host
@@ -44,7 +53,7 @@ class MetricsServer:
     async def run(self) -> None:
         """Serve until cancelled. Raises when the certificate or the port cannot be used at the start."""
         proxy = self._keeper.current
-        certificate, runner = await self._start(proxy)
+        certificate, listener = await self._start(proxy)
         try:
             while True:
                 wanted = await self._changed(proxy, certificate)
@@ -54,24 +63,18 @@ class MetricsServer:
                     _log.warning("not_served_anew", error=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                await _end(runner)
-                proxy, runner = wanted, started
+                await listener.stop()
+                proxy, listener = wanted, started
         finally:
-            await _end(runner)
+            await listener.stop()
 
-    async def _start(self, proxy: FrontProxy) -> tuple[ServerCertificate, web.AppRunner]:
+    async def _start(self, proxy: FrontProxy) -> tuple[ServerCertificate, Listener]:
         certificate = ServerCertificate(self._tls)
         if proxy.ca_pem:
             certificate.accept_clients(proxy.ca_pem)
-        runner = web.AppRunner(self._app(proxy), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=certificate.context, reuse_port=True)
-            await site.start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        return certificate, runner
+        listener = Listener(self._app(proxy), admission=self._admission, refusal=self._refusal)
+        await listener.start(Port(host=self._host, port=self._port, tls=certificate.context, shared=True))
+        return certificate, listener
 
     async def _changed(self, proxy: FrontProxy, certificate: ServerCertificate) -> FrontProxy:
         """Return another configuration than `proxy` once there is one; renew the certificate meanwhile."""
@@ -81,12 +84,3 @@ class MetricsServer:
                     return await self._keeper.changed(proxy)
             except TimeoutError:
                 certificate.renew()
-
-
-async def _end(runner: web.AppRunner) -> None:
-    """Close the socket, let requests under way end, then cut the connections instead of waiting for TLS goodbyes."""
-    connections = [handler.transport for handler in runner.server.connections] if runner.server else []
-    await runner.cleanup()
-    for transport in connections:
-        if transport is not None:
-            transport.abort()
