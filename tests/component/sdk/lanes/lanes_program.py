@@ -45,6 +45,12 @@ def hold(job: Job, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def wait_for(job: Job, key: str) -> None:
+    """Until the test says so."""
+    while not record.exists(key):
+        time.sleep(0.01)
+
+
 def spin(job: Job, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -138,6 +144,7 @@ ACTIONS: dict[str, Callable[[Job, Any], None]] = {
     for action in (
         sleep,
         hold,
+        wait_for,
         spin,
         heed,
         fail,

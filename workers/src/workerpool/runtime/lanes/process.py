@@ -180,7 +180,9 @@ class ChildProcess:
     def _ended(self, status: int) -> None:
         self._exited.set_result(status)
         if self._streams is not None:
-            self._streams[1].close()
+            # Not at once: what it said last may not have been read yet. After that its end comes by itself, unless a
+            # fork of it that has left its process group holds the socket open.
+            self._loop.call_later(HEED_SECONDS, self._streams[1].close)
 
 
 async def _nothing_to_ask(name: str, *_arguments: Any) -> NoReturn:
