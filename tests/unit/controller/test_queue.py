@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
 
-from workerpool_operator.controller.queue import FAILED_PAUSE_SECONDS, Key, Outcome, WorkQueue
+import pytest
+
+from workerpool_operator.controller import queue as queue_module
+from workerpool_operator.controller.queue import Key, Outcome, WorkQueue
 
 
 class Metrics:
@@ -209,22 +212,26 @@ async def test_news_of_a_key_that_keeps_failing_waits_for_the_pause_after_a_fail
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(attempts))
 
 
-async def test_what_time_decides_is_looked_at_in_time_although_the_key_keeps_failing() -> None:
-    attempts: list[float] = []
-    often = asyncio.Event()
+async def test_what_time_decides_is_looked_at_in_time_although_the_key_keeps_failing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After the pause that every failing key makes, and not after a backoff that may be a minute."""
+    monkeypatch.setattr(queue_module, "FAILED_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(queue_module, "BACKOFF_FIRST_SECONDS", 60.0)
+    attempts, often = 0, asyncio.Event()
 
     async def handle(_: Key) -> Outcome:
-        attempts.append(asyncio.get_running_loop().time())
-        if len(attempts) == 8:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 3:
             often.set()
-        return Outcome(look_again=0.5, failed=True)
+        return Outcome(look_again=0.02, failed=True)
 
     async def act(queue: WorkQueue) -> None:
         queue.mark("a")
         await often.wait()
 
     await play(handle, act)
-    assert max(later - earlier for earlier, later in pairwise(attempts)) <= FAILED_PAUSE_SECONDS + 0.1
 
 
 async def test_a_key_that_was_mended_is_taken_up_at_once_again() -> None:
