@@ -1,6 +1,7 @@
-"""Answers that are remembered for some seconds: few of them, and each is asked for once at a time."""
+"""What is remembered for some seconds, and bounded: answers, each asked for once at a time, and what has been seen."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
@@ -37,3 +38,23 @@ class Remembered(Generic[K, V]):
         held = self._answers.get(key)
         if (done.cancelled() or done.exception() is not None) and held is not None and held[0] is done:
             del self._answers[key]
+
+
+class Seen(Generic[K]):
+    """What was seen within the last `seconds`: the newest `limit` of it."""
+
+    def __init__(self, *, seconds: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._limit = limit
+        self._clock = clock
+        self._until: OrderedDict[K, float] = OrderedDict()
+
+    def add(self, key: K) -> None:
+        """It is seen now."""
+        self._until[key] = self._clock() + self._seconds
+        self._until.move_to_end(key)
+        if len(self._until) > self._limit:
+            self._until.popitem(last=False)
+
+    def __contains__(self, key: K) -> bool:
+        return self._until.get(key, -math.inf) > self._clock()

@@ -1,12 +1,21 @@
 """Each way in, and what happens to whoever has no right to it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
-from workerpool_operator.serve.external_metrics.access import Access, Gate
+from tests.support.waiting import until
+from workerpool_operator.serve.external_metrics.access import (
+    MAX_STRANGERS_REVIEWS,
+    MAX_STRANGERS_WAITING,
+    MAX_TOKENS,
+    REVIEW_SECONDS,
+    Access,
+    Gate,
+)
 from workerpool_operator.serve.external_metrics.documents import ApiError
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
 
@@ -23,12 +32,20 @@ class Reviewer:
     specs: list[Any] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     down: bool = False
+    now: float = 0.0
+    reviewing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set unless the reviews of tokens that nobody gave out hang."""
+
+    def __post_init__(self) -> None:
+        self.reviewing.set()
 
     async def user_info(self, token: str) -> dict[str, Any] | None:
         self.tokens.append(token)
         if self.down:
             raise ConnectionError("refused")
         found: dict[str, Any] | None = self.users.get(token)
+        if found is None:
+            await self.reviewing.wait()
         return found
 
     async def allowed(self, spec: dict[str, Any]) -> bool:
@@ -45,7 +62,7 @@ def reviews() -> Reviewer:
 
 @pytest.fixture
 def gate(reviews: Reviewer) -> Gate:
-    return Gate(reviews)
+    return Gate(reviews, clock=lambda: reviews.now)
 
 
 async def enter(gate: Gate, access: Access = READ, *, certificate: dict[str, Any] | None = None, **headers: str) -> int:
@@ -140,4 +157,45 @@ async def test_one_answer_serves_for_many_requests_of_the_same_user_to_the_same_
 
 async def test_no_token_is_kept(gate: Gate) -> None:
     await enter(gate, authorization="Bearer good")
-    assert "good" not in repr(list(gate._users._answers))
+    await enter(gate, authorization="Bearer guessed")
+    kept = [*gate._users._answers, *gate._good._until, *gate._bad._until]
+    assert len(kept) == 3
+    assert "good" not in repr(kept)
+    assert "guessed" not in repr(kept)
+
+
+class TestFlood:
+    """Somebody sends one token after the other that nobody gave out."""
+
+    async def test_each_of_them_is_reviewed_once(self, gate: Gate, reviews: Reviewer) -> None:
+        tokens = [f"bad-{number}" for number in range(2 * MAX_TOKENS)]
+        for _ in range(2):
+            assert {await enter(gate, authorization=f"Bearer {token}") for token in tokens} == {401}
+        assert reviews.tokens == tokens
+        reviews.now += REVIEW_SECONDS
+        await enter(gate, authorization=f"Bearer {tokens[0]}")
+        assert len(reviews.tokens) == len(tokens) + 1
+
+    async def test_a_good_one_is_remembered_nevertheless(self, gate: Gate, reviews: Reviewer) -> None:
+        await enter(gate, authorization="Bearer good")
+        for number in range(2 * MAX_TOKENS):
+            await enter(gate, authorization=f"Bearer bad-{number}")
+        await enter(gate, authorization="Bearer good")
+        assert reviews.tokens.count("good") == 1
+
+    async def test_others_do_not_wait(self, gate: Gate, reviews: Reviewer) -> None:
+        """Neither HPAs nor a replica whose token was good a while ago."""
+        assert await enter(gate, authorization="Bearer good") == 200
+        reviews.now += REVIEW_SECONDS
+        reviews.reviewing.clear()
+        most = MAX_STRANGERS_REVIEWS + MAX_STRANGERS_WAITING
+        flood = [asyncio.create_task(enter(gate, authorization=f"Bearer bad-{number}")) for number in range(most)]
+        await until(lambda: len(reviews.tokens) == 1 + MAX_STRANGERS_REVIEWS, what="as many reviews as there may be")
+        async with asyncio.timeout(10):
+            assert await enter(gate, certificate=CERTIFICATE, x_remote_user="hpa") == 200
+            assert await enter(gate, authorization="Bearer good") == 200
+            assert await enter(gate, authorization="Bearer one-too-many") == 503
+        assert "one-too-many" not in reviews.tokens
+        reviews.reviewing.set()
+        assert set(await asyncio.gather(*flood)) == {401}
+        assert await enter(gate, authorization="Bearer one-too-many") == 401
