@@ -105,7 +105,8 @@ class ScriptedCollector:
                 for pool in list(self.scripts):
                     await self._report(stream, pool)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self.repeat_seconds)
+                    async with asyncio.timeout(self.repeat_seconds):
+                        await self._changed.wait()
 
     async def _obey(self, stream: aiohttp.ClientWebSocketResponse, order: protocol.Down | None) -> None:
         match order:

@@ -165,7 +165,8 @@ class WorkQueue:
                     self.mark(key)
             pause = self._timers[0][0] - now if self._timers else None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._timer_changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._timer_changed.wait()
 
     @staticmethod
     def _now() -> float:

@@ -144,7 +144,8 @@ class _Run:
         fed_at: float | None = None
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await stop.wait()
             await self._look()
             if stop.is_set():
                 return End.STOPPED

@@ -142,7 +142,8 @@ class MemoryBroker:
                     if found or self._interrupted or now >= deadline:
                         return found
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), min(deadline, self._next_event()) - now)
+                        async with asyncio.timeout(min(deadline, self._next_event()) - now):
+                            await self._changed.wait()
             finally:
                 self._store.waiters.discard(self._changed)
 
