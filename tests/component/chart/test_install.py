@@ -68,6 +68,21 @@ class TestRendered:
         served = service["spec"]["service"]
         assert f"{served['name']}.{served['namespace']}.svc" in names.get_values_for_type(x509.DNSName)
 
+    def test_authority_and_secret_of_the_user_belong_together(self, helm: Callable[..., str]) -> None:
+        """One without the other would have the API server trust another authority than that of the certificate."""
+        bundle = ("--set-string", "externalMetrics.caBundle=-----BEGIN CERTIFICATE-----")
+        secret = ("--set", "tls.existingSecret=mine")
+        with pytest.raises(CommandError, match=r"set tls\.existingSecret"):
+            rendered(helm, *SERVED, *bundle)
+        with pytest.raises(CommandError, match=r"--set-file externalMetrics\.caBundle"):
+            rendered(helm, *SERVED, *secret)
+        [service] = [one for one in rendered(helm, *SERVED, *bundle, *secret) if one["kind"] == "APIService"]
+        assert base64.b64decode(service["spec"]["caBundle"]) == b"-----BEGIN CERTIFICATE-----"
+
+    def test_no_authority_may_be_written_as_null(self, helm: Callable[..., str]) -> None:
+        kinds = {one["kind"] for one in rendered(helm, *SERVED, "--set", "externalMetrics.caBundle=null")}
+        assert "APIService" in kinds
+
     def test_without_external_metrics_nothing_of_them(self, helm: Callable[..., str]) -> None:
         text = helm("template", *RELEASE, "--set", "crds.install=false")
         assert "external.metrics" not in text
