@@ -17,7 +17,7 @@ JOBS = 150
 """Of a second each, one at a time: the queue is never empty before the restart, nor before the replacement works."""
 
 
-# Not among the core ones: it has not been seen to pass on a cluster yet.
+# Not among the core ones: two minutes of waiting, while the component test plays the same with real processes.
 @pytest.mark.timeout(420)
 def test_a_stuck_worker_is_restarted_and_its_peer_is_not(scene: Scene) -> None:
     """Its liveness check passes all the time; the peer works on, and in the end each job was done once."""
