@@ -19,6 +19,7 @@ from e2e.cluster.pki import Authority, Pair
 from e2e.cluster.ports import free_port
 from tests.component.external_metrics.serving import BASE, HOST, HPA, Caller, Replica, certify, serving
 from tests.support.waiting import until
+from workerpool_operator.domain.desired.autoscaler import METRIC
 from workerpool_operator.serve import listener
 from workerpool_operator.serve.external_metrics import server
 
@@ -100,6 +101,12 @@ class Peer:
     def ended(self) -> bool:
         return self._reader.at_eof() or self._reader.exception() is not None
 
+    @property
+    def refused(self) -> bool:
+        """Whether what is said reaches nobody."""
+        self.say(HEALTH)
+        return self._writer.transport.is_closing()
+
     async def close(self) -> None:
         self._writer.transport.abort()
         with suppress(ConnectionError, ssl.SSLError):
@@ -163,6 +170,18 @@ class TestTime:
         monkeypatch.setattr(listener, "BODY_SECONDS", SHORT)
         peer = await dial(saying="POST /apis HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         assert b"405" in await peer.rest()
+
+    async def test_no_reading_of_the_answers(
+        self, dial: Dialer, replica: Replica, aggregator: Pair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are more than the buffers on the way hold."""
+        monkeypatch.setattr(listener, "WRITE_SECONDS", SHORT)
+        for number in range(2000):
+            replica.want("media", f"pool-{number}", 7)
+        ask = f"GET {BASE}/namespaces/media/{METRIC} HTTP/1.1\r\nHost: x\r\nX-Remote-User: {HPA}\r\n\r\n"
+        peer = await dial(aggregator, saying=ask * 100)
+        await until(lambda: peer.refused, what="the end of the connection")
+        assert len(replica.answered) < 100
 
     async def test_silence_between_requests_is_no_fault(
         self, dial: Dialer, replica: Replica, monkeypatch: pytest.MonkeyPatch
