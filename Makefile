@@ -95,3 +95,8 @@ faults-f1: setup ## Kill the operator after every single write of a reconcile (J
 storm: setup-python ## Kill workers under load 200 times, and their broker: what is lost, what is done twice (JSON=FILE)
 	scripts/setup.sh redis
 	$(RUN) python -m e2e.faults.storm $(JSON_FLAG)
+
+.PHONY: bench-workers
+bench-workers: setup-python ## Jobs per core-second of this worker and of other libraries', with redelivery proven (JSON=FILE)
+	scripts/setup.sh redis
+	$(RUN) python -m bench.peers $(JSON_FLAG)
