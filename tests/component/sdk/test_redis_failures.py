@@ -17,7 +17,7 @@ from redis.exceptions import NoPermissionError
 from tests.component.sdk.conftest import OpenBroker
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool.broker import Credentials, DeadLetter, DeathReason, NewJob, Retry
+from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -317,6 +317,7 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
         await broker.put([NewJob(type="t", payload=b"1", delay=0.01)])
         ack, retry, back, dead, rest = await broker.take(limit=5, wait=1)
         assert not await broker.extend([ack, retry, back, dead, rest])
+        assert await broker.checkpoint(retry, b"1")
         assert not await broker.ack([ack])
         assert not await broker.retry_later([Retry(retry, 60)])
         assert not await broker.hand_back([back])
@@ -325,6 +326,15 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
         await broker.interrupt()
         assert (await broker.depth()).dead_letters == 1
         assert not await broker.wait_for_arrival(0.01)
+        assert len(await broker.dead_letters(limit=9)) == 1
+        assert await broker.redrive(DeadJobs()) == 1
+        assert await broker.purge(DeadJobs()) == 0
+        ordered = [NewJob(type="t", payload=b"1", tenant="a", ordering_key="k", priority=one) for one in Priority]
+        await broker.put(ordered)
+        for _ in range(20):
+            await broker.ack(await broker.take(limit=1, wait=0.01))
+            await broker.maintain()
+        assert (await broker.depth()).waiting == 0
         assert broker._block_seconds > 1, "it may not interrupt its reads"
         await broker.close()
         denied = server.client(username="worker", password="pw")

@@ -39,6 +39,9 @@ NOTIFIES = Capabilities(
     in_flight=True,
     arrivals=True,
     notifies=True,
+    priority=True,
+    fair=True,
+    ordering=True,
     shared=True,
 )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workerpool._queue import Queue
     from workerpool._run import run
     from workerpool._worker import Worker
-    from workerpool.broker import Credentials, DeadJob, DeathReason, Depth
+    from workerpool.broker import Credentials, DeadJob, DeathReason, Depth, Priority
     from workerpool.errors import (
         AuthenticationFailed,
         BadAnswer,
@@ -58,6 +58,7 @@ __all__ = [
     "JobSpec",
     "LeaseLost",
     "PayloadInvalid",
+    "Priority",
     "Queue",
     "QueueFull",
     "QueueNotFound",
@@ -75,6 +76,7 @@ _HOME: Final = {
     "Depth": "workerpool.broker",
     "Job": "workerpool._job",
     "JobSpec": "workerpool._job",
+    "Priority": "workerpool.broker",
     "Queue": "workerpool._queue",
     "Worker": "workerpool._worker",
     "run": "workerpool._run",

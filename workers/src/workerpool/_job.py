@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from workerpool.broker import Priority
 from workerpool.errors import ConfigurationError, PayloadInvalid
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
@@ -51,6 +52,9 @@ class Job:
     """The last checkpoint of an earlier attempt, from JSON; None when there is none."""
     stream: str = ""
     """What tells its queue from every other one, by whatever name a worker knows it: Redis' stream, SQLite's path."""
+    tenant: str = ""
+    priority: str = Priority.NORMAL
+    ordering_key: str = ""
     _hold: Hold | None = field(default=None, repr=False, compare=False)
 
     async def checkpoint(self, state: Any) -> None:
@@ -132,6 +136,12 @@ class JobSpec:
     """Makes enqueueing repeatable: a second job with this id is dropped, for ten minutes."""
     delay: float = 0.0
     """Seconds until it may start."""
+    tenant: str = ""
+    """Whose it is: tenants share the queue, so that one's flood does not hold up another."""
+    priority: str = Priority.NORMAL
+    """`high`, `normal` or `low`; see `Priority`."""
+    ordering_key: str = ""
+    """Jobs of the same key run one at a time, in the order in which they were enqueued, over retries too."""
 
 
 def encode_payload(payload: Any) -> bytes:

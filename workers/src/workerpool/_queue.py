@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 
 from workerpool._job import JobSpec, encode_payload
 from workerpool._source import Source, sources_from
-from workerpool.broker import BrokerUnavailable, Credentials, DeadJob, DeadJobs, Depth, NewJob
+from workerpool.broker import BrokerUnavailable, Credentials, DeadJob, DeadJobs, Depth, NewJob, Priority
 from workerpool.errors import ConfigurationError, QueueFull
 
 OnFull = Literal["wait", "raise"]
@@ -69,12 +69,15 @@ class Queue:
         *,
         job_id: str = "",
         delay: float = 0.0,
+        tenant: str = "",
+        priority: str = Priority.NORMAL,
+        ordering_key: str = "",
         max_depth: int | None = None,
         on_full: OnFull = "wait",
         timeout: float = 5.0,  # noqa: ASYNC109  bounds waiting for room, not one call
     ) -> None:
-        """Put one job; see `enqueue_many`."""
-        spec = JobSpec(type=type, payload=payload, job_id=job_id, delay=delay)
+        """Put one job; see `JobSpec` and `enqueue_many`."""
+        spec = JobSpec(type, payload, job_id, delay, tenant, priority, ordering_key)
         await self.enqueue_many([spec], max_depth=max_depth, on_full=on_full, timeout=timeout)
 
     async def enqueue_many(
@@ -156,4 +159,17 @@ class Queue:
 def _new_job(spec: JobSpec) -> NewJob:
     if not spec.type:
         raise ConfigurationError("a job needs a type: the name of its handler")
-    return NewJob(type=spec.type, payload=encode_payload(spec.payload), job_id=spec.job_id, delay=max(0.0, spec.delay))
+    try:
+        priority = Priority(spec.priority)
+    except ValueError as error:
+        known = ", ".join(Priority)
+        raise ConfigurationError(f"{spec.priority!r} is no priority: write one of {known}") from error
+    return NewJob(
+        type=spec.type,
+        payload=encode_payload(spec.payload),
+        job_id=spec.job_id,
+        delay=max(0.0, spec.delay),
+        tenant=spec.tenant,
+        priority=priority,
+        ordering_key=spec.ordering_key,
+    )

@@ -15,6 +15,7 @@ from workerpool.broker._types import (
     DeathReason,
     Depth,
     NewJob,
+    Priority,
     Retry,
     Taken,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "DeathReason",
     "Depth",
     "NewJob",
+    "Priority",
     "QueueNotFound",
     "Retry",
     "TLSFailed",

@@ -5,12 +5,12 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.broker._fair import FairQueue
+from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Priority, Retry, Taken
 
 CAPABILITIES: Final = Capabilities(
     lease=True,
@@ -21,6 +21,9 @@ CAPABILITIES: Final = Capabilities(
     in_flight=True,
     arrivals=True,
     notifies=True,
+    priority=True,
+    fair=True,
+    ordering=True,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0
@@ -32,6 +35,10 @@ class _Entry:
     type: str
     payload: bytes
     due: float
+    serial: int
+    tenant: str = ""
+    priority: Priority = Priority.NORMAL
+    ordering_key: str = ""
     attempts: int = 0  # started so far
     checkpoint: bytes = b""
 
@@ -47,7 +54,7 @@ class _Lease:
 class MemoryStore:
     """A queue that several `MemoryBroker`s of one process and one event loop share."""
 
-    waiting: deque[_Entry] = field(default_factory=deque)
+    waiting: FairQueue[_Entry] = field(default_factory=FairQueue)
     delayed: list[tuple[float, int, _Entry]] = field(default_factory=list)
     in_flight: dict[str, _Lease] = field(default_factory=dict)
     dead: dict[int, DeadJob] = field(default_factory=dict)  # by serial, so in the order of their deaths
@@ -66,7 +73,7 @@ class MemoryStore:
         while self.delayed and self.delayed[0][0] <= now:
             entry = heapq.heappop(self.delayed)[2]
             self.arrivals += entry.attempts == 0
-            self.waiting.append(entry)
+            self.waiting.add(entry)
 
     def wake(self) -> None:
         """Tell everyone who waits that something changed."""
@@ -119,14 +126,24 @@ class MemoryBroker:
 
     def _put_one(self, job: NewJob, now: float) -> None:
         store = self._store
-        entry = _Entry(job.job_id or f"m{next(store.serial)}", job.type, job.payload, due=now + job.delay)
+        serial = next(store.serial)
+        entry = _Entry(
+            job.job_id or f"m{serial}",
+            job.type,
+            job.payload,
+            due=now + job.delay,
+            serial=serial,
+            tenant=job.tenant,
+            priority=job.priority,
+            ordering_key=job.ordering_key,
+        )
         if job.job_id:
             store.seen[job.job_id] = now + _DEDUPLICATION_SECONDS
         if job.delay > 0:
             store.delay(entry)
         else:
             store.arrivals += 1
-            store.waiting.append(entry)
+            store.waiting.add(entry)
             store.wake()
 
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
@@ -156,7 +173,9 @@ class MemoryBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Forget those that are still ours."""
-        return self._release(jobs)[1]
+        ours, lost = self._release(jobs)
+        self._ended(ours.values())
+        return lost
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of those that are still ours."""
@@ -193,7 +212,7 @@ class MemoryBroker:
         ours, lost = self._release(jobs)
         for entry in ours.values():
             entry.attempts -= 1
-            self._store.waiting.append(entry)
+            self._store.waiting.add_first(entry)
         self._store.wake()
         return lost
 
@@ -203,6 +222,7 @@ class MemoryBroker:
         for letter in letters:
             if letter.job.token in ours:
                 self._bury(letter)
+        self._ended(ours.values())
         return lost
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
@@ -213,7 +233,18 @@ class MemoryBroker:
     async def redrive(self, which: DeadJobs) -> int:
         """Let them wait again."""
         dead, now = self._dig_up(which), time.monotonic()
-        self._store.waiting.extend(_Entry(job.job_id, job.type, job.payload, due=now) for job in dead)
+        for job in dead:
+            entry = _Entry(
+                job.job_id,
+                job.type,
+                job.payload,
+                due=now,
+                serial=next(self._store.serial),
+                tenant=job.tenant,
+                priority=Priority(job.priority),
+                ordering_key=job.ordering_key,
+            )
+            self._store.waiting.add(entry)
         self._store.wake()
         return len(dead)
 
@@ -233,12 +264,12 @@ class MemoryBroker:
         """Count."""
         store, now = self._store, time.monotonic()
         store.make_due(now)
-        self._seen = store.arrivals
+        self._seen, oldest = store.arrivals, store.waiting.oldest()
         return Depth(
             waiting=len(store.waiting),
             in_flight=len(store.in_flight),
             delayed=len(store.delayed),
-            oldest_age_seconds=max((now - entry.due for entry in store.waiting), default=0.0),
+            oldest_age_seconds=0.0 if oldest is None else now - oldest,
             arrivals_total=store.arrivals,
             dead_letters=len(store.dead),
         )
@@ -266,8 +297,8 @@ class MemoryBroker:
         store.make_due(now)
         expired = [token for token, lease in store.in_flight.items() if lease.until <= now and lease.owner is not self]
         found = [self._lease_out(store.in_flight.pop(token).entry, now, redelivered=True) for token in expired[:limit]]
-        while store.waiting and len(found) < limit:
-            found.append(self._lease_out(store.waiting.popleft(), now, redelivered=False))
+        while len(found) < limit and (entry := store.waiting.pop()) is not None:
+            found.append(self._lease_out(entry, now, redelivered=False))
         return found
 
     def _lease_out(self, entry: _Entry, now: float, *, redelivered: bool) -> Taken:
@@ -283,6 +314,9 @@ class MemoryBroker:
             waited=now - entry.due,
             redelivered=redelivered,
             checkpoint=entry.checkpoint,
+            tenant=entry.tenant,
+            priority=entry.priority,
+            ordering_key=entry.ordering_key,
         )
 
     def _bury(self, letter: DeadLetter) -> None:
@@ -299,7 +333,17 @@ class MemoryBroker:
             version=letter.version,
             worker=letter.worker,
             died_at=time.time(),
+            tenant=job.tenant,
+            priority=job.priority,
+            ordering_key=job.ordering_key,
         )
+
+    def _ended(self, entries: Iterable[_Entry]) -> None:
+        """Done or dead: others of their keys may run."""
+        for entry in entries:
+            self._store.waiting.ended(entry)
+        if self._store.waiting:
+            self._store.wake()
 
     def _dig_up(self, which: DeadJobs) -> list[DeadJob]:
         dead = [

@@ -45,6 +45,12 @@ class Capabilities:
     """Depth counts the jobs ever put."""
     notifies: bool
     """`wait_for_arrival` ends when a job comes: an observer need not poll."""
+    priority: bool
+    """High and low priorities are heeded, with ageing."""
+    fair: bool
+    """Tenants share: one's flood does not hold up another."""
+    ordering: bool
+    """Jobs with the same ordering key run one after the other, in their order."""
     shared: bool
     """Reachable from other machines: without it the broker is refused in a pool."""
 
@@ -106,6 +112,17 @@ def _read(path: Path | None) -> str | None:
     return text
 
 
+class Priority(StrEnum):
+    """Classes of jobs; see `workerpool.broker._fair` for how they age."""
+
+    HIGH = "high"
+    """Runs before all others, but those that have waited for their time."""
+    NORMAL = "normal"
+    """Runs before a high one that became due a minute after it."""
+    LOW = "low"
+    """Runs before a high one that became due ten minutes after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to be put. `payload` is JSON text."""
@@ -116,6 +133,16 @@ class NewJob:
     """Chosen by the producer: a second job with this id is dropped for a time. Empty: the broker chooses one."""
     delay: float = 0.0
     """Seconds until it may be taken."""
+    tenant: str = ""
+    """Whose share of the queue it uses."""
+    priority: Priority = Priority.NORMAL
+    ordering_key: str = ""
+    """Runs beside no other job of this key, and after those that were put before; empty: beside any."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether any order will do."""
+        return not self.tenant and not self.ordering_key and self.priority is Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +162,16 @@ class Taken:
     """An earlier consumer took it and let the lease expire."""
     checkpoint: bytes = b""
     """What an earlier attempt left for this one: JSON text; empty when there is none."""
+    tenant: str = ""
+    priority: str = Priority.NORMAL
+    ordering_key: str = ""
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether any order does for it."""
+        return not self.tenant and not self.ordering_key and self.priority == Priority.NORMAL
 
 
 class DeathReason(StrEnum):
@@ -184,6 +219,9 @@ class DeadJob:
     worker: str
     died_at: float
     """Unix seconds by the broker's clock."""
+    tenant: str = ""
+    priority: str = Priority.NORMAL
+    ordering_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +265,8 @@ class Broker(Protocol):
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put as many of these, from the first, as keep the waiting jobs within `max_depth`; return how many.
 
-        A job dropped as a duplicate counts as put.
+        A job dropped as a duplicate counts as put. One with an ordering key and a delay takes its place among those of
+        its key when it is due.
         """
         ...
 
@@ -296,6 +335,8 @@ class Broker(Protocol):
 
     async def wait_for_arrival(self, seconds: float) -> bool:
         """Wait at most so long until a job has come that the latest `depth` did not see; return whether one has.
+
+        Where jobs waited already at that reading, one more need not end it.
 
         For observers: other calls of this object may have to wait until it ends. It takes nothing from anyone, may be
         cancelled at any time, and may also end for a job that came back. It does not end when a queue was deleted and

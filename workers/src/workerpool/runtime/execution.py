@@ -81,6 +81,9 @@ class Execution:
                 context,
                 checkpointed,
                 running.broker.stream,
+                job.tenant,
+                job.priority,
+                job.ordering_key,
                 running,
             ),
         )

@@ -12,6 +12,8 @@ Keys of stream `S`, all in its hash slot (a name with a hash tag of its own, suc
 | `{S}:checkpoints` | hash | entry id -> checkpoint of the job in flight; one that waits has it as field `checkpoint` |
 | `{S}:job:ID` | string | marks a job id as seen, for the deduplication window |
 
+Jobs with a tenant, a priority or an ordering key wait in further keys: see lua/order.lua.
+
 One group per stream: a retry appends the job anew, and every group would see it.
 
 Why a stream and a group of our own making, and not one of the libraries: none of those looked at both reclaims

@@ -14,7 +14,7 @@ from workerpool.broker._redis import dead, scripts
 from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
-from workerpool.broker._redis.wire import taken_from
+from workerpool.broker._redis.wire import order_of, taken_from
 from workerpool.broker._types import (
     Capabilities,
     Credentials,
@@ -37,6 +37,9 @@ CAPABILITIES: Final = Capabilities(
     in_flight=True,
     arrivals=True,
     notifies=True,
+    priority=True,
+    fair=True,
+    ordering=True,
     shared=True,
 )
 DEDUPLICATION_SECONDS: Final = 600.0
@@ -81,6 +84,7 @@ class RedisBroker:
         self._block_seconds = _BLOCK_SECONDS
         self._clock_ahead = 0.0  # Redis' unix time minus our monotonic time, seconds
         self._next_reclaim = 0.0
+        self._ordered = 0  # 1: jobs wait in a fair order beside the stream
         self._last_seen = b"0-0"  # the stream's last entry at the latest reading
 
     @property
@@ -110,7 +114,7 @@ class RedisBroker:
         for chunk in put_chunks(jobs):
             fields: list[Any] = []
             for job in chunk:
-                fields += (job.job_id, _ms(job.delay), job.type, job.payload)
+                fields += (job.job_id, _ms(job.delay), job.type, job.payload, order_of(job))
             accepted = int(await self._commands.run(scripts.PUT, keys, *head, *fields))
             put += accepted
             if accepted < len(chunk):
@@ -124,7 +128,7 @@ class RedisBroker:
         try:
             found = await self._recover(limit) if self._uncertain else []
             found = found or await self._reclaim(limit)
-            return found or await self._read(limit, wait)
+            return found or await self._next(limit, wait)
         except BrokerUnavailable:
             # Those who run jobs could not extend their leases either: let them come first.
             self._next_reclaim = time.monotonic() + self._lease / 2
@@ -147,7 +151,9 @@ class RedisBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """XACK of those that are still ours."""
-        return await self._settle(scripts.ACK, (self._stream, self._keys.checkpoints), jobs, lambda job: (job.token,))
+        return await self._settle(
+            scripts.ACK, (self._stream, self._keys.checkpoints, self._keys.stats), jobs, lambda job: (job.token,)
+        )
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Reset the idle time of those that are still ours, and announce the lease."""
@@ -187,7 +193,9 @@ class RedisBroker:
             return (job.token, letter.reason.value, job.attempt, *text)
 
         jobs = [letter.job for letter in letters]
-        return await self._settle(scripts.DEAD, (self._stream, self._keys.dead, self._keys.checkpoints), jobs, fields)
+        return await self._settle(
+            scripts.DEAD, (self._stream, self._keys.dead, self._keys.checkpoints, self._keys.stats), jobs, fields
+        )
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
         """Entries of the dead-letter stream."""
@@ -196,12 +204,12 @@ class RedisBroker:
     async def redrive(self, which: DeadJobs) -> int:
         """Append to the stream and delete from the dead letters, chunk by chunk."""
         keys = (self._stream, self._keys.dead, self._keys.stats)
-        return await dead.remove(self._commands, keys, which, redrive=True)
+        return await dead.remove(self._commands, keys, self._group, which, redrive=True)
 
     async def purge(self, which: DeadJobs) -> int:
         """Delete from the dead letters, chunk by chunk."""
         keys = (self._stream, self._keys.dead, self._keys.stats)
-        return await dead.remove(self._commands, keys, which, redrive=False)
+        return await dead.remove(self._commands, keys, self._group, which, redrive=False)
 
     async def maintain(self) -> float:
         """Make delayed jobs due, trim, announce our lease, forget dead consumers."""
@@ -210,7 +218,7 @@ class RedisBroker:
             (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats, self._keys.leases),
             *(self._group, _ms(self._lease), _ms(max(FORGET_SECONDS, 10 * self._lease))),
         )
-        now, due = int(reply[0]), int(reply[1])
+        now, due, self._ordered = int(reply[0]), int(reply[1]), reply[2]
         self._set_clock(now)
         return MAINTAIN_SECONDS if due < 0 else min(MAINTAIN_SECONDS, max(0.005, (due - now) / 1000.0))
 
@@ -266,7 +274,7 @@ class RedisBroker:
 
     async def _strays(self) -> list[Any]:
         mine = await self._commands.run(
-            scripts.MINE, (self._stream, self._keys.checkpoints), self._group, self._consumer
+            scripts.MINE, (self._stream, self._keys.checkpoints, self._keys.stats), self._group, self._consumer
         )
         return [entry for entry in mine if entry[0].decode() not in self._held]
 
@@ -276,7 +284,7 @@ class RedisBroker:
             return []
         self._next_reclaim = now + min(1.0, self._lease / 4)
         self._uncertain = True  # until the answer is here
-        now_ms, entries, _vanished = await self._commands.run(
+        now_ms, entries, _vanished, self._ordered = await self._commands.run(
             scripts.RECLAIM,
             (self._stream, self._keys.stats, self._keys.leases, self._keys.checkpoints),
             *(self._group, self._consumer, limit, _ms(self._lease), _ms(min(0.25, self._lease / 8))),
@@ -286,6 +294,25 @@ class RedisBroker:
         if len(entries) >= limit:  # there may be more
             self._next_reclaim = 0.0
         return self._hold(entries)
+
+    async def _next(self, limit: int, wait: float) -> list[Taken]:
+        if self._ordered and self._interrupted != self._takes and (chosen := await self._feed(limit)):
+            return chosen
+        found = await self._read(limit, wait)
+        if found and (self._ordered or not found[0].plain):
+            self._ordered = 1
+            with contextlib.suppress(BrokerError):  # others wait in vain for a moment, until somebody's `maintain`
+                await self._feed(0)
+        return found
+
+    async def _feed(self, limit: int) -> list[Taken]:
+        """The next jobs in the fair order, if there are any. With 0: only wake somebody for the one after ours."""
+        self._uncertain = True  # until the answer is here
+        keys = (self._stream, self._keys.stats)
+        now_ms, entries = await self._commands.run(scripts.TAKE, keys, self._group, self._consumer, limit)
+        self._uncertain = False
+        self._set_clock(now_ms)
+        return self._hold([(entry_id, fields, 1) for entry_id, fields in entries])
 
     async def _read(self, limit: int, wait: float) -> list[Taken]:
         await self._prepare_to_read()

@@ -15,7 +15,7 @@ async def page(link: RedisLink, dead: str, *, limit: int, after: str) -> list[De
     return [dead_from(entry_id, fields) for entry_id, fields in entries]
 
 
-async def remove(link: RedisLink, keys: tuple[str, str, str], which: DeadJobs, *, redrive: bool) -> int:
+async def remove(link: RedisLink, keys: tuple[str, str, str], group: str, which: DeadJobs, *, redrive: bool) -> int:
     """Redrive or purge, chunk by chunk, up to the last one that was there at first; return how many.
 
     Without that end a redrive would go round for ever with jobs that die again at once.
@@ -23,7 +23,7 @@ async def remove(link: RedisLink, keys: tuple[str, str, str], which: DeadJobs, *
     moved, after, last = 0, b"", b""
     while True:
         chunk, after, last = await link.run(
-            scripts.REDRIVE, keys, after, last, which.reason, which.job_id, int(redrive)
+            scripts.REDRIVE, keys, group, after, last, which.reason, which.job_id, int(redrive)
         )
         moved += int(chunk)
         if not after:

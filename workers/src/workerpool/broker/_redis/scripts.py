@@ -5,21 +5,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from workerpool.broker._fair import AGEING_SECONDS
+
 # Not importlib.resources: it loads tempfile, shutil and zipfile, for a package that is always a folder.
 _FOLDER: Final = Path(__file__).with_name("lua")
+_AGEING: Final = ", ".join(f"{priority.value} = {seconds * 1000:.0f}" for priority, seconds in AGEING_SECONDS.items())
 
 
 class Script:
     """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, order: bool = True) -> None:
+        """`order`: it may touch jobs that wait in a fair order."""
         self._name = name
+        self._order = order
 
     @cached_property
     def text(self) -> str:
         """What Redis runs."""
-        common, own = ((_FOLDER / f"{name}.lua").read_text("utf-8") for name in ("common", self._name))
-        return common + "\n" + own
+        parts = [_read("common"), _read(self._name)]
+        if self._order:
+            parts[1:1] = [f"local AGEING_MS = {{{_AGEING}}}", _read("order")]
+        return "\n".join(parts)
 
     @cached_property
     def sha(self) -> str:
@@ -27,16 +34,21 @@ class Script:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text("utf-8")
+
+
 ACK: Final = Script("ack")
-CHECKPOINT: Final = Script("checkpoint")
+CHECKPOINT: Final = Script("checkpoint", order=False)
 DEAD: Final = Script("dead")
 DEPTH: Final = Script("depth")
-EXTEND: Final = Script("extend")
-HAND_BACK: Final = Script("handback")
-LEAVE: Final = Script("leave")
+EXTEND: Final = Script("extend", order=False)
+HAND_BACK: Final = Script("handback", order=False)
+LEAVE: Final = Script("leave", order=False)
 MAINTAIN: Final = Script("maintain")
 MINE: Final = Script("mine")
 PUT: Final = Script("put")
 RECLAIM: Final = Script("reclaim")
 REDRIVE: Final = Script("redrive")
 RETRY: Final = Script("retry")
+TAKE: Final = Script("take")

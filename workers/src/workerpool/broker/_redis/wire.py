@@ -1,11 +1,13 @@
 """From stream entries to jobs. Entries may come from anyone: whatever is wrong with one is said, never raised."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from workerpool.broker._types import DeadJob, Taken
+from workerpool.broker._types import DeadJob, NewJob, Priority, Taken
 
 _MAX_DIGITS: Final = 15
+_PLAIN: Final = frozenset({b"type", b"payload", b"id"})
 
 
 def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now_ms: float) -> Taken:
@@ -14,6 +16,11 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
     token = entry_id.decode()
     entry_ms = float(token.partition("-")[0])
     type_, payload = values.get(b"type"), values.get(b"payload")
+    if type_ and payload is not None and values.keys() <= _PLAIN:
+        # Nearly every job there is: it came with no wishes, and nothing has happened to it.
+        waited = max(0.0, (now_ms - entry_ms) / 1000.0)
+        job_id = _text(values.get(b"id")) or token
+        return Taken(token, job_id, _text(type_), payload, deliveries, waited, deliveries > 1)
     before, due = _number(values.get(b"attempt"), 0), _number(values.get(b"due"), entry_ms)
     malformed = ""
     if not type_:
@@ -33,8 +40,19 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         waited=max(0.0, (now_ms - (due or entry_ms)) / 1000.0),
         redelivered=deliveries > 1,
         checkpoint=values.get(b"checkpoint") or b"",
+        tenant=_text(values.get(b"tenant")),
+        priority=_text(values.get(b"priority")) or Priority.NORMAL,
+        ordering_key=_text(values.get(b"key")),
         malformed=malformed,
     )
+
+
+def order_of(job: NewJob) -> str:
+    """What a job says about its order, as JSON; empty when it says nothing."""
+    if job.plain:
+        return ""
+    wishes = {"tenant": job.tenant, "priority": job.priority.value, "key": job.ordering_key}
+    return json.dumps({name: value for name, value in wishes.items() if value and value != Priority.NORMAL})
 
 
 def dead_from(entry_id: bytes, fields: Sequence[bytes]) -> DeadJob:
@@ -54,6 +72,9 @@ def dead_from(entry_id: bytes, fields: Sequence[bytes]) -> DeadJob:
         version=_text(values.get(b"dead.version")),
         worker=_text(values.get(b"dead.worker")),
         died_at=died_ms / 1000.0,
+        tenant=_text(values.get(b"tenant")),
+        priority=_text(values.get(b"priority")) or Priority.NORMAL,
+        ordering_key=_text(values.get(b"key")),
     )
 
 

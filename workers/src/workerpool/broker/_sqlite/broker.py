@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from workerpool.broker._sqlite import dead
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import open_file
+from workerpool.broker._sqlite.take import take
 from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken
 from workerpool.errors import BadAnswer, BrokerUnavailable, ConfigurationError
 
@@ -27,14 +29,12 @@ CAPABILITIES: Final = Capabilities(
     in_flight=True,
     arrivals=True,
     notifies=False,
+    priority=True,
+    fair=True,
+    ordering=True,
     shared=False,
 )
 _POLL_SECONDS: Final = 0.02
-_FIND: Final = """
-SELECT serial, id, type, payload, attempts, due, owner, checkpoint FROM jobs
-WHERE (owner IS NULL AND due <= :now) OR (owner IS NOT NULL AND owner != :me AND lease_until <= :now)
-ORDER BY owner IS NULL, due, serial LIMIT :limit
-"""
 _DEPTH: Final = """
 SELECT count(*) FILTER (WHERE owner IS NULL AND due <= :now),
        count(*) FILTER (WHERE owner IS NOT NULL),
@@ -93,9 +93,10 @@ class SqliteBroker:
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Polls; see `Broker`."""
         deadline = time.monotonic() + wait
+        taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease)
         async with self._one_take:
             while True:
-                found = await self._transact(lambda database: self._find(database, limit))
+                found = await self._transact(taking)
                 if found or self._interrupted or time.monotonic() >= deadline:
                     return found
                 await asyncio.sleep(_POLL_SECONDS)
@@ -124,7 +125,9 @@ class SqliteBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
-        statement = "UPDATE jobs SET due = ?, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+        statement = (
+            "UPDATE jobs SET due = ?, tag = NULL, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+        )
         now = time.time()
         return await self._change(statement, {retry.job.token: (now + retry.delay,) for retry in retries})
 
@@ -182,27 +185,6 @@ class SqliteBroker:
             self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._thread, close)
             self._thread.shutdown(wait=False)
-
-    def _find(self, database: sqlite3.Connection, limit: int) -> list[Taken]:
-        now = time.time()
-        rows = database.execute(_FIND, {"now": now, "me": self._consumer, "limit": limit}).fetchall()
-        database.executemany(
-            "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?",
-            [(self._consumer, now + self._lease, row[0]) for row in rows],
-        )
-        return [
-            Taken(
-                token=str(serial),
-                job_id=job_id,
-                type=type_,
-                payload=payload,
-                attempt=attempts + 1,
-                waited=max(0.0, now - due),
-                redelivered=owner is not None,
-                checkpoint=checkpoint,
-            )
-            for serial, job_id, type_, payload, attempts, due, owner, checkpoint in rows
-        ]
 
     async def _remove(self, which: DeadJobs, *, redrive: bool) -> int:
         last = await self._transact(dead.newest)

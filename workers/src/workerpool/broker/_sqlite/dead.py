@@ -19,11 +19,12 @@ def bury(database: sqlite3.Connection, letters: Sequence[DeadLetter], *, owner: 
     for letter in letters:
         job = letter.job
         if database.execute("DELETE FROM jobs WHERE serial = ? AND owner = ?", (job.token, owner)).rowcount:
+            order = (job.tenant, job.priority, job.ordering_key)
             text = (letter.reason.value, letter.error, letter.traceback, letter.version, letter.worker)
             database.execute(
-                "INSERT INTO dead (id, type, payload, attempts, reason, error, traceback, version, worker, at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job.job_id, job.type, job.payload, job.attempt, *text, time.time()),
+                "INSERT INTO dead (id, type, payload, attempts, reason, error, traceback, version, worker,"
+                " at, tenant, priority, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (job.job_id, job.type, job.payload, job.attempt, *text, time.time(), *order),
             )
         else:
             lost.add(job.token)
@@ -33,7 +34,8 @@ def bury(database: sqlite3.Connection, letters: Sequence[DeadLetter], *, owner: 
 def page(database: sqlite3.Connection, *, limit: int, after: int) -> list[DeadJob]:
     """At most `limit` of them, after the serial `after`."""
     rows = database.execute(
-        "SELECT serial, id, type, payload, attempts, reason, error, traceback, version, worker, at FROM dead"
+        "SELECT serial, id, type, payload, attempts, reason, error, traceback, version, worker, at,"
+        " tenant, priority, key FROM dead"
         " WHERE serial > ? ORDER BY serial LIMIT ?",
         (after, limit),
     )
@@ -51,7 +53,8 @@ def remove(database: sqlite3.Connection, which: DeadJobs, last: int, *, redrive:
     values = {"reason": which.reason, "id": which.job_id, "last": last, "chunk": CHUNK, "now": time.time()}
     if redrive:
         database.execute(
-            "INSERT INTO jobs (id, type, payload, due) SELECT id, type, payload, :now FROM dead"  # noqa: S608  constants
+            "INSERT INTO jobs (id, type, payload, due, tenant, priority, key)"  # noqa: S608  constants
+            " SELECT id, type, payload, :now, tenant, priority, key FROM dead"
             f" WHERE serial IN ({_CHUNK}) ORDER BY serial",
             values,
         )

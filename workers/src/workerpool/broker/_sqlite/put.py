@@ -30,8 +30,16 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
                 seen = (job.job_id, now + _DEDUPLICATION_SECONDS)
                 database.execute("INSERT OR REPLACE INTO seen (id, until) VALUES (?, ?)", seen)
             database.execute(
-                "INSERT INTO jobs (id, type, payload, due) VALUES (?, ?, ?, ?)",
-                (job.job_id or uuid.uuid4().hex, job.type, job.payload, now + job.delay),
+                "INSERT INTO jobs (id, type, payload, due, tenant, priority, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.job_id or uuid.uuid4().hex,
+                    job.type,
+                    job.payload,
+                    now + job.delay,
+                    job.tenant,
+                    job.priority.value,
+                    job.ordering_key,
+                ),
             )
         accepted += 1
     database.execute(
@@ -39,4 +47,6 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
         " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
         (fresh,),
     )
+    if not all(job.plain for job in jobs):
+        database.execute("INSERT OR IGNORE INTO stats (name, value) VALUES ('ordered', 1)")
     return accepted

@@ -1,6 +1,7 @@
 """The tables, and how the file is opened."""
 
 import sqlite3
+import time
 from typing import Final
 
 _SCHEMA: Final = """
@@ -13,15 +14,23 @@ CREATE TABLE IF NOT EXISTS jobs (
     due REAL NOT NULL,
     owner TEXT,
     lease_until REAL,
-    checkpoint BLOB NOT NULL DEFAULT x''
+    checkpoint BLOB NOT NULL DEFAULT x'',
+    tenant TEXT NOT NULL DEFAULT '',
+    priority TEXT NOT NULL DEFAULT 'normal',
+    key TEXT NOT NULL DEFAULT '',
+    tag REAL
 );
+CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
 CREATE TABLE IF NOT EXISTS dead (
     serial INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL, attempts INTEGER NOT NULL,
     reason TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL, version TEXT NOT NULL, worker TEXT NOT NULL,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    tenant TEXT NOT NULL DEFAULT '', priority TEXT NOT NULL DEFAULT 'normal', key TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS fair (priority TEXT, tenant TEXT, finish REAL NOT NULL, PRIMARY KEY (priority, tenant));
+CREATE TABLE IF NOT EXISTS virtual (priority TEXT PRIMARY KEY, tag REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -31,10 +40,24 @@ def open_file(path: str, timeout: float) -> sqlite3.Connection:
     """Open it, and make what is not there."""
     database = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(database, timeout)
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _write_ahead(database: sqlite3.Connection, timeout: float) -> None:
+    """Readers and a writer at once. The file's first users may be in each other's way: SQLite does not wait here."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)  # on the thread of this broker, which has nothing else to do
+        else:
+            return

@@ -1,8 +1,9 @@
--- KEYS stream dead checkpoints   ARGV group consumer
+-- KEYS stream dead checkpoints stats   ARGV group consumer
 --   {id reason attempts error traceback version worker}...
 -- Returns the ids that are not ours. What was on the stream is kept as it was, ours is added as `dead.*`.
 local own = owned_by(KEYS[1], ARGV[1], ARGV[2])
-local now, lost = whole(now_ms()), {}
+local q, now, lost = queue(KEYS[1], KEYS[4], ARGV[1]), whole(now_ms()), {}
+local order = ordered(q)
 for i = 3, #ARGV, 7 do
   local id = ARGV[i]
   local flat = own[id] and fields_of(KEYS[1], id)
@@ -13,8 +14,10 @@ for i = 3, #ARGV, 7 do
       'dead.entry', id, 'dead.at', now, capped(flat))
     redis.call('XACK', KEYS[1], ARGV[1], id)
     redis.call('HDEL', KEYS[3], id)
+    if order then release_entry(q, id) end
   else
     lost[#lost + 1] = id
   end
 end
+if order then feed(q, 1) end
 return lost

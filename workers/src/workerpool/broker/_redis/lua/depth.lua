@@ -12,6 +12,16 @@ end
 if due > 0 then
   since = math.min(since, tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]))
 end
+local admitted, queued = 0, 0
+if ordered(queue(stream, stats, ARGV[1])) then
+  local base = string.sub(stats, 1, -6)
+  queued = redis.call('HLEN', base .. 'backlog')
+  admitted = tonumber(redis.call('HGET', stats, 'admitted') or '0')
+  for _, name in ipairs({'due:high', 'due:normal', 'due:low', 'blocked'}) do
+    local oldest = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')[2]
+    if oldest then since = math.min(since, tonumber(oldest)) end
+  end
+end
 local added, last = 0, '0-0'
 if redis.call('EXISTS', stream) == 1 then
   local info = to_map(redis.call('XINFO', 'STREAM', stream))
@@ -19,6 +29,6 @@ if redis.call('EXISTS', stream) == 1 then
 end
 local requeued = tonumber(redis.call('HGET', stats, 'requeued') or '0')
 return {
-  count and count + due, pending, redis.call('ZCARD', delayed) - due, math.max(0, now - since),
-  math.max(0, added - requeued), redis.call('XLEN', KEYS[3]), last,
+  count and count + due + queued, pending, redis.call('ZCARD', delayed) - due, math.max(0, now - since),
+  math.max(0, added - requeued + admitted), redis.call('XLEN', KEYS[3]), last,
 }

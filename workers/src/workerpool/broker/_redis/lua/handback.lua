@@ -1,5 +1,5 @@
 -- KEYS stream stats checkpoints   ARGV group consumer {id attempts}...   Returns the ids that are not ours.
--- Appending anew wakes a waiting consumer at once, which a released lease would not.
+-- Not into the backlog: it has been chosen before. Appending anew wakes a waiting consumer at once, which a released lease would not.
 local stream = KEYS[1]
 local own = owned_by(stream, ARGV[1], ARGV[2])
 local lost = {}
@@ -11,7 +11,13 @@ for i = 3, #ARGV, 2 do
     job.id = job.id or id
     job.attempt = ARGV[i + 1]
     job.due = job.due or string.match(id, '^%d+')
-    redis.call('XADD', stream, '*', capped(to_flat(job)))
+    local anew = redis.call('XADD', stream, '*', capped(to_flat(job)))
+    local held = string.sub(KEYS[2], 1, -6) .. 'held'
+    local key = job.key and redis.call('HGET', held, id)
+    if key then
+      redis.call('HDEL', held, id)
+      redis.call('HSET', held, anew, key)
+    end
     redis.call('HINCRBY', KEYS[2], 'requeued', 1)
     redis.call('XACK', stream, ARGV[1], id)
     redis.call('HDEL', KEYS[3], id)

@@ -1,16 +1,16 @@
 -- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms
 -- Makes delayed jobs due, trims what every group has finished, forgets consumers that died with nothing in hand.
--- Returns {now_ms, when the next delayed job is due or -1}.
+-- Returns {now_ms, when the next delayed job is due or -1, whether the queue is ordered}.
 local stream, delayed, dead, stats, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, forget = ARGV[1], tonumber(ARGV[3])
 local now = now_ms()
+local q = queue(stream, stats, group)
 redis.call('HSET', leases, ARGV[2], whole(now))
 
 local function make_due(member, due)
   local ok, job = pcall(cjson.decode, member)
   local good = ok and type(job) == 'table'
   if good then
-    job.serial = nil
     for field, value in pairs(job) do
       if type(field) ~= 'string' or (type(value) ~= 'string' and type(value) ~= 'number') then good = false end
     end
@@ -22,9 +22,7 @@ local function make_due(member, due)
     return
   end
   job.due = due
-  -- A job that was tried before has arrived before.
-  if (tonumber(job.attempt) or 0) > 0 then redis.call('HINCRBY', stats, 'requeued', 1) end
-  redis.call('XADD', stream, '*', capped(to_flat(job)))
+  let_wait(q, job, (tonumber(job.attempt) or 0) == 0) -- a job that was tried before has arrived before
 end
 
 local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, 200)
@@ -54,6 +52,12 @@ if (now - kept >= 1000 or now < kept) and redis.call('EXISTS', stream) == 1 then
   if before and before ~= '0-0' then redis.call('XTRIM', stream, 'MINID', '~', before) end
 end
 
+local order = ordered(q)
+if order then
+  if now - kept >= 1000 or now < kept then tidy(q) end
+  feed(q, 1)
+end
+
 local swept = tonumber(redis.call('HGET', stats, 'swept:' .. group) or '0')
 if now - swept >= 60000 or now < swept then
   redis.call('HSET', stats, 'swept:' .. group, whole(now))
@@ -69,4 +73,4 @@ if now - swept >= 60000 or now < swept then
 end
 
 local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-return {now, next_due and tonumber(next_due) or -1}
+return {now, next_due and tonumber(next_due) or -1, order and 1 or 0}

@@ -1,4 +1,4 @@
--- KEYS stream checkpoints   ARGV group consumer
+-- KEYS stream checkpoints stats   ARGV group consumer
 -- Everything that this consumer owns: {{id, fields, deliveries}...}. Asked after a read whose answer was lost.
 local found = {}
 local reply = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1000000, ARGV[2])
@@ -13,6 +13,7 @@ for _, entry in ipairs(reply) do
   else
     redis.call('XACK', KEYS[1], ARGV[1], entry[1])
     redis.call('HDEL', KEYS[2], entry[1])
+    release_entry(queue(KEYS[1], KEYS[3], ARGV[1]), entry[1])
   end
 end
 return found

@@ -1,32 +1,41 @@
--- KEYS stream delayed stats job_prefix   ARGV group max_depth(-1: none) dedupe_ms {id delay_ms type payload}...
--- Returns how many of the jobs, from the first, were put (or dropped as duplicates).
+-- KEYS stream delayed stats job_prefix   ARGV group max_depth(-1: none) dedupe_ms {id delay_ms type payload order}...
+-- `order`: empty, or a JSON object of `tenant`, `priority` and `key`. Returns how many of the jobs, from the first, were
+-- put (or dropped as duplicates).
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[3]
 local group, max_depth, dedupe_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local now = now_ms()
+local q, now = queue(stream, stats, group), now_ms()
+local order = ordered(q)
 local room = math.huge
 if max_depth >= 0 then
   local waiting = undelivered(stream, group) or math.huge
+  if order then waiting = waiting + redis.call('HLEN', q.base .. 'backlog') end
   room = max_depth - waiting - redis.call('ZCOUNT', delayed, '-inf', whole(now))
 end
+
+local function put_one(id, delay, type, payload, wishes)
+  if not order and wishes == '' and delay <= 0 then -- the plain way, which costs nothing
+    if id == '' then return redis.call('XADD', stream, '*', 'type', type, 'payload', payload) end
+    return redis.call('XADD', stream, '*', 'type', type, 'payload', payload, 'id', id)
+  end
+  local job = wishes == '' and {} or cjson.decode(wishes)
+  job.type, job.payload, job.serial = type, payload, next_serial(stats)
+  job.id = id ~= '' and id or whole(now) .. '-s' .. job.serial
+  if delay > 0 then return redis.call('ZADD', delayed, whole(now + delay), cjson.encode(job)) end
+  job.due, order = whole(now), true
+  let_wait(q, job, true)
+end
+
 local put = 0
-for i = 4, #ARGV, 4 do
-  local id, delay, type, payload = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+for i = 4, #ARGV, 5 do
+  local id = ARGV[i]
   local known = id ~= '' and redis.call('EXISTS', KEYS[4] .. id) == 1
   if not known then
     if room <= 0 then break end
     room = room - 1
     if id ~= '' then redis.call('SET', KEYS[4] .. id, 1, 'PX', dedupe_ms) end
-    if delay > 0 then
-      local serial = whole(redis.call('HINCRBY', stats, 'serial', 1))
-      if id == '' then id = whole(now) .. '-d' .. serial end
-      local member = cjson.encode({id = id, type = type, payload = payload, serial = serial})
-      redis.call('ZADD', delayed, whole(now + delay), member)
-    elseif id == '' then
-      redis.call('XADD', stream, '*', 'type', type, 'payload', payload)
-    else
-      redis.call('XADD', stream, '*', 'type', type, 'payload', payload, 'id', id)
-    end
+    put_one(id, tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
   end
   put = put + 1
 end
+if order then feed(q, 1) end
 return put

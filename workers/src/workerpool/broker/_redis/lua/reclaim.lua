@@ -1,14 +1,16 @@
 -- KEYS stream stats leases checkpoints   ARGV group consumer limit own_lease_ms pause_ms
--- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished}.
+-- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished, whether the queue is ordered}.
 -- The lease that counts is the largest that any live worker announces: a version with a short one must not rob a
 -- version with a long one. An announcement older than its own lease is of a worker whose jobs have all expired.
 -- One pool scans once per pause, however many workers ask, and goes on where the last scan ended.
 local stream, stats, leases = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, limit, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = now_ms()
+local q = queue(stream, stats, group)
+local order = ordered(q) and 1 or 0
 local scanned = tonumber(redis.call('HGET', stats, 'scanned:' .. group) or '0')
-if now - scanned < tonumber(ARGV[5]) and now >= scanned then return {now, {}, 0} end
-if redis.call('EXISTS', stream) == 0 then return {now, {}, 0} end
+if now - scanned < tonumber(ARGV[5]) and now >= scanned then return {now, {}, 0, order} end
+if redis.call('EXISTS', stream) == 0 then return {now, {}, 0, order} end
 
 redis.call('HSET', leases, whole(lease), whole(now))
 for length, announced in pairs(to_map(redis.call('HGETALL', leases))) do
@@ -24,7 +26,7 @@ local found, vanished = {}, 0
 for _ = 1, 50 do
   local reply = redis.pcall('XAUTOCLAIM', stream, group, consumer, whole(lease), cursor, 'COUNT', limit - #found)
   if reply.err then
-    if string.find(reply.err, 'NOGROUP', 1, true) then return {now, {}, 0} end
+    if string.find(reply.err, 'NOGROUP', 1, true) then return {now, {}, 0, order} end
     error(reply)
   end
   cursor = reply[1]
@@ -35,10 +37,11 @@ for _ = 1, 50 do
   for _, id in ipairs(reply[3] or {}) do
     vanished = vanished + 1
     redis.call('HDEL', KEYS[4], id)
+    release_entry(q, id)
   end
   if cursor == '0-0' or #found >= limit then break end
 end
 redis.call('HSET', stats, 'cursor:' .. group, cursor)
 -- A full catch may not be all of it: the next one who asks need not wait.
 if #found < limit then redis.call('HSET', stats, 'scanned:' .. group, whole(now)) end
-return {now, found, vanished}
+return {now, found, vanished, order}

@@ -1,8 +1,9 @@
--- KEYS stream dead stats   ARGV after until reason job_id redrive(1) or purge(0)
+-- KEYS stream dead stats   ARGV group after until reason job_id redrive(1) or purge(0)
 -- One chunk: dead letters after the id `after`, up to `until` (empty: the last one there is now), that match what is
 -- not empty, leave; redriven ones wait again, as if never tried. Returns {how many, after or empty when over, until}.
 local stream, dead, stats = KEYS[1], KEYS[2], KEYS[3]
-local after, last, reason, job_id, redrive = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local after, last, reason, job_id, redrive = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
+local q = queue(stream, stats, ARGV[1])
 if last == '' then
   local newest = redis.call('XREVRANGE', dead, '+', '-', 'COUNT', 1)[1]
   if not newest then return {0, '', ''} end
@@ -14,8 +15,9 @@ local function revived(letter)
   for field, value in pairs(letter) do
     if string.sub(field, 1, 5) ~= 'dead.' then job[field] = value end
   end
-  job.id, job.attempt, job.due, job.checkpoint = job.id or letter['dead.entry'], nil, nil, nil
-  return next(job) and job
+  job.id, job.due = job.id or letter['dead.entry'], whole(now_ms())
+  job.attempt, job.checkpoint, job.serial = nil, nil, nil
+  return job.id and job
 end
 
 local moved, seen, bytes, page = 0, 0, 0, nil
@@ -29,13 +31,13 @@ repeat
     if (reason == '' or letter['dead.reason'] == reason) and (job_id == '' or id == job_id) then
       local job = redrive and revived(letter)
       if job then
-        redis.call('XADD', stream, '*', capped(to_flat(job)))
-        redis.call('HINCRBY', stats, 'requeued', 1)
+        let_wait(q, job, false)
       end
       if job or not redrive then moved = moved + redis.call('XDEL', dead, entry[1]) end
     end
   end
   seen = seen + #page
-  if #page < 10 then return {moved, '', last} end
-until seen >= 500 or bytes >= 4194304
+until #page < 10 or seen >= 500 or bytes >= 4194304
+if redrive and ordered(q) then feed(q, 1) end
+if #page < 10 then return {moved, '', last} end
 return {moved, after, last}

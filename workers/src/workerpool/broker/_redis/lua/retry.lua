@@ -10,7 +10,8 @@ for i = 3, #ARGV, 3 do
     job.id = job.id or id
     job.attempt = ARGV[i + 2]
     job.due = nil
-    job.serial = whole(redis.call('HINCRBY', stats, 'serial', 1))
+    job.serial = job.serial or next_serial(stats) -- by which it holds its key
+    if job.key then redis.call('HDEL', string.sub(stats, 1, -6) .. 'held', id) end
     redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), cjson.encode(job))
     redis.call('XACK', stream, ARGV[1], id)
     redis.call('HDEL', KEYS[4], id)

@@ -1,0 +1,140 @@
+-- Fair order: jobs with a tenant, a priority or an ordering key wait in a backlog beside the stream, and are appended to
+-- the stream only as far as somebody is about to take them: so the order is that of the backlog, whatever comes later.
+-- From the first such job on (`ordered` in the stats) all jobs of the queue do. The rules are those of broker/_fair.py,
+-- and AGEING_MS is written before this text.
+--   backlog  hash   serial -> job, as a JSON object of the fields of an entry
+--   rank:C   zset   serials of class C that may run, by start tag; ties by serial
+--   due:C    zset   the same, by when they became due, unix ms
+--   fair:C   zset   tenants, by their finish (F); those behind V are forgotten. V is `virtual:C` in the stats
+--   busy     hash   hash of an ordering key -> serial of the job that holds it: waiting, in flight or delayed for a retry
+--   lines    zset   score 0, hash of an ordering key .. serial: those that wait for their key
+--   blocked  zset   the same serials, by when they became due
+--   held     hash   entry id -> hash of the ordering key that the job in this entry holds
+
+local CLASSES = {'high', 'normal', 'low'}
+
+local function queue(stream, stats, group)
+  return {stream = stream, stats = stats, group = group, base = string.sub(stats, 1, -6)}
+end
+
+local function ordered(q)
+  return redis.call('HGET', q.stats, 'ordered') == '1'
+end
+
+local function next_serial(stats)
+  return string.format('%016d', redis.call('HINCRBY', stats, 'serial', 1))
+end
+
+local function rank(q, serial, job)
+  local class = AGEING_MS[job.priority] and job.priority or 'normal'
+  local tenant, fair = job.tenant or '', q.base .. 'fair:' .. class
+  local virtual = redis.call('HGET', q.stats, 'virtual:' .. class) or '0'
+  local tag = math.max(tonumber(virtual), tonumber(redis.call('ZSCORE', fair, tenant) or '0'))
+  redis.call('ZADD', fair, whole(tag + 1), tenant)
+  redis.call('ZADD', q.base .. 'rank:' .. class, whole(tag), serial)
+  redis.call('ZADD', q.base .. 'due:' .. class, job.due, serial)
+end
+
+-- Into the backlog. A fresh job is an arrival; one that holds its key keeps it.
+local function admit(q, job, fresh)
+  if not (job.serial and string.match(job.serial, '^%d+$') and #job.serial == 16) then
+    job.serial = next_serial(q.stats)
+  end
+  if fresh then redis.call('HINCRBY', q.stats, 'admitted', 1) end
+  redis.call('HSET', q.base .. 'backlog', job.serial, cjson.encode(job))
+  if job.key then
+    local key = redis.sha1hex(job.key)
+    local holder = redis.call('HGET', q.base .. 'busy', key)
+    if holder and holder ~= job.serial then
+      redis.call('ZADD', q.base .. 'lines', 0, key .. job.serial)
+      redis.call('ZADD', q.base .. 'blocked', job.due, job.serial)
+      return
+    end
+    redis.call('HSET', q.base .. 'busy', key, job.serial)
+  end
+  rank(q, job.serial, job)
+end
+
+-- It waits, from now on: in the backlog, or where no order is asked for, in the stream.
+local function let_wait(q, job, fresh)
+  if job.tenant or job.priority or job.key then redis.call('HSET', q.stats, 'ordered', '1') end
+  if ordered(q) then return admit(q, job, fresh) end
+  job.serial = nil
+  if not fresh then redis.call('HINCRBY', q.stats, 'requeued', 1) end
+  redis.call('XADD', q.stream, '*', capped(to_flat(job)))
+end
+
+-- The job that held this key is done or dead: the next one in line holds it, and may run.
+local function release(q, key)
+  local line = redis.call('ZRANGEBYLEX', q.base .. 'lines', '[' .. key, '(' .. key .. ':', 'LIMIT', 0, 1)[1]
+  if not line then return redis.call('HDEL', q.base .. 'busy', key) end
+  local serial = string.sub(line, 41)
+  redis.call('ZREM', q.base .. 'lines', line)
+  redis.call('ZREM', q.base .. 'blocked', serial)
+  local job = redis.call('HGET', q.base .. 'backlog', serial)
+  if not job then return release(q, key) end
+  redis.call('HSET', q.base .. 'busy', key, serial)
+  rank(q, serial, cjson.decode(job))
+end
+
+local function release_entry(q, id)
+  local key = redis.call('HGET', q.base .. 'held', id)
+  if not key then return end
+  redis.call('HDEL', q.base .. 'held', id)
+  release(q, key)
+end
+
+-- The job that runs next, taken out of the backlog; nil when none can run.
+local function pop(q)
+  local class, first = nil, math.huge
+  for _, one in ipairs(CLASSES) do
+    local oldest = redis.call('ZRANGE', q.base .. 'due:' .. one, 0, 0, 'WITHSCORES')[2]
+    if oldest and tonumber(oldest) + AGEING_MS[one] < first then
+      class, first = one, tonumber(oldest) + AGEING_MS[one]
+    end
+  end
+  if not class then return nil end
+  local popped = redis.call('ZPOPMIN', q.base .. 'rank:' .. class)
+  local serial, fair = popped[1], q.base .. 'fair:' .. class
+  if not serial then -- somebody deleted a key: what the other one holds cannot run
+    redis.call('ZREMRANGEBYRANK', q.base .. 'due:' .. class, 0, -1)
+    return pop(q)
+  end
+  redis.call('ZREM', q.base .. 'due:' .. class, serial)
+  if redis.call('EXISTS', q.base .. 'rank:' .. class) == 0 then
+    redis.call('ZREMRANGEBYRANK', fair, 0, -1)
+    redis.call('HDEL', q.stats, 'virtual:' .. class)
+  else
+    redis.call('ZREMRANGEBYSCORE', fair, '-inf', popped[2])
+    redis.call('HSET', q.stats, 'virtual:' .. class, popped[2])
+  end
+  local job = redis.call('HGET', q.base .. 'backlog', serial)
+  if not job then return pop(q) end
+  redis.call('HDEL', q.base .. 'backlog', serial)
+  return cjson.decode(job)
+end
+
+-- Append to the stream until it holds `upto` jobs that nobody has taken, or nothing can run.
+local function feed(q, upto)
+  if redis.call('EXISTS', q.base .. 'backlog') == 0 then return end
+  local count = undelivered(q.stream, q.group)
+  while count and count < upto do
+    local job = pop(q)
+    if not job then return end
+    local key = job.key and redis.sha1hex(job.key)
+    local id = redis.call('XADD', q.stream, '*', capped(to_flat(job)))
+    redis.call('HINCRBY', q.stats, 'requeued', 1)
+    if key then redis.call('HSET', q.base .. 'held', id, key) end
+    count = count + 1
+  end
+end
+
+-- Keys whose job was deleted by a stranger are let go.
+local function tidy(q)
+  local cursor = redis.call('HGET', q.stats, 'tidied') or '0'
+  local reply = redis.call('HSCAN', q.base .. 'held', cursor, 'COUNT', 100)
+  redis.call('HSET', q.stats, 'tidied', reply[1])
+  for i = 1, #reply[2], 2 do
+    if not fields_of(q.stream, reply[2][i]) then release_entry(q, reply[2][i]) end
+  end
+end
