@@ -182,7 +182,7 @@ class _Sampler:
         return QueueSample(
             queue=self._queue,
             age_seconds=0.0,
-            waiting=depth.waiting,
+            waiting=depth.waiting - depth.blocked,  # more workers would not help the others
             in_flight=depth.in_flight,
             oldest_age_seconds=depth.oldest_age_seconds,
             arrivals_total=depth.arrivals_total,

@@ -201,6 +201,7 @@ async def test_depth_age_and_room_are_those_of_all_that_waits(broker: Broker) ->
     assert await broker.put([new(n, tenant="a") for n in range(4)], max_depth=5) == 2
     assert await broker.put(jobs(1), max_depth=5) == 0
     assert await counts(broker) == (5, 0, 0)
+    assert (await broker.depth()).blocked == 2, "behind the first of their key"
     await asyncio.sleep(0.15)
     taken = await take(broker, 3)
     assert await broker.put(jobs(4), max_depth=4) == 2
@@ -209,6 +210,7 @@ async def test_depth_age_and_room_are_those_of_all_that_waits(broker: Broker) ->
     assert depth.oldest_age_seconds is not None
     assert depth.oldest_age_seconds >= 0.1, "that of the jobs that wait for their key"
     await broker.ack(taken)
+    assert (await broker.depth()).blocked == 1
 
 
 async def test_consumers_that_wait_are_all_woken(another: Open) -> None:

@@ -56,6 +56,7 @@ class Source:
 
     capabilities: Capabilities = NOTIFIES
     waiting: int = 0
+    blocked: int = 0
     trouble: BrokerError | None = None
     watching: Callable[[float], Awaitable[bool]] | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +70,7 @@ class Source:
         await asyncio.sleep(0)
         if self.trouble is not None:
             raise self.trouble
-        return Depth(self.waiting, 0, 0, 0.0, 0, 0)
+        return Depth(self.waiting, 0, 0, 0.0, 0, 0, self.blocked)
 
     async def wait_for_arrival(self, seconds: float) -> bool:
         self.watched_at.append(now())
@@ -144,6 +145,13 @@ async def test_a_queue_at_rest_costs_one_reading_and_one_watch_a_second() -> Non
         await at_rest(source)
         await asyncio.sleep(20 * WATCH_SECONDS)
     assert len(source.read_at) == len(source.watched_at) == pytest.approx(20, abs=1)
+
+
+async def test_jobs_that_wait_for_their_ordering_key_make_no_pool_grow() -> None:
+    source = Source(waiting=5, blocked=4)
+    async with sampling(source) as told:
+        await asyncio.sleep(1.0)
+        assert told.sample().waiting == 1
 
 
 async def test_a_job_that_comes_to_a_queue_at_rest_is_read_as_soon_as_the_burst_has_settled() -> None:

@@ -112,6 +112,11 @@ class FairQueue(Generic[J]):
     def __len__(self) -> int:
         return len(self._in_line) + sum(len(one.serials) for one in self._classes.values())
 
+    @property
+    def blocked(self) -> int:
+        """How many wait for an earlier one of their key."""
+        return len(self._in_line)
+
     def add(self, job: J) -> None:
         """It waits from now on, for the first time or again."""
         if job.ordering_key and self._holders.setdefault(job.ordering_key, job.serial) != job.serial:

@@ -272,6 +272,7 @@ class MemoryBroker:
             oldest_age_seconds=0.0 if oldest is None else now - oldest,
             arrivals_total=store.arrivals,
             dead_letters=len(store.dead),
+            blocked=store.waiting.blocked,
         )
 
     async def wait_for_arrival(self, seconds: float) -> bool:

@@ -73,6 +73,8 @@ class Depth:
     arrivals_total: int | None
     """Jobs that ever became due for the first time; retries do not count. Falls only when the queue is deleted."""
     dead_letters: int | None
+    blocked: int = 0
+    """Of those waiting, the ones that wait for an earlier job of their ordering key: no free worker could take them."""
 
 
 @dataclass(frozen=True, slots=True)

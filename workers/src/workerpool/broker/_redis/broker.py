@@ -227,7 +227,7 @@ class RedisBroker:
         keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
         reply = await self._commands.run(scripts.DEPTH, keys, self._group)
         # Also lower than before: a stream made anew, or a replica that lags, may go on with lower ids.
-        waiting, in_flight, delayed, age_ms, arrivals, letters, self._last_seen = reply
+        waiting, in_flight, delayed, age_ms, arrivals, letters, blocked, self._last_seen = reply
         if waiting is None:
             raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
         return Depth(
@@ -237,6 +237,7 @@ class RedisBroker:
             oldest_age_seconds=int(age_ms) / 1000.0,
             arrivals_total=int(arrivals),
             dead_letters=int(letters),
+            blocked=int(blocked),
         )
 
     async def wait_for_arrival(self, seconds: float) -> bool:

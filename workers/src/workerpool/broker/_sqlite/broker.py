@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from workerpool.broker._sqlite import dead
+from workerpool.broker._sqlite import dead, fair
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import open_file
 from workerpool.broker._sqlite.take import take
@@ -35,16 +35,17 @@ CAPABILITIES: Final = Capabilities(
     shared=False,
 )
 _POLL_SECONDS: Final = 0.02
-_DEPTH: Final = """
+_DEPTH: Final = f"""
 SELECT count(*) FILTER (WHERE owner IS NULL AND due <= :now),
        count(*) FILTER (WHERE owner IS NOT NULL),
        count(*) FILTER (WHERE owner IS NULL AND due > :now),
        min(due) FILTER (WHERE owner IS NULL AND due <= :now),
        coalesce((SELECT value FROM stats WHERE name = 'put'), 0)
            - count(*) FILTER (WHERE owner IS NULL AND due > :now AND attempts = 0),
-       (SELECT count(*) FROM dead)
+       (SELECT count(*) FROM dead),
+       count(*) FILTER (WHERE owner IS NULL AND due <= :now) - (SELECT count(*) FROM jobs WHERE {fair.MAY_RUN})
 FROM jobs
-"""
+"""  # noqa: S608
 
 T = TypeVar("T")
 
@@ -164,9 +165,9 @@ class SqliteBroker:
         """One query, so all figures are of one moment."""
         now = time.time()
         row = await self._transact(lambda database: database.execute(_DEPTH, {"now": now}).fetchone())
-        waiting, in_flight, delayed, oldest, arrivals, dead = row
+        waiting, in_flight, delayed, oldest, arrivals, dead, blocked = row
         age = max(0.0, now - oldest) if oldest is not None else 0.0
-        return Depth(waiting, in_flight, delayed, age, arrivals, dead)
+        return Depth(waiting, in_flight, delayed, age, arrivals, dead, blocked)
 
     async def wait_for_arrival(self, seconds: float) -> bool:
         """Lets the time pass: SQLite tells nobody of changes."""

@@ -11,16 +11,16 @@ from workerpool.broker._fair import next_class, start_tag
 from workerpool.broker._types import Priority
 
 # A job may run when no other one of its key is in flight, and it holds the key or is the first that wants it.
-_MAY_RUN: Final = """
+MAY_RUN: Final = """
 owner IS NULL AND due <= :now AND (key = '' OR NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.key = jobs.key AND other.serial != jobs.serial AND (
         other.owner IS NOT NULL OR (jobs.attempts = 0 AND (
             other.attempts > 0 OR (other.due <= :now AND other.serial < jobs.serial))))))
 """
-_UNTAGGED: Final = f"SELECT serial, priority, tenant FROM jobs WHERE tag IS NULL AND {_MAY_RUN} ORDER BY serial"  # noqa: S608
-_OLDEST: Final = f"SELECT due FROM jobs WHERE priority = :class AND tag NOT NULL AND {_MAY_RUN} ORDER BY due LIMIT 1"  # noqa: S608
+_UNTAGGED: Final = f"SELECT serial, priority, tenant FROM jobs WHERE tag IS NULL AND {MAY_RUN} ORDER BY serial"  # noqa: S608
+_OLDEST: Final = f"SELECT due FROM jobs WHERE priority = :class AND tag NOT NULL AND {MAY_RUN} ORDER BY due LIMIT 1"  # noqa: S608
 _FIRST: Final = f"""
-SELECT serial, tag FROM jobs WHERE priority = :class AND tag NOT NULL AND {_MAY_RUN} ORDER BY tag, serial LIMIT 1
+SELECT serial, tag FROM jobs WHERE priority = :class AND tag NOT NULL AND {MAY_RUN} ORDER BY tag, serial LIMIT 1
 """  # noqa: S608
 
 

@@ -1,6 +1,6 @@
 -- KEYS stream delayed dead stats   ARGV group
--- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters, id of the last entry ever}, all of one
--- moment.
+-- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters, waiting for their ordering key, id of
+-- the last entry ever}, all of one moment.
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[4]
 local now = now_ms()
 local count, first, pending = undelivered(stream, ARGV[1])
@@ -12,10 +12,10 @@ end
 if due > 0 then
   since = math.min(since, tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]))
 end
-local admitted, queued = 0, 0
+local admitted, queued, blocked = 0, 0, 0
 if ordered(queue(stream, stats, ARGV[1])) then
   local base = string.sub(stats, 1, -6)
-  queued = redis.call('HLEN', base .. 'backlog')
+  queued, blocked = redis.call('HLEN', base .. 'backlog'), redis.call('ZCARD', base .. 'blocked')
   admitted = tonumber(redis.call('HGET', stats, 'admitted') or '0')
   for _, name in ipairs({'due:high', 'due:normal', 'due:low', 'blocked'}) do
     local oldest = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')[2]
@@ -30,5 +30,5 @@ end
 local requeued = tonumber(redis.call('HGET', stats, 'requeued') or '0')
 return {
   count and count + due + queued, pending, redis.call('ZCARD', delayed) - due, math.max(0, now - since),
-  math.max(0, added - requeued + admitted), redis.call('XLEN', KEYS[3]), last,
+  math.max(0, added - requeued + admitted), redis.call('XLEN', KEYS[3]), blocked, last,
 }
