@@ -326,6 +326,7 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
         await broker.interrupt()
         assert (await broker.depth()).dead_letters == 1
         assert not await broker.wait_for_arrival(0.01)
+        assert (await broker.take_tokens("b", count=1, rate=1.0, burst=1.0)).granted == 1
         assert len(await broker.dead_letters(limit=9)) == 1
         assert await broker.redrive(DeadJobs()) == 1
         assert await broker.purge(DeadJobs()) == 0

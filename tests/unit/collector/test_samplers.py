@@ -42,6 +42,7 @@ NOTIFIES = Capabilities(
     priority=True,
     fair=True,
     ordering=True,
+    tokens=True,
     shared=True,
 )
 

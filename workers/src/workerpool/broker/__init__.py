@@ -18,6 +18,7 @@ from workerpool.broker._types import (
     Priority,
     Retry,
     Taken,
+    Tokens,
 )
 from workerpool.errors import (
     AuthenticationFailed,
@@ -49,5 +50,6 @@ __all__ = [
     "Retry",
     "TLSFailed",
     "Taken",
+    "Tokens",
     "connect",
 ]

@@ -9,8 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from workerpool.broker._bucket import Level, draw
 from workerpool.broker._fair import FairQueue
-from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Priority, Retry, Taken
+from workerpool.broker._types import (
+    Capabilities,
+    DeadJob,
+    DeadJobs,
+    DeadLetter,
+    Depth,
+    NewJob,
+    Priority,
+    Retry,
+    Taken,
+    Tokens,
+)
 
 CAPABILITIES: Final = Capabilities(
     lease=True,
@@ -24,6 +36,7 @@ CAPABILITIES: Final = Capabilities(
     priority=True,
     fair=True,
     ordering=True,
+    tokens=True,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0
@@ -59,6 +72,7 @@ class MemoryStore:
     in_flight: dict[str, _Lease] = field(default_factory=dict)
     dead: dict[int, DeadJob] = field(default_factory=dict)  # by serial, so in the order of their deaths
     seen: dict[str, float] = field(default_factory=dict)
+    buckets: dict[str, Level] = field(default_factory=dict)
     arrivals: int = 0
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
     waiters: set[asyncio.Event] = field(default_factory=set)
@@ -251,6 +265,12 @@ class MemoryBroker:
     async def purge(self, which: DeadJobs) -> int:
         """Forget them."""
         return len(self._dig_up(which))
+
+    async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
+        """A level per bucket."""
+        levels, now = self._store.buckets, time.monotonic()
+        levels[bucket], tokens = draw(levels.get(bucket), now=now, count=count, rate=rate, burst=burst)
+        return tokens
 
     async def maintain(self) -> float:
         """Make delayed jobs due."""

@@ -51,6 +51,8 @@ class Capabilities:
     """Tenants share: one's flood does not hold up another."""
     ordering: bool
     """Jobs with the same ordering key run one after the other, in their order."""
+    tokens: bool
+    """Keeps token buckets that all its users draw from."""
     shared: bool
     """Reachable from other machines: without it the broker is refused in a pool."""
 
@@ -242,6 +244,15 @@ class Retry:
     delay: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a token bucket gave."""
+
+    granted: int
+    retry_after: float
+    """Seconds until those that were missing will be there, if nobody else asks; 0 when none was missing."""
+
+
 class Broker(Protocol):
     """One queue, seen by one producer, consumer or observer. Methods raise `BrokerError` and never hang."""
 
@@ -325,6 +336,15 @@ class Broker(Protocol):
 
     async def purge(self, which: DeadJobs) -> int:
         """Delete dead letters, in chunks as `redrive`; return how many."""
+        ...
+
+    async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
+        """Draw up to `count` tokens from the bucket of this name, in one step, by the broker's clock.
+
+        A bucket holds at most `burst` (1 or more) and gains `rate` per second; one that nobody has used is full. All
+        views of the queue share it. The rate and burst of each call hold from then on. Ask for several at once and
+        spend them here: a call costs a round trip. ConfigurationError: the bucket could never give anything.
+        """
         ...
 
     async def maintain(self) -> float:

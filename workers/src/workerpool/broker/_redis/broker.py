@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from workerpool.broker._bucket import check
 from workerpool.broker._redis import dead, scripts
 from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.keys import Keys
@@ -25,6 +26,7 @@ from workerpool.broker._types import (
     NewJob,
     Retry,
     Taken,
+    Tokens,
 )
 from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable
 
@@ -40,6 +42,7 @@ CAPABILITIES: Final = Capabilities(
     priority=True,
     fair=True,
     ordering=True,
+    tokens=True,
     shared=True,
 )
 DEDUPLICATION_SECONDS: Final = 600.0
@@ -203,13 +206,18 @@ class RedisBroker:
 
     async def redrive(self, which: DeadJobs) -> int:
         """Append to the stream and delete from the dead letters, chunk by chunk."""
-        keys = (self._stream, self._keys.dead, self._keys.stats)
-        return await dead.remove(self._commands, keys, self._group, which, redrive=True)
+        return await dead.remove(self._commands, self._keys.of_redrive, self._group, which, redrive=True)
 
     async def purge(self, which: DeadJobs) -> int:
         """Delete from the dead letters, chunk by chunk."""
-        keys = (self._stream, self._keys.dead, self._keys.stats)
-        return await dead.remove(self._commands, keys, self._group, which, redrive=False)
+        return await dead.remove(self._commands, self._keys.of_redrive, self._group, which, redrive=False)
+
+    async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
+        """A string that expires when the bucket is full again."""
+        check(rate=rate, burst=burst)
+        keys = (self._keys.tokens_prefix + bucket,)
+        granted, wait = await self._commands.run(scripts.TOKENS, keys, count, rate, burst)
+        return Tokens(int(granted), float(wait))
 
     async def maintain(self) -> float:
         """Make delayed jobs due, trim, announce our lease, forget dead consumers."""

@@ -28,4 +28,6 @@ class Keys:
         self.stats = beside(stream, "stats")
         self.leases = beside(stream, f"leases:{group}")
         self.checkpoints = beside(stream, "checkpoints")
+        self.tokens_prefix = beside(stream, "tokens:")
         self.job_prefix = beside(stream, "job:")
+        self.of_redrive = (stream, self.dead, self.stats)

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from workerpool.broker._bucket import Level, draw
 from workerpool.broker._sqlite import dead, fair
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import open_file
 from workerpool.broker._sqlite.take import take
-from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken
+from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken, Tokens
 from workerpool.errors import BadAnswer, BrokerUnavailable, ConfigurationError
 
 CAPABILITIES: Final = Capabilities(
@@ -32,6 +33,7 @@ CAPABILITIES: Final = Capabilities(
     priority=True,
     fair=True,
     ordering=True,
+    tokens=True,
     shared=False,
 )
 _POLL_SECONDS: Final = 0.02
@@ -154,6 +156,17 @@ class SqliteBroker:
     async def purge(self, which: DeadJobs) -> int:
         """Delete them, chunk by chunk."""
         return await self._remove(which, redrive=False)
+
+    async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
+        """A row per bucket."""
+
+        def take_them(database: sqlite3.Connection) -> Tokens:
+            row = database.execute("SELECT tokens, at FROM buckets WHERE name = ?", (bucket,)).fetchone()
+            level, tokens = draw(row and Level(*row), now=time.time(), count=count, rate=rate, burst=burst)
+            database.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", (bucket, *level))
+            return tokens
+
+        return await self._transact(take_them)
 
     async def maintain(self) -> float:
         """Forget old job ids. Delayed jobs need no help: `take` looks at the clock."""

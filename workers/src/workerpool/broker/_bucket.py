@@ -1,0 +1,30 @@
+"""The token bucket, pure: a level that is brought up to date when somebody draws. Redis' is `_redis/lua/tokens.lua`."""
+
+import math
+from typing import NamedTuple
+
+from workerpool.broker._types import Tokens
+from workerpool.errors import ConfigurationError
+
+
+class Level(NamedTuple):
+    """How full a bucket was at a moment, in seconds of the broker's clock."""
+
+    tokens: float
+    at: float
+
+
+def check(*, rate: float, burst: float) -> None:
+    """Raise ConfigurationError for a bucket that could never give anything."""
+    if not (rate > 0 and burst >= 1):
+        raise ConfigurationError(f"a bucket needs a rate above 0 and a burst of 1 or more, not {rate:g} and {burst:g}")
+
+
+def draw(level: Level | None, *, now: float, count: int, rate: float, burst: float) -> tuple[Level, Tokens]:
+    """The level afterwards, and what is given. A clock that was set back neither gives nor takes."""
+    check(rate=rate, burst=burst)
+    there = burst if level is None else min(burst, level.tokens + max(0.0, now - level.at) * rate)
+    granted = min(count, math.floor(there))
+    left, missing = there - granted, count - granted
+    wait = max(0.0, min(missing, burst) - left) / rate if missing else 0.0
+    return Level(left, now), Tokens(granted, wait)
