@@ -319,6 +319,24 @@ class TestRedis:
         client.hdel(f"{{{redis_stream}}}:stats", "kept")
         assert await one(redis_broker) == "1"
 
+    async def test_a_key_whose_job_a_stranger_acknowledged_is_let_go(
+        self, redis_broker: RedisBroker, redis_server: RedisServer, redis_stream: str
+    ) -> None:
+        """As a worker does that knows no ordering keys; one whose job is in flight or not yet taken is kept."""
+        await redis_broker.put([new(n, key=key) for key in ("k", "l") for n in range(2)])
+        first, kept = await take(redis_broker, 2)
+        client = redis_server.client()
+        client.xack(redis_stream, "g", first.token)
+        client.hdel(f"{{{redis_stream}}}:stats", "kept")
+        assert [(job.ordering_key, job.payload) for job in await take(redis_broker, 1)] == [("k", b"1")]
+        client.hdel(f"{{{redis_stream}}}:stats", "kept")
+        assert await nothing(redis_broker)
+        assert await redis_broker.ack([kept]) == frozenset()
+        client.hdel(f"{{{redis_stream}}}:stats", "kept")
+        await redis_broker.maintain()
+        assert await counts(redis_broker) == (1, 1, 0), "fed to the stream, where it waits to be taken"
+        assert await one(redis_broker) == "1"
+
 
 @pytest.fixture
 def redis_broker(another: Open) -> RedisBroker:

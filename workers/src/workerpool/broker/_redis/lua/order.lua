@@ -129,12 +129,29 @@ local function feed(q, upto)
   end
 end
 
--- Keys whose job was deleted by a stranger are let go.
+-- Whether nobody will ever say what became of this entry: a stranger deleted it, or acknowledged it by a bare XACK.
+local function abandoned(q, id, last)
+  if not fields_of(q.stream, id) then return true end
+  if not last or #redis.call('XPENDING', q.stream, q.group, id, id, 1) > 0 then return false end
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  local last_ms, last_seq = string.match(last, '^(%d+)-(%d+)$')
+  if ms ~= last_ms then return tonumber(ms) < tonumber(last_ms) end
+  return tonumber(seq) <= tonumber(last_seq)
+end
+
+-- Keys whose job was abandoned are let go.
 local function tidy(q)
+  local last = nil
+  if redis.call('EXISTS', q.stream) == 1 then
+    for _, flat in ipairs(redis.call('XINFO', 'GROUPS', q.stream)) do
+      local info = to_map(flat)
+      if info['name'] == q.group then last = info['last-delivered-id'] end
+    end
+  end
   local cursor = redis.call('HGET', q.stats, 'tidied') or '0'
   local reply = redis.call('HSCAN', q.base .. 'held', cursor, 'COUNT', 100)
   redis.call('HSET', q.stats, 'tidied', reply[1])
   for i = 1, #reply[2], 2 do
-    if not fields_of(q.stream, reply[2][i]) then release_entry(q, reply[2][i]) end
+    if abandoned(q, reply[2][i], last) then release_entry(q, reply[2][i]) end
   end
 end
