@@ -78,10 +78,11 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-reaction-smoke bench-scale faults-f1 storm
+.PHONY: bench bench-reaction-smoke bench-scale bench-workers faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-scale JSON=
+	$(MAKE) bench-workers JSON=
 
 bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction $(JSON_FLAG)
@@ -89,14 +90,13 @@ bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, f
 bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
 	$(RUN) python -m bench.scale $(JSON_FLAG)
 
+bench-workers: setup-python ## Jobs per core-second of this worker and of other libraries', with redelivery proven (JSON=FILE)
+	scripts/setup.sh redis
+	$(RUN) python -m bench.peers $(JSON_FLAG)
+
 faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)
 	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)
 
 storm: setup-python ## Kill workers under load 200 times, and their broker: what is lost, what is done twice (JSON=FILE)
 	scripts/setup.sh redis
 	$(RUN) python -m e2e.faults.storm $(JSON_FLAG)
-
-.PHONY: bench-workers
-bench-workers: setup-python ## Jobs per core-second of this worker and of other libraries', with redelivery proven (JSON=FILE)
-	scripts/setup.sh redis
-	$(RUN) python -m bench.peers $(JSON_FLAG)

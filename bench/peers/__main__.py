@@ -22,7 +22,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     status = 0
     try:
         for library in (one for one in LIBRARIES if one.name in options.libraries):
-            rows += measure(library)
+            rows.extend(measure(library))
     except KeyboardInterrupt:
         say("interrupted; what was measured until now:")
         status = _INTERRUPTED
@@ -77,14 +77,15 @@ def main(arguments: Sequence[str]) -> int:
     return status or int(any(None in asdict(row).values() for row in rows))
 
 
-def measure(library: Library) -> list[Row]:
-    """All rows of a library."""
+def measure(library: Library) -> Iterator[Row]:
+    """All rows of a library, each as soon as it is measured."""
     say(f"{library.name}: {library.versions()} (load {os.getloadavg()[0]:.1f})")
     with redis_server() as url, tempfile.TemporaryDirectory(prefix="bench-workers-") as folder:
         bench = Bench(library, url, Path(folder))
         redelivery = _tried(bench.redelivery_seconds)
         say(f"{library.name}: " + ("no redelivery" if redelivery is None else f"redelivered after {redelivery:.1f} s"))
-        return [_row(bench, library.name, workload, proven=redelivery is not None) for workload in WORKLOADS]
+        for workload in WORKLOADS:
+            yield _row(bench, library.name, workload, proven=redelivery is not None)
 
 
 def _row(bench: Bench, name: str, workload: str, *, proven: bool) -> Row:

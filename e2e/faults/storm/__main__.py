@@ -91,7 +91,7 @@ def _one(name: str, plan: Plan, folder: Path, rows: list[Row]) -> int:
 
 
 def _show(rows: Sequence[Row]) -> None:
-    table = Table(*(field.name.replace("_", " ") for field in fields(Row)))
+    table = Table(*(field.name.replace("_", " ") for field in fields(Row)), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(value) for value in asdict(row).values()))
     Console().print(table)
