@@ -19,7 +19,7 @@ DEPTH = "HighQueueDepth"
 WINDOW_SECONDS = 1800
 """The first test that asks for the evidence waits for it."""
 
-SILENT = ("steady", "killed", "replaced", "shrinking", "zero", "busy", "spike")
+SILENT = ("steady", "killed", "replaced", "renewed", "shrinking", "zero", "busy", "spike")
 HEARTBEAT_LOST = ("stopped", "crashed", "lost")
 
 
@@ -110,8 +110,8 @@ def evidence(prometheus: Prometheus, stack: Stack) -> Iterator[Evidence]:
 @pytest.mark.timeout(WINDOW_SECONDS)
 @pytest.mark.parametrize("pool", SILENT)
 def test_a_pool_without_trouble_is_silent_for_a_quarter_of_an_hour(evidence: Evidence, pool: str) -> None:
-    """Work, a container that is restarted, pods that are replaced, scale-in, zero, a queue that is always long, and one
-    that is for a minute: nobody is woken for any of these."""
+    """Work, a container that is restarted, pods that are replaced, a new version, scale-in, zero, a queue that is
+    always long, and one that is for a minute: nobody is woken for any of these."""
     assert evidence.seconds >= 900
     assert evidence.fired(pool) == {}, evidence.table()
 

@@ -40,6 +40,7 @@ SIZES: Final[Mapping[str, int]] = {
     "lost": 1,  # its node is lost
     "killed": 1,  # its container ends and comes back
     "replaced": 2,  # a pod is deleted, and later another one by force
+    "renewed": 2,  # its workers are replaced by others of a new version
     "shrinking": 3,  # is made smaller
     "zero": 1,  # goes to none
     "linear": 1,  # its queue grows all the time
@@ -153,6 +154,7 @@ class Window:
         processes.kill_worker(scene, self._first("crashed"))
         processes.kill_worker(scene, self._first("killed"))
         self._delete_worker("replaced", 0)
+        scene.patch("renewed", {"worker": {"env": [{"name": "RELEASE", "value": "2"}]}})
         scene.patch("shrinking", {"scaling": {"minReplicas": 1, "maxReplicas": 1}})
         scene.patch("zero", {"scaling": {"minReplicas": 0}})
         cluster.stop_node(self.doomed)
@@ -173,11 +175,13 @@ class Window:
 
     def _check_what_happened(self) -> None:
         """A pool that is silent proves nothing if nothing was done to it."""
-        now = {name: self.scene.workers(name) for name in ("killed", "replaced", "shrinking", "zero")}
+        now = {name: self.scene.workers(name) for name in ("killed", "replaced", "renewed", "shrinking", "zero")}
         assert restarts(now["killed"].values()) == 1
-        assert not now["replaced"].keys() & self.workers["replaced"].keys()
-        assert {name: len(now[name]) for name in ("replaced", "shrinking", "zero")} == {
+        for name in ("replaced", "renewed"):
+            assert not now[name].keys() & self.workers[name].keys(), name
+        assert {name: len(now[name]) for name in ("replaced", "renewed", "shrinking", "zero")} == {
             "replaced": 2,
+            "renewed": 2,
             "shrinking": 1,
             "zero": 0,
         }

@@ -106,6 +106,18 @@ def scale_in() -> list[Series]:
     return [*workers(3), *going, expected(steps((0, 10), (minutes(5), 3)))]
 
 
+def new_version() -> list[Series]:
+    """Three workers are replaced one by one: one is ready, and 10 s later an old one is deleted and drains."""
+    starts = [minutes(5) + 40 * number for number in range(3)]
+    old = (worker(f"w{number}", seen=range(start + 25), phase=number) for number, start in enumerate(starts))
+    new = (
+        worker(f"n{number}", seen=range(start + 20, minutes(15) + 1), version="4567ef01")
+        for number, start in enumerate(starts)
+    )
+    changes = [change for start in starts for change in ((start + 10, 2), (start + 30, 3))]
+    return [*old, *new, expected(steps((0, 3), *changes))]
+
+
 def to_zero_and_back() -> list[Series]:
     """A pool that sleeps from the fifth to the tenth minute."""
     awake, again = workers(2, seen=range(minutes(5))), range(minutes(10), minutes(15) + 1)
@@ -151,6 +163,7 @@ HEARTBEATS: Final[dict[str, Case]] = {
     ),
     "a pod is replaced within a minute": heartbeats(*replaced_pod(), firing=silent(minutes(15))),
     "workers come one after the other": heartbeats(*growing(), firing=silent(minutes(15))),
+    "a new version": heartbeats(*new_version(), firing=silent(minutes(15))),
     "scale-in": heartbeats(*scale_in(), firing=silent(minutes(15))),
     "zero": heartbeats(expected(steps((0, 0))), firing=silent(minutes(15))),
     "to zero and back": heartbeats(*to_zero_and_back(), firing=silent(minutes(15))),
