@@ -41,6 +41,9 @@ BACKLOG: Final = 512
 TLS_BUFFER_BYTES: Final = 32 * 1024
 """Two records of TLS."""
 
+_ACCEPTING_TURNS: Final = 3
+"""Turns of the loop from a connection's acceptance until its protocol hears of it, port closed or not."""
+
 Refusal: TypeAlias = Callable[[str], web.Response]
 """The answer to what is no request; called with why it is none."""
 
@@ -98,8 +101,12 @@ class Listener:
         if self._server is not None:
             self._server.close()
         await self._runner.cleanup()
-        for connection in list(self._connections):
-            connection.cut()
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
+        while self._connections:
+            for connection in list(self._connections):
+                connection.cut()
+            await asyncio.sleep(0)  # the loop closes what was cut a turn or two later
 
 
 class Connection(web.RequestHandler):

@@ -165,6 +165,7 @@ class RedisLink:
                     raise  # a name is a nicety, credentials are not
         except BaseException:
             connection.close()
+            await asyncio.sleep(0)  # let the transport close its socket
             raise
         return connection
 
