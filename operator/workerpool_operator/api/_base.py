@@ -104,6 +104,16 @@ _QUANTITY_RULE: Final = Rule(
 )
 Quantity = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 32} | rules(_QUANTITY_RULE))]
 """An amount of a resource, such as `2`, `500m` or `1Gi`."""
+_RATE: Final = r"^([1-9][0-9]{0,5}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
+_RATE_RULE: Final = Rule(
+    cel=f"type(self) == int ? self >= 1 && self <= 1000000 : self.matches('{_RATE}')",
+    message='write a number per second above 0, at most 1000000; a fraction has up to 3 digits and needs quotes: "0.5"',
+)
+Rate = Annotated[
+    Annotated[int, Field(ge=1, le=1_000_000)] | Annotated[str, Field(pattern=_RATE)],
+    WithJsonSchema(_INT_OR_STRING | {"maxLength": 10} | rules(_RATE_RULE)),
+]
+"""A number per second, such as `100` or `"0.5"`."""
 IntOrPercent = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 4})]
 Mode = Annotated[int, Field(ge=0, le=0o777)]
 """File mode bits; JSON has no octal, so 0644 is written 420."""

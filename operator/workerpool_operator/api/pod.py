@@ -31,6 +31,7 @@ CONTRACT_ENV: Final = (
     "STUCK_AFTER",
     "LEASE_SECONDS",
     "MAX_ATTEMPTS",
+    "RATE_LIMIT_PER_SECOND",
 )
 """Variables that the operator sets beside those with a reserved prefix."""
 CONTRACT_ENV_PREFIXES: Final = ("WORKERPOOL_", "QUEUE_", "BACKOFF_")

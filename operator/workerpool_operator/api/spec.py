@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
+from workerpool_operator.api._base import IntOrPercent, Model, Rate, Rule, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.worker import WorkerSpec
@@ -101,7 +101,7 @@ class ScalingSpec(Model):
 
 
 class DeliverySpec(Model):
-    """How often and when a job is tried. Reaches running workers within seconds, without a restart."""
+    """How often and when a job is tried, how many may begin. Reaches running workers in seconds, without restarts."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -128,6 +128,11 @@ class DeliverySpec(Model):
         ge=5,
         le=86_400,
         description="A job whose worker is silent for so long is given to another (LEASE_SECONDS).",
+    )
+    rate_limit_per_second: Rate | None = Field(
+        default=None,
+        description="All workers of the pool together begin at most so many jobs per second, repeated attempts "
+        "included (RATE_LIMIT_PER_SECOND). No limit when unset.",
     )
 
 
@@ -184,7 +189,8 @@ class WorkerPoolSpec(Model):
     scaling: ScalingSpec = Field(default=ScalingSpec(), description="How many workers the pool has.")
     delivery: DeliverySpec = Field(
         default=DeliverySpec(),
-        description="How often and when a job is tried. Reaches running workers within seconds, without a restart.",
+        description="How often and when a job is tried, and how many may begin. Reaches running workers within "
+        "seconds, without a restart.",
     )
     disruption: DisruptionSpec = Field(
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."

@@ -159,6 +159,7 @@ class PoolReconciler:
                 backoff_seconds=delivery.backoff_seconds,
                 backoff_max_seconds=delivery.backoff_max_seconds,
                 lease_seconds=delivery.lease_seconds,
+                rate_limit_per_second=delivery.rate_limit_per_second and float(delivery.rate_limit_per_second),
             ),
         )
         if todo.fence is not None:

@@ -46,6 +46,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "targets": {"scaling": {"mode": "direct", "targets": {"queueDepth": 1, "queueDepthPerReplica": 1}}},
     "backoff = cap": {"delivery": {"backoffSeconds": 60, "backoffMaxSeconds": 60}},
     "no backoff": {"delivery": {"backoffSeconds": 0, "backoffMaxSeconds": 0, "maxAttempts": 1}},
+    "limit": {"delivery": {"rateLimitPerSecond": 1_000_000}},
+    "limit of a fraction": {"delivery": {"rateLimitPerSecond": "0.05"}},
     "lease of three heartbeats": {"delivery": {"leaseSeconds": 30}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
@@ -127,6 +129,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
+RATE_WORDS = "write a number per second above 0, at most 1000000"
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
 MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: choose another path"
 LABEL_WORDS = "app.kubernetes.io/component are the operator's: choose other keys"
@@ -165,11 +168,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.delivery.leaseSeconds",
         "delivery.leaseSeconds must be at least 3 times worker.heartbeatPeriodSeconds",
     ),
-    "lease of nothing": (
-        {"delivery": {"leaseSeconds": 4}},
-        "spec.delivery.leaseSeconds",
-        "greater than or equal to 5",
-    ),
+    "limit of nothing": ({"delivery": {"rateLimitPerSecond": 0}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
+    "limit of 0.000": ({"delivery": {"rateLimitPerSecond": "0.000"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
+    "limit as an amount": ({"delivery": {"rateLimitPerSecond": "1k"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
+    "lease of nothing": ({"delivery": {"leaseSeconds": 4}}, "spec.delivery.leaseSeconds", "greater than or equal to 5"),
     "stuck before two heartbeats": (
         worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=19),
         "spec.worker.stuckAfterSeconds",

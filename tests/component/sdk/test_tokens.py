@@ -32,6 +32,14 @@ async def test_a_bucket_that_could_never_give_anything_is_refused(broker: Broker
         await broker.take_tokens("b", count=1, rate=rate, burst=burst)
 
 
+async def test_what_was_not_spent_is_there_for_others(broker: Broker, another: Open) -> None:
+    assert (await broker.take_tokens("b", count=10, rate=0.01, burst=10)).granted == 10
+    assert await broker.take_tokens("b", count=-4, rate=0.01, burst=10) == Tokens(-4, 0.0)
+    assert (await another().take_tokens("b", count=7, rate=0.01, burst=10)).granted == 4
+    await broker.take_tokens("b", count=-99, rate=0.01, burst=10)
+    assert (await broker.take_tokens("b", count=99, rate=0.01, burst=10)).granted == 10, "no more than it holds"
+
+
 async def test_a_bucket_fills_again(broker: Broker) -> None:
     assert (await broker.take_tokens("b", count=2, rate=20.0, burst=2)).granted == 2
     tokens = await broker.take_tokens("b", count=2, rate=20.0, burst=2)

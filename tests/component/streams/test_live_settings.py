@@ -69,7 +69,7 @@ class Operator:
             metrics=OperatorMetrics(),
         )
 
-    async def deliver(self, **delivery: int) -> None:
+    async def deliver(self, **delivery: int | str) -> None:
         """The pool's `spec.delivery` is this now, and the watch has told of it."""
         self.version += 1
         body = pool_body(delivery=HARMLESS | delivery)
@@ -162,4 +162,24 @@ async def test_a_changed_lease_is_announced_by_the_worker_in_time(scene: Scene) 
     began = time.monotonic()
     await scene.operator.deliver(leaseSeconds=90)
     await until(lambda: b"90000" in scene.leases(), what="the longer lease, announced")
+    assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_changed_rate_limit_is_acted_upon_in_time(scene: Scene) -> None:
+    """Tries end, for a reason that the operator is told; and go on when the limit is lifted."""
+    await scene.queue.enqueue("fails", {})
+    await until(lambda: len(scene.tried) > 3, what="tries")
+
+    def reasons() -> set[str]:
+        return {one.paused for one in scene.operator.ends.state.view(NAMESPACE, KEY.name).workers}
+
+    began = time.monotonic()
+    await scene.operator.deliver(rateLimitPerSecond="0.001")
+    await until(lambda: reasons() == {"rate limit"}, what="the worker said to be held back")
+    assert time.monotonic() - began < PROMISED_SECONDS
+    earlier = len(scene.tried)
+    assert (await scene.queue.depth()).in_flight == 0
+    began = time.monotonic()
+    await scene.operator.deliver()
+    await until(lambda: len(scene.tried) > earlier + 3, what="tries without a limit")
     assert time.monotonic() - began < PROMISED_SECONDS

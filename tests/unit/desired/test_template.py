@@ -61,7 +61,13 @@ def test_the_contract_is_in_the_environment() -> None:
 def test_the_sdk_reads_back_what_the_pool_says() -> None:
     asked = pool(
         worker={"maxWorkers": 7, "heartbeatPeriodSeconds": 5, "drainTimeoutSeconds": 30, "stuckAfterSeconds": 40},
-        delivery={"maxAttempts": 3, "backoffSeconds": 2, "backoffMaxSeconds": 9, "leaseSeconds": 50},
+        delivery={
+            "maxAttempts": 3,
+            "backoffSeconds": 2,
+            "backoffMaxSeconds": 9,
+            "leaseSeconds": 50,
+            "rateLimitPerSecond": "0.5",
+        },
         queues=[queue(), queue("thumbs-high", redisStream={"url": "redis://other:6379/1", "stream": "high"})],
     )
     rendered = {name: value for name, value in env(asked).items() if isinstance(value, str)}
@@ -69,7 +75,9 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
     assert (read.pool, read.namespace, read.version) == ("thumbs", "media", "0011aabb")
     assert read.collector == "workerpool-collector.media.svc:8090"
     assert (read.slots, read.heartbeat_seconds, read.drain_seconds, read.stuck_seconds) == (7, 5, 30, 40)
-    assert read.policy == Policy(max_attempts=3, backoff_seconds=2, backoff_max_seconds=9, lease_seconds=50)
+    assert read.policy == Policy(
+        max_attempts=3, backoff_seconds=2, backoff_max_seconds=9, lease_seconds=50, rate_limit_per_second=0.5
+    )
     assert [(source.name, source.url, source.stream, source.group) for source in read.sources] == [
         ("main", "redis://redis:6379/0", "s", "g"),
         ("thumbs-high", "redis://other:6379/1", "high", "g"),

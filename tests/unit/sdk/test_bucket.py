@@ -23,6 +23,11 @@ def test_a_clock_that_was_set_back_neither_gives_nor_takes() -> None:
     assert draw(Level(2.5, 9.0), now=4.0, count=1, rate=1.0, burst=10.0) == (Level(1.5, 4.0), Tokens(1, 0.0))
 
 
+def test_what_was_not_spent_is_taken_back_as_far_as_there_is_room() -> None:
+    assert draw(Level(1.0, 0.0), now=0.0, count=-3, rate=1.0, burst=10.0) == (Level(4.0, 0.0), Tokens(-3, 0.0))
+    assert draw(Level(9.0, 0.0), now=0.0, count=-3, rate=1.0, burst=10.0)[0] == Level(10.0, 0.0)
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 5), st.integers(1, 20)), max_size=60),
     st.floats(0.1, 50),

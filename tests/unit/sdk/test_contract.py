@@ -41,12 +41,15 @@ def test_all_of_the_contract_is_read() -> None:
             "MAX_ATTEMPTS": "2",
             "BACKOFF_SECONDS": "0.5",
             "BACKOFF_MAX_SECONDS": "7",
+            "RATE_LIMIT_PER_SECOND": "0.5",
         }
     )
     assert (contract.pool, contract.namespace, contract.version, contract.pod) == ("p", "ns", "v", "pod")
     assert (contract.node, contract.collector, contract.slots) == ("node", "c:8090", 3)
     assert (contract.heartbeat_seconds, contract.drain_seconds, contract.stuck_seconds) == (5, 0, 30)
-    assert contract.policy == Policy(max_attempts=2, backoff_seconds=0.5, backoff_max_seconds=7, lease_seconds=15)
+    assert contract.policy == Policy(
+        max_attempts=2, backoff_seconds=0.5, backoff_max_seconds=7, lease_seconds=15, rate_limit_per_second=0.5
+    )
 
 
 def test_queues_come_with_their_files_and_in_order_of_their_names() -> None:
@@ -79,6 +82,8 @@ def test_queues_come_with_their_files_and_in_order_of_their_names() -> None:
         ({"MAX_WORKERS": "1.5"}, "MAX_WORKERS"),
         ({"LEASE_SECONDS": "soon"}, "LEASE_SECONDS"),
         ({"LEASE_SECONDS": "nan"}, "LEASE_SECONDS"),
+        ({"RATE_LIMIT_PER_SECOND": "many"}, "RATE_LIMIT_PER_SECOND"),
+        ({"RATE_LIMIT_PER_SECOND": "0"}, "RATE_LIMIT_PER_SECOND"),
         ({"DRAIN_TIMEOUT": "inf"}, "DRAIN_TIMEOUT"),
         ({"DRAIN_TIMEOUT": "-1"}, "DRAIN_TIMEOUT"),
         ({"BACKOFF_SECONDS": "x"}, "BACKOFF_SECONDS"),

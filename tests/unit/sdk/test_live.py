@@ -1,5 +1,7 @@
 """Live settings and the retry delay."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +27,21 @@ def test_settings_hold_until_they_lapse() -> None:
     assert (live.fence, live.policy) == ("f", SAID)
     clock.now += 0.2
     assert (live.fence, live.policy, live.lapses_in) == ("", DEFAULTS, None)
+
+
+def test_a_rate_limit_outlasts_the_settings_until_a_newer_word() -> None:
+    """Else a pool would flood what its limit protects whenever its collector is away."""
+    clock = Clock()
+    live = LiveSettings(replace(DEFAULTS, rate_limit_per_second=7.0), clock=clock)
+    live.apply(Orders(policy=replace(SAID, rate_limit_per_second=2.0), ttl_seconds=30))
+    clock.now += 31
+    assert live.policy == replace(DEFAULTS, rate_limit_per_second=2.0)
+    live.apply(Orders(ttl_seconds=30))
+    assert live.policy == replace(DEFAULTS, rate_limit_per_second=2.0), "settings without a policy say nothing about it"
+    live.apply(Orders(policy=SAID, ttl_seconds=30))
+    assert live.policy == SAID
+    clock.now += 31
+    assert live.policy == DEFAULTS
 
 
 def test_newer_settings_replace_the_whole() -> None:

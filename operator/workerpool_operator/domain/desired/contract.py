@@ -40,6 +40,8 @@ def environment(pool: WorkerPool, *, version: str) -> list[dict[str, Any]]:
         "BACKOFF_SECONDS": delivery.backoff_seconds,
         "BACKOFF_MAX_SECONDS": delivery.backoff_max_seconds,
     }
+    if delivery.rate_limit_per_second is not None:
+        fixed["RATE_LIMIT_PER_SECOND"] = delivery.rate_limit_per_second
     return [
         from_field("WORKERPOOL_POD", "metadata.name"),
         from_field("WORKERPOOL_NODE", "spec.nodeName"),

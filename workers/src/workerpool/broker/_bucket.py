@@ -25,6 +25,6 @@ def draw(level: Level | None, *, now: float, count: int, rate: float, burst: flo
     check(rate=rate, burst=burst)
     there = burst if level is None else min(burst, level.tokens + max(0.0, now - level.at) * rate)
     granted = min(count, math.floor(there))
-    left, missing = there - granted, count - granted
+    left, missing = min(burst, there - granted), count - granted
     wait = max(0.0, min(missing, burst) - left) / rate if missing else 0.0
     return Level(left, now), Tokens(granted, wait)

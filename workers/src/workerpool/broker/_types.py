@@ -249,6 +249,7 @@ class Tokens:
     """What a token bucket gave."""
 
     granted: int
+    """Below 0: so many were given back."""
     retry_after: float
     """Seconds until those that were missing will be there, if nobody else asks; 0 when none was missing."""
 
@@ -340,6 +341,8 @@ class Broker(Protocol):
 
     async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
         """Draw up to `count` tokens from the bucket of this name, in one step, by the broker's clock.
+
+        A `count` below 0 gives back as many that were not spent, as far as the bucket has room for them.
 
         A bucket holds at most `burst` (1 or more) and gains `rate` per second; one that nobody has used is full. All
         views of the queue share it. The rate and burst of each call hold from then on. Ask for several at once and

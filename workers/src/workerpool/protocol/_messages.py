@@ -72,12 +72,15 @@ class LastWords(_Message):
 
 
 class Delivery(_Message):
-    """Retry policy in force for jobs that are taken from now on (`spec.delivery`)."""
+    """What holds for jobs that are taken from now on (`spec.delivery`)."""
 
     max_attempts: int = Field(ge=1)
     backoff_seconds: float = Field(ge=0)
     backoff_max_seconds: float = Field(ge=0)
     lease_seconds: float = Field(gt=0)
+    rate_limit_per_second: float | None = Field(
+        default=None, gt=0, description="Jobs that all workers of the pool together begin per second; None: no limit."
+    )
 
 
 class Settings(_Message):

@@ -40,7 +40,7 @@ class Contract:
     drain_seconds: float
     stuck_seconds: float
     policy: Policy
-    """Retry policy and lease until live settings come."""
+    """Retry policy, lease and rate limit until live settings come."""
     sources: tuple[Source, ...]
 
     @classmethod
@@ -67,6 +67,7 @@ class Contract:
                 backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
                 backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),
                 lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
+                rate_limit_per_second=_rate(env, "RATE_LIMIT_PER_SECOND"),
             ),
             sources=_sources(env, pool=pool, chosen=source),
         )
@@ -114,4 +115,17 @@ def _seconds(env: Mapping[str, str], name: str, *, least: float) -> float:
         value = math.nan
     if not least <= value < math.inf:
         raise ConfigurationError(f"{name} is {text!r}: write a number of seconds, at least {least:g}")
+    return value
+
+
+def _rate(env: Mapping[str, str], name: str) -> float | None:
+    text = env.get(name, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} is {text!r}: write jobs per second, above 0, or leave it out for no limit")
     return value

@@ -34,6 +34,7 @@ from workerpool.telemetry import process
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 
 if TYPE_CHECKING:
+    from workerpool.guards.rate import RateLimiter
     from workerpool.runtime.collector import CollectorLink
     from workerpool.runtime.state import State
 
@@ -104,6 +105,7 @@ class Engine:
         self._lines: dict[str, _Line] = {}
         self._token_file = token_file
         self._link: CollectorLink | None = None
+        self._rate_limiter: RateLimiter | None = None
 
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
@@ -146,6 +148,8 @@ class Engine:
         if self._link is not None:
             totals, interrupted = self._metrics.totals(), drained.interrupted
             await self._link.last_words(totals, interrupted=interrupted, seconds=_LAST_WORDS_SECONDS)
+        if self._rate_limiter is not None:
+            await self._rate_limiter.give_back()
         return drained
 
     def _make_line(self, source: Source) -> _Line:
@@ -161,11 +165,29 @@ class Engine:
                 slots=self._slots,
                 evidence=self._evidence,
                 accept=self._accept,
+                limiter=self._limiter,
                 log=self._log,
             ),
             settler=Settler(broker, settled=self._settled, log=self._log),
             leases=LeaseKeeper(source.name, broker, self._in_flight, log=self._log),
         )
+
+    def _limiter(self) -> "RateLimiter | None":
+        if self._live.policy.rate_limit_per_second is None:
+            return None
+        if self._rate_limiter is None:
+            from workerpool.guards.rate import RateLimiter  # noqa: PLC0415  most pools have no limit
+
+            # Beside the first queue by name, which is the same for all workers; pools may share it.
+            first = next(iter(self._lines.values()))
+            self._rate_limiter = RateLimiter(
+                first.broker,
+                f"pool:{self._contract.namespace}/{self._contract.pool}",
+                rate=lambda: self._live.policy.rate_limit_per_second,
+                metrics=self._metrics,
+                changed=self._changed,
+            )
+        return self._rate_limiter
 
     async def _keep_link(self) -> None:
         # Loading it takes longer than everything else together, and jobs need not wait for it. Nor should neighbours:
@@ -287,16 +309,21 @@ class Engine:
     def _state(self) -> "State":
         from workerpool.runtime.state import State  # noqa: PLC0415  the link has loaded it, nobody else needs it
 
-        trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
         return State(
             in_flight=len(self._in_flight),
             slots=max(1, self._stations.slots),
             fence=self._fence.in_force,
             draining=self._evidence.draining,
-            paused=trouble and f"broker: {trouble}",
+            paused=self._pause_reason(),
             remaining_seconds=self._in_flight.remaining_seconds(time.monotonic()),
             totals=self._metrics.totals(),
         )
+
+    def _pause_reason(self) -> str:
+        trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
+        if trouble:
+            return f"broker: {trouble}"
+        return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""
 
     def _obey(self, orders: Orders) -> None:
         """What the collector says now."""

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workerpool.broker import Broker, BrokerError, Taken
 from workerpool.runtime.evidence import Evidence
@@ -11,8 +11,12 @@ from workerpool.runtime.gate import Gate
 from workerpool.runtime.rotation import Rotation
 from workerpool.runtime.slots import Slots
 
+if TYPE_CHECKING:
+    from workerpool.guards.rate import RateLimiter
+
 TAKE_SECONDS: Final = 2.0
 _CONTENDED_TAKE_SECONDS: Final = 0.02
+_WANTED_TOKENS_TAKE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 # A take may recover, reclaim, reconnect and read, each with the broker's own timeout.
 _TAKE_MARGIN_SECONDS: Final = 30.0
@@ -30,15 +34,20 @@ class Intake:
         slots: Slots,
         evidence: Evidence,
         accept: Callable[[str, Sequence[Taken]], Sequence[Taken]],
+        limiter: "Callable[[], RateLimiter | None]",
         log: Any,
     ) -> None:
-        """`accept` starts jobs, and returns those whose lane is full: they go back to the queue."""
+        """`accept` starts jobs, and returns those whose lane is full: they go back to the queue.
+
+        `limiter`: that of the limit which is in force now, None when there is none.
+        """
         self._queue = queue
         self._broker = broker
         self._gate = gate
         self._slots = slots
         self._evidence = evidence
         self._accept = accept
+        self._limiter = limiter
         self._log = log
         self._failures = 0
         self._idle = False
@@ -56,8 +65,11 @@ class Intake:
             reserved = await self._slots.reserve()
             taken = 0
             try:
-                if self._gate.enter():
-                    taken = await self._take(reserved)
+                limiter = self._limiter()
+                if limiter is not None:
+                    taken = await self._take_with_tokens(limiter, reserved)
+                elif self._gate.enter():
+                    taken, _ = await self._take(reserved, wait=TAKE_SECONDS)
             finally:
                 self._slots.release(reserved - taken)
             if self.trouble:
@@ -65,19 +77,36 @@ class Intake:
             elif self._pause_seconds:
                 await self.rotation.pause(self._pause_seconds)
 
-    async def _take(self, limit: int) -> int:
-        wait = _CONTENDED_TAKE_SECONDS if self._slots.contended else TAKE_SECONDS
+    async def _take_with_tokens(self, limiter: "RateLimiter", reserved: int) -> int:
+        """Take no more than there are tokens for. The gate is entered with the tokens: waiting for them is no take."""
+        try:
+            tokens = await limiter.draw(self._queue, reserved)
+        except BrokerError as error:
+            self._trouble(error)
+            return 0
+        taken = started = 0
+        if self._gate.enter():
+            wait = _WANTED_TOKENS_TAKE_SECONDS if limiter.contended else TAKE_SECONDS
+            # Who waits for jobs waits with one token: many such workers could pass the limit with more of them.
+            wait = wait if tokens == 1 else _CONTENDED_TAKE_SECONDS
+            taken, started = await self._take(tokens, wait=wait)
+        await limiter.spent(self._queue, drawn=tokens, used=started)
+        return taken
+
+    async def _take(self, limit: int, *, wait: float) -> tuple[int, int]:
+        """How many jobs were taken, and how many of them run: the others go back."""
+        wait = _CONTENDED_TAKE_SECONDS if self._slots.contended else wait
         self._evidence.take_began(self._queue, wait=wait + _TAKE_MARGIN_SECONDS)
         self._idle = True
         try:
             jobs = await self._broker.take(limit=limit, wait=wait)
             # From here to `leave` nothing may wait: the gate promises that what was taken is registered.
             refused = self._accept(self._queue, jobs)
-            ids = [job.job_id for job in refused]
-            self._pause_seconds = self.rotation.took(accepted=len(jobs) - len(ids), refused=ids)
+            started = len(jobs) - len(refused)
+            self._pause_seconds = self.rotation.took(accepted=started, refused=[job.job_id for job in refused])
         except BrokerError as error:
             self._trouble(error)
-            return 0
+            return 0, 0
         finally:
             self._idle = False
             self._evidence.take_ended(self._queue)
@@ -85,7 +114,7 @@ class Intake:
         if self.trouble:
             self._log.info("broker is back", queue=self._queue, failures=self._failures)
         self._failures, self.trouble = 0, ""
-        return len(jobs)
+        return len(jobs), started
 
     async def _give_way(self) -> None:
         if self._idle:

@@ -3,17 +3,22 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How jobs are retried, and how long a lease is: the protocol's `Delivery`, without what it takes to parse it."""
+    """How jobs are retried, how long a lease is, and how many jobs may begin.
+
+    The protocol's `Delivery`, without what it takes to parse it.
+    """
 
     max_attempts: int
     backoff_seconds: float
     backoff_max_seconds: float
     lease_seconds: float
+    rate_limit_per_second: float | None = None
+    """Jobs that the whole pool begins per second; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class Orders:
 
 
 class LiveSettings:
-    """The settings in force: the collector's until they lapse, else the environment's."""
+    """The settings in force: the collector's until they lapse, else the environment's, but for the rate limit."""
 
     def __init__(self, defaults: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._defaults = defaults
@@ -37,6 +42,10 @@ class LiveSettings:
     def apply(self, orders: Orders) -> None:
         """Replace what was said before."""
         self._orders = orders
+        if orders.policy is not None:
+            # It outlasts the settings: what it protects needs it no less while the collector is away.
+            limit = orders.policy.rate_limit_per_second
+            self._defaults = replace(self._defaults, rate_limit_per_second=limit)
         self._until = self._clock() + orders.ttl_seconds
 
     @property
@@ -52,7 +61,7 @@ class LiveSettings:
 
     @property
     def policy(self) -> Policy:
-        """Retry policy and lease."""
+        """Retry policy and lease, and the latest rate limit that was heard of."""
         said = self._current.policy if self._current else None
         return said or self._defaults
 

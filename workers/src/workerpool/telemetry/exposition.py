@@ -94,6 +94,8 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
         for queue, waiting in list(metrics.queue_depth.items()):
             depth.add_metric([*worker.values(), queue], waiting)
         yield depth
+    text = "Times that the worker had room for a job and waited for the pool's rate limit."
+    yield _counter("rate_limited", text, [(worker, metrics.rate_limited)])
     text = "When the worker last said that it lives."
     yield _gauge("worker_heartbeat_unixtime", text, [(worker, metrics.last_heartbeat)])
     text = "When a job last ended, in whatever way; at first when the worker started."

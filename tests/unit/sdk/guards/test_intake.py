@@ -1,0 +1,155 @@
+"""An intake under a rate limit, on a broker that lives by virtual time (looptime)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from workerpool.broker import Broker, BrokerUnavailable, Taken, Tokens
+from workerpool.broker._bucket import Level, draw
+from workerpool.guards.rate import RateLimiter, burst
+from workerpool.runtime.evidence import Evidence
+from workerpool.runtime.gate import Gate
+from workerpool.runtime.intake import Intake
+from workerpool.runtime.slots import Slots
+from workerpool.telemetry.metrics import Metrics
+
+pytestmark = pytest.mark.looptime
+
+RATE = 10.0
+
+
+@dataclass
+class Queue:
+    """A broker in which jobs always wait, unless it is empty."""
+
+    level: Level | None = None
+    away: bool = False
+    drawn: int = 0
+    taken: int = 0
+    takes: int = 0
+    empty: bool = False
+    waited: list[tuple[int, float]] = field(default_factory=list)
+    """Of takes: how many jobs at most, and how long."""
+
+    async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
+        if self.away:
+            raise BrokerUnavailable("away")
+        now = asyncio.get_running_loop().time()
+        self.level, tokens = draw(self.level, now=now, count=count, rate=rate, burst=burst)
+        self.drawn += tokens.granted
+        return tokens
+
+    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+        self.takes += 1
+        self.waited.append((limit, wait))
+        if self.empty:
+            await asyncio.sleep(wait)
+            return []
+        self.taken += limit
+        await asyncio.sleep(0.001)
+        job = {"type": "t", "payload": b"", "attempt": 1, "waited": 0.0, "redelivered": False}
+        return [Taken(token="x", job_id=f"{self.takes}-{n}", **cast("Any", job)) for n in range(limit)]
+
+    async def interrupt(self) -> None:
+        """No take waits."""
+
+
+@dataclass
+class Worker:
+    """An intake whose jobs end at once, or are refused for want of room in their lane."""
+
+    queue: Queue = field(default_factory=Queue)
+    rate: float | None = RATE
+    lane_full: bool = False
+    begun: int = 0
+
+    def __post_init__(self) -> None:
+        broker = cast("Broker", self.queue)
+        metrics = Metrics(pool="p", version="v", slots={})
+        self.limiter = RateLimiter(broker, "b", rate=lambda: self.rate, metrics=metrics, changed=lambda: None)
+        self.gate, self.slots = Gate(), Slots(20, intakes=1)
+        self.intake = Intake(
+            "main",
+            broker,
+            gate=self.gate,
+            slots=self.slots,
+            evidence=Evidence(),
+            accept=self._accept,
+            limiter=lambda: None if self.rate is None else self.limiter,
+            log=structlog.get_logger(),
+        )
+
+    def _accept(self, queue: str, jobs: Sequence[Taken]) -> Sequence[Taken]:
+        self.slots.release(len(jobs))
+        if self.lane_full:
+            return jobs
+        self.begun += len(jobs)
+        return []
+
+    async def work(self, seconds: float) -> None:
+        task = asyncio.create_task(self.intake.run())
+        await asyncio.sleep(seconds)
+        await self.gate.close("over")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self.gate.open("over")
+
+
+async def test_no_more_is_taken_than_there_are_tokens_for() -> None:
+    worker = Worker()
+    await worker.work(10)
+    assert worker.queue.taken == worker.begun <= worker.queue.drawn
+    assert 9 * RATE <= worker.begun <= 10 * RATE + burst(RATE)
+
+
+async def test_while_the_broker_gives_no_tokens_nothing_is_taken_and_the_trouble_is_told() -> None:
+    worker = Worker(Queue(away=True))
+    await worker.work(10)
+    assert (worker.queue.takes, worker.intake.trouble) == (0, "BrokerUnavailable")
+    worker.queue.away = False
+    await worker.work(10)
+    assert worker.begun > 0
+    assert worker.intake.trouble == ""
+
+
+async def test_jobs_that_go_back_because_their_lane_is_full_cost_no_tokens() -> None:
+    worker = Worker(rate=0.1, lane_full=True)
+    await worker.work(5)
+    assert worker.queue.takes > 5
+    assert worker.queue.drawn <= 2
+
+
+async def test_a_gate_that_closed_while_tokens_were_awaited_lets_nothing_be_taken() -> None:
+    """And what came meanwhile is given back."""
+    worker = Worker(rate=0.1)
+    working = asyncio.create_task(worker.work(60))
+    await asyncio.sleep(1)
+    await worker.gate.close("fence")
+    takes, drawn = worker.queue.takes, worker.queue.drawn
+    await asyncio.sleep(20)
+    assert (worker.queue.takes, worker.queue.drawn) == (takes, drawn)
+    worker.gate.open("fence")
+    await working
+    assert worker.queue.takes > takes
+
+
+async def test_who_waits_for_jobs_waits_with_one_token() -> None:
+    worker = Worker(rate=100.0)
+    await worker.work(3)
+    worker.queue.empty = True
+    worker.queue.waited.clear()
+    await worker.work(10)
+    assert sum(wait for limit, wait in worker.queue.waited if limit > 1) < 0.1
+    assert max(wait for limit, wait in worker.queue.waited if limit == 1) > 1
+    assert worker.limiter.waiting is False
+
+
+async def test_without_a_limit_nobody_asks_for_tokens() -> None:
+    worker = Worker(rate=None)
+    await worker.work(1)
+    assert worker.begun > 0
+    assert worker.queue.drawn == 0
