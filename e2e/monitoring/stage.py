@@ -13,15 +13,14 @@ from e2e.monitoring import prometheus
 from e2e.monitoring.prometheus import GROUP, KINDS, Prometheus
 from e2e.support import images
 from e2e.support.kubectl import Kubectl
-from e2e.support.stack import Stack, install
+from e2e.support.stack import TEST_VALUES, Stack, install
 from e2e.support.wait import wait_for
 
 NAMESPACE: Final = "e2e-monitoring"
 SELECTED_BY: Final = {"release": "e2e"}
 """As with kube-prometheus-stack, Prometheus sees only what has its label: monitors and rules have to bring it."""
-_RELEASE_VALUES: Final = ("replicas=1",)
 _WATCHED: Final = (
-    *_RELEASE_VALUES,
+    "replicas=1",
     *(
         f"{settings}.labels.{name}={value}"
         for settings in ("monitoring", "prometheusRule")
@@ -54,7 +53,7 @@ def watched(stack: Stack) -> Iterator[Prometheus]:
     finally:
         kubectl.delete("namespace", NAMESPACE, wait=False)
         # While the kinds are there: Helm does not find its way out of a release with objects of unknown kinds.
-        install(kubectl, image=stack.images.operator, values=(*_RELEASE_VALUES, "monitoring.enabled=false"))
+        install(kubectl, image=stack.images.operator, values=(*TEST_VALUES, "monitoring.enabled=false"))
         forget(kubectl)
 
 
