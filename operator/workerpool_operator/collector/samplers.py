@@ -183,6 +183,7 @@ class _Sampler:
             queue=self._queue,
             age_seconds=0.0,
             waiting=depth.waiting - depth.blocked,  # more workers would not help the others
+            blocked=depth.blocked,
             in_flight=depth.in_flight,
             oldest_age_seconds=depth.oldest_age_seconds,
             arrivals_total=depth.arrivals_total,

@@ -49,6 +49,7 @@ class QueueSample(_Message):
     queue: Name
     age_seconds: float = Field(ge=0)
     waiting: int | None = Field(default=None, ge=0, description="Ready to be taken, due delayed jobs included.")
+    blocked: int = Field(default=0, ge=0, description="Behind an earlier job of their ordering key; not in `waiting`.")
     in_flight: int | None = Field(default=None, ge=0)
     oldest_age_seconds: float | None = Field(default=None, ge=0)
     arrivals_total: int | None = Field(default=None, ge=0, description="Jobs ever enqueued, if the broker counts.")

@@ -31,7 +31,8 @@ class Evidence:
             return
         reading = Reading(
             waiting=sample.waiting,
-            arrivals=sample.arrivals_total,
+            # A job that came and waits for its ordering key was not drawn because it is not among the waiting.
+            arrivals=None if sample.arrivals_total is None else sample.arrivals_total - sample.blocked,
             holds_seconds=stale_after(sample.poll_seconds),
         )
         before = self.waiting.get(sample.queue)

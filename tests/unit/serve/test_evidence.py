@@ -140,3 +140,13 @@ def test_a_pool_of_which_nobody_speaks_any_more_leaves_no_evidence(stage: Stage)
     stage.now += 61
     stage.state.tidy()
     assert stage.state.view("ns", "web").conducts == {}
+
+
+def test_jobs_that_come_and_wait_for_their_ordering_key_were_not_drawn(stage: Stage) -> None:
+    stage.queue(3, arrivals_total=3)
+    stage.now += 1
+    stage.queue(3, arrivals_total=5, blocked=2)
+    assert stage.waiting.drawn_at is None
+    stage.now += 1
+    stage.queue(3, arrivals_total=5, blocked=1)
+    assert stage.waiting.drawn_at == stage.now, "one was taken, and the next of its key has come up"

@@ -89,7 +89,7 @@ class Reading:
     waiting: int
     """Jobs that could be taken: not those whose time has not come."""
     arrivals: int | None
-    """Jobs that ever came, where the broker counts them."""
+    """Jobs that ever could be taken, where the broker counts them."""
     holds_seconds: float
     """For how long this says something."""
 
