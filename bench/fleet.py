@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import psutil
 
+from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
@@ -33,23 +34,44 @@ IDLE_REPEAT_SECONDS = 10.0
 """How often a real collector confirms a queue at rest."""
 
 
-@dataclass(kw_only=True)
-class Fleet:
-    """One control plane, one operator, many pools."""
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One control plane, and an operator that has not been started."""
 
     plane: ControlPlane
     operator: OperatorProcess
     access: ClusterAccess
     kube: Kube
     session: aiohttp.ClientSession
+
+
+@asynccontextmanager
+async def stage(name: str, *, home: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Stage]:
+    """A control plane that does not throttle, and an operator with these settings, ended with the context."""
+    extra = Extra(apiserver_args=("--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"))
+    with ControlPlane(name=name, data_dir=home / "plane", controller_manager=False, extra=extra) as plane:
+        operator = OperatorProcess.prepare(home / "operator", tls=home / "tls", settings=settings)
+        access = await ClusterAccess.find(plane.kubeconfig)
+        async with Kube(access, timeout_seconds=30) as kube, access.watch_session() as session:
+            try:
+                yield Stage(plane=plane, operator=operator, access=access, kube=kube, session=session)
+            finally:
+                operator.kill()
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """Many pools on a stage."""
+
+    stage: Stage
     pools: int
     namespaces: int
 
     async def start(self) -> None:
         """The resource definitions, the namespaces, and an operator that leads."""
         await self.prepare()
-        self.operator.kubeconfig.write_text(self.plane.kubeconfig.read_text())
-        self.operator.start()
+        self.stage.operator.kubeconfig.write_text(self.stage.plane.kubeconfig.read_text())
+        self.stage.operator.start()
         await self.until("the operator leads", self.leads)
 
     async def create(self) -> None:
@@ -68,19 +90,19 @@ class Fleet:
         await self.until("the resource is served", self._served)
         for name in (NAMESPACE, *map(namespace_of, range(self.namespaces))):
             with suppress(errors.AlreadyExists):
-                await self.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+                await self.stage.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
     async def _served(self) -> bool:
         """Not by `kubectl wait`, which fails on a definition whose conditions are still null."""
         try:
-            await self.kube.list(kinds.WORKER_POOL).all()
+            await self.stage.kube.list(kinds.WORKER_POOL).all()
         except errors.KindNotServed:
             return False
         return True
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> None:
         """Run kubectl as administrator."""
-        command = [str(self.plane.kubectl), "--kubeconfig", str(self.plane.kubeconfig), *arguments]
+        command = [str(self.stage.plane.kubectl), "--kubeconfig", str(self.stage.plane.kubeconfig), *arguments]
         subprocess.run(command, check=True, capture_output=True, text=True, input=stdin)
 
     async def create_pool(self, number: int) -> None:
@@ -91,7 +113,7 @@ class Fleet:
             "queues": [{"name": "main", "redisStream": redis}],
             "scaling": {"minReplicas": WORKERS},
         }
-        await self.kube.create(
+        await self.stage.kube.create(
             {
                 "apiVersion": "workerpool.dev/v1alpha1",
                 "kind": "WorkerPool",
@@ -103,12 +125,12 @@ class Fleet:
     async def make_ready(self, number: int) -> None:
         """Write what the Deployment controller would once all pods are ready."""
         selector = f"workerpool.dev/pool={pool_of(number)}"
-        listing = self.kube.list(kinds.DEPLOYMENT, namespace=self.home(number), label_selector=selector)
+        listing = self.stage.kube.list(kinds.DEPLOYMENT, namespace=self.home(number), label_selector=selector)
         for body in await listing.all():
             counts = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas", "updatedReplicas"), WORKERS)
             status = {**counts, "observedGeneration": body["metadata"]["generation"]}
             ref = ObjectRef(kinds.DEPLOYMENT, self.home(number), body["metadata"]["name"])
-            await self.kube.merge_patch(ref, {"status": status}, subresource="status")
+            await self.stage.kube.merge_patch(ref, {"status": status}, subresource="status")
 
     def collector(self, number: int) -> ScriptedCollector:
         """A collector of the namespace that reports all of its pools at rest."""
@@ -122,12 +144,12 @@ class Fleet:
                 "kind": "TokenRequest",
                 "spec": {"audiences": [protocol.TOKEN_AUDIENCE]},
             }
-            async with self.session.post(self.access.server + path, json=request) as answer:
+            async with self.stage.session.post(self.stage.access.server + path, json=request) as answer:
                 answer.raise_for_status()
                 return str((await answer.json())["status"]["token"])
 
         collector = ScriptedCollector(
-            endpoint=self.operator.endpoint, token=token, pods=lambda _: {}, repeat_seconds=IDLE_REPEAT_SECONDS
+            endpoint=self.stage.operator.endpoint, token=token, pods=lambda _: {}, repeat_seconds=IDLE_REPEAT_SECONDS
         )
         for name in names:
             collector.say(name, Script(queue="main"))
@@ -171,14 +193,14 @@ class Fleet:
 
     async def all_reconciled(self) -> bool:
         """Whether every pool has a status."""
-        listing = self.kube.list(kinds.WORKER_POOL)
+        listing = self.stage.kube.list(kinds.WORKER_POOL)
         seen = [bool(body.get("status", {}).get("observedGeneration")) async for body in listing]
         say(f"{sum(seen)} of {self.pools} pools have a status")
         return len(seen) == self.pools and all(seen)
 
     async def metric(self, name: str, having: str = "") -> float:
         """Sum of a metric's samples; 0 while the operator does not answer."""
-        url = f"http://127.0.0.1:{self.operator.http_port}/metrics"
+        url = f"http://127.0.0.1:{self.stage.operator.http_port}/metrics"
         try:
             async with aiohttp.ClientSession() as session, session.get(url) as answer:
                 text = await answer.text()
@@ -192,11 +214,11 @@ class Fleet:
         for process in psutil.process_iter(["cmdline", "environ"]):
             with suppress(psutil.Error):
                 environ = process.info["environ"] or {}
-                if environ.get("KUBECONFIG") == str(self.operator.kubeconfig) and "workerpool_operator" in " ".join(
-                    process.info["cmdline"] or []
-                ):
+                if environ.get("KUBECONFIG") == str(
+                    self.stage.operator.kubeconfig
+                ) and "workerpool_operator" in " ".join(process.info["cmdline"] or []):
                     return process
-        raise RuntimeError("the operator does not run; see " + str(self.operator.log))
+        raise RuntimeError("the operator does not run; see " + str(self.stage.operator.log))
 
     def cpu(self) -> float:
         """Seconds of CPU that the operator has used."""

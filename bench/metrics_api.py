@@ -30,19 +30,16 @@ from pathlib import Path
 
 import psutil
 
-from bench.fleet import Fleet, pool_of
+from bench.fleet import Fleet, pool_of, stage
 from e2e.cluster.aggregation import AggregatedApi, own_address
-from e2e.cluster.arguments import Extra
-from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.pki import Authority, Pair
 from e2e.cluster.ports import free_port
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
-from e2e.faults.process import NAMESPACE, OperatorProcess
+from e2e.faults.process import NAMESPACE
 from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE
 from workerpool_operator.domain.desired.autoscaler import METRIC
-from workerpool_operator.kube import ClusterAccess, Kube
 
 BASE = "/apis/external.metrics.k8s.io/v1beta1"
 HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
@@ -197,24 +194,24 @@ class Bench(Fleet):
         return seen.refused == 0
 
     def _direct(self) -> Target:
-        proxy = Authority(home=self.plane.authority.home, name="front-proxy-ca")
+        proxy = Authority(home=self.stage.plane.authority.home, name="front-proxy-ca")
         return Target(
             host=self.address,
             port=self.port,
             server_name=f"{EXTERNAL_METRICS_SERVICE}.{NAMESPACE}.svc",
-            authority=self.operator.tls / "ca.crt",
+            authority=self.stage.operator.tls / "ca.crt",
             client=proxy.issue("front-proxy-client", common_name="front-proxy-client"),
             headers={"X-Remote-User": HPA},
         )
 
     def _aggregated(self) -> Target:
-        host, _, port = self.plane.url.removeprefix("https://").partition(":")
+        host, _, port = self.stage.plane.url.removeprefix("https://").partition(":")
         return Target(
             host=host,
             port=int(port),
             server_name=host,
-            authority=self.plane.authority.pair.cert,
-            client=self.plane.authority.issue("hpa", common_name=HPA),
+            authority=self.stage.plane.authority.pair.cert,
+            client=self.stage.plane.authority.issue("hpa", common_name=HPA),
             headers={},
         )
 
@@ -227,37 +224,19 @@ class Bench(Fleet):
             namespace=NAMESPACE,
             address=self.address,
             port=self.port,
-            authority=self.operator.tls / "ca.crt",
+            authority=self.stage.operator.tls / "ca.crt",
         )
         items = {"kind": "List", "apiVersion": "v1", "items": served.objects()}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
 
 async def _measure(pools: int, namespaces: int, seconds: float, home: Path) -> Figures:
-    extra = Extra(apiserver_args=("--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"))
     address = own_address()
     port = free_port(address)
     settings = {"BIND_ADDRESS": "", "POD_IP": address, "EXTERNAL_METRICS_PORT": str(port)}
-    with ControlPlane(name="bench-metrics", data_dir=home / "plane", controller_manager=False, extra=extra) as plane:
-        operator = OperatorProcess.prepare(home / "operator", tls=home / "tls", settings=settings)
-        access = await ClusterAccess.find(plane.kubeconfig)
-        async with Kube(access, timeout_seconds=30) as kube, access.watch_session() as session:
-            bench = Bench(
-                plane=plane,
-                operator=operator,
-                access=access,
-                kube=kube,
-                session=session,
-                pools=pools,
-                namespaces=namespaces,
-                address=address,
-                port=port,
-                seconds=seconds,
-            )
-            try:
-                return await bench.run()
-            finally:
-                operator.kill()
+    async with stage("bench-metrics", home=home, settings=settings) as made:
+        bench = Bench(stage=made, pools=pools, namespaces=namespaces, address=address, port=port, seconds=seconds)
+        return await bench.run()
 
 
 def main() -> int:

@@ -15,13 +15,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.fleet import Fleet
-from e2e.cluster.arguments import Extra
-from e2e.cluster.controlplane import ControlPlane
+from bench.fleet import Fleet, stage
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
-from e2e.faults.process import OperatorProcess
-from workerpool_operator.kube import ClusterAccess, Kube
 
 REST_SECONDS = 60.0
 CALM_SECONDS = 10.0
@@ -65,9 +61,9 @@ class Bench(Fleet):
         await self.make_all_ready()
         collectors = [asyncio.create_task(self.collector(number).run()) for number in range(self.namespaces)]
         await self._calm()
-        self.operator.kill()
+        self.stage.operator.kill()
         started = time.monotonic()
-        self.operator.start()
+        self.stage.operator.start()
         await self.until("every pool was reconciled again", self._all_counted, every=0.5)
         start = (time.monotonic() - started, self.cpu(), await self.metric("workerpool_operator_api_requests_total"))
         writes = await self.metric("workerpool_operator_api_requests_total", 'verb="apply"')
@@ -118,24 +114,8 @@ class Bench(Fleet):
 
 
 async def _measure(pools: int, namespaces: int, home: Path) -> Figures:
-    extra = Extra(apiserver_args=("--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"))
-    with ControlPlane(name="bench-scale", data_dir=home / "plane", controller_manager=False, extra=extra) as plane:
-        operator = OperatorProcess.prepare(home / "operator", tls=home / "tls")
-        access = await ClusterAccess.find(plane.kubeconfig)
-        async with Kube(access, timeout_seconds=30) as kube, access.watch_session() as session:
-            bench = Bench(
-                plane=plane,
-                operator=operator,
-                access=access,
-                kube=kube,
-                session=session,
-                pools=pools,
-                namespaces=namespaces,
-            )
-            try:
-                return await bench.run()
-            finally:
-                operator.kill()
+    async with stage("bench-scale", home=home) as made:
+        return await Bench(stage=made, pools=pools, namespaces=namespaces).run()
 
 
 def main() -> int:
