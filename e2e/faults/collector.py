@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class ScriptedCollector:
     """How often it says again what has not changed."""
     configured_in: int = -1
     """Epoch of the leader that last said which pools there are."""
-    _fences: dict[str, protocol.Fence] = field(default_factory=dict)
+    _fences: dict[str, tuple[protocol.Fence, float]] = field(default_factory=dict)
+    """Pool -> its fence, and the moment (monotonic) at which that lapses."""
     _epoch: int = -1
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _told: int = 0
@@ -119,7 +121,7 @@ class ScriptedCollector:
             case protocol.Config():
                 self.configured_in = order.epoch
             case protocol.Fence():
-                self._fences[order.pool] = order
+                self._fences[order.pool] = (order, time.monotonic() + order.ttl_seconds)
                 await self._report(stream, order.pool)
             case protocol.ReadNow():
                 await self._report(stream, order.pool, read_id=order.read_id)
@@ -143,7 +145,8 @@ class ScriptedCollector:
             await stream.send_str(message.model_dump_json())
 
     def _worker(self, pool: str, uid: str, name: str, *, script: Script) -> protocol.WorkerReport:
-        fence = self._fences.get(pool)
+        fence, lapses_at = self._fences.get(pool, (None, 0.0))
+        held = fence is not None and uid in fence.pods and time.monotonic() < lapses_at
         busy, consuming = uid in script.busy, bool(script.stuck) and uid not in script.stuck
         self._told += 1
         return protocol.WorkerReport(
@@ -151,7 +154,7 @@ class ScriptedCollector:
             uid=uid,
             age_seconds=0,
             in_flight=1 if busy or consuming else 0,
-            fence=fence.fence_id if fence and uid in fence.pods else "",
+            fence=fence.fence_id if fence and held else "",
             paused="" if script.stuck else "scripted",
             remaining_seconds=None if busy else 0.0,
             counters=Counters(started=self._told if consuming else 0),

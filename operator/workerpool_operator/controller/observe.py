@@ -12,7 +12,7 @@ from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
 from workerpool_operator.kube import kinds
-from workerpool_operator.protocol import QueueSample, WorkerReport
+from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, WorkerReport
 
 
 def observe(
@@ -87,7 +87,7 @@ def _report(worker: WorkerReport) -> Report:
         uid=worker.uid,
         age=worker.age_seconds,
         in_flight=worker.in_flight,
-        fence=worker.fence,
+        fence=worker.fence if worker.fence != LEAVING_FENCE else "",
         fenceable=worker.source == "stream",
         connected=worker.connected,
         draining=worker.draining,

@@ -176,7 +176,7 @@ def plan(snapshot: Snapshot) -> Plan:
         applies=applies,
         marks=_marks(scale_in),
         deletes=(*_restart(scale_in), *_deletes(snapshot, target=target.name, sizes=sizes)),
-        fence=FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence) if scale_in else None,
+        fence=_fence(snapshot, memory, scale_in=scale_in, taking_away=taking_away),
         read_now=scale_in.read_now if scale_in else False,
         scaled=tuple(
             Scaled(deployment=name, before=child.replicas, after=sizes[name])
@@ -191,6 +191,15 @@ def plan(snapshot: Snapshot) -> Plan:
         corrected=_corrected(snapshot, applies, sizes=sizes),
         started_versions=() if target.name in snapshot.deployments else (target.name,),
     )
+
+
+def _fence(snapshot: Snapshot, memory: Memory, *, scale_in: ScaleInStep | None, taking_away: bool) -> FenceOrder | None:
+    """Who is fenced. A worker that nobody wants to go may still obey the leader before, until its fence lapses."""
+    if scale_in is not None:
+        return FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence)
+    if taking_away or not any(report.fence for report in snapshot.reports.values()):
+        return None
+    return FenceOrder(fence_id=memory.scale_in.fence_id, pods=frozenset())
 
 
 def _remember_readiness(snapshot: Snapshot, memory: Memory, *, target: str, wanted: int) -> Memory:

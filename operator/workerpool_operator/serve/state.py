@@ -207,12 +207,15 @@ class StreamState:
             self._tell(known, "config", Config(epoch=self._epoch, pools=pools))
 
     def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
-        """The pods (uids) of the pool that take nothing more, until said otherwise; none releases all."""
+        """The pods (uids) of the pool that take nothing more, until said otherwise.
+
+        None releases all, those as well that the leader before has fenced: so it is sent although none is held.
+        """
         if not self._leader:
             return
         known = self._namespaces.setdefault(namespace, _Namespace())
         wanted = (fence_id, tuple(pods))
-        if known.fences.get(pool, (fence_id, ())) == wanted:
+        if known.fences.get(pool) == wanted:
             return
         if wanted[1]:
             known.fences[pool] = wanted

@@ -34,11 +34,9 @@ async def working(url: str, stream: str, *, misdeeds: Misdeeds | None = None) ->
     try:
         yield
     finally:
-        while (
-            not task.done()
-        ):  # before Python 3.12 a cancellation may get lost in asyncio.wait_for, as used by redis-py
-            task.cancel()
-            await asyncio.wait([task], timeout=0.1)
+        # Once: a second cancellation would end it while it closes its connections.
+        task.cancel()
+        await asyncio.wait([task])
 
 
 class _Worker:

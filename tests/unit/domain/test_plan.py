@@ -133,6 +133,24 @@ def test_a_fence_is_lifted_when_more_workers_are_wanted_again() -> None:
     assert sizes(made) == {name(web): 5}
 
 
+def test_a_fence_of_the_leader_before_is_lifted_where_nobody_has_to_go() -> None:
+    web = pool()
+    fenced = {"a": idle("a", fence="1.7")}
+    made = plan(settled(web, 1, samples=(sample(20),), reports=fenced, memory=memory(scale_in=ScaleInMemory(epoch=2))))
+    assert made.fence is not None
+    assert made.fence.pods == frozenset()
+
+
+def test_a_fence_of_the_leader_before_stays_until_it_is_known_who_has_to_go() -> None:
+    web = pool()
+    fenced = {"a": idle("a", fence="1.7")}
+    listed = memory(scale_in=ScaleInMemory(epoch=2), pods_listed_at=NOW - 0.1)
+    seen = settled(web, 2, samples=(sample(0),), reports=fenced, memory=listed)
+    made = plan(seen)
+    assert not made.wants_pods
+    assert made.fence is None
+
+
 def test_a_deleted_worker_stays_fenced_and_is_looked_for_now_and_then() -> None:
     web = pool()
     scale_in = ScaleInMemory(epoch=1, sequence=1, fenced=frozenset({"gone"}))

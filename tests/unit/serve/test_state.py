@@ -176,13 +176,15 @@ def test_an_order_is_sent_once_and_a_fence_again_before_it_lapses_until_it_is_li
     assert len(link.of(Fence)) == 3
 
 
-def test_lifting_a_fence_that_is_not_there_says_nothing() -> None:
+def test_a_fence_of_the_leader_before_is_lifted() -> None:
     streams, _, _ = state()
-    streams.set_role(leader=True, epoch=1)
+    streams.set_role(leader=True, epoch=2)
     link = Link()
     streams.attach(A, link)
-    streams.fence("ns", "web", "1.0", [])
-    assert link.of(Fence) == []
+    streams.fence("ns", "web", "2.0", [])
+    assert [(order.epoch, order.pods) for order in link.of(Fence)] == [(2, ())]
+    streams.repeat_fences()
+    assert len(link.of(Fence)) == 1
 
 
 def test_losing_the_last_collector_is_a_change_for_all_its_pools() -> None:
