@@ -83,7 +83,7 @@ class Worker:
             log=structlog.get_logger(),
         )
 
-    def _accept(self, queue: str, jobs: Sequence[Taken]) -> Sequence[Taken]:
+    def _accept(self, jobs: Sequence[Taken]) -> Sequence[Taken]:
         self.slots.release(len(jobs))
         if self.lane_full:
             return jobs

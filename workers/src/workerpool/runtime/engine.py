@@ -13,25 +13,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._source import Source
-from workerpool.broker import Broker, BrokerError, Taken
+from workerpool.broker import Broker, BrokerError
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop, drain
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.execution import Execution, RanBy
 from workerpool.runtime.fence import FenceKeeper
 from workerpool.runtime.gate import Gate
-from workerpool.runtime.inflight import InFlight, Running
+from workerpool.runtime.inflight import Running
 from workerpool.runtime.intake import Intake
+from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.options import Options
-from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
+from workerpool.runtime.settle import Settler
 from workerpool.runtime.slots import Slots
-from workerpool.runtime.stations import Station, Stations
+from workerpool.runtime.stations import Stations
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.runtime.watchdog import Watchdog
 from workerpool.telemetry import process
-from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
+from workerpool.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from workerpool.guards.rate import RateLimiter
@@ -42,8 +43,6 @@ _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
 _LINK_AFTER_SECONDS: Final = (2.0, 4.0)
 """Bounds of the random wait before the collector is dialled for the first time."""
-_HEED_SECONDS: Final = 2.0
-"""How long a handler in the event loop may go on after its timeout."""
 DRAIN: Final = "drain"
 
 
@@ -76,7 +75,6 @@ class Engine:
         self._evidence = evidence
         self._metrics = metrics
         self._log = log
-        self._context: Any = None
         self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
         self._gate = Gate()
@@ -90,17 +88,24 @@ class Engine:
             log=log,
         )
         self._slots = Slots(self._stations.slots, intakes=len(contract.sources))
-        self._in_flight = InFlight()
-        self._watchdog = Watchdog(handlers, self._stations, idle=lambda: not self._in_flight, metrics=metrics, log=log)
-        self._execution = Execution(
-            self._stations.by_type,
-            policy=lambda: self._live.policy,
-            ran_by=RanBy(version=contract.version, worker=contract.pod),
+        self._jobs = Jobs(
+            self._stations,
+            Execution(
+                self._stations.by_type,
+                policy=lambda: self._live.policy,
+                ran_by=RanBy(version=contract.version, worker=contract.pod),
+                log=log,
+            ),
+            taken=self._taken,
+            freed=self._freed,
+            metrics=metrics,
             log=log,
+        )
+        self._watchdog = Watchdog(
+            handlers, self._stations, idle=lambda: not self._jobs.in_flight, metrics=metrics, log=log
         )
         self._stop = Stop()
         self._recycle = options.recycle.spread()
-        self._settled_jobs = 0
         self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
         self._lines: dict[str, _Line] = {}
         self._token_file = token_file
@@ -110,7 +115,7 @@ class Engine:
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
         self._stop = stop
-        async with self._lifespan() as self._context:
+        async with self._lifespan() as self._jobs.context:
             self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
             services = [self._beat(), self._heartbeat(), self._fence.run()]
             for line in self._lines.values():
@@ -134,13 +139,13 @@ class Engine:
 
     async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
         self._evidence.drain()
-        self._log.info("draining", in_flight=len(self._in_flight), seconds=self._contract.drain_seconds)
+        self._log.info("draining", in_flight=len(self._jobs.in_flight), seconds=self._contract.drain_seconds)
         self._changed()
         await self._gate.close(DRAIN)
         self._changed()
         await intakes.cancel()
         left = max(0.0, self._contract.drain_seconds - stop.seconds_ago)
-        drained = await drain(self._in_flight, seconds=left, stop=stop, hand_back=self._hand_back)
+        drained = await drain(self._jobs.in_flight, seconds=left, stop=stop, hand_back=self._jobs.hand_back)
         if self._stations.wedged:
             drained = replace(drained, stubborn=True)
         self._metrics.drain_seconds = stop.seconds_ago
@@ -164,12 +169,12 @@ class Engine:
                 gate=self._gate,
                 slots=self._slots,
                 evidence=self._evidence,
-                accept=self._accept,
+                accept=partial(self._jobs.accept, source.name, broker),
                 limiter=self._limiter,
                 log=self._log,
             ),
-            settler=Settler(broker, settled=self._settled, log=self._log),
-            leases=LeaseKeeper(source.name, broker, self._in_flight, log=self._log),
+            settler=self._jobs.open(source.name, broker),
+            leases=LeaseKeeper(source.name, broker, self._jobs.in_flight, log=self._log),
         )
 
     def _limiter(self) -> "RateLimiter | None":
@@ -213,86 +218,22 @@ class Engine:
         self._link = link
         await link.run()
 
-    def _accept(self, queue: str, jobs: Sequence[Taken]) -> list[Taken]:
-        """Register jobs that were taken and start them. Called inside the gate: it must not wait.
+    def _taken(self) -> None:
+        self._watchdog.wake()
+        self._changed()
 
-        Returns those whose lane is full, which are handed back.
-        """
-        now, broker, refused = time.monotonic(), self._lines[queue].broker, []
-        for job in jobs:
-            station = self._stations.of(job.type)
-            running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
-            self._in_flight.add(running)
-            if station.enter():
-                running.station = station
-                station.figures.redelivered += job.redelivered
-                station.figures.wait.observe(job.waited)
-                running.task = asyncio.create_task(self._run_job(running, station))
-                running.task.add_done_callback(partial(self._ended, running))
-            else:
-                station.figures.refused += 1
-                refused.append(job)
-                self._settle(HandBack(running))
-        if jobs:
-            self._watchdog.wake()
-            self._changed()
-        return refused
-
-    async def _run_job(self, running: Running, station: Station) -> None:
-        running.started_at = time.monotonic()
-        self._settle(await self._execution.run(running, station.figures, self._context))
-
-    def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
-        """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
-        if not task.cancelled() and task.exception() is not None:
-            self._log.error("running a job failed in the runtime", exc_info=task.exception())
-            self._settle(TryAgain(running, self._live.policy.backoff_max_seconds))
-        elif not running.settling:  # cancelled before it began
-            self._settle(HandBack(running))
-
-    def _hand_back(self, running: Running) -> None:
-        """Give up on a handler that does not heed its cancellation."""
-        self._settle(HandBack(running))
-
-    def _settle(self, outcome: Outcome) -> None:
-        """The first outcome counts: a handler may end after its job was handed back."""
-        if not outcome.running.settling:
-            self._lines[outcome.running.queue].settler.submit(outcome)
-
-    def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
-        station = outcome.running.station
-        if station is not None:
-            self._count(outcome, station.figures, ours=ours)
-            station.leave()
-            self._settled_jobs += 1
-            if self._settled_jobs == self._recycle.after_jobs:
+    def _freed(self, running: Running) -> None:
+        if running.station is not None:
+            if self._jobs.settled == self._recycle.after_jobs:
                 self._consider_retiring()
-            self._metrics.last_progress = time.time()
             for line in self._lines.values():
                 line.intake.rotation.room()
-        self._in_flight.discard(outcome.running)
         self._slots.release(1)
         self._changed()
 
-    def _count(self, outcome: Outcome, figures: LaneMetrics, *, ours: bool) -> None:
-        match outcome:
-            case Done() if ours:
-                figures.processed += 1
-            case Done():
-                figures.failed[FailureReason.LEASE_LOST] += 1
-                self._log.warning(
-                    "done, but the lease was lost: it may be done twice", job_id=outcome.running.job.job_id
-                )
-            case Bury() if ours:
-                figures.dead_lettered += 1
-            case HandBack() if ours:
-                self._metrics.handed_back += 1
-            case _:
-                pass
-
     def _consider_retiring(self) -> None:
         """Leave when this process has done enough: whoever started the worker starts it anew."""
-        why = self._recycle.due(jobs=self._settled_jobs, resident_bytes=process.resident_bytes())
+        why = self._recycle.due(jobs=self._jobs.settled, resident_bytes=process.resident_bytes())
         if why and not self._stop.asked.is_set():
             self._log.info("the worker recycles itself", why=why)
             self._stop.ask()
@@ -310,12 +251,12 @@ class Engine:
         from workerpool.runtime.state import State  # noqa: PLC0415  the link has loaded it, nobody else needs it
 
         return State(
-            in_flight=len(self._in_flight),
+            in_flight=len(self._jobs.in_flight),
             slots=max(1, self._stations.slots),
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=self._pause_reason(),
-            remaining_seconds=self._in_flight.remaining_seconds(time.monotonic()),
+            remaining_seconds=self._jobs.in_flight.remaining_seconds(time.monotonic()),
             totals=self._metrics.totals(),
         )
 
@@ -341,21 +282,11 @@ class Engine:
     async def _beat(self) -> None:
         while True:
             self._evidence.beat(
-                unstarted_since=self._in_flight.unstarted_since(), lane_problem=self._stations.problem()
+                unstarted_since=self._jobs.in_flight.unstarted_since(), lane_problem=self._stations.problem()
             )
             self._apply_lease()  # the settings may have lapsed
-            self._give_up_the_deaf()
+            self._jobs.give_up_the_deaf()
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
-
-    def _give_up_the_deaf(self) -> None:
-        """Settle jobs whose handlers went on after their timeout: else each would keep its slot for ever."""
-        now = time.monotonic()
-        for one in self._in_flight:
-            late = one.started_at is not None and one.timeout and now - one.started_at > one.timeout + _HEED_SECONDS
-            if not late or one.settling or one.task is None or one.station is None:
-                continue
-            if one.station.abandon(one.task):
-                self._settle(self._execution.overdue(one, one.station.figures))
 
     async def _heartbeat(self) -> None:
         while True:

@@ -44,6 +44,11 @@ class Execution:
         self._ran_by = ran_by
         self._log = log
 
+    @property
+    def longest_delay(self) -> float:
+        """Seconds after which a job is tried again at the latest."""
+        return self._policy().backoff_max_seconds
+
     def timeout_of(self, type_: str) -> float | None:
         """The timeout that the job's handler declares; 0 when it has no handler, for it ends at once."""
         handler = self._handlers.get(type_)

@@ -33,7 +33,7 @@ class Intake:
         gate: Gate,
         slots: Slots,
         evidence: Evidence,
-        accept: Callable[[str, Sequence[Taken]], Sequence[Taken]],
+        accept: Callable[[Sequence[Taken]], Sequence[Taken]],
         limiter: "Callable[[], RateLimiter | None]",
         log: Any,
     ) -> None:
@@ -101,7 +101,7 @@ class Intake:
         try:
             jobs = await self._broker.take(limit=limit, wait=wait)
             # From here to `leave` nothing may wait: the gate promises that what was taken is registered.
-            refused = self._accept(self._queue, jobs)
+            refused = self._accept(jobs)
             started = len(jobs) - len(refused)
             self._pause_seconds = self.rotation.took(accepted=started, refused=[job.job_id for job in refused])
         except BrokerError as error:
