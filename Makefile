@@ -78,10 +78,11 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-reaction-smoke bench-scale bench-workers faults-f1 storm
+.PHONY: bench bench-metrics-api bench-reaction-smoke bench-scale bench-workers faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-scale JSON=
+	$(MAKE) bench-metrics-api JSON=
 	$(MAKE) bench-workers JSON=
 
 bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, from enqueue to ready pods (JSON=FILE)
@@ -89,6 +90,9 @@ bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, f
 
 bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
 	$(RUN) python -m bench.scale $(JSON_FLAG)
+
+bench-metrics-api: setup ## Latency of the answers to HPAs, at rest and while the operator is busy (JSON=FILE)
+	$(RUN) python -m bench.metrics_api $(JSON_FLAG)
 
 bench-workers: setup-python ## Jobs per core-second of this worker and of other libraries', with redelivery proven (JSON=FILE)
 	scripts/setup.sh redis
