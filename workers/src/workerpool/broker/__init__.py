@@ -19,6 +19,7 @@ from workerpool.broker._types import (
     Retry,
     Taken,
     Tokens,
+    TraceContext,
 )
 from workerpool.errors import (
     AuthenticationFailed,
@@ -51,5 +52,6 @@ __all__ = [
     "TLSFailed",
     "Taken",
     "Tokens",
+    "TraceContext",
     "connect",
 ]

@@ -22,6 +22,7 @@ from workerpool.broker._types import (
     Retry,
     Taken,
     Tokens,
+    TraceContext,
 )
 
 CAPABILITIES: Final = Capabilities(
@@ -52,6 +53,7 @@ class _Entry:
     tenant: str = ""
     priority: Priority = Priority.NORMAL
     ordering_key: str = ""
+    trace: TraceContext | None = None
     attempts: int = 0  # started so far
     checkpoint: bytes = b""
 
@@ -139,8 +141,7 @@ class MemoryBroker:
         return put
 
     def _put_one(self, job: NewJob, now: float) -> None:
-        store = self._store
-        serial = next(store.serial)
+        store, serial = self._store, next(self._store.serial)
         entry = _Entry(
             job.job_id or f"m{serial}",
             job.type,
@@ -150,6 +151,7 @@ class MemoryBroker:
             tenant=job.tenant,
             priority=job.priority,
             ordering_key=job.ordering_key,
+            trace=job.trace,
         )
         if job.job_id:
             store.seen[job.job_id] = now + _DEDUPLICATION_SECONDS
@@ -193,8 +195,7 @@ class MemoryBroker:
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of those that are still ours."""
-        until = time.monotonic() + self._lease
-        lost = set()
+        until, lost = time.monotonic() + self._lease, set[str]()
         for job in jobs:
             lease = self._store.in_flight.get(job.token)
             if lease is None or lease.owner is not self:
@@ -213,8 +214,7 @@ class MemoryBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Delay those that are still ours."""
-        now = time.monotonic()
-        delays = {retry.job.token: retry.delay for retry in retries}
+        now, delays = time.monotonic(), {retry.job.token: retry.delay for retry in retries}
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
             entry.due = now + delays[token]
@@ -257,6 +257,7 @@ class MemoryBroker:
                 tenant=job.tenant,
                 priority=Priority(job.priority),
                 ordering_key=job.ordering_key,
+                trace=job.trace,
             )
             self._store.waiting.add(entry)
         self._store.wake()
@@ -338,6 +339,7 @@ class MemoryBroker:
             tenant=entry.tenant,
             priority=entry.priority,
             ordering_key=entry.ordering_key,
+            trace=entry.trace,
         )
 
     def _bury(self, letter: DeadLetter) -> None:
@@ -357,6 +359,7 @@ class MemoryBroker:
             tenant=job.tenant,
             priority=job.priority,
             ordering_key=job.ordering_key,
+            trace=job.trace,
         )
 
     def _ended(self, entries: Iterable[_Entry]) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from workerpool.errors import CredentialsMissing
 
@@ -127,6 +127,13 @@ class Priority(StrEnum):
     """Runs before a high one that became due ten minutes after it."""
 
 
+class TraceContext(NamedTuple):
+    """Which span caused a job, as W3C Trace Context writes it. It goes where the job goes, over all of its attempts."""
+
+    traceparent: str
+    tracestate: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to be put. `payload` is JSON text."""
@@ -142,6 +149,8 @@ class NewJob:
     priority: Priority = Priority.NORMAL
     ordering_key: str = ""
     """Runs beside no other job of this key, and after those that were put before; empty: beside any."""
+    trace: TraceContext | None = None
+    """None: nobody traces it."""
 
     @property
     def plain(self) -> bool:
@@ -169,6 +178,7 @@ class Taken:
     tenant: str = ""
     priority: str = Priority.NORMAL
     ordering_key: str = ""
+    trace: TraceContext | None = None
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
 
@@ -226,6 +236,7 @@ class DeadJob:
     tenant: str = ""
     priority: str = Priority.NORMAL
     ordering_key: str = ""
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from workerpool.broker._redis import dead, scripts
 from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
-from workerpool.broker._redis.wire import order_of, taken_from
+from workerpool.broker._redis.wire import extras_of, taken_from
 from workerpool.broker._types import (
     Capabilities,
     Credentials,
@@ -117,7 +117,7 @@ class RedisBroker:
         for chunk in put_chunks(jobs):
             fields: list[Any] = []
             for job in chunk:
-                fields += (job.job_id, _ms(job.delay), job.type, job.payload, order_of(job))
+                fields += (job.job_id, _ms(job.delay), job.type, job.payload, extras_of(job))
             accepted = int(await self._commands.run(scripts.PUT, keys, *head, *fields))
             put += accepted
             if accepted < len(chunk):

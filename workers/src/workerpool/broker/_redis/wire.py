@@ -1,10 +1,10 @@
 """From stream entries to jobs. Entries may come from anyone: whatever is wrong with one is said, never raised."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from workerpool.broker._types import DeadJob, NewJob, Priority, Taken
+from workerpool.broker._types import DeadJob, NewJob, Priority, Taken, TraceContext
 
 _MAX_DIGITS: Final = 15
 _PLAIN: Final = frozenset({b"type", b"payload", b"id"})
@@ -43,15 +43,18 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         tenant=_text(values.get(b"tenant")),
         priority=_text(values.get(b"priority")) or Priority.NORMAL,
         ordering_key=_text(values.get(b"key")),
+        trace=_trace(values),
         malformed=malformed,
     )
 
 
-def order_of(job: NewJob) -> str:
-    """What a job says about its order, as JSON; empty when it says nothing."""
-    if job.plain:
+def extras_of(job: NewJob) -> str:
+    """What a job says beside its type, payload and id, as JSON; empty when it says nothing."""
+    if job.plain and job.trace is None:
         return ""
     wishes = {"tenant": job.tenant, "priority": job.priority.value, "key": job.ordering_key}
+    if job.trace is not None:
+        wishes |= job.trace._asdict()
     return json.dumps({name: value for name, value in wishes.items() if value and value != Priority.NORMAL})
 
 
@@ -75,7 +78,13 @@ def dead_from(entry_id: bytes, fields: Sequence[bytes]) -> DeadJob:
         tenant=_text(values.get(b"tenant")),
         priority=_text(values.get(b"priority")) or Priority.NORMAL,
         ordering_key=_text(values.get(b"key")),
+        trace=_trace(values),
     )
+
+
+def _trace(values: Mapping[bytes, Any]) -> TraceContext | None:
+    parent = _text(values.get(b"traceparent"))
+    return TraceContext(parent, _text(values.get(b"tracestate"))) if parent else None
 
 
 def _number(value: bytes | None, default: float) -> float | None:

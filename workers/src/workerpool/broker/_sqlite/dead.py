@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from workerpool.broker._sqlite.trace import from_text, to_text
 from workerpool.broker._types import DeadJob, DeadJobs, DeadLetter
 
 CHUNK: Final = 500
@@ -19,11 +20,11 @@ def bury(database: sqlite3.Connection, letters: Sequence[DeadLetter], *, owner: 
     for letter in letters:
         job = letter.job
         if database.execute("DELETE FROM jobs WHERE serial = ? AND owner = ?", (job.token, owner)).rowcount:
-            order = (job.tenant, job.priority, job.ordering_key)
+            order = (job.tenant, job.priority, job.ordering_key, to_text(job.trace))
             text = (letter.reason.value, letter.error, letter.traceback, letter.version, letter.worker)
             database.execute(
                 "INSERT INTO dead (id, type, payload, attempts, reason, error, traceback, version, worker,"
-                " at, tenant, priority, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " at, tenant, priority, key, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (job.job_id, job.type, job.payload, job.attempt, *text, time.time(), *order),
             )
         else:
@@ -35,11 +36,11 @@ def page(database: sqlite3.Connection, *, limit: int, after: int) -> list[DeadJo
     """At most `limit` of them, after the serial `after`."""
     rows = database.execute(
         "SELECT serial, id, type, payload, attempts, reason, error, traceback, version, worker, at,"
-        " tenant, priority, key FROM dead"
+        " tenant, priority, key, trace FROM dead"
         " WHERE serial > ? ORDER BY serial LIMIT ?",
         (after, limit),
     )
-    return [DeadJob(str(serial), *rest) for serial, *rest in rows]
+    return [DeadJob(str(serial), *(*rest, from_text(trace))) for serial, *rest, trace in rows]
 
 
 def newest(database: sqlite3.Connection) -> int:
@@ -53,8 +54,8 @@ def remove(database: sqlite3.Connection, which: DeadJobs, last: int, *, redrive:
     values = {"reason": which.reason, "id": which.job_id, "last": last, "chunk": CHUNK, "now": time.time()}
     if redrive:
         database.execute(
-            "INSERT INTO jobs (id, type, payload, due, tenant, priority, key)"  # noqa: S608  constants
-            " SELECT id, type, payload, :now, tenant, priority, key FROM dead"
+            "INSERT INTO jobs (id, type, payload, due, tenant, priority, key, trace)"  # noqa: S608  constants
+            " SELECT id, type, payload, :now, tenant, priority, key, trace FROM dead"
             f" WHERE serial IN ({_CHUNK}) ORDER BY serial",
             values,
         )

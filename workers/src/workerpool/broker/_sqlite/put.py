@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
+from workerpool.broker._sqlite.trace import to_text
 from workerpool.broker._types import NewJob
 
 _DEDUPLICATION_SECONDS: Final = 600.0
@@ -30,7 +31,8 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
                 seen = (job.job_id, now + _DEDUPLICATION_SECONDS)
                 database.execute("INSERT OR REPLACE INTO seen (id, until) VALUES (?, ?)", seen)
             database.execute(
-                "INSERT INTO jobs (id, type, payload, due, tenant, priority, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, type, payload, due, tenant, priority, key, trace)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id or uuid.uuid4().hex,
                     job.type,
@@ -39,6 +41,7 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
                     job.tenant,
                     job.priority.value,
                     job.ordering_key,
+                    to_text(job.trace),
                 ),
             )
         accepted += 1

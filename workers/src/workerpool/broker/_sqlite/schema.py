@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     tenant TEXT NOT NULL DEFAULT '',
     priority TEXT NOT NULL DEFAULT 'normal',
     key TEXT NOT NULL DEFAULT '',
-    tag REAL
+    tag REAL,
+    trace TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
@@ -27,7 +28,8 @@ CREATE TABLE IF NOT EXISTS dead (
     id TEXT NOT NULL, type TEXT NOT NULL, payload BLOB NOT NULL, attempts INTEGER NOT NULL,
     reason TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL, version TEXT NOT NULL, worker TEXT NOT NULL,
     at REAL NOT NULL,
-    tenant TEXT NOT NULL DEFAULT '', priority TEXT NOT NULL DEFAULT 'normal', key TEXT NOT NULL DEFAULT ''
+    tenant TEXT NOT NULL DEFAULT '', priority TEXT NOT NULL DEFAULT 'normal', key TEXT NOT NULL DEFAULT '',
+    trace TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS fair (priority TEXT, tenant TEXT, finish REAL NOT NULL, PRIMARY KEY (priority, tenant));
 CREATE TABLE IF NOT EXISTS virtual (priority TEXT PRIMARY KEY, tag REAL NOT NULL);
@@ -35,6 +37,8 @@ CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, tokens REAL NOT NULL,
 CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+_ADDED: Final = (("jobs", "trace", "TEXT NOT NULL DEFAULT ''"), ("dead", "trace", "TEXT NOT NULL DEFAULT ''"))
+"""Columns that files of earlier versions do not have: table, name, declaration."""
 
 
 def open_file(path: str, timeout: float) -> sqlite3.Connection:
@@ -44,10 +48,27 @@ def open_file(path: str, timeout: float) -> sqlite3.Connection:
         _write_ahead(database, timeout)
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
+        _add_columns(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    missing = [column for column in _ADDED if not _has(database, column)]
+    if not missing:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    for column in missing:
+        if not _has(database, column):  # somebody else was faster
+            database.execute("ALTER TABLE {} ADD COLUMN {} {}".format(*column))
+    database.execute("COMMIT")
+
+
+def _has(database: sqlite3.Connection, column: tuple[str, str, str]) -> bool:
+    table, name, _ = column
+    return any(name == row[1] for row in database.execute(f"PRAGMA table_info({table})"))
 
 
 def _write_ahead(database: sqlite3.Connection, timeout: float) -> None:

@@ -5,6 +5,7 @@ import time
 from typing import Any, Final
 
 from workerpool.broker._sqlite import fair
+from workerpool.broker._sqlite.trace import from_text
 from workerpool.broker._types import Taken
 
 _EXPIRED: Final = """
@@ -13,7 +14,8 @@ ORDER BY due, serial LIMIT :limit
 """
 _WAITING: Final = "SELECT serial FROM jobs WHERE owner IS NULL AND due <= :now ORDER BY due, serial LIMIT :limit"
 _ROW: Final = """
-SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key FROM jobs WHERE serial = ?
+SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace FROM jobs
+WHERE serial = ?
 """
 _LEASE: Final = "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?"
 
@@ -39,7 +41,7 @@ def take(database: sqlite3.Connection, *, owner: str, limit: int, lease: float) 
 
 
 def _taken(row: tuple[Any, ...], now: float) -> Taken:
-    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key = row
+    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace = row
     return Taken(
         token=str(serial),
         job_id=job_id,
@@ -52,4 +54,5 @@ def _taken(row: tuple[Any, ...], now: float) -> Taken:
         tenant=tenant,
         priority=priority,
         ordering_key=key,
+        trace=from_text(trace),
     )

@@ -1,6 +1,6 @@
--- KEYS stream delayed stats job_prefix   ARGV group max_depth(-1: none) dedupe_ms {id delay_ms type payload order}...
--- `order`: empty, or a JSON object of `tenant`, `priority` and `key`. Returns how many of the jobs, from the first, were
--- put (or dropped as duplicates).
+-- KEYS stream delayed stats job_prefix   ARGV group max_depth(-1: none) dedupe_ms {id delay_ms type payload extras}...
+-- `extras`: empty, or a JSON object of `tenant`, `priority` and `key`, `traceparent` and `tracestate`. Returns how many
+-- of the jobs, from the first, were put (or dropped as duplicates).
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[3]
 local group, max_depth, dedupe_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local q, now = queue(stream, stats, group), now_ms()
@@ -12,13 +12,18 @@ if max_depth >= 0 then
   room = max_depth - waiting - redis.call('ZCOUNT', delayed, '-inf', whole(now))
 end
 
-local function put_one(id, delay, type, payload, wishes)
-  if not order and wishes == '' and delay <= 0 then -- the plain way, which costs nothing
+local function put_one(id, delay, type, payload, extras)
+  if not order and extras == '' and delay <= 0 then -- the plain way, which costs nothing
     if id == '' then return redis.call('XADD', stream, '*', 'type', type, 'payload', payload) end
     return redis.call('XADD', stream, '*', 'type', type, 'payload', payload, 'id', id)
   end
-  local job = wishes == '' and {} or cjson.decode(wishes)
-  job.type, job.payload, job.serial = type, payload, next_serial(stats)
+  local job = extras == '' and {} or cjson.decode(extras)
+  job.type, job.payload = type, payload
+  if not order and delay <= 0 and not (job.tenant or job.priority or job.key) then
+    job.id = id ~= '' and id or nil
+    return redis.call('XADD', stream, '*', unpack(to_flat(job)))
+  end
+  job.serial = next_serial(stats)
   job.id = id ~= '' and id or whole(now) .. '-s' .. job.serial
   if delay > 0 then return redis.call('ZADD', delayed, whole(now + delay), cjson.encode(job)) end
   job.due, order = whole(now), true
