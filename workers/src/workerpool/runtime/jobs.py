@@ -1,0 +1,135 @@
+"""The jobs of a worker between take and settlement: started in their lanes, counted, and settled once each."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from workerpool.broker import Broker, Taken
+from workerpool.runtime.execution import Execution
+from workerpool.runtime.inflight import InFlight, Running
+from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
+from workerpool.runtime.stations import Station, Stations
+from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
+
+_HEED_SECONDS: Final = 2.0
+"""How long a handler in the event loop may go on after its timeout."""
+
+
+class Jobs:
+    """All jobs in flight.
+
+    Attributes:
+        in_flight: Taken and not yet settled.
+        settled: How many have been settled that had a slot of a lane.
+    """
+
+    def __init__(
+        self,
+        stations: Stations,
+        execution: Execution,
+        *,
+        taken: Callable[[], None],
+        freed: Callable[[Running], None],
+        metrics: Metrics,
+        log: Any,
+    ) -> None:
+        """`taken`: some have come. `freed`: this one is settled, and so its slot is free."""
+        self._stations = stations
+        self._execution = execution
+        self._taken = taken
+        self._freed = freed
+        self._metrics = metrics
+        self._log = log
+        self._settlers: dict[str, Settler] = {}
+        self.in_flight = InFlight()
+        self.settled = 0
+        self.context: Any = None
+        """What the worker's lifespan gave."""
+
+    def open(self, queue: str, broker: Broker) -> Settler:
+        """The settler of a queue, before the first of its jobs."""
+        self._settlers[queue] = settler = Settler(broker, settled=self._settled, log=self._log)
+        return settler
+
+    def accept(self, queue: str, broker: Broker, jobs: Sequence[Taken]) -> list[Taken]:
+        """Register jobs that were taken and start them. Called inside the gate: it must not wait.
+
+        Returns those whose lane is full, which are handed back.
+        """
+        now, refused = time.monotonic(), []
+        for job in jobs:
+            station = self._stations.of(job.type)
+            running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
+            self.in_flight.add(running)
+            if station.enter():
+                running.station = station
+                station.figures.redelivered += job.redelivered
+                station.figures.wait.observe(job.waited)
+                running.task = asyncio.create_task(self._run_job(running, station))
+                running.task.add_done_callback(partial(self._ended, running))
+            else:
+                station.figures.refused += 1
+                refused.append(job)
+                self._settle(HandBack(running))
+        if jobs:
+            self._taken()
+        return refused
+
+    async def _run_job(self, running: Running, station: Station) -> None:
+        running.started_at = time.monotonic()
+        self._settle(await self._execution.run(running, station.figures, self.context))
+
+    def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
+        """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("running a job failed in the runtime", exc_info=task.exception())
+            self._settle(TryAgain(running, self._execution.longest_delay))
+        elif not running.settling:  # cancelled before it began
+            self._settle(HandBack(running))
+
+    def hand_back(self, running: Running) -> None:
+        """Give up on a handler that does not heed its cancellation."""
+        self._settle(HandBack(running))
+
+    def _settle(self, outcome: Outcome) -> None:
+        """The first outcome counts: a handler may end after its job was handed back."""
+        if not outcome.running.settling:
+            self._settlers[outcome.running.queue].submit(outcome)
+
+    def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
+        station = outcome.running.station
+        if station is not None:
+            self._count(outcome, station.figures, ours=ours)
+            station.leave()
+            self.settled += 1
+            self._metrics.last_progress = time.time()
+        self.in_flight.discard(outcome.running)
+        self._freed(outcome.running)
+
+    def _count(self, outcome: Outcome, figures: LaneMetrics, *, ours: bool) -> None:
+        match outcome:
+            case Done() if ours:
+                figures.processed += 1
+            case Done():
+                figures.failed[FailureReason.LEASE_LOST] += 1
+                self._log.warning(
+                    "done, but the lease was lost: it may be done twice", job_id=outcome.running.job.job_id
+                )
+            case Bury() if ours:
+                figures.dead_lettered += 1
+            case HandBack() if ours:
+                self._metrics.handed_back += 1
+            case _:
+                pass
+
+    def give_up_the_deaf(self) -> None:
+        """Settle jobs whose handlers went on after their timeout: else each would keep its slot for ever."""
+        now = time.monotonic()
+        for one in self.in_flight:
+            late = one.started_at is not None and one.timeout and now - one.started_at > one.timeout + _HEED_SECONDS
+            if not late or one.settling or one.task is None or one.station is None:
+                continue
+            if one.station.abandon(one.task):
+                self._settle(self._execution.overdue(one, one.station.figures))
