@@ -133,7 +133,9 @@ def test_a_client_that_says_nothing_keeps_nobody_waiting(opened: ExitStack, heal
 
 
 SLOW_TO_LOAD = """
-import os
+import os, signal
+if "DEAF" in os.environ:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 open(os.environ["GATE"]).close()  # a pipe: ends when the test opens its other end
 from workerpool import Worker
 worker = Worker(metrics_port=0)
@@ -155,12 +157,14 @@ class Loading(NamedTuple):
 
 
 @pytest_asyncio.fixture
-async def loading(redis_server: RedisServer, redis_stream: str, tmp_path: Path) -> AsyncIterator[Loading]:
+async def loading(
+    redis_server: RedisServer, redis_stream: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Loading]:
     gate, port = tmp_path / "gate", free_port()
     os.mkfifo(gate)
     (tmp_path / "slow_to_load.py").write_text(SLOW_TO_LOAD)
     (tmp_path / "program.py").write_text(PROGRAM)
-    env = environment(redis_server, redis_stream, GATE=str(gate), PORT=str(port))
+    env = environment(redis_server, redis_stream, GATE=str(gate), PORT=str(port), **getattr(request, "param", {}))
     worker = WorkerProcess(tmp_path / "program.py", env, log=tmp_path / "log")
     try:
         await until(lambda: listens(port), what="the port")
@@ -181,6 +185,13 @@ def test_a_program_that_still_loads_is_alive_and_not_ready(loading: Loading) -> 
 
 def test_a_program_that_is_told_to_stop_while_it_loads_ends_at_once(loading: Loading) -> None:
     """By itself: the first process of a container has no default for SIGTERM, it would go on and take jobs."""
+    loading.worker.signal(signal.SIGTERM)
+    assert loading.worker.wait() == 0
+
+
+@pytest.mark.parametrize("loading", [{"DEAF": "1"}], indirect=True)
+def test_it_ends_even_where_the_signal_does_not_interrupt_it(loading: Loading) -> None:
+    """Blocked in the main thread, as by a call into a library that goes on waiting; another thread gets it."""
     loading.worker.signal(signal.SIGTERM)
     assert loading.worker.wait() == 0
 
