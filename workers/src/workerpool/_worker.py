@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -19,6 +19,7 @@ from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.engine import Engine
+from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.forks import end_forks_in
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.lanes import Handler, Kind
@@ -203,8 +204,8 @@ class Worker:
         finally:
             health.stop()
 
-    @contextmanager
-    def _open(self, contract: Contract, health: HealthServer) -> Iterator["_Opened"]:
+    def assemble(self, contract: Contract, *, evidence: Evidence, log: Any, watchdog: bool = True) -> "Assembled":
+        """The runtime with this worker's handlers, without servers and signals: what `workerpool.testing` drives."""
         kinds = [handler.kind for handler in self._handlers.values()]
         slots = share(contract.slots, kinds, cores=cores(), chosen=self._options.slots)
         figures = {kind.value: count for kind, count in slots.items()}
@@ -212,13 +213,18 @@ class Worker:
         engine = Engine(
             contract,
             self._handlers,
-            options=self._options,
+            options=replace(self._options, watchdog=watchdog),
             lifespan=self._lifespan,
-            evidence=health.evidence,
+            evidence=evidence,
             metrics=metrics,
-            log=Log(),
+            log=log,
             token_file=self._env.get("WORKERPOOL_TOKEN_FILE", ""),
         )
+        return Assembled(engine, metrics)
+
+    @contextmanager
+    def _open(self, contract: Contract, health: HealthServer) -> Iterator["_Opened"]:
+        engine, metrics = self.assemble(contract, evidence=health.evidence, log=Log())
         scraped = MetricsServer(self._ports[1], metrics)
         self.metrics_port = scraped.port
         scraped.start()
@@ -242,6 +248,13 @@ def refuse(error: ConfigurationError) -> NoReturn:
     configure(pool="", version="", worker="")
     Log().error("cannot start", error=str(error))
     sys.exit(_EXIT_CONFIGURATION)
+
+
+class Assembled(NamedTuple):
+    """A worker's parts before they run."""
+
+    engine: Engine
+    metrics: Metrics
 
 
 class _Opened(NamedTuple):

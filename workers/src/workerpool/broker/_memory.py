@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from workerpool.broker import _clock
 from workerpool.broker._bucket import Level, draw
 from workerpool.broker._fair import FairQueue
 from workerpool.broker._types import (
@@ -77,7 +78,7 @@ class MemoryStore:
     buckets: dict[str, Level] = field(default_factory=dict)
     arrivals: int = 0
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
-    waiters: set[asyncio.Event] = field(default_factory=set)
+    waiters: dict[asyncio.Event, None] = field(default_factory=dict)  # in the order in which they came
 
     def delay(self, entry: _Entry) -> None:
         """Keep for later; those who wait for jobs look again how long they may sleep."""
@@ -129,7 +130,7 @@ class MemoryBroker:
 
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put jobs while there is room; see `Broker`."""
-        store, now, put = self._store, time.monotonic(), 0
+        store, now, put = self._store, _clock.now(), 0
         store.make_due(now)
         for job in jobs:
             known = job.job_id and store.seen.get(job.job_id, 0.0) > now
@@ -164,13 +165,13 @@ class MemoryBroker:
 
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Expired leases first, then waiting jobs in order; see `Broker`."""
-        deadline = time.monotonic() + wait
+        deadline = _clock.now() + wait
         async with self._one_take:
-            self._store.waiters.add(self._changed)
+            self._store.waiters[self._changed] = None
             try:
                 while True:
                     self._changed.clear()
-                    now = time.monotonic()
+                    now = _clock.now()
                     found = self._find(limit, now)
                     if found or self._interrupted or now >= deadline:
                         return found
@@ -178,7 +179,7 @@ class MemoryBroker:
                         async with asyncio.timeout(min(deadline, self._next_event()) - now):
                             await self._changed.wait()
             finally:
-                self._store.waiters.discard(self._changed)
+                del self._store.waiters[self._changed]
 
     async def interrupt(self) -> None:
         """Wake our own `take`."""
@@ -195,7 +196,7 @@ class MemoryBroker:
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of those that are still ours."""
-        until, lost = time.monotonic() + self._lease, set[str]()
+        until, lost = _clock.now() + self._lease, set[str]()
         for job in jobs:
             lease = self._store.in_flight.get(job.token)
             if lease is None or lease.owner is not self:
@@ -214,7 +215,7 @@ class MemoryBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Delay those that are still ours."""
-        now, delays = time.monotonic(), {retry.job.token: retry.delay for retry in retries}
+        now, delays = _clock.now(), {retry.job.token: retry.delay for retry in retries}
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
             entry.due = now + delays[token]
@@ -246,7 +247,7 @@ class MemoryBroker:
 
     async def redrive(self, which: DeadJobs) -> int:
         """Let them wait again."""
-        dead, now = self._dig_up(which), time.monotonic()
+        dead, now = self._dig_up(which), _clock.now()
         for job in dead:
             entry = _Entry(
                 job.job_id,
@@ -269,13 +270,13 @@ class MemoryBroker:
 
     async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
         """A level per bucket."""
-        levels, now = self._store.buckets, time.monotonic()
+        levels, now = self._store.buckets, _clock.now()
         levels[bucket], tokens = draw(levels.get(bucket), now=now, count=count, rate=rate, burst=burst)
         return tokens
 
     async def maintain(self) -> float:
         """Make delayed jobs due."""
-        now = time.monotonic()
+        now = _clock.now()
         self._store.make_due(now)
         self._store.seen = {job_id: until for job_id, until in self._store.seen.items() if until > now}
         self._store.wake()
@@ -283,7 +284,7 @@ class MemoryBroker:
 
     async def depth(self) -> Depth:
         """Count."""
-        store, now = self._store, time.monotonic()
+        store, now = self._store, _clock.now()
         store.make_due(now)
         self._seen, oldest = store.arrivals, store.waiting.oldest()
         return Depth(
@@ -299,7 +300,7 @@ class MemoryBroker:
     async def wait_for_arrival(self, seconds: float) -> bool:
         """Sleep until the store's arrivals go beyond the latest reading."""
         changed = asyncio.Event()
-        self._store.waiters.add(changed)
+        self._store.waiters[changed] = None
         try:
             async with asyncio.timeout(seconds):
                 while self._store.arrivals <= self._seen:
@@ -308,7 +309,7 @@ class MemoryBroker:
         except TimeoutError:
             return False
         finally:
-            self._store.waiters.discard(changed)
+            del self._store.waiters[changed]
         return True
 
     async def close(self) -> None:

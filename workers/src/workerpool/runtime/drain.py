@@ -4,7 +4,6 @@ When this begins nothing is taken any more.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,13 +29,13 @@ class Stop:
         if self.asked.is_set():
             self.hurry.set()
         else:
-            self._asked_at = time.monotonic()
+            self._asked_at = asyncio.get_running_loop().time()
             self.asked.set()
 
     @property
     def seconds_ago(self) -> float:
         """How long ago it was asked first."""
-        return time.monotonic() - self._asked_at
+        return asyncio.get_running_loop().time() - self._asked_at
 
 
 @dataclass(frozen=True, slots=True)

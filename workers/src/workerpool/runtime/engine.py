@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import random
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
@@ -104,6 +103,8 @@ class Engine:
         self._watchdog = Watchdog(
             handlers, self._stations, idle=lambda: not self._jobs.in_flight, metrics=metrics, log=log
         )
+        if not options.watchdog:
+            self._watchdog.stop()
         self._stop = Stop()
         self._recycle = options.recycle.spread()
         self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
@@ -256,7 +257,7 @@ class Engine:
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=self._pause_reason(),
-            remaining_seconds=self._jobs.in_flight.remaining_seconds(time.monotonic()),
+            remaining_seconds=self._jobs.in_flight.remaining_seconds(asyncio.get_running_loop().time()),
             totals=self._metrics.totals(),
         )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -94,7 +93,8 @@ class Execution:
         )
 
     async def _attempt(self, running: Running, figures: LaneMetrics, handler: Runnable, job: Job) -> Outcome:
-        began = time.perf_counter()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             await handler.run(job)
         except asyncio.CancelledError:
@@ -105,7 +105,7 @@ class Execution:
             _count_failure(running, figures, FailureReason.LEASE_LOST)
             return Drop(running)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
-            late = handler.timeout is not None and time.perf_counter() - began >= handler.timeout
+            late = handler.timeout is not None and clock() - began >= handler.timeout
             reason = FailureReason.ERROR
             if isinstance(error, RejectJob):
                 reason = FailureReason.REJECTED
@@ -115,7 +115,7 @@ class Execution:
                 reason = FailureReason.TIMEOUT
             return self._fail(running, figures, reason, error)
         finally:
-            figures.processing.observe(time.perf_counter() - began)
+            figures.processing.observe(clock() - began)
             figures.duplicates_skipped += running.duplicate
         return Done(running)
 

@@ -75,7 +75,7 @@ class InFlight:
     """The jobs in flight, by identity: the same broker token may come twice when a lease was lost in between."""
 
     def __init__(self) -> None:
-        self._running: set[Running] = set()
+        self._running: dict[Running, None] = {}  # in the order in which they came: a played run repeats itself
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -87,12 +87,12 @@ class InFlight:
 
     def add(self, running: Running) -> None:
         """Count it from now on."""
-        self._running.add(running)
+        self._running[running] = None
         self._empty.clear()
 
     def discard(self, running: Running) -> None:
         """It is settled."""
-        self._running.discard(running)
+        self._running.pop(running, None)
         if not self._running:
             self._empty.set()
 

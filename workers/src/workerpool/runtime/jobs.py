@@ -58,7 +58,7 @@ class Jobs:
 
         Returns those whose lane is full, which are handed back.
         """
-        now, refused = time.monotonic(), []
+        now, refused = asyncio.get_running_loop().time(), []
         for job in jobs:
             station = self._stations.of(job.type)
             running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
@@ -78,7 +78,7 @@ class Jobs:
         return refused
 
     async def _run_job(self, running: Running, station: Station) -> None:
-        running.started_at = time.monotonic()
+        running.started_at = asyncio.get_running_loop().time()
         self._settle(await self._execution.run(running, station.figures, self.context))
 
     def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
@@ -126,7 +126,7 @@ class Jobs:
 
     def give_up_the_deaf(self) -> None:
         """Settle jobs whose handlers went on after their timeout: else each would keep its slot for ever."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         for one in self.in_flight:
             late = one.started_at is not None and one.timeout and now - one.started_at > one.timeout + _HEED_SECONDS
             if not late or one.settling or one.task is None or one.station is None:

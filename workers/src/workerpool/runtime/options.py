@@ -19,3 +19,5 @@ class Options:
     """When the worker has done enough."""
     recycle_children: Recycle = field(default_factory=Recycle)
     """When a process of the cpu lane has done enough."""
+    watchdog: bool = True
+    """False where time is played: how late the event loop is can only be told in real time."""
