@@ -88,6 +88,7 @@ def is_settled(state: Iterable[str], sizes: Mapping[str, int]) -> bool:
     return (
         pools.keys() == sizes.keys()
         and owners <= sizes.keys()
+        and not any(one["deleting"] for one in objects)
         and all(_at_rest(pools[name], size=size) for name, size in sizes.items())
     )
 
@@ -99,7 +100,7 @@ def _at_rest(status: Json, *, size: int) -> bool:
         and status["sizes"] == [size, size]
         and status["desired"] == size
         and len(status["versions"]) == 1
-        and (conditions.get("Ready"), conditions.get("Progressing")) == ("True", "False")
+        and [conditions.get(name) for name in ("Ready", "Progressing", "Stalled")] == ["True", "False", "False"]
     )
 
 

@@ -10,7 +10,7 @@ from e2e.faults.suite import Result
 
 
 def line(kind: str, name: str, **content: Any) -> str:
-    return json.dumps({"kind": kind, "name": name, "labels": {}, **content})
+    return json.dumps({"kind": kind, "name": name, "labels": {}, "deleting": False, **content})
 
 
 def write(target: str, method: str = "PATCH") -> Write:
@@ -35,13 +35,17 @@ def test_a_changed_object_is_told_field_by_field() -> None:
     ]
 
 
-def pool(*, size: int, versions: int = 1, ready: str = "True") -> str:
+def pool(*, size: int, versions: int = 1, ready: str = "True", stalled: str = "False") -> str:
     status = {
         "current": True,
         "sizes": [size, size],
         "desired": size,
         "versions": [["v", "r", "stable", size, size]] * versions,
-        "conditions": [["Ready", ready, "AllReady", True], ["Progressing", "False", "Steady", True]],
+        "conditions": [
+            ["Ready", ready, "AllReady", True],
+            ["Progressing", "False", "Steady", True],
+            ["Stalled", stalled, "NotStalled", True],
+        ],
     }
     return line("WorkerPool", "main", status=status)
 
@@ -49,13 +53,15 @@ def pool(*, size: int, versions: int = 1, ready: str = "True") -> str:
 def test_a_state_is_settled_only_with_all_pools_at_rest_and_nothing_of_others() -> None:
     """Each thing that is not as it should be keeps it from being settled."""
     sizes = {"main": 2}
-    orphan = json.dumps({"kind": "Deployment", "name": "x", "labels": {"workerpool.dev/pool": "gone"}})
+    orphan = line("Deployment", "x", labels={"workerpool.dev/pool": "gone"})
     assert is_settled([pool(size=2)], sizes)
     assert not is_settled([], sizes)
     assert not is_settled([pool(size=1)], sizes)
     assert not is_settled([pool(size=2, versions=2)], sizes)
     assert not is_settled([pool(size=2, ready="False")], sizes)
+    assert not is_settled([pool(size=2, stalled="True")], sizes)
     assert not is_settled([pool(size=2), orphan], sizes)
+    assert not is_settled([pool(size=2), line("Pod", "", deleting=True)], sizes)
 
 
 def test_kinds_of_writes_leave_the_names_of_pods_out() -> None:
