@@ -32,7 +32,7 @@ from pathlib import Path
 from bench.worker import redis_server
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = f"{ROOT / 'workers/src'}{os.pathsep}{ROOT / 'workers/reference/io'}"
+SOURCES = os.pathsep.join(str(ROOT / "workers" / path) for path in ("src", "reference/common", "reference/io"))
 HEALTH_PORT, METRICS_PORT = 8080, 8000
 _CPU_CLOCK = 2  # CPUCLOCK_SCHED of Linux' <linux/posix-timers.h>
 
@@ -41,7 +41,7 @@ def main() -> None:
     """Measure, print, and write JSON where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment to measure")
-    parser.add_argument("--path", default=SOURCES, help="PYTHONPATH: where workerpool and reference_io are")
+    parser.add_argument("--path", default=SOURCES, help="PYTHONPATH: where the SDK and the worker are")
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -86,6 +86,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield ROOT / "requirements.lock", requirements(*OPERATOR)
     yield ROOT / "workers" / "reference" / "requirements.lock", requirements(*WORKERS)
     yield ROOT / "workers" / "reference" / "bare" / "requirements.lock", requirements(*BARE_WORKER)
+    for name in ("cpu", "threads"):
+        yield ROOT / "workers" / "reference" / name / "requirements.lock", requirements(*WORKERS, "--group", name)
     yield CHART / "README.md", chart_readme()
     yield ROOT / "docs" / "reference" / "metrics.md", metrics_page()
     for crd in sorted((ROOT / "crds").glob("*.yaml")):

@@ -20,7 +20,9 @@ check "ruff format" run ruff format --check --quiet .
 check "mypy" run mypy
 check "import-linter" run lint-imports --no-logo
 check "generated files" run python scripts/generate.py --check
-check "shell" bash -n scripts/uv scripts/*.sh .ci/run
+# One by one: bash checks the first file that it is given, and takes the others for its arguments.
+check "shell" bash -c 'for file; do bash -n "$file" || exit 1; done' bash \
+    scripts/uv scripts/*.sh workers/reference/*/load.sh .ci/run
 
 if ((${#failed[@]})); then
     printf 'lint: failed: %s\n' "${failed[*]}" >&2

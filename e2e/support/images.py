@@ -1,4 +1,4 @@
-"""The images of the product, of its reference worker, and of Redis: built from the tree where they are missing.
+"""The images of the product, of its reference workers, and of Redis: built from the tree where they are missing.
 
 A tag is a hash of the sources, so a changed source is another image for everybody (Helm rolls the operator, pools
 get a new version), and an unchanged one is not even built. On a cluster from outside, set the environment variables
@@ -51,13 +51,25 @@ OPERATOR = Recipe(
     sources=_CODE,
     variable="E2E_OPERATOR_IMAGE",
 )
-WORKER = Recipe(
-    name="workerpool-worker-io",
-    dockerfile="workers/reference/io/Dockerfile",
-    context=".",
-    sources=("workers/reference/io", "workers/reference/requirements.lock", "workers/src", ".dockerignore"),
-    variable="E2E_WORKER_IMAGE",
-)
+
+
+def _reference(name: str, *, lock: str, variable: str) -> Recipe:
+    """The image of a reference worker."""
+    folder = f"workers/reference/{name}"
+    return Recipe(
+        name=f"workerpool-worker-{name}",
+        dockerfile=f"{folder}/Dockerfile",
+        context=".",
+        sources=(folder, "workers/reference/common", lock, "workers/src", ".dockerignore"),
+        variable=variable,
+    )
+
+
+_LOCK = "workers/reference/requirements.lock"
+WORKER = _reference("io", lock=_LOCK, variable="E2E_WORKER_IMAGE")
+CPU = _reference("cpu", lock="workers/reference/cpu/requirements.lock", variable="E2E_CPU_WORKER_IMAGE")
+HYBRID = _reference("hybrid", lock=_LOCK, variable="E2E_HYBRID_WORKER_IMAGE")
+THREADS = _reference("threads", lock="workers/reference/threads/requirements.lock", variable="E2E_THREADS_WORKER_IMAGE")
 REDIS = Recipe(
     name="workerpool-redis",
     dockerfile="e2e/cluster/dockerfiles/redis/Dockerfile",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-REFERENCE = Path(__file__).parents[3] / "workers" / "reference" / "io"
+REFERENCE = Path(__file__).parents[3] / "workers" / "reference"
 
 CLIENTS_AND_MESSAGES = ("aiohttp", "httpx", "pydantic", "urllib.request", "http.client")
 SERVERS = ("http.server", "prometheus_client")
@@ -27,8 +27,10 @@ CONVENIENCES = (
 
 def loaded(code: str, *suspects: str) -> list[str]:
     """Which of these modules a fresh interpreter has after it ran the code."""
-    code = f"import sys\n{code}\nprint(*[name for name in {suspects!r} if name in sys.modules])"
-    said = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=REFERENCE)
+    folders = [str(REFERENCE / name) for name in ("io", "common")]
+    code = f"import sys\nsys.path[:0] = {folders!r}\n{code}\n"
+    code += f"print(*[name for name in {suspects!r} if name in sys.modules])"
+    said = subprocess.check_output([sys.executable, "-c", code], text=True)
     return said.split()
 
 

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from .fetch import Fetcher
+from reference_common.web import Fetcher
+
+from .fetch import AGENT
 from .records import Records
 from .stores import Stores
 
@@ -21,7 +23,7 @@ class Context:
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[Context]:
     """Nothing is dialled yet: a worker is ready when it can take jobs."""
-    stores, fetcher = Stores(), Fetcher()
+    stores, fetcher = Stores(), Fetcher(AGENT)
     try:
         yield Context(stores, Records(stores), fetcher)
     finally:

@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.component.sdk.running import environment, serving
+from tests.component.reference.conftest import Environment
+from tests.component.reference.looking import dead, finished
+from tests.component.sdk.running import serving
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import JobSpec, Queue, Worker
@@ -60,13 +62,9 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture
-async def worker(
-    redis_server: RedisServer, redis_stream: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Worker]:
+async def worker(contract: Environment) -> AsyncIterator[Worker]:
     """The reference worker, in this process."""
-    env = environment(redis_server, redis_stream, BACKOFF_SECONDS="0.01", MAX_ATTEMPTS="3", WORKERPOOL_NODE="n")
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
+    contract()
     worker = Worker(lifespan=lifespan, health_port=0, metrics_port=0)
     worker.job("fetch", timeout=20)(fetch)
     worker.job("sleep", timeout=20)(sleep)
@@ -74,18 +72,9 @@ async def worker(
         yield worker
 
 
-async def finished(queue: Queue) -> bool:
-    depth = await queue.depth()
-    return depth.waiting + depth.in_flight + depth.delayed == 0
-
-
 def result(server: RedisServer, stream: str, job_id: str) -> Any:
     kept = server.client().get(f"{{{stream}}}:result:{job_id}")
     return json.loads(kept) if kept else None
-
-
-def dead(server: RedisServer, stream: str) -> list[str]:
-    return sorted(fields[b"dead.error"].decode() for _, fields in server.client().xrange(f"{{{stream}}}:dead"))
 
 
 @pytest.mark.usefixtures("worker")
