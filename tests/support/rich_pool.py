@@ -82,4 +82,5 @@ QUEUES: Final[list[dict[str, Any]]] = [
 
 def rich_pool(name: str = "thumbs", namespace: str = "media", **worker: Any) -> WorkerPool:
     """A pool that sets every field of `worker`, a queue and the limits, with these fields of `worker` replaced."""
-    return pool(name, namespace, worker=WORKER | worker, queues=QUEUES, delivery={"rateLimitPerSecond": "0.5"})
+    delivery = {"rateLimitPerSecond": "0.5", "concurrencyPerWorker": 3}
+    return pool(name, namespace, worker=WORKER | worker, queues=QUEUES, delivery=delivery)

@@ -32,6 +32,7 @@ CONTRACT_ENV: Final = (
     "LEASE_SECONDS",
     "MAX_ATTEMPTS",
     "RATE_LIMIT_PER_SECOND",
+    "CONCURRENCY_PER_WORKER",
 )
 """Variables that the operator sets beside those with a reserved prefix."""
 CONTRACT_ENV_PREFIXES: Final = ("WORKERPOOL_", "QUEUE_", "BACKOFF_")

@@ -101,7 +101,7 @@ class ScalingSpec(Model):
 
 
 class DeliverySpec(Model):
-    """How often and when a job is tried, how many may begin. Reaches running workers in seconds, without restarts."""
+    """How often and when a job is tried, and how many run. Reaches running workers in seconds, without a restart."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -133,6 +133,13 @@ class DeliverySpec(Model):
         default=None,
         description="All workers of the pool together begin at most so many jobs per second, repeated attempts "
         "included (RATE_LIMIT_PER_SECOND). No limit when unset.",
+    )
+    concurrency_per_worker: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Jobs that one worker runs at a time, at most worker.maxWorkers, which it is when unset "
+        "(CONCURRENCY_PER_WORKER). Where workers find their limit themselves, they stay below it.",
     )
 
 
@@ -169,6 +176,13 @@ class WorkerPoolSpec(Model):
                 "worker.heartbeatPeriodSeconds, or healthy workers raise the alert: raise the one or lower the other",
                 path=".alerts.heartbeatMissingSeconds",
             ),
+            Rule(
+                cel="!has(self.delivery.concurrencyPerWorker) || "
+                "self.delivery.concurrencyPerWorker <= self.worker.maxWorkers",
+                message="delivery.concurrencyPerWorker must not be above worker.maxWorkers: lower the one or raise "
+                "the other",
+                path=".delivery.concurrencyPerWorker",
+            ),
         )
     )
 
@@ -189,7 +203,7 @@ class WorkerPoolSpec(Model):
     scaling: ScalingSpec = Field(default=ScalingSpec(), description="How many workers the pool has.")
     delivery: DeliverySpec = Field(
         default=DeliverySpec(),
-        description="How often and when a job is tried, and how many may begin. Reaches running workers within "
+        description="How often and when a job is tried, and how many may begin and run. Reaches running workers within "
         "seconds, without a restart.",
     )
     disruption: DisruptionSpec = Field(

@@ -94,4 +94,5 @@ def _report(worker: WorkerReport) -> Report:
         version=worker.version,
         remaining=worker.remaining_seconds,
         pod=worker.pod,
+        slots=worker.slots if worker.source == "stream" else None,
     )

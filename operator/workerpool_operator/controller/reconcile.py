@@ -160,6 +160,7 @@ class PoolReconciler:
                 backoff_max_seconds=delivery.backoff_max_seconds,
                 lease_seconds=delivery.lease_seconds,
                 rate_limit_per_second=delivery.rate_limit_per_second and float(delivery.rate_limit_per_second),
+                concurrency_per_worker=delivery.concurrency_per_worker,
             ),
         )
         if todo.fence is not None:

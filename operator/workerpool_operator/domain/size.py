@@ -70,7 +70,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
                 max_replicas=scaling.max_replicas,
                 cooldown_seconds=scaling.cooldown_seconds,
                 stabilization_seconds=scaling.scale_down.stabilization_seconds,
-                slots=spec.worker.max_workers,
+                slots=_slots(snapshot),
                 targets=scaling.targets,
             ),
             queues=[queue.name for queue in spec.queues],
@@ -81,6 +81,17 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             pod_start_seconds=snapshot.memory.pod_start_seconds,
         )
     )
+
+
+def _slots(snapshot: Snapshot) -> int:
+    """Jobs that one worker runs at a time: what the workers say on the average, never more than the pool allows.
+
+    They know best: each may have found a limit of its own, or have lost threads.
+    """
+    spec = snapshot.pool.spec
+    most = min(spec.worker.max_workers, spec.delivery.concurrency_per_worker or spec.worker.max_workers)
+    said = [one.slots for one in snapshot.reports.values() if one.slots and one.fresh and not one.draining]
+    return max(1, min(most, sum(said) // len(said))) if said else most
 
 
 def _follow(snapshot: Snapshot, decision: Decision) -> Followed:

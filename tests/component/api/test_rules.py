@@ -25,10 +25,7 @@ def url(address: str) -> dict[str, Any]:
 
 
 def mount(path: str, *, name: str = "data", volume: str = "data") -> dict[str, Any]:
-    return worker(
-        volumes=[{"name": volume, "emptyDir": {}}],
-        volumeMounts=[{"name": name, "mountPath": path}],
-    )
+    return worker(volumes=[{"name": volume, "emptyDir": {}}], volumeMounts=[{"name": name, "mountPath": path}])
 
 
 def volume(**source: Any) -> dict[str, Any]:
@@ -48,6 +45,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no backoff": {"delivery": {"backoffSeconds": 0, "backoffMaxSeconds": 0, "maxAttempts": 1}},
     "limit": {"delivery": {"rateLimitPerSecond": 1_000_000}},
     "limit of a fraction": {"delivery": {"rateLimitPerSecond": "0.05"}},
+    "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
     "lease of three heartbeats": {"delivery": {"leaseSeconds": 30}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
@@ -168,6 +166,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.delivery.leaseSeconds",
         "delivery.leaseSeconds must be at least 3 times worker.heartbeatPeriodSeconds",
     ),
+    "more at a time than there are slots": (
+        worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 8}},
+        "spec.delivery.concurrencyPerWorker",
+        "must not be above worker.maxWorkers",
+    ),
     "limit of nothing": ({"delivery": {"rateLimitPerSecond": 0}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
     "limit of 0.000": ({"delivery": {"rateLimitPerSecond": "0.000"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
     "limit as an amount": ({"delivery": {"rateLimitPerSecond": "1k"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
@@ -254,11 +257,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "set exactly one of configMapRef and secretRef",
     ),
     "hostPath": (volume(hostPath={"path": "/"}), "spec.worker.volumes[0]", VOLUME_WORDS),
-    "two volumes in one": (
-        volume(emptyDir={}, configMap={"name": "a"}),
-        "spec.worker.volumes[0]",
-        VOLUME_WORDS,
-    ),
+    "two volumes in one": (volume(emptyDir={}, configMap={"name": "a"}), "spec.worker.volumes[0]", VOLUME_WORDS),
     "nfs": (volume(nfs={"server": "a", "path": "/"}), "spec.worker.volumes[0]", VOLUME_WORDS),
     "token in a projected volume": (
         volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]}),
@@ -300,11 +299,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "relative mount": (mount("data"), "spec.worker.volumeMounts[0].mountPath", "write an absolute path below /"),
     "mount over everything": (mount("//"), "spec.worker.volumeMounts[0].mountPath", "write an absolute path below /"),
-    "label of the operator": (
-        worker(podLabels={"workerpool.dev/pool": "other"}),
-        "spec.worker.podLabels",
-        LABEL_WORDS,
-    ),
+    "label of the operator": (worker(podLabels={"workerpool.dev/pool": "other"}), "spec.worker.podLabels", LABEL_WORDS),
     "component label": (
         worker(podLabels={"app.kubernetes.io/component": "collector"}),
         "spec.worker.podLabels",
@@ -312,11 +307,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "hash label": (worker(podLabels={"pod-template-hash": "a"}), "spec.worker.podLabels", LABEL_WORDS),
     "label key": (worker(podLabels={"a b": "c"}), "spec.worker.podLabels", KEY_WORDS),
-    "label value": (
-        worker(podLabels={"a": "b c"}),
-        "spec.worker.podLabels",
-        "label values have at most 63 characters",
-    ),
+    "label value": (worker(podLabels={"a": "b c"}), "spec.worker.podLabels", "label values have at most 63 characters"),
     "annotation of the operator": (
         worker(podAnnotations={"workerpool.dev/restart": "1"}),
         "spec.worker.podAnnotations",
@@ -390,11 +381,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.disruption.maxUnavailable",
         DISRUPTION_WORDS,
     ),
-    "negative disruption": (
-        {"disruption": {"maxUnavailable": -1}},
-        "spec.disruption.maxUnavailable",
-        DISRUPTION_WORDS,
-    ),
+    "negative disruption": ({"disruption": {"maxUnavailable": -1}}, "spec.disruption.maxUnavailable", DISRUPTION_WORDS),
 }
 
 

@@ -183,3 +183,20 @@ async def test_a_changed_rate_limit_is_acted_upon_in_time(scene: Scene) -> None:
     await scene.operator.deliver()
     await until(lambda: len(scene.tried) > earlier + 3, what="tries without a limit")
     assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_changed_concurrency_is_acted_upon_in_time(scene: Scene) -> None:
+    """And the operator is told of the slots that are left, by which it sizes the pool."""
+
+    def slots() -> set[int]:
+        return {one.slots for one in scene.operator.ends.state.view(NAMESPACE, KEY.name).workers}
+
+    await until(lambda: slots() == {20}, what="the worker heard with all its slots")
+    began = time.monotonic()
+    await scene.operator.deliver(concurrencyPerWorker=3)
+    await until(lambda: slots() == {3}, what="the worker said to have fewer slots")
+    assert time.monotonic() - began < PROMISED_SECONDS
+    began = time.monotonic()
+    await scene.operator.deliver()
+    await until(lambda: slots() == {20}, what="the worker said to have all its slots again")
+    assert time.monotonic() - began < PROMISED_SECONDS

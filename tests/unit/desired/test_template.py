@@ -67,6 +67,7 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
             "backoffMaxSeconds": 9,
             "leaseSeconds": 50,
             "rateLimitPerSecond": "0.5",
+            "concurrencyPerWorker": 6,
         },
         queues=[queue(), queue("thumbs-high", redisStream={"url": "redis://other:6379/1", "stream": "high"})],
     )
@@ -76,7 +77,12 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
     assert read.collector == "workerpool-collector.media.svc:8090"
     assert (read.slots, read.heartbeat_seconds, read.drain_seconds, read.stuck_seconds) == (7, 5, 30, 40)
     assert read.policy == Policy(
-        max_attempts=3, backoff_seconds=2, backoff_max_seconds=9, lease_seconds=50, rate_limit_per_second=0.5
+        max_attempts=3,
+        backoff_seconds=2,
+        backoff_max_seconds=9,
+        lease_seconds=50,
+        rate_limit_per_second=0.5,
+        concurrency_per_worker=6,
     )
     assert [(source.name, source.url, source.stream, source.group) for source in read.sources] == [
         ("main", "redis://redis:6379/0", "s", "g"),

@@ -345,3 +345,27 @@ def test_what_cannot_be_rendered_is_a_problem_not_a_crash(monkeypatch: pytest.Mo
 
 def settled_without_rendering() -> Any:
     return snapshot(pool(), samples=(sample(10),))
+
+
+@pytest.mark.parametrize(
+    ("said", "cap", "workers"),
+    [
+        ((), None, 3),  # 20 each, as the pool says
+        ((), 10, 6),
+        ((5, 7), None, 10),  # 6 on the average
+        ((5, 7), 3, 20),
+        ((50, 90), None, 3),  # never more than the pool says
+    ],
+)
+def test_running_jobs_are_carried_by_workers_with_the_slots_that_they_say_they_have(
+    said: tuple[int, ...], cap: int | None, workers: int
+) -> None:
+    scaling = {"targets": {"queueDepth": 10}, "maxReplicas": 50, "mode": "direct"}
+    delivery = {} if cap is None else {"concurrencyPerWorker": cap}
+    web = pool(scaling=scaling, worker={"image": "web:1", "maxWorkers": 20}, delivery=delivery)
+    reports = {str(slots): replace(idle(str(slots)), slots=slots) for slots in said}
+    reports["gone"] = replace(idle("gone"), slots=1, connected=False)
+    reports["leaving"] = replace(idle("leaving"), slots=1, draining=True)
+    reports["bare"] = idle("bare")
+    asked = replace(settled(web, 1), samples=(sample(1, 60),), reports=reports)
+    assert plan(asked).decision.desired == workers

@@ -42,13 +42,19 @@ def test_all_of_the_contract_is_read() -> None:
             "BACKOFF_SECONDS": "0.5",
             "BACKOFF_MAX_SECONDS": "7",
             "RATE_LIMIT_PER_SECOND": "0.5",
+            "CONCURRENCY_PER_WORKER": "2",
         }
     )
     assert (contract.pool, contract.namespace, contract.version, contract.pod) == ("p", "ns", "v", "pod")
     assert (contract.node, contract.collector, contract.slots) == ("node", "c:8090", 3)
     assert (contract.heartbeat_seconds, contract.drain_seconds, contract.stuck_seconds) == (5, 0, 30)
     assert contract.policy == Policy(
-        max_attempts=2, backoff_seconds=0.5, backoff_max_seconds=7, lease_seconds=15, rate_limit_per_second=0.5
+        max_attempts=2,
+        backoff_seconds=0.5,
+        backoff_max_seconds=7,
+        lease_seconds=15,
+        rate_limit_per_second=0.5,
+        concurrency_per_worker=2,
     )
 
 
@@ -84,6 +90,8 @@ def test_queues_come_with_their_files_and_in_order_of_their_names() -> None:
         ({"LEASE_SECONDS": "nan"}, "LEASE_SECONDS"),
         ({"RATE_LIMIT_PER_SECOND": "many"}, "RATE_LIMIT_PER_SECOND"),
         ({"RATE_LIMIT_PER_SECOND": "0"}, "RATE_LIMIT_PER_SECOND"),
+        ({"CONCURRENCY_PER_WORKER": "0"}, "CONCURRENCY_PER_WORKER"),
+        ({"CONCURRENCY_PER_WORKER": "few"}, "CONCURRENCY_PER_WORKER"),
         ({"DRAIN_TIMEOUT": "inf"}, "DRAIN_TIMEOUT"),
         ({"DRAIN_TIMEOUT": "-1"}, "DRAIN_TIMEOUT"),
         ({"BACKOFF_SECONDS": "x"}, "BACKOFF_SECONDS"),

@@ -117,3 +117,33 @@ async def test_a_cancelled_wait_loses_no_slot(*, granted: bool) -> None:
     if not granted:
         slots.release(1)
     assert await asyncio.wait_for(slots.reserve(), 1) == 1
+
+
+async def test_fewer_slots_than_are_in_use_are_given_back_as_they_come_free() -> None:
+    slots = Slots(5, intakes=1)
+    assert await slots.reserve() == 5
+    slots.resize(2)
+    waiting = asyncio.create_task(slots.reserve())
+    slots.release(3)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slots.release(1)
+    assert await waiting == 1
+    slots.resize(4)
+    assert await slots.reserve() == 2
+
+
+async def test_a_take_that_waits_with_more_slots_than_there_are_left_is_interrupted() -> None:
+    slots, interrupted = Slots(5, intakes=1), asyncio.Event()
+
+    async def interrupt() -> None:
+        interrupted.set()
+
+    slots.on_starved(interrupt)
+    await slots.reserve()
+    slots.resize(5)
+    await asyncio.sleep(0)
+    assert not interrupted.is_set()
+    slots.resize(4)
+    async with asyncio.timeout(1):
+        await interrupted.wait()

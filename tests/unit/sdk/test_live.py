@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,15 +30,16 @@ def test_settings_hold_until_they_lapse() -> None:
     assert (live.fence, live.policy, live.lapses_in) == ("", DEFAULTS, None)
 
 
-def test_a_rate_limit_outlasts_the_settings_until_a_newer_word() -> None:
+@pytest.mark.parametrize("limit", ["rate_limit_per_second", "concurrency_per_worker"])
+def test_a_limit_outlasts_the_settings_until_a_newer_word(limit: str) -> None:
     """Else a pool would flood what its limit protects whenever its collector is away."""
     clock = Clock()
-    live = LiveSettings(replace(DEFAULTS, rate_limit_per_second=7.0), clock=clock)
-    live.apply(Orders(policy=replace(SAID, rate_limit_per_second=2.0), ttl_seconds=30))
+    live = LiveSettings(replace(DEFAULTS, **{limit: 7}), clock=clock)
+    live.apply(Orders(policy=replace(SAID, **{limit: 2}), ttl_seconds=30))
     clock.now += 31
-    assert live.policy == replace(DEFAULTS, rate_limit_per_second=2.0)
+    assert live.policy == replace(DEFAULTS, **{limit: 2})
     live.apply(Orders(ttl_seconds=30))
-    assert live.policy == replace(DEFAULTS, rate_limit_per_second=2.0), "settings without a policy say nothing about it"
+    assert live.policy == replace(DEFAULTS, **{limit: 2}), "settings without a policy say nothing about it"
     live.apply(Orders(policy=SAID, ttl_seconds=30))
     assert live.policy == SAID
     clock.now += 31

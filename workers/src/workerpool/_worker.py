@@ -59,6 +59,8 @@ class Worker:
         metrics_port: Where `/metrics` is; 0 chooses a free one.
         slots: Jobs at a time of each lane, for example `{"cpu": 2}`. The lanes that are not named share what
             `MAX_WORKERS` leaves: the cpu lane gets one per core, the others get equal parts.
+        adaptive: Run as many jobs at a time as what they call can take, found by how long they take: each lane but the
+            cpu lane has a limit of its own between 1 and its slots. For handlers that wait for something.
         recycle_after_jobs: Drain and exit with status 0 after so many jobs: in a pool the worker is started anew.
         recycle_rss_bytes: The same, when the worker's memory has grown so large.
         recycle_children_after_jobs: Replace a process of the cpu lane, between two jobs, after so many.
@@ -78,6 +80,7 @@ class Worker:
         health_port: int = 8080,
         metrics_port: int = 8000,
         slots: Mapping[str, int] | None = None,
+        adaptive: bool = False,
         recycle_after_jobs: int | None = None,
         recycle_rss_bytes: int | None = None,
         recycle_children_after_jobs: int | None = None,
@@ -95,6 +98,7 @@ class Worker:
         self._options = Options(
             slots={_kind(name): count for name, count in (slots or {}).items()},
             lifespan=lifespan is not _nothing,
+            adaptive=adaptive,
             recycle=Recycle(recycle_after_jobs, recycle_rss_bytes),
             recycle_children=Recycle(recycle_children_after_jobs, recycle_children_rss_bytes),
         )

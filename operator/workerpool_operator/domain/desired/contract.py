@@ -42,6 +42,8 @@ def environment(pool: WorkerPool, *, version: str) -> list[dict[str, Any]]:
     }
     if delivery.rate_limit_per_second is not None:
         fixed["RATE_LIMIT_PER_SECOND"] = delivery.rate_limit_per_second
+    if delivery.concurrency_per_worker is not None:
+        fixed["CONCURRENCY_PER_WORKER"] = delivery.concurrency_per_worker
     return [
         from_field("WORKERPOOL_POD", "metadata.name"),
         from_field("WORKERPOOL_NODE", "spec.nodeName"),

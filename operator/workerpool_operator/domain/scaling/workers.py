@@ -49,6 +49,8 @@ class Report:
     """Longest declared timeout minus age over its running jobs, seconds; None when one declares none."""
     pod: str = ""
     """Name of its pod."""
+    slots: int | None = None
+    """Jobs that it runs at a time; None: it does not say."""
 
     @property
     def fresh(self) -> bool:

@@ -81,6 +81,9 @@ class Delivery(_Message):
     rate_limit_per_second: float | None = Field(
         default=None, gt=0, description="Jobs that all workers of the pool together begin per second; None: no limit."
     )
+    concurrency_per_worker: int | None = Field(
+        default=None, ge=1, description="Jobs that one worker runs at a time; None: as many as it has slots."
+    )
 
 
 class Settings(_Message):

@@ -145,6 +145,7 @@ class CollectorLink:
                 backoff_max_seconds=said.backoff_max_seconds,
                 lease_seconds=said.lease_seconds,
                 rate_limit_per_second=said.rate_limit_per_second,
+                concurrency_per_worker=said.concurrency_per_worker,
             )
         self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy))
 

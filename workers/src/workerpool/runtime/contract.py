@@ -40,7 +40,7 @@ class Contract:
     drain_seconds: float
     stuck_seconds: float
     policy: Policy
-    """Retry policy, lease and rate limit until live settings come."""
+    """Retry policy, lease and limits until live settings come."""
     sources: tuple[Source, ...]
 
     @classmethod
@@ -68,6 +68,7 @@ class Contract:
                 backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),
                 lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
                 rate_limit_per_second=_rate(env, "RATE_LIMIT_PER_SECOND"),
+                concurrency_per_worker=_limit(env, "CONCURRENCY_PER_WORKER"),
             ),
             sources=_sources(env, pool=pool, chosen=source),
         )
@@ -105,6 +106,10 @@ def _whole(env: Mapping[str, str], name: str, *, least: int) -> int:
     if value < least:
         raise ConfigurationError(f"{name} is {text!r}: write a whole number, at least {least}")
     return value
+
+
+def _limit(env: Mapping[str, str], name: str) -> int | None:
+    return _whole(env, name, least=1) if env.get(name) else None
 
 
 def _seconds(env: Mapping[str, str], name: str, *, least: float) -> float:

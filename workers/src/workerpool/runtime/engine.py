@@ -81,6 +81,7 @@ class Engine:
             handlers,
             contract,
             recycle=options.recycle_children,
+            adaptive=options.adaptive,
             movable=not options.lifespan,
             resized=self._resize,
             metrics=metrics,
@@ -127,7 +128,7 @@ class Engine:
             try:
                 self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
                 self._metrics.ready()
-                self._log.info("ready", queues=list(self._lines), slots=self._stations.slots)
+                self._log.info("ready", queues=list(self._lines), slots=self._stations.capacity)
                 await background.watch(stop.asked, also=[intakes, link])
                 return await self._drain(stop, intakes)
             finally:
@@ -207,7 +208,7 @@ class Engine:
                 pool=contract.pool,
                 pod=contract.pod,
                 version=contract.version,
-                slots=self._stations.slots,
+                slots=max(1, self._stations.capacity),
                 boot_id=self._boot_id,
             ),
             state=self._state,
@@ -240,7 +241,7 @@ class Engine:
             self._stop.ask()
 
     def _resize(self) -> None:
-        """A lane has other slots than before."""
+        """There are other slots than before."""
         self._slots.resize(self._stations.slots)
         self._changed()
 
@@ -253,7 +254,7 @@ class Engine:
 
         return State(
             in_flight=len(self._jobs.in_flight),
-            slots=max(1, self._stations.slots),
+            slots=max(1, self._stations.capacity),
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=self._pause_reason(),
@@ -265,15 +266,18 @@ class Engine:
         trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
         if trouble:
             return f"broker: {trouble}"
+        if self._stations.measuring:
+            return "adaptive limit: measuring"
         return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""
 
     def _obey(self, orders: Orders) -> None:
         """What the collector says now."""
         self._live.apply(orders)
         self._fence.look()
-        self._apply_lease()
+        self._apply_policy()
 
-    def _apply_lease(self) -> None:
+    def _apply_policy(self) -> None:
+        self._stations.cap(self._live.policy.concurrency_per_worker)
         lease = self._live.policy.lease_seconds
         for line in self._lines.values():
             if line.broker.lease_seconds != lease:
@@ -285,7 +289,8 @@ class Engine:
             self._evidence.beat(
                 unstarted_since=self._jobs.in_flight.unstarted_since(), lane_problem=self._stations.problem()
             )
-            self._apply_lease()  # the settings may have lapsed
+            self._apply_policy()  # the settings may have lapsed
+            self._stations.tick()
             self._jobs.give_up_the_deaf()
             await asyncio.sleep(min(_BEAT_SECONDS, self._contract.stuck_seconds / 4))
 

@@ -14,6 +14,7 @@ from workerpool.runtime.lanes import HandlerFailed, NotHere, ProcessDied
 from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
 from workerpool.runtime.stations import Runnable
+from workerpool.runtime.verdict import Verdict
 from workerpool.telemetry import logs
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics
 
@@ -115,12 +116,15 @@ class Execution:
                 reason = FailureReason.TIMEOUT
             return self._fail(running, figures, reason, error)
         finally:
-            figures.processing.observe(clock() - began)
+            running.took = clock() - began
+            figures.processing.observe(running.took)
             figures.duplicates_skipped += running.duplicate
+        running.verdict = Verdict.DONE
         return Done(running)
 
     def overdue(self, running: Running, figures: LaneMetrics) -> Outcome:
         """It was cancelled at its timeout and goes on: it has failed, whatever it does from now on."""
+        running.took = asyncio.get_running_loop().time() - (running.started_at or running.taken_at)
         return self._fail(running, figures, FailureReason.TIMEOUT, "it was cancelled at its timeout and went on")
 
     def _refuse(self, running: Running, figures: LaneMetrics) -> Outcome | None:
@@ -151,6 +155,7 @@ class Execution:
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
         job, policy = running.job, self._policy()
+        running.verdict = _VERDICTS.get(reason, Verdict.NONE)
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
         final = _FINAL.get(reason)
@@ -191,6 +196,11 @@ _FINAL: Final = {
     FailureReason.MAX_ATTEMPTS: DeathReason.MAX_ATTEMPTS,
 }
 """Reasons for which no further attempt is made."""
+_VERDICTS: Final = {
+    FailureReason.ERROR: Verdict.FAILED,
+    FailureReason.CRASHED: Verdict.FAILED,
+    FailureReason.TIMEOUT: Verdict.SLOW,
+}
 _NOT_ITS_FAULT: Final = frozenset(
     {FailureReason.MALFORMED, FailureReason.OVERSIZE, FailureReason.MAX_ATTEMPTS, FailureReason.LEASE_LOST}
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from workerpool.broker import Broker, Taken
 from workerpool.errors import ConfigurationError, LeaseLost
 from workerpool.runtime.stations import Station
+from workerpool.runtime.verdict import Verdict
 
 
 class Cancelled(StrEnum):
@@ -34,6 +35,10 @@ class Running:
     settling: bool = False
     duplicate: bool = False
     """Its handler found that it was done before."""
+    verdict: Verdict = Verdict.NONE
+    """What its attempt says about what its handler calls."""
+    took: float = 0.0
+    """Seconds in its handler."""
     station: Station | None = None
     """Its lane; None: no slot of a lane is taken, it goes back to its queue."""
 

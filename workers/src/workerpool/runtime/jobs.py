@@ -95,8 +95,11 @@ class Jobs:
 
     def _settle(self, outcome: Outcome) -> None:
         """The first outcome counts: a handler may end after its job was handed back."""
-        if not outcome.running.settling:
-            self._settlers[outcome.running.queue].submit(outcome)
+        running = outcome.running
+        if not running.settling:
+            if running.station is not None and running.station.adaptive is not None:
+                self._stations.ended(running.job.type, running.took, running.verdict, station=running.station)
+            self._settlers[running.queue].submit(outcome)
 
     def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
         station = outcome.running.station

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How jobs are retried, how long a lease is, and how many jobs may begin.
+    """How jobs are retried, how long a lease is, and how many jobs may begin, and run at a time.
 
     The protocol's `Delivery`, without what it takes to parse it.
     """
@@ -19,6 +19,8 @@ class Policy:
     lease_seconds: float
     rate_limit_per_second: float | None = None
     """Jobs that the whole pool begins per second; None: no limit."""
+    concurrency_per_worker: int | None = None
+    """Jobs that this worker runs at a time at most; None: as many as it has slots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class Orders:
 
 
 class LiveSettings:
-    """The settings in force: the collector's until they lapse, else the environment's, but for the rate limit."""
+    """The settings in force: the collector's until they lapse, else the environment's, but for the limits."""
 
     def __init__(self, defaults: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._defaults = defaults
@@ -43,9 +45,12 @@ class LiveSettings:
         """Replace what was said before."""
         self._orders = orders
         if orders.policy is not None:
-            # It outlasts the settings: what it protects needs it no less while the collector is away.
-            limit = orders.policy.rate_limit_per_second
-            self._defaults = replace(self._defaults, rate_limit_per_second=limit)
+            # They outlast the settings: what they protect needs them no less while the collector is away.
+            self._defaults = replace(
+                self._defaults,
+                rate_limit_per_second=orders.policy.rate_limit_per_second,
+                concurrency_per_worker=orders.policy.concurrency_per_worker,
+            )
         self._until = self._clock() + orders.ttl_seconds
 
     @property
@@ -61,7 +66,7 @@ class LiveSettings:
 
     @property
     def policy(self) -> Policy:
-        """Retry policy and lease, and the latest rate limit that was heard of."""
+        """Retry policy and lease, and the latest limits that were heard of."""
         said = self._current.policy if self._current else None
         return said or self._defaults
 

@@ -15,6 +15,8 @@ class Options:
     """Of lanes; the others share what is left."""
     lifespan: bool = False
     """Whether handlers are given something that belongs to the worker's event loop."""
+    adaptive: bool = False
+    """Whether the lanes find out themselves how many jobs they run at a time."""
     recycle: Recycle = field(default_factory=Recycle)
     """When the worker has done enough."""
     recycle_children: Recycle = field(default_factory=Recycle)

@@ -34,6 +34,8 @@ class Slots:
         """Have so many from now on. Fewer than are in use: the next ones that are released are gone."""
         more, self.total = total - self.total, total
         self.release(more)
+        if self._free < 0:
+            self._interrupt_idle()
 
     async def reserve(self) -> int:
         """Reserve at least one slot, waiting for it in turn; return how many."""

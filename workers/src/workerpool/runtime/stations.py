@@ -2,19 +2,26 @@
 
 import asyncio
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._job import Job
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.lanes import Bound, Handler, Kind, Lane, NotHere
 from workerpool.runtime.lanes.io import IoLane
 from workerpool.runtime.recycle import Recycle
+from workerpool.runtime.verdict import Verdict
 from workerpool.telemetry.metrics import LaneMetrics, Metrics
+
+if TYPE_CHECKING:
+    from workerpool.guards.adaptive import AdaptiveLimit
 
 BLOCKS: Final = 3
 """How often a handler may block the event loop for over 0.1 s until it is moved."""
+TELLING: Final = 2
+"""A limit that was found is logged when it is so many times the one before, or one of so many parts of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,10 +31,24 @@ class Station:
     kind: Kind
     lane: Lane
     figures: LaneMetrics
+    adaptive: "AdaptiveLimit | None" = None
+    slots: int = 0
+    """Jobs that may run here at a time now: what the lane has, within the limits in force."""
+    told: int = 0
+    """The limit that was logged last."""
+
+    def fit(self, share: float) -> None:
+        """Bring the slots into line with the lane, this share of it, and what was found out."""
+        most = max(0, math.ceil(self.lane.slots * share))
+        self.slots = self.figures.slots = most
+        if self.adaptive is not None:
+            self.adaptive.bound(max(1, most))
+            self.slots = min(most, self.adaptive.limit)
+            self.figures.slots = min(most, self.adaptive.settled)
 
     def enter(self) -> bool:
         """Take a slot for a job, if there is one."""
-        if self.figures.in_progress >= self.lane.slots:
+        if self.figures.in_progress >= self.slots:
             return False
         self.figures.in_progress += 1
         return True
@@ -61,6 +82,7 @@ class Stations:
         contract: Contract,
         *,
         recycle: Recycle,
+        adaptive: bool,
         movable: bool,
         resized: Callable[[], None],
         metrics: Metrics,
@@ -68,21 +90,26 @@ class Stations:
     ) -> None:
         """Make the lanes.
 
-        `recycle` is for the processes of the cpu lane; `resized` is called when a lane has other slots than before;
-        `movable`: whether an `async def` has nothing of this event loop in its hands and may run in another one.
+        `recycle` is for the processes of the cpu lane; `adaptive`: whether the other lanes find out themselves how many
+        jobs they run at a time; `resized` is called when there are other slots than before; `movable`: whether an
+        `async def` has nothing of this event loop in its hands and may run in another one.
 
         Raises:
             ConfigurationError: a handler cannot be run in its lane.
         """
         self._contract = contract
         self._recycle = recycle
+        self._adaptive = adaptive
         self._movable = movable
         self._resized = resized
+        self._cap = self._bounded(contract.policy.concurrency_per_worker)
         self._metrics = metrics
         self._handlers = dict(handlers)
         self._blocks: dict[str, int] = {}
         self._log = log
-        self._stations = {Kind(name): self._make(Kind(name), figures) for name, figures in metrics.lanes.items()}
+        self._stations: dict[Kind, Station] = {}
+        for name, figures in metrics.lanes.items():
+            self._make(Kind(name), figures)
         self.by_type = {type_: self._bind(handler) for type_, handler in handlers.items()}
         self.default = next(iter(self._stations.values()))
         """Stands for jobs that have no handler."""
@@ -92,8 +119,64 @@ class Stations:
 
     @property
     def slots(self) -> int:
-        """Jobs that the worker can run at a time now."""
-        return min(self._contract.slots, sum(max(0, station.lane.slots) for station in self))
+        """Jobs that the worker may run at a time now."""
+        return min(self._cap, sum(station.slots for station in self))
+
+    @property
+    def capacity(self) -> int:
+        """The same, apart from moments in which fewer run only to measure what one takes."""
+        return min(self._cap, sum(station.figures.slots for station in self))
+
+    @property
+    def measuring(self) -> bool:
+        """Whether this is such a moment."""
+        return any(station.slots < station.figures.slots for station in self)
+
+    def cap(self, most: int | None) -> None:
+        """Run no more than so many jobs at a time from now on; None: as many as there are slots.
+
+        Each lane keeps its share, so that one that stands still leaves the others theirs. What runs goes on.
+        """
+        cap = self._bounded(most)
+        if cap != self._cap:
+            self._cap = cap
+            self._log.info("jobs at a time", most=cap)
+            self._fit()
+
+    def _bounded(self, most: int | None) -> int:
+        return min(most or self._contract.slots, self._contract.slots)
+
+    def ended(self, type_: str, seconds: float, verdict: Verdict, *, station: Station) -> None:
+        """A job has ended in a lane that finds its limit by that."""
+        if station.adaptive is not None:
+            busy = station.figures.in_progress
+            station.adaptive.ended(type_, seconds, verdict, busy=busy, now=asyncio.get_running_loop().time())
+            self._follow(station)
+
+    def tick(self) -> None:
+        """To be called now and then."""
+        for station in self:
+            if station.adaptive is not None:
+                station.adaptive.tick(asyncio.get_running_loop().time())
+                self._follow(station)
+
+    def _follow(self, station: Station) -> None:
+        """Its limit may be another one."""
+        if station.adaptive is None or (station.adaptive.limit, station.adaptive.settled) == (
+            station.slots,
+            station.figures.slots,
+        ):
+            return
+        found = station.adaptive.settled
+        if not station.told / TELLING < found < station.told * TELLING:
+            self._log.info("concurrency limit", lane=station.kind.value, limit=found, before=station.told)
+            station.told = found
+        self._fit()
+
+    def _fit(self) -> None:
+        for station in self:
+            station.fit(self._cap / self._contract.slots)
+        self._resized()
 
     def of(self, type_: str) -> Station:
         """Where jobs of this type run."""
@@ -152,10 +235,9 @@ class Stations:
         io = self._stations[Kind.IO]
         half = max(1, io.lane.slots // 2)
         io.lane = IoLane(max(1, io.lane.slots - half))
-        io.figures.slots = io.lane.slots
         figures = self._metrics.lanes[Kind.THREAD.value] = LaneMetrics(half)
-        station = self._stations[Kind.THREAD] = self._make(Kind.THREAD, figures)
-        self._resized()
+        station = self._make(Kind.THREAD, figures)
+        self._fit()
         return station
 
     async def close(self) -> None:
@@ -170,7 +252,14 @@ class Stations:
     def _make(self, kind: Kind, figures: LaneMetrics) -> Station:
         lane = self._lane(kind, figures.slots)
         figures.threads = lane.threads
-        return Station(kind, lane, figures)
+        station = self._stations[kind] = Station(kind, lane, figures)
+        if self._adaptive and kind is not Kind.CPU:  # the cpu lane has a slot per core: more only take turns
+            from workerpool.guards.adaptive import starting  # noqa: PLC0415  most workers have a fixed limit
+
+            station.adaptive = starting(most=lane.slots)
+            station.told = station.adaptive.settled
+        station.fit(self._cap / self._contract.slots)
+        return station
 
     def _lane(self, kind: Kind, slots: int) -> Lane:
         # Imported when they are used: many workers start at once, and most have one lane.
@@ -180,7 +269,7 @@ class Stations:
             case Kind.THREAD:
                 from workerpool.runtime.lanes.thread import ThreadLane  # noqa: PLC0415
 
-                return ThreadLane(slots, resized=self._resized, log=self._log)
+                return ThreadLane(slots, resized=self._fit, log=self._log)
             case Kind.CPU:
                 from workerpool.runtime.lanes.cpu import CpuLane  # noqa: PLC0415
 

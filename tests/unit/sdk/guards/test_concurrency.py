@@ -1,0 +1,158 @@
+"""How many jobs a worker runs at a time: the limit that it finds itself, and the one it is told. In played time."""
+
+import asyncio
+import random
+import time
+from collections import deque
+
+import pytest
+
+from workerpool import ConfigurationError, Job, JobSpec, Worker
+from workerpool.guards import adaptive
+from workerpool.testing import Process, Simulation, simulate
+
+
+class Downstream:
+    """Serves so many at a time, the others wait in their order."""
+
+    def __init__(self, places: int, seconds: float) -> None:
+        self.places, self.seconds = places, seconds
+        self.busy = self.served = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def call(self) -> None:
+        if self.busy >= self.places:
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
+        self.busy += 1
+        await asyncio.sleep(random.expovariate(1 / self.seconds))
+        self.busy -= 1
+        self.served += 1
+        while self._waiting and self.busy < self.places and not self._waiting[0].done():
+            self._waiting.popleft().set_result(None)
+
+
+def calling(downstream: Downstream, *, adaptive: bool = True, slots: dict[str, int] | None = None) -> Worker:
+    worker = Worker(adaptive=adaptive, slots=slots)
+
+    @worker.job("call", timeout=600)
+    async def call(job: Job) -> None:
+        await downstream.call()
+
+    return worker
+
+
+def slots(process: Process, lane: str = "io") -> int:
+    return process.metrics.lanes[lane].slots
+
+
+async def rate(simulation: Simulation, downstream: Downstream, seconds: float) -> float:
+    before = downstream.served
+    await simulation.advance(seconds)
+    return (downstream.served - before) / seconds
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of the day, by which workers measure, is that of the beginning."""
+    monkeypatch.setattr(time, "time", lambda: 30.0)
+    monkeypatch.setattr(adaptive, "cores", lambda: 2)
+
+
+def test_a_worker_finds_what_its_downstream_can_take_and_follows_it() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        downstream = Downstream(20, 1.0)
+        process = simulation.start(calling(downstream), env={"MAX_WORKERS": "200"})
+        await simulation.advance(0)
+        assert slots(process) == 8
+        await simulation.queue.enqueue_many([JobSpec("call")] * 4000, max_depth=10_000)
+        await simulation.advance(60)
+        assert await rate(simulation, downstream, 40) >= 0.9 * 20
+        assert slots(process) <= 3 * 20
+        downstream.places = 10
+        await simulation.advance(30)
+        assert slots(process) <= 3 * 10
+        assert await rate(simulation, downstream, 30) >= 0.9 * 10
+        assert any(line.event == "concurrency limit" for line in simulation.log)
+
+    simulate(scenario)
+
+
+def test_no_running_job_is_interrupted_when_the_limit_falls() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        downstream = Downstream(100, 1.0)
+        process = simulation.start(calling(downstream), env={"MAX_WORKERS": "50"})
+        await simulation.queue.enqueue_many([JobSpec("call")] * 3000, max_depth=10_000)
+        await simulation.advance(50)
+        downstream.places, downstream.seconds = 3, 3.0
+        await simulation.advance(60)
+        assert slots(process) < 20
+        downstream.places, downstream.seconds = 1000, 0.1
+        await simulation.finished()
+        assert downstream.served == 3000
+        assert process.metrics.totals().started == 3000
+
+    simulate(scenario)
+
+
+def test_without_being_asked_nothing_is_adapted() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        process = simulation.start(calling(Downstream(2, 1.0), adaptive=False), env={"MAX_WORKERS": "30"})
+        await simulation.queue.enqueue_many([JobSpec("call")] * 300, max_depth=10_000)
+        await simulation.advance(60)
+        assert slots(process) == 30
+
+    simulate(scenario)
+
+
+def test_a_worker_that_is_told_a_limit_keeps_it_from_its_first_job() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        downstream = Downstream(1000, 1.0)
+        env = {"MAX_WORKERS": "30", "CONCURRENCY_PER_WORKER": "4"}
+        process = simulation.start(calling(downstream, adaptive=False), env=env)
+        await simulation.queue.enqueue_many([JobSpec("call")] * 50)
+        most = 0
+        while downstream.served < 50:
+            await simulation.advance(0.1)
+            most = max(most, downstream.busy)
+        assert most == 4
+        assert slots(process) == 4
+
+    simulate(scenario)
+
+
+def test_under_a_limit_each_lane_keeps_its_share() -> None:
+    """So one that stands still leaves the others theirs."""
+
+    async def scenario(simulation: Simulation) -> None:
+        worker = calling(Downstream(1, 1.0), adaptive=False, slots={"thread": 5})
+
+        @worker.job("blocking", timeout=1)
+        def blocking(job: Job) -> None:
+            """Nothing is enqueued for it."""
+
+        process = simulation.start(worker, env={"MAX_WORKERS": "12", "CONCURRENCY_PER_WORKER": "5"})
+        await simulation.advance(0)
+        assert (slots(process), slots(process, "thread")) == (3, 3), "rounded up: together they run five at most"
+
+    simulate(scenario)
+
+
+def test_a_limit_that_is_told_bounds_the_one_that_is_found() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        env = {"MAX_WORKERS": "100", "CONCURRENCY_PER_WORKER": "12"}
+        process = simulation.start(calling(Downstream(1000, 0.5)), env=env)
+        await simulation.queue.enqueue_many([JobSpec("call")] * 1000, max_depth=10_000)
+        await simulation.advance(25)
+        assert slots(process) == 12
+
+    simulate(scenario)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_a_limit_that_makes_no_sense_is_refused(value: str) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        with pytest.raises(ConfigurationError, match="CONCURRENCY_PER_WORKER"):
+            simulation.start(calling(Downstream(1, 1)), env={"CONCURRENCY_PER_WORKER": value})
+
+    simulate(scenario)
