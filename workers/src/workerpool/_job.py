@@ -71,11 +71,11 @@ class Job:
             PayloadInvalid: the state is not JSON or too large.
             BrokerError: the broker is away; it may have been kept or not.
         """
-        await self._held().checkpoint(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
+        await self._held().checkpoint(encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
 
     def checkpoint_sync(self, state: Any) -> None:
         """`checkpoint` for a handler that runs in a thread and is no `async def`."""
-        self._held().checkpoint_sync(_encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
+        self._held().checkpoint_sync(encode(state, what="checkpoint", limit=MAX_CHECKPOINT_BYTES))
 
     async def once(self, connection: Any) -> bool:
         """Mark this job as done in the transaction of its effects; False: an attempt before has committed them, skip.
@@ -150,10 +150,11 @@ def encode_payload(payload: Any) -> bytes:
     Raises:
         PayloadInvalid: it holds something that JSON does not have, or is larger than MAX_PAYLOAD_BYTES.
     """
-    return _encode(payload, what="payload", limit=MAX_PAYLOAD_BYTES)
+    return encode(payload, what="payload", limit=MAX_PAYLOAD_BYTES)
 
 
-def _encode(value: Any, *, what: str, limit: int) -> bytes:
+def encode(value: Any, *, what: str, limit: int) -> bytes:
+    """As JSON text of at most `limit` bytes; see `encode_payload`."""
     try:
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ WorkerpoolError
 ├── QueueFull                  the queue holds `max_depth` waiting jobs
 ├── PayloadInvalid             a payload or checkpoint is not JSON, or larger than the queue takes
 ├── LeaseLost                  the job that a handler works on is not its worker's any more
+├── FillFailed                 somebody else has just failed to get a value for the cache
 ├── RejectJob                  raised by a handler: dead-letter this job now, retrying is useless
 └── BrokerError                the broker did not do what was asked
     ├── BrokerUnavailable      name does not resolve, refused, timed out, or it is loading, read-only or out of memory
@@ -43,11 +44,15 @@ class QueueFull(WorkerpoolError):
 
 
 class PayloadInvalid(WorkerpoolError):
-    """A payload or a checkpoint cannot be written as JSON, or is larger than the queue takes."""
+    """A payload, a checkpoint or a cached value cannot be written as JSON, or is larger than the queue takes."""
 
 
 class LeaseLost(WorkerpoolError):
     """The job is not this worker's any more, somebody else may run it: leave it, without further effects."""
+
+
+class FillFailed(WorkerpoolError):
+    """A value is not in the cache, and somebody else has just failed to get it; the text is their error."""
 
 
 class RejectJob(WorkerpoolError):

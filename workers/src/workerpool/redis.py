@@ -4,12 +4,14 @@ It is the SDK's own connection with the queue's address and credentials, and kno
 does more with Redis takes a client library of its own choice.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from workerpool._queue import Queue
 from workerpool.broker._redis.keys import beside
 from workerpool.broker._redis.link import RedisAddress, RedisLink
+from workerpool.broker._redis.scripts import Script
 
 __all__ = ["Redis"]
 
@@ -39,6 +41,10 @@ class Redis:
             BrokerError: one of its kinds. It may have happened nevertheless, if Redis was away.
         """
         return await self._link.call(*command)
+
+    async def run(self, script: Script, keys: Sequence[str], *args: Any) -> Any:
+        """What a script returns; see `call`."""
+        return await self._link.run(script, keys, *args)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -15,15 +15,16 @@ _AGEING: Final = ", ".join(f"{priority.value} = {seconds * 1000:.0f}" for priori
 class Script:
     """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
-    def __init__(self, name: str, *, order: bool = True) -> None:
-        """`order`: it may touch jobs that wait in a fair order."""
+    def __init__(self, name: str, *, order: bool = True, folder: Path = _FOLDER) -> None:
+        """`order`: it may touch jobs that wait in a fair order. `folder`: where its text is."""
         self._name = name
         self._order = order
+        self._folder = folder
 
     @cached_property
     def text(self) -> str:
         """What Redis runs."""
-        parts = [_read("common"), _read(self._name)]
+        parts = [_read("common"), _read(self._name, self._folder)]
         if self._order:
             parts[1:1] = [f"local AGEING_MS = {{{_AGEING}}}", _read("order")]
         return "\n".join(parts)
@@ -34,8 +35,8 @@ class Script:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.lua").read_text("utf-8")
+def _read(name: str, folder: Path = _FOLDER) -> str:
+    return (folder / f"{name}.lua").read_text("utf-8")
 
 
 ACK: Final = Script("ack")
