@@ -10,6 +10,7 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from workerpool.telemetry import logs
 
@@ -93,6 +94,19 @@ async def test_what_is_bound_in_a_task_is_on_its_lines_and_on_no_others(written:
 def test_lines_of_a_programs_own_loggers_have_the_same_form(written: Lines) -> None:
     logging.getLogger("workerpool.user").info("%d of %d", 1, 2, extra={"url": "https://example.org"})
     assert (written.last["event"], written.last["url"]) == ("1 of 2", "https://example.org")
+
+
+def test_lines_within_a_span_have_its_ids(written: Lines) -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    logs.Log().info("before")
+    assert "trace_id" not in written.last
+    with tracer.start_as_current_span("work") as span:
+        logs.Log().info("at work")
+    context = span.get_span_context()
+    assert (written.last["trace_id"], written.last["span_id"]) == (
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+    )
 
 
 def test_a_program_that_configured_logging_keeps_what_it_chose() -> None:

@@ -12,6 +12,7 @@ CLIENTS_AND_MESSAGES = ("aiohttp", "httpx", "pydantic", "urllib.request", "http.
 SERVERS = ("http.server", "prometheus_client")
 GUARDS = ("workerpool.guards", "workerpool.guards.rate", "workerpool.cache", "workerpool.testing")
 OTHER_BROKERS = ("sqlite3", "workerpool.broker._memory", "workerpool.broker._sqlite", "redis")
+TRACES = ("opentelemetry", "requests", "workerpool.telemetry.tracing.spans")
 CONVENIENCES = (
     "structlog",
     "uuid",
@@ -35,7 +36,7 @@ def loaded(code: str, *suspects: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "suspects", [CLIENTS_AND_MESSAGES, SERVERS, GUARDS, OTHER_BROKERS, CONVENIENCES], ids=lambda names: names[0]
+    "suspects", [CLIENTS_AND_MESSAGES, SERVERS, GUARDS, OTHER_BROKERS, TRACES, CONVENIENCES], ids=lambda names: names[0]
 )
 def test_a_worker_that_is_about_to_run_has_loaded_what_it_needs_to_take_jobs(suspects: tuple[str, ...]) -> None:
     code = "import reference_io.worker, workerpool.broker._redis"

@@ -3,13 +3,17 @@
 import asyncio
 import os
 import random
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from workerpool._job import JobSpec, encode_payload
 from workerpool._source import Source, sources_from
 from workerpool.broker import BrokerUnavailable, Credentials, DeadJob, DeadJobs, Depth, NewJob, Priority
 from workerpool.errors import ConfigurationError, QueueFull
+
+if TYPE_CHECKING:
+    from workerpool.telemetry.tracing import QueueTraces, Tracing
 
 OnFull = Literal["wait", "raise"]
 _FIRST_PAUSE_SECONDS: Final = 0.02
@@ -104,8 +108,15 @@ class Queue:
             BrokerError: another of its kinds.
         """
         jobs = [_new_job(spec) for spec in specs]
+        if self._traces is None or not jobs:
+            await self._put(jobs, max_depth=max_depth, on_full=on_full, seconds=timeout)
+            return
+        with self._traces.sending(jobs) as traced:
+            await self._put(traced, max_depth=max_depth, on_full=on_full, seconds=timeout)
+
+    async def _put(self, jobs: Sequence[NewJob], *, max_depth: int | None, on_full: OnFull, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        deadline, pause, put = loop.time() + timeout, _FIRST_PAUSE_SECONDS, 0
+        deadline, pause, put = loop.time() + seconds, _FIRST_PAUSE_SECONDS, 0
         repeatable = all(job.job_id for job in jobs)
         while put < len(jobs):
             try:
@@ -146,8 +157,20 @@ class Queue:
         return await self._broker.purge(DeadJobs(reason=reason, job_id=job_id))
 
     async def close(self) -> None:
-        """Let go of the broker."""
+        """Let go of the broker; with traces, send the last ones first, for at most 2 s."""
+        if self._tracing is not None:
+            await self._tracing.flush()
         await self._broker.close()
+
+    @cached_property
+    def _tracing(self) -> "Tracing | None":
+        from workerpool.telemetry.tracing import tracing  # noqa: PLC0415  who only reads the depth does not need it
+
+        return tracing()
+
+    @cached_property
+    def _traces(self) -> "QueueTraces | None":
+        return self._tracing.of(self.source.system, self._broker.stream) if self._tracing is not None else None
 
     async def __aenter__(self) -> Self:
         return self

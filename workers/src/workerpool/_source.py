@@ -34,6 +34,11 @@ class Source:
         """Whether no other machine can reach it."""
         return urlsplit(self.url).scheme in LOCAL_SCHEMES
 
+    @property
+    def system(self) -> str:
+        """The kind of its broker, as traces name it."""
+        return urlsplit(self.url).scheme.replace("rediss", "redis")
+
     def connect(self, *, consumer: str = "", lease_seconds: float = 60.0, timeout: float = 5.0) -> Broker:
         """A new view of the queue; see `workerpool.broker.connect`."""
         return connect(

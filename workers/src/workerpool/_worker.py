@@ -30,6 +30,7 @@ from workerpool.runtime.scrapes import MetricsServer
 from workerpool.runtime.signals import end_at_next_signal, leave_at_sigterm
 from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
+from workerpool.telemetry.tracing import Tracing, tracing
 
 H = TypeVar("H", bound=Callable[[Job], Any])
 _SCRAPE_SECONDS: Final = 10.0
@@ -105,7 +106,9 @@ class Worker:
         self._stop: Stop | None = None
         self.health_port, self.metrics_port = self._ports
 
-    def job(self, name: str, *, timeout: float | None = None, kind: str = "") -> Callable[[H], H]:
+    def job(
+        self, name: str, *, timeout: float | None = None, kind: str = "", slow: float | None = None
+    ) -> Callable[[H], H]:
         """Register the handler of a type of job.
 
         Args:
@@ -114,6 +117,8 @@ class Worker:
                 declare none is never stopped while it runs one, however long that may be.
             kind: Where it runs: `io`, in the event loop; `thread`, in a thread, for calls that block; `cpu`, in a
                 process, for what computes. Default: `io` for an `async def`, `thread` for a plain function.
+            slow: Seconds from which on an attempt counts as slow: what canaries are judged by, and whose traces are
+                always kept. Default: `SLOW_JOB_SECONDS` of the environment, or 2.
 
         Raises:
             ConfigurationError: the name is taken, or there is no such kind.
@@ -122,10 +127,12 @@ class Worker:
             raise ConfigurationError(f"there is a handler for {name!r} already")
         if timeout is not None and timeout <= 0:
             raise ConfigurationError(f"the timeout of {name!r} must be more than 0 seconds")
+        if slow is not None and slow <= 0:
+            raise ConfigurationError(f"a job of {name!r} is slow from more than 0 seconds on")
 
         def register(handler: H) -> H:
             default = Kind.IO if inspect.iscoroutinefunction(handler) else Kind.THREAD
-            self._handlers[name] = Handler(handler, timeout, _kind(kind) if kind else default)
+            self._handlers[name] = Handler(handler, timeout, _kind(kind) if kind else default, slow)
             return handler
 
         return register
@@ -208,7 +215,15 @@ class Worker:
         finally:
             health.stop()
 
-    def assemble(self, contract: Contract, *, evidence: Evidence, log: Any, watchdog: bool = True) -> "Assembled":
+    def assemble(
+        self,
+        contract: Contract,
+        *,
+        evidence: Evidence,
+        log: Any,
+        watchdog: bool = True,
+        tracing: Tracing | None = None,
+    ) -> "Assembled":
         """The runtime with this worker's handlers, without servers and signals: what `workerpool.testing` drives."""
         kinds = [handler.kind for handler in self._handlers.values()]
         slots = share(contract.slots, kinds, cores=cores(), chosen=self._options.slots)
@@ -223,12 +238,13 @@ class Worker:
             metrics=metrics,
             log=log,
             token_file=self._env.get("WORKERPOOL_TOKEN_FILE", ""),
+            tracing=tracing,
         )
         return Assembled(engine, metrics)
 
     @contextmanager
     def _open(self, contract: Contract, health: HealthServer) -> Iterator["_Opened"]:
-        engine, metrics = self.assemble(contract, evidence=health.evidence, log=Log())
+        engine, metrics = self.assemble(contract, evidence=health.evidence, log=Log(), tracing=tracing())
         scraped = MetricsServer(self._ports[1], metrics)
         self.metrics_port = scraped.port
         scraped.start()

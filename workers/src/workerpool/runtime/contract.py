@@ -19,6 +19,7 @@ _DEFAULTS: Final = {
     "MAX_ATTEMPTS": "5",
     "BACKOFF_SECONDS": "1",
     "BACKOFF_MAX_SECONDS": "60",
+    "SLOW_JOB_SECONDS": "2",
 }
 
 
@@ -39,6 +40,8 @@ class Contract:
     heartbeat_seconds: float
     drain_seconds: float
     stuck_seconds: float
+    slow_job_seconds: float
+    """From when on an attempt counts as slow, unless its handler says otherwise."""
     policy: Policy
     """Retry policy, lease and limits until live settings come."""
     sources: tuple[Source, ...]
@@ -62,6 +65,7 @@ class Contract:
             heartbeat_seconds=_seconds(env, "HEARTBEAT_INTERVAL", least=0.1),
             drain_seconds=_seconds(env, "DRAIN_TIMEOUT", least=0),
             stuck_seconds=_seconds(env, "STUCK_AFTER", least=1),
+            slow_job_seconds=_seconds(env, "SLOW_JOB_SECONDS", least=0),
             policy=Policy(
                 max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
                 backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),

@@ -32,6 +32,7 @@ from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.runtime.watchdog import Watchdog
 from workerpool.telemetry import process
 from workerpool.telemetry.metrics import Metrics
+from workerpool.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from workerpool.guards.rate import RateLimiter
@@ -68,6 +69,7 @@ class Engine:
         metrics: Metrics,
         log: Any,
         token_file: str = "",
+        tracing: Tracing | None = None,
     ) -> None:
         self._contract = contract
         self._lifespan = lifespan
@@ -94,6 +96,10 @@ class Engine:
                 self._stations.by_type,
                 policy=lambda: self._live.policy,
                 ran_by=RanBy(version=contract.version, worker=contract.pod),
+                slow={
+                    type_: contract.slow_job_seconds if handler.slow is None else handler.slow
+                    for type_, handler in handlers.items()
+                },
                 log=log,
             ),
             taken=self._taken,
@@ -111,6 +117,7 @@ class Engine:
         self._fence = FenceKeeper(self._live, self._gate, changed=self._changed)
         self._lines: dict[str, _Line] = {}
         self._token_file = token_file
+        self._tracing = tracing
         self._link: CollectorLink | None = None
         self._rate_limiter: RateLimiter | None = None
 
@@ -157,12 +164,15 @@ class Engine:
             await self._link.last_words(totals, interrupted=interrupted, seconds=_LAST_WORDS_SECONDS)
         if self._rate_limiter is not None:
             await self._rate_limiter.give_back()
+        if self._tracing is not None:
+            await self._tracing.flush()
         return drained
 
     def _make_line(self, source: Source) -> _Line:
         # Unique among all processes that ever were: a restarted container must not be taken for its former self.
         consumer = f"{self._contract.pod}-{self._boot_id}"
         broker = source.connect(consumer=consumer, lease_seconds=self._live.policy.lease_seconds)
+        traces = self._tracing.of(source.system, broker.stream) if self._tracing is not None else None
         return _Line(
             broker=broker,
             intake=Intake(
@@ -175,7 +185,7 @@ class Engine:
                 limiter=self._limiter,
                 log=self._log,
             ),
-            settler=self._jobs.open(source.name, broker),
+            settler=self._jobs.open(source.name, broker, traces=traces),
             leases=LeaseKeeper(source.name, broker, self._jobs.in_flight, log=self._log),
         )
 

@@ -37,11 +37,14 @@ class Execution:
         *,
         policy: Callable[[], Policy],
         ran_by: RanBy,
+        slow: Mapping[str, float],
         log: Any,
     ) -> None:
+        """`slow`: seconds from which on an attempt is slow, by type of job."""
         self._handlers = handlers
         self._policy = policy
         self._ran_by = ran_by
+        self._slow = slow
         self._log = log
 
     @property
@@ -118,6 +121,10 @@ class Execution:
         finally:
             running.took = clock() - began
             figures.processing.observe(running.took)
+            if running.took >= self._slow[job.type]:
+                figures.first_slow += job.attempt == 1
+                if running.trace is not None:
+                    running.trace.slow()
             figures.duplicates_skipped += running.duplicate
         running.verdict = Verdict.DONE
         return Done(running)
@@ -158,6 +165,8 @@ class Execution:
         running.verdict = _VERDICTS.get(reason, Verdict.NONE)
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
+        if running.trace is not None:
+            running.trace.failed(reason.value, text, trace)
         final = _FINAL.get(reason)
         if final is None and job.attempt < policy.max_attempts:
             delay = retry_delay(policy, failures=job.attempt)

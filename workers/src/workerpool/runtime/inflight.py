@@ -9,6 +9,7 @@ from workerpool.broker import Broker, Taken
 from workerpool.errors import ConfigurationError, LeaseLost
 from workerpool.runtime.stations import Station
 from workerpool.runtime.verdict import Verdict
+from workerpool.telemetry.tracing import JobTrace
 
 
 class Cancelled(StrEnum):
@@ -41,6 +42,8 @@ class Running:
     """Seconds in its handler."""
     station: Station | None = None
     """Its lane; None: no slot of a lane is taken, it goes back to its queue."""
+    trace: JobTrace | None = None
+    """None: it is not traced."""
 
     async def checkpoint(self, state: bytes) -> None:
         """See `Hold`."""

@@ -2,19 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from workerpool.broker import Broker, Taken
 from workerpool.runtime.execution import Execution
 from workerpool.runtime.inflight import InFlight, Running
-from workerpool.runtime.settle import Bury, Done, HandBack, Outcome, Settler, TryAgain
+from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
 from workerpool.runtime.stations import Station, Stations
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
+from workerpool.telemetry.tracing import QueueTraces
 
 _HEED_SECONDS: Final = 2.0
 """How long a handler in the event loop may go on after its timeout."""
+
+_OPERATIONS: Final[Mapping[type[Outcome], str]] = {
+    Done: "ack",
+    TryAgain: "retry",
+    Bury: "dead_letter",
+    HandBack: "hand_back",
+    Drop: "",
+}
+"""What traces call it when the broker is told."""
 
 
 class Jobs:
@@ -43,13 +53,16 @@ class Jobs:
         self._metrics = metrics
         self._log = log
         self._settlers: dict[str, Settler] = {}
+        self._traces: dict[str, QueueTraces] = {}
         self.in_flight = InFlight()
         self.settled = 0
         self.context: Any = None
         """What the worker's lifespan gave."""
 
-    def open(self, queue: str, broker: Broker) -> Settler:
-        """The settler of a queue, before the first of its jobs."""
+    def open(self, queue: str, broker: Broker, *, traces: QueueTraces | None = None) -> Settler:
+        """The settler of a queue, before the first of its jobs. `traces`: what makes the spans of its jobs."""
+        if traces is not None:
+            self._traces[queue] = traces
         self._settlers[queue] = settler = Settler(broker, settled=self._settled, log=self._log)
         return settler
 
@@ -59,12 +72,14 @@ class Jobs:
         Returns those whose lane is full, which are handed back.
         """
         now, refused = asyncio.get_running_loop().time(), []
+        traces = self._traces.get(queue)
         for job in jobs:
             station = self._stations.of(job.type)
             running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
             self.in_flight.add(running)
             if station.enter():
                 running.station = station
+                running.trace = traces.attempt(job) if traces is not None else None
                 station.figures.redelivered += job.redelivered
                 station.figures.wait.observe(job.waited)
                 running.task = asyncio.create_task(self._run_job(running, station))
@@ -79,6 +94,8 @@ class Jobs:
 
     async def _run_job(self, running: Running, station: Station) -> None:
         running.started_at = asyncio.get_running_loop().time()
+        if running.trace is not None:
+            running.trace.begin()
         self._settle(await self._execution.run(running, station.figures, self.context))
 
     def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
@@ -99,6 +116,8 @@ class Jobs:
         if not running.settling:
             if running.station is not None and running.station.adaptive is not None:
                 self._stations.ended(running.job.type, running.took, running.verdict, station=running.station)
+            if running.trace is not None:
+                running.trace.ended(_OPERATIONS[type(outcome)])
             self._settlers[running.queue].submit(outcome)
 
     def _settled(self, outcome: Outcome, ours: bool) -> None:  # noqa: FBT001  a callback with a fixed form
@@ -108,6 +127,8 @@ class Jobs:
             station.leave()
             self.settled += 1
             self._metrics.last_progress = time.time()
+        if outcome.running.trace is not None:
+            outcome.running.trace.settled(ours=ours)
         self.in_flight.discard(outcome.running)
         self._freed(outcome.running)
 

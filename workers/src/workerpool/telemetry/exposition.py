@@ -54,6 +54,8 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield counter("jobs_processed", "Jobs done and acknowledged.", lambda lane: lane.processed)
     yield counter("jobs_first_attempts", "Jobs begun for the first time, counted at start.", _first_attempts)
     yield counter("jobs_first_failures", "First attempts that failed.", lambda lane: lane.first_failures)
+    text = "First attempts that took as long as is slow: SLOW_JOB_SECONDS, or what their handler says."
+    yield counter("jobs_first_slow", text, lambda lane: lane.first_slow)
     yield counter("jobs_retried", "Failed attempts that will be repeated.", lambda lane: lane.retried)
     yield counter("jobs_dead_lettered", "Jobs moved to the dead letters.", lambda lane: lane.dead_lettered)
     yield counter(

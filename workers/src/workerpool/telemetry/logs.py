@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with pool, version, worker, and the job while one runs.
+"""Structured logs: one JSON object a line, with pool, version, worker, and the job while one runs, and its trace.
 
 All goes through the standard library's logging, which asyncio has loaded anyway. structlog would do the same, and be a
 tenth of what it costs to start a worker.
@@ -50,7 +50,13 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
-        line = {**_BOUND.get(), **extra, "event": record.getMessage(), "level": record.levelname.lower()}
+        line = {
+            **_BOUND.get(),
+            **_trace_ids(),
+            **extra,
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+        }
         line["timestamp"] = self.formatTime(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -60,6 +66,15 @@ class JsonFormatter(logging.Formatter):
         """ISO 8601 in UTC, to the microsecond."""
         seconds, fraction = divmod(record.created, 1)
         return time.strftime(datefmt or "%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(fraction * 1e6):06d}Z"
+
+
+def _trace_ids() -> dict[str, str]:
+    """Of the span that is the current one, if any: only who has loaded OpenTelemetry can have one."""
+    api: Any = sys.modules.get("opentelemetry.trace")
+    if api is None or not hasattr(api, "get_current_span"):  # another thread is about to load it
+        return {}
+    context = api.get_current_span().get_span_context()
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if context.is_valid else {}
 
 
 def bind(**fields: Any) -> None:

@@ -83,7 +83,7 @@ class LaneMetrics:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.started = self.processed = self.first_attempts = self.first_failures = 0
-        self.duplicates_skipped = 0
+        self.first_slow = self.duplicates_skipped = 0
         self.retried = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.wait = Histogram(PROCESSING_SECONDS), Histogram(WAIT_SECONDS)

@@ -46,6 +46,8 @@ class Handler(NamedTuple):
     timeout: float | None
     """Seconds."""
     kind: Kind
+    slow: float | None = None
+    """Seconds from which on an attempt is slow; None: as the contract says."""
 
 
 def within(timeout: float | None, run: Bound) -> Bound:

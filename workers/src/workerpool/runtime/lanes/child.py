@@ -9,6 +9,7 @@ handlers have started. So nothing of the lane outlives a worker that was killed.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import os
@@ -18,6 +19,8 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib import import_module
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -25,6 +28,7 @@ from workerpool.runtime.lanes.address import Address
 from workerpool.runtime.lanes.frames import HEADER, decode, encode
 
 _LONGEST_TRACEBACK: Final = 8_000
+_TRACES: Final = "workerpool.telemetry.tracing.handover"
 
 
 class JobCancelled(BaseException):
@@ -124,14 +128,34 @@ class _Child:
         return ("done", _used())
 
     def _load(self, address: tuple[str, str, str]) -> None:
-        self._handlers[Address(*address)] = Address(*address).load()
+        from workerpool.telemetry import tracing  # noqa: PLC0415  after the sentinel
 
-    def _run(self, address: tuple[str, str, str], fields: dict[str, Any], log_fields: dict[str, Any]) -> None:
+        self._handlers[Address(*address)] = Address(*address).load()
+        if tracing.wanted():
+            with contextlib.suppress(ImportError):  # the worker has said so
+                import_module(_TRACES)  # now: a job's own time begins after this
+
+    def _run(
+        self,
+        address: tuple[str, str, str],
+        fields: dict[str, Any],
+        log_fields: dict[str, Any],
+        trace: dict[str, str] | None,
+    ) -> None:
         from workerpool._job import Job  # noqa: PLC0415  after the sentinel
         from workerpool.telemetry import logs  # noqa: PLC0415
 
         logs.bind(**log_fields)
-        _call(self._handlers[Address(*address)], Job(**fields, _hold=_Hold(self._channel)))
+        with self._traced(trace):
+            _call(self._handlers[Address(*address)], Job(**fields, _hold=_Hold(self._channel)))
+
+    def _traced(self, trace: dict[str, str] | None) -> AbstractContextManager[None]:
+        if trace is None:
+            return contextlib.nullcontext()
+        within: AbstractContextManager[None] = import_module(_TRACES).within(
+            trace, lambda spans: self._channel.ask("spans", spans)
+        )
+        return within
 
 
 def _used() -> tuple[int, float]:

@@ -20,7 +20,7 @@ from workerpool.runtime.lanes import Bound, Handler, ProcessDied
 from workerpool.runtime.lanes.address import Address, address_of
 from workerpool.runtime.lanes.process import Answer, ChildProcess
 from workerpool.runtime.recycle import Recycle
-from workerpool.telemetry import logs
+from workerpool.telemetry import logs, tracing
 from workerpool.telemetry.metrics import Threads
 
 MOST_OPEN_FILES: Final = 0.8
@@ -73,7 +73,8 @@ class CpuLane:
             await asyncio.wait(self._leaving)
 
     async def _run(self, address: Address, timeout: float | None, job: Job) -> None:  # noqa: ASYNC109  a handler's
-        order = ("run", tuple(address), _plain(job), dict(logs.bound()))
+        trace = tracing.current()
+        order = ("run", tuple(address), _plain(job), dict(logs.bound()), trace and trace.carrier())
         answer = _answers(job)
         for start in range(1, _STARTS + 1):
             child = self._take()
@@ -132,6 +133,7 @@ def _plain(job: Job) -> dict[str, Any]:
 
 def _answers(job: Job) -> Answer:
     """What its handler may ask for."""
+    trace = tracing.current()
 
     async def answer(name: str, *arguments: Any) -> Any:
         hold = job._hold  # noqa: SLF001  the lanes are what makes it
@@ -139,6 +141,8 @@ def _answers(job: Job) -> Answer:
             await hold.checkpoint(*arguments)
         elif name == "skip" and hold is not None:
             hold.skip()
+        elif name == "spans" and trace is not None:
+            trace.adopt(*arguments)
         else:
             raise LookupError(name)
 

@@ -1,0 +1,216 @@
+"""The spans of jobs, by OpenTelemetry's conventions for messaging: what their names, kinds and attributes are.
+
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/. A `process` span is the child of the span that
+put its job, and linked with it: so a job is one trace, whoever looks at parents only or at links only. Nothing of a
+payload is in a span, and what looks like a password in the text of an error is not either.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from opentelemetry import context as contexts
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from workerpool.broker import NewJob, Priority, Taken, TraceContext
+from workerpool.telemetry.tracing import JobTrace, handover, set_current
+from workerpool.telemetry.tracing.tail import FATE, Fate, Tail
+
+_W3C: Final = TraceContextTextMapPropagator()
+_LONGEST: Final = 128
+"""Of what somebody chose: ids, tenants, types."""
+_LONGEST_TEXT: Final = 1_000
+_LONGEST_TRACEBACK: Final = 8_000
+_SECRETS: Final = (
+    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
+    re.compile(
+        r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*)(?:bearer\s+|basic\s+)?[^\s,;&]+"
+    ),
+)
+
+
+class Attempt:
+    """See `JobTrace`."""
+
+    def __init__(self, queue: "Spans", job: Taken) -> None:
+        self._queue = queue
+        self._job = job
+        self._taken_at = time.time_ns()
+        self._fate = Fate()
+        self._context: Context = Context()
+        self._span: Span | None = None
+        self._settle: Span | None = None
+        self._failed = job.attempt > 1  # what failed before is looked at whole
+        self._over = False
+
+    def begin(self) -> None:
+        """The wait is over, the attempt's span is the current one."""
+        job, queue = self._job, self._queue
+        came = contexts.set_value(FATE, self._fate)
+        if job.trace is not None:
+            came = _W3C.extract(_headers(job.trace), came)
+        about = queue.about(job)
+        due = self._taken_at - int(job.waited * 1e9)
+        wait = queue.tracer.start_span(f"wait {queue.destination}", came, attributes=about, start_time=due)
+        wait.end(self._taken_at)
+        cause = get_current_span(came).get_span_context() if job.trace is not None else None
+        self._span = queue.tracer.start_span(
+            f"process {queue.destination}",
+            came,
+            kind=SpanKind.CONSUMER,
+            attributes={**about, **_operation("process", "process"), "workerpool.job.attempt": job.attempt},
+            links=[Link(cause)] if cause is not None and cause.is_valid else (),
+        )
+        self._context = set_span_in_context(self._span, came)
+        contexts.attach(self._context)  # to the task, which ends with the job
+        set_current(self)
+
+    def failed(self, reason: str, text: str, trace: str) -> None:
+        """With the exception as an event, if there was one."""
+        if self._span is None or self._over:
+            return
+        self._failed = True
+        text = without_secrets(text)[:_LONGEST_TEXT]
+        self._span.set_attribute("error.type", reason)
+        self._span.set_status(Status(StatusCode.ERROR, text))
+        if trace:
+            kind, _, message = text.partition(": ")
+            said = {"exception.type": kind, "exception.message": message}
+            said["exception.stacktrace"] = without_secrets(trace)[-_LONGEST_TRACEBACK:]
+            self._span.add_event("exception", said)
+
+    def ended(self, operation: str) -> None:
+        """The attempt's span ends, that of the settlement begins."""
+        if self._span is None or self._over:
+            return
+        self._over = True
+        queue = self._queue
+        self._span.set_attribute("workerpool.job.outcome", operation or "lost")
+        self._span.end()
+        if not operation:
+            self._failed = True
+            return
+        self._settle = queue.tracer.start_span(
+            f"{operation} {queue.destination}",
+            self._context,
+            kind=SpanKind.CLIENT,
+            attributes={**queue.about(self._job), **_operation("settle", operation)},
+        )
+
+    def settled(self, *, ours: bool) -> None:
+        """All spans of this attempt are there."""
+        if self._settle is not None:
+            if not ours:
+                self._failed = True
+                self._settle.set_attribute("error.type", "lease_lost")
+                self._settle.set_status(Status(StatusCode.ERROR, "the job was not this worker's any more"))
+            self._settle.end()
+        self._queue.close(self._fate, keep=self._failed)
+
+    def slow(self) -> None:
+        """It took longer than is good: send its spans in any case."""
+        self._failed = True
+
+    def carrier(self) -> dict[str, str]:
+        """See `JobTrace`."""
+        headers: dict[str, str] = {}
+        _W3C.inject(headers, self._context)
+        return headers
+
+    def adopt(self, spans: Sequence[Any]) -> None:
+        """See `JobTrace`."""
+        self._queue.adopt(self._fate, spans)
+
+
+class Spans:
+    """See `QueueTraces`."""
+
+    def __init__(self, tracer: Tracer, *, system: str, destination: str, tail: Tail | None, resource: Resource) -> None:
+        """`tail`: None where the program's own provider decides what is sent."""
+        self.tracer = tracer
+        self.destination = destination
+        self._of_all = {"messaging.system": system, "messaging.destination.name": destination}
+        self._tail = tail
+        self._resource = resource
+
+    def attempt(self, job: Taken) -> JobTrace:
+        """See `QueueTraces`."""
+        return Attempt(self, job)
+
+    def about(self, job: Taken | NewJob) -> dict[str, str | int]:
+        """What all spans of a job say of it."""
+        said: dict[str, str | int] = {**self._of_all, "workerpool.job.type": job.type[:_LONGEST]}
+        if job.job_id:
+            said["messaging.message.id"] = job.job_id[:_LONGEST]
+        if job.tenant:
+            said["workerpool.job.tenant"] = job.tenant[:_LONGEST]
+        if job.priority != Priority.NORMAL:
+            said["workerpool.job.priority"] = str(job.priority)[:_LONGEST]
+        return said
+
+    @contextmanager
+    def sending(self, jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
+        """One job is caused by its `send` span. Of several each has a `create` span, and `send` is linked with all."""
+        name, how = f"send {self.destination}", _operation("send", "send")
+        if len(jobs) == 1:
+            span = self.tracer.start_span(name, kind=SpanKind.PRODUCER, attributes={**self.about(jobs[0]), **how})
+            sent = [_caused_by(span, jobs[0])]
+        else:
+            created = [self._created(job) for job in jobs]
+            sent = [_caused_by(one, job) for one, job in zip(created, jobs, strict=True)]
+            span = self.tracer.start_span(
+                name,
+                kind=SpanKind.CLIENT,
+                attributes={**self._of_all, **how, "messaging.batch.message_count": len(jobs)},
+                links=[Link(one.get_span_context()) for one in created],
+            )
+        try:
+            yield sent
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(Status(StatusCode.ERROR, without_secrets(str(error))[:_LONGEST_TEXT]))
+            raise
+        finally:
+            span.end()
+
+    def _created(self, job: NewJob) -> Span:
+        about = {**self.about(job), **_operation("create", "create")}
+        span = self.tracer.start_span(f"create {self.destination}", kind=SpanKind.PRODUCER, attributes=about)
+        span.end()
+        return span
+
+    def adopt(self, fate: Fate, spans: Sequence[Any]) -> None:
+        """Spans of another process."""
+        if self._tail is not None:
+            self._tail.adopt(fate, [handover.span_of(span, self._resource) for span in spans])
+
+    def close(self, fate: Fate, *, keep: bool) -> None:
+        """All spans of an attempt are there."""
+        if self._tail is not None:
+            self._tail.close(fate, keep=keep)
+
+
+def without_secrets(text: str) -> str:
+    """The text without what looks like a password in it."""
+    user, named = _SECRETS
+    return named.sub(r"\1***", user.sub("***", text))
+
+
+def _operation(kind: str, name: str) -> dict[str, str]:
+    return {"messaging.operation.type": kind, "messaging.operation.name": name}
+
+
+def _headers(trace: TraceContext) -> Mapping[str, str]:
+    return {name: value for name, value in trace._asdict().items() if value}
+
+
+def _caused_by(span: Span, job: NewJob) -> NewJob:
+    headers: dict[str, str] = {}
+    _W3C.inject(headers, set_span_in_context(span))
+    return replace(job, trace=TraceContext(**headers)) if headers else job
