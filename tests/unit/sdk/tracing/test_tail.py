@@ -95,7 +95,7 @@ def test_all_spans_of_a_job_that_failed_are_sent(off: Stage, trace: TraceContext
             pass
         attempt.failed("error", "ValueError: no", "Traceback ...")
     end(attempt, "retry")
-    assert off.names == ["wait jobs", "query", "process jobs", "retry jobs"]
+    assert off.names == ["query", "process jobs", "wait jobs", "retry jobs"]
     assert all(span.context.trace_flags.sampled for span in off.sent.get_finished_spans())
     if trace is not None:
         assert {f"{span.context.trace_id:032x}" for span in off.sent.get_finished_spans()} == {trace.traceparent[3:35]}
@@ -105,7 +105,7 @@ def test_all_spans_of_a_job_that_was_slow_are_sent(off: Stage) -> None:
     with off.job() as attempt:
         attempt.slow()
     end(attempt)
-    assert off.names == ["wait jobs", "process jobs", "ack jobs"]
+    assert off.names == ["process jobs", "wait jobs", "ack jobs"]
     assert off.one("process jobs").status.status_code is StatusCode.UNSET
 
 
@@ -141,7 +141,7 @@ def test_what_a_job_holds_is_bounded_but_for_its_own_three(off: Stage) -> None:
         assert off.tail._held == tail.MOST_OF_A_JOB
         attempt.failed("error", "E", "")
     end(attempt)
-    assert (len(off.names), off.names[-1]) == (tail.MOST_OF_A_JOB + 2, "ack jobs")
+    assert (len(off.names), off.names[-1]) == (tail.MOST_OF_A_JOB + 3, "ack jobs")
 
 
 def test_what_all_jobs_hold_is_bounded(off: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_a_handler_that_is_given_up_ends_its_attempt_once(on: Stage) -> None:
         end(attempt, "retry")
         attempt.failed("error", "ValueError: much later", "Traceback")
         attempt.ended("ack")
-    assert on.names == ["wait jobs", "process jobs", "retry jobs"]
+    assert on.names == ["process jobs", "wait jobs", "retry jobs"]
 
 
 def test_a_job_that_never_began_has_no_spans(on: Stage) -> None:

@@ -43,31 +43,27 @@ class Attempt:
         self._job = job
         self._taken_at = time.time_ns()
         self._fate = Fate()
-        self._context: Context = Context()
+        self._came = self._context = Context()
         self._span: Span | None = None
-        self._settle: Span | None = None
+        self._settlement = ("", 0)  # what the broker is told, and since when
         self._failed = job.attempt > 1  # what failed before is looked at whole
         self._over = False
 
     def begin(self) -> None:
-        """The wait is over, the attempt's span is the current one."""
+        """The attempt's span is the current one."""
         job, queue = self._job, self._queue
         came = contexts.set_value(FATE, self._fate)
         if job.trace is not None:
             came = _W3C.extract(_headers(job.trace), came)
-        about = queue.about(job)
-        due = self._taken_at - int(job.waited * 1e9)
-        wait = queue.tracer.start_span(f"wait {queue.destination}", came, attributes=about, start_time=due)
-        wait.end(self._taken_at)
         cause = get_current_span(came).get_span_context() if job.trace is not None else None
         self._span = queue.tracer.start_span(
             f"process {queue.destination}",
             came,
             kind=SpanKind.CONSUMER,
-            attributes={**about, **_operation("process", "process"), "workerpool.job.attempt": job.attempt},
+            attributes={**queue.about(job), **_operation("process", "process"), "workerpool.job.attempt": job.attempt},
             links=[Link(cause)] if cause is not None and cause.is_valid else (),
         )
-        self._context = set_span_in_context(self._span, came)
+        self._came, self._context = came, set_span_in_context(self._span, came)
         contexts.attach(self._context)  # to the task, which ends with the job
         set_current(self)
 
@@ -86,32 +82,45 @@ class Attempt:
             self._span.add_event("exception", said)
 
     def ended(self, operation: str) -> None:
-        """The attempt's span ends, that of the settlement begins."""
+        """The attempt's span ends, the settlement begins."""
         if self._span is None or self._over:
             return
         self._over = True
-        queue = self._queue
         self._span.set_attribute("workerpool.job.outcome", operation or "lost")
         self._span.end()
-        if not operation:
-            self._failed = True
+        self._settlement = (operation, time.time_ns())
+
+    def settled(self, *, ours: bool) -> None:
+        """All of this attempt is known: its other spans are made now, if they are to be sent. Most jobs save that."""
+        if self._span is None:
             return
-        self._settle = queue.tracer.start_span(
+        self._failed |= not ours
+        if self._failed or self._span.get_span_context().trace_flags.sampled:
+            self._make_wait()
+            if self._settlement[0]:
+                self._make_settlement(ours=ours)
+        self._queue.close(self._fate, keep=self._failed)
+
+    def _make_wait(self) -> None:
+        queue, due = self._queue, self._taken_at - int(self._job.waited * 1e9)
+        about = queue.about(self._job)
+        queue.tracer.start_span(f"wait {queue.destination}", self._came, attributes=about, start_time=due).end(
+            self._taken_at
+        )
+
+    def _make_settlement(self, *, ours: bool) -> None:
+        queue, (operation, began) = self._queue, self._settlement
+        settle = queue.tracer.start_span(
             f"{operation} {queue.destination}",
             self._context,
             kind=SpanKind.CLIENT,
             attributes={**queue.about(self._job), **_operation("settle", operation)},
+            start_time=began,
         )
-
-    def settled(self, *, ours: bool) -> None:
-        """All spans of this attempt are there."""
-        if self._settle is not None:
-            if not ours:
-                self._failed = True
-                self._settle.set_attribute("error.type", "lease_lost")
-                self._settle.set_status(Status(StatusCode.ERROR, "the job was not this worker's any more"))
-            self._settle.end()
-        self._queue.close(self._fate, keep=self._failed)
+        if not ours:
+            settle.set_attribute("error.type", "lease_lost")
+            settle.set_status(Status(StatusCode.ERROR, "the job was not this worker's any more"))
+        settle.end()
 
     def slow(self) -> None:
         """It took longer than is good: send its spans in any case."""
