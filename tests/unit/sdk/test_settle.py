@@ -7,12 +7,15 @@ import pytest
 
 from workerpool.broker import BadAnswer, BrokerUnavailable, DeadLetter, DeathReason, Retry, Taken
 from workerpool.broker._memory import MemoryBroker, MemoryStore
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.inflight import Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
 
 
 class Broker:
     """Answers from a script; records what it was told."""
+
+    connected = True
 
     def __init__(self) -> None:
         self.told: list[tuple[str, list[str]]] = []
@@ -63,7 +66,7 @@ async def settle(broker: Broker, outcomes: Sequence[Outcome]) -> dict[str, bool]
         if len(told) == len(outcomes):
             complete.set()
 
-    settler = Settler(broker, settled=settled, log=Log())  # type: ignore[arg-type]
+    settler = Settler(broker, comeback=Comeback(broker), settled=settled, log=Log())  # type: ignore[arg-type]
     task = asyncio.create_task(settler.run())
     for outcome in outcomes:
         settler.submit(outcome)

@@ -11,6 +11,7 @@ import structlog
 from workerpool.broker import Broker, BrokerUnavailable, Taken, Tokens
 from workerpool.broker._bucket import Level, draw
 from workerpool.guards.rate import RateLimiter, burst
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.gate import Gate
 from workerpool.runtime.intake import Intake
@@ -26,6 +27,8 @@ RATE = 10.0
 class Queue:
     """A broker in which jobs always wait, unless it is empty."""
 
+    connected = True
+    lease_seconds = 60.0
     level: Level | None = None
     away: bool = False
     drawn: int = 0
@@ -75,6 +78,7 @@ class Worker:
         self.intake = Intake(
             "main",
             broker,
+            comeback=Comeback(broker),
             gate=self.gate,
             slots=self.slots,
             evidence=Evidence(),

@@ -120,6 +120,11 @@ class MemoryBroker:
         return "memory"
 
     @property
+    def connected(self) -> bool:
+        """There is nothing to lose."""
+        return True
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease

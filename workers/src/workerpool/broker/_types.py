@@ -279,6 +279,11 @@ class Broker(Protocol):
         ...
 
     @property
+    def connected(self) -> bool:
+        """Whether a connection stands, of those that there are: then the broker was not gone."""
+        ...
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop, drain
 from workerpool.runtime.evidence import Evidence
@@ -53,6 +54,7 @@ class _Line(NamedTuple):
     intake: Intake
     settler: Settler
     leases: LeaseKeeper
+    comeback: Comeback
 
 
 class Engine:
@@ -128,7 +130,7 @@ class Engine:
             self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
             services = [self._beat(), self._heartbeat(), self._fence.run()]
             for line in self._lines.values():
-                services += [line.settler.run(), line.leases.run(), maintain(line.broker)]
+                services += [line.settler.run(), line.leases.run(), maintain(line.broker, line.comeback)]
             background = _Background(services)
             intakes = _Background([line.intake.run() for line in self._lines.values()])
             link = _Background([self._keep_link()] if self._contract.collector else [])
@@ -148,6 +150,8 @@ class Engine:
 
     async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
         self._evidence.drain()
+        for line in self._lines.values():
+            line.comeback.hurry()
         self._log.info("draining", in_flight=len(self._jobs.in_flight), seconds=self._contract.drain_seconds)
         self._changed()
         await self._gate.close(DRAIN)
@@ -173,11 +177,14 @@ class Engine:
         consumer = f"{self._contract.pod}-{self._boot_id}"
         broker = source.connect(consumer=consumer, lease_seconds=self._live.policy.lease_seconds)
         traces = self._tracing.of(source.system, broker.stream) if self._tracing is not None else None
+        comeback = Comeback(broker)
         return _Line(
             broker=broker,
+            comeback=comeback,
             intake=Intake(
                 source.name,
                 broker,
+                comeback=comeback,
                 gate=self._gate,
                 slots=self._slots,
                 evidence=self._evidence,
@@ -185,8 +192,8 @@ class Engine:
                 limiter=self._limiter,
                 log=self._log,
             ),
-            settler=self._jobs.open(source.name, broker, traces=traces),
-            leases=LeaseKeeper(source.name, broker, self._jobs.in_flight, log=self._log),
+            settler=self._jobs.open(source.name, broker, comeback, traces=traces),
+            leases=LeaseKeeper(source.name, broker, self._jobs.in_flight, comeback=comeback, log=self._log),
         )
 
     def _limiter(self) -> "RateLimiter | None":

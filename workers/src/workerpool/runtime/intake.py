@@ -1,11 +1,10 @@
 """Taking jobs from one queue, as many as there are free slots."""
 
-import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from workerpool.broker import Broker, BrokerError, Taken
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.gate import Gate
 from workerpool.runtime.rotation import Rotation
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 TAKE_SECONDS: Final = 2.0
 _CONTENDED_TAKE_SECONDS: Final = 0.02
 _WANTED_TOKENS_TAKE_SECONDS: Final = 0.25
-_LONGEST_PAUSE_SECONDS: Final = 5.0
 # A take may recover, reclaim, reconnect and read, each with the broker's own timeout.
 _TAKE_MARGIN_SECONDS: Final = 30.0
 
@@ -30,6 +28,7 @@ class Intake:
         queue: str,
         broker: Broker,
         *,
+        comeback: Comeback,
         gate: Gate,
         slots: Slots,
         evidence: Evidence,
@@ -43,6 +42,7 @@ class Intake:
         """
         self._queue = queue
         self._broker = broker
+        self._comeback = comeback
         self._gate = gate
         self._slots = slots
         self._evidence = evidence
@@ -73,7 +73,7 @@ class Intake:
             finally:
                 self._slots.release(reserved - taken)
             if self.trouble:
-                await self._pause()
+                await self._comeback.turn()
             elif self._pause_seconds:
                 await self.rotation.pause(self._pause_seconds)
 
@@ -114,6 +114,7 @@ class Intake:
         if self.trouble:
             self._log.info("broker is back", queue=self._queue, failures=self._failures)
         self._failures, self.trouble = 0, ""
+        self._comeback.worked()
         return len(jobs), started
 
     async def _give_way(self) -> None:
@@ -126,8 +127,4 @@ class Intake:
             self._log.warning("cannot take jobs", queue=self._queue, error=name, detail=str(error))
         self.trouble = name
         self._failures += 1
-
-    async def _pause(self) -> None:
-        """Full jitter: after a broker's restart the workers come back spread over seconds."""
-        ceiling = min(_LONGEST_PAUSE_SECONDS, 0.1 * 2 ** min(self._failures, 10))
-        await asyncio.sleep(random.uniform(ceiling / 4, ceiling))  # noqa: S311
+        self._comeback.failed(self._failures)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from workerpool.broker import Broker, Taken
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.execution import Execution
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
@@ -59,11 +60,11 @@ class Jobs:
         self.context: Any = None
         """What the worker's lifespan gave."""
 
-    def open(self, queue: str, broker: Broker, *, traces: QueueTraces | None = None) -> Settler:
+    def open(self, queue: str, broker: Broker, comeback: Comeback, *, traces: QueueTraces | None = None) -> Settler:
         """The settler of a queue, before the first of its jobs. `traces`: what makes the spans of its jobs."""
         if traces is not None:
             self._traces[queue] = traces
-        self._settlers[queue] = settler = Settler(broker, settled=self._settled, log=self._log)
+        self._settlers[queue] = settler = Settler(broker, comeback=comeback, settled=self._settled, log=self._log)
         return settler
 
     def accept(self, queue: str, broker: Broker, jobs: Sequence[Taken]) -> list[Taken]:

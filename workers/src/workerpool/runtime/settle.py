@@ -1,15 +1,13 @@
 """Telling the broker how jobs ended, in batches: what ends while one batch is under way goes with the next."""
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from workerpool.broker import BadAnswer, Broker, BrokerError, DeadLetter, Retry
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.inflight import Running
-
-_LONGEST_PAUSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,12 @@ Outcome = Done | TryAgain | Bury | HandBack | Drop
 class Settler:
     """Settles the outcomes of one queue's jobs. A job keeps its slot until the broker has confirmed."""
 
-    def __init__(self, broker: Broker, *, settled: Callable[[Outcome, bool], None], log: Any) -> None:
+    def __init__(
+        self, broker: Broker, *, comeback: Comeback, settled: Callable[[Outcome, bool], None], log: Any
+    ) -> None:
         """`settled` is called once per outcome: whether the job was still ours."""
         self._broker = broker
+        self._comeback = comeback
         self._settled = settled
         self._log = log
         self._outcomes: list[Outcome] = []
@@ -84,6 +85,7 @@ class Settler:
         """Repeat until the broker has answered: the handlers' work is done and must not be done twice."""
         failures = 0
         while True:
+            await self._comeback.turn()
             try:
                 lost = await self._tell(batch)
             except BadAnswer as error:
@@ -93,8 +95,7 @@ class Settler:
                 failures += 1
                 if failures == 1:
                     self._log.warning("cannot settle jobs, trying on", error=type(error).__name__, detail=str(error))
-                ceiling = min(_LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10))
-                await asyncio.sleep(random.uniform(ceiling / 4, ceiling))  # noqa: S311
+                self._comeback.failed(failures)
                 continue
             for outcome in batch:
                 # After a failure "not yours" may mean that it was settled and only the answer was lost.

@@ -2,20 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Any
 
 from workerpool.broker import Broker, BrokerError
+from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.inflight import Cancelled, InFlight, Running
 
 
 class LeaseKeeper:
     """Extends the leases of one queue's jobs, all in one call, three times per lease."""
 
-    def __init__(self, queue: str, broker: Broker, in_flight: InFlight, *, log: Any) -> None:
+    def __init__(self, queue: str, broker: Broker, in_flight: InFlight, *, comeback: Comeback, log: Any) -> None:
         self._queue = queue
         self._broker = broker
         self._in_flight = in_flight
+        self._comeback = comeback
         self._log = log
         self._now = asyncio.Event()
 
@@ -36,6 +37,7 @@ class LeaseKeeper:
             await self._extend()
 
     async def _extend(self) -> None:
+        await self._comeback.turn()
         mine = [one for one in self._in_flight if one.queue == self._queue]
         if not mine:
             return
@@ -44,7 +46,7 @@ class LeaseKeeper:
         except BrokerError as error:
             # The intake says that the broker is away; here it only means that the next turn must be soon.
             self._log.debug("cannot extend leases", queue=self._queue, error=type(error).__name__)
-            await asyncio.sleep(min(1.0, self._broker.lease_seconds / 10))
+            self._comeback.failed()
             self._now.set()
             return
         for one in mine:
@@ -60,11 +62,13 @@ class LeaseKeeper:
         running.task.cancel()
 
 
-async def maintain(broker: Broker, *, chance: Callable[[], float] = random.random) -> None:
+async def maintain(broker: Broker, comeback: Comeback) -> None:
     """Keep a queue in shape until cancelled. All workers of a pool do it; what is due is done once."""
     while True:
+        await comeback.turn()
         try:
             pause = await broker.maintain()
-        except BrokerError:
-            pause = 1.0 + chance()  # the intake reports it
-        await asyncio.sleep(pause)
+        except BrokerError:  # the intake reports it
+            comeback.failed()
+        else:
+            await asyncio.sleep(pause)

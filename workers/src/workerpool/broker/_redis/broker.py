@@ -101,6 +101,11 @@ class RedisBroker:
         return self._stream
 
     @property
+    def connected(self) -> bool:
+        """One of the two."""
+        return self._reads.generation > 0 or self._commands.generation > 0
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease

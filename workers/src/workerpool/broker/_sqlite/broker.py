@@ -81,6 +81,11 @@ class SqliteBroker:
         return self._path
 
     @property
+    def connected(self) -> bool:
+        """A file is there or not."""
+        return True
+
+    @property
     def lease_seconds(self) -> float:
         """How long a job stays ours without an `extend`."""
         return self._lease
