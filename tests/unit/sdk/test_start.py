@@ -10,7 +10,8 @@ REFERENCE = Path(__file__).parents[3] / "workers" / "reference"
 
 CLIENTS_AND_MESSAGES = ("aiohttp", "httpx", "pydantic", "urllib.request", "http.client")
 SERVERS = ("http.server", "prometheus_client")
-GUARDS = ("workerpool.guards", "workerpool.guards.rate", "workerpool.cache", "workerpool.testing")
+GUARDS = ("workerpool.guards", "workerpool.guards.rate", "workerpool.guards.adaptive", "workerpool.guards.breaker")
+LATER = ("workerpool.cache", "workerpool.testing")
 OTHER_BROKERS = ("sqlite3", "workerpool.broker._memory", "workerpool.broker._sqlite", "redis")
 TRACES = ("opentelemetry", "requests", "workerpool.telemetry.tracing.spans")
 CONVENIENCES = (
@@ -36,7 +37,9 @@ def loaded(code: str, *suspects: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "suspects", [CLIENTS_AND_MESSAGES, SERVERS, GUARDS, OTHER_BROKERS, TRACES, CONVENIENCES], ids=lambda names: names[0]
+    "suspects",
+    [CLIENTS_AND_MESSAGES, SERVERS, GUARDS, LATER, OTHER_BROKERS, TRACES, CONVENIENCES],
+    ids=lambda names: names[0],
 )
 def test_a_worker_that_is_about_to_run_has_loaded_what_it_needs_to_take_jobs(suspects: tuple[str, ...]) -> None:
     code = "import reference_io.worker, workerpool.broker._redis"

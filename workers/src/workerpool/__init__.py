@@ -43,10 +43,12 @@ if TYPE_CHECKING:
         TLSFailed,
         WorkerpoolError,
     )
+    from workerpool.guards.breaker import Breaker
 
 __all__ = [
     "AuthenticationFailed",
     "BadAnswer",
+    "Breaker",
     "BrokerError",
     "BrokerUnavailable",
     "ConfigurationError",
@@ -72,6 +74,7 @@ __all__ = [
 ]
 
 _HOME: Final = {
+    "Breaker": "workerpool.guards.breaker",
     "Credentials": "workerpool.broker",
     "DeadJob": "workerpool.broker",
     "DeathReason": "workerpool.broker",

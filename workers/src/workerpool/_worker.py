@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from workerpool._job import Job
 from workerpool._queue import Queue
@@ -31,6 +31,9 @@ from workerpool.runtime.signals import end_at_next_signal, leave_at_sigterm
 from workerpool.telemetry.logs import Log, configure
 from workerpool.telemetry.metrics import Metrics
 from workerpool.telemetry.tracing import Tracing, tracing
+
+if TYPE_CHECKING:
+    from workerpool.guards.breaker import Breaker
 
 H = TypeVar("H", bound=Callable[[Job], Any])
 _SCRAPE_SECONDS: Final = 10.0
@@ -107,7 +110,14 @@ class Worker:
         self.health_port, self.metrics_port = self._ports
 
     def job(
-        self, name: str, *, timeout: float | None = None, kind: str = "", slow: float | None = None
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+        kind: str = "",
+        slow: float | None = None,
+        breaker: "Breaker | None" = None,
+        fallback: Callable[[Job], Any] | None = None,
     ) -> Callable[[H], H]:
         """Register the handler of a type of job.
 
@@ -119,9 +129,11 @@ class Worker:
                 process, for what computes. Default: `io` for an `async def`, `thread` for a plain function.
             slow: Seconds from which on an attempt counts as slow: what canaries are judged by, and whose traces are
                 always kept. Default: `SLOW_JOB_SECONDS` of the environment, or 2.
+            breaker: Keeps jobs from being run while what they call is down; see `Breaker`.
+            fallback: Runs them then, in the same lane. Without one they wait.
 
         Raises:
-            ConfigurationError: the name is taken, or there is no such kind.
+            ConfigurationError: the name is taken, there is no such kind, or the fallback fits nowhere.
         """
         if name in self._handlers:
             raise ConfigurationError(f"there is a handler for {name!r} already")
@@ -129,10 +141,15 @@ class Worker:
             raise ConfigurationError(f"the timeout of {name!r} must be more than 0 seconds")
         if slow is not None and slow <= 0:
             raise ConfigurationError(f"a job of {name!r} is slow from more than 0 seconds on")
+        if fallback is not None and breaker is None:
+            raise ConfigurationError(f"the fallback of {name!r} would never run: it needs a breaker")
 
         def register(handler: H) -> H:
             default = Kind.IO if inspect.iscoroutinefunction(handler) else Kind.THREAD
-            self._handlers[name] = Handler(handler, timeout, _kind(kind) if kind else default, slow)
+            lane = _kind(kind) if kind else default
+            if fallback is not None and lane is Kind.IO and not inspect.iscoroutinefunction(fallback):
+                raise ConfigurationError(f"the fallback of {name!r} runs in the event loop: make it an `async def`")
+            self._handlers[name] = Handler(handler, timeout, lane, slow, breaker, fallback)
             return handler
 
         return register

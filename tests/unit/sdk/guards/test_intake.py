@@ -84,6 +84,7 @@ class Worker:
             evidence=Evidence(),
             accept=self._accept,
             limiter=lambda: None if self.rate is None else self.limiter,
+            circuits=None,
             log=structlog.get_logger(),
         )
 

@@ -36,6 +36,7 @@ from workerpool.telemetry.metrics import Metrics
 from workerpool.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
+    from workerpool.guards.breaker import Circuits
     from workerpool.guards.rate import RateLimiter
     from workerpool.runtime.collector import CollectorLink
     from workerpool.runtime.state import State
@@ -81,11 +82,13 @@ class Engine:
         self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
         self._gate = Gate()
+        self._circuits = self._open_circuits(handlers)
         self._stations = Stations(
             handlers,
             contract,
             recycle=options.recycle_children,
             adaptive=options.adaptive,
+            circuits=self._circuits,
             movable=not options.lifespan,
             resized=self._resize,
             metrics=metrics,
@@ -190,11 +193,19 @@ class Engine:
                 evidence=self._evidence,
                 accept=partial(self._jobs.accept, source.name, broker),
                 limiter=self._limiter,
+                circuits=self._circuits,
                 log=self._log,
             ),
             settler=self._jobs.open(source.name, broker, comeback, traces=traces),
             leases=LeaseKeeper(source.name, broker, self._jobs.in_flight, comeback=comeback, log=self._log),
         )
+
+    def _open_circuits(self, handlers: Mapping[str, Handler]) -> "Circuits | None":
+        if all(handler.breaker is None for handler in handlers.values()):
+            return None
+        from workerpool.guards.breaker import Circuits  # noqa: PLC0415  most handlers have none
+
+        return Circuits(handlers, figures=self._metrics.circuits, changed=self._changed, log=self._log)
 
     def _limiter(self) -> "RateLimiter | None":
         if self._live.policy.rate_limit_per_second is None:
@@ -283,6 +294,8 @@ class Engine:
         trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
         if trouble:
             return f"broker: {trouble}"
+        if self._circuits is not None and self._circuits.shut:
+            return f"circuit open: {self._circuits.shut}"
         if self._stations.measuring:
             return "adaptive limit: measuring"
         return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""

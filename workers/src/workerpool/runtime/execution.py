@@ -52,11 +52,6 @@ class Execution:
         """Seconds after which a job is tried again at the latest."""
         return self._policy().backoff_max_seconds
 
-    def timeout_of(self, type_: str) -> float | None:
-        """The timeout that the job's handler declares; 0 when it has no handler, for it ends at once."""
-        handler = self._handlers.get(type_)
-        return handler.timeout if handler else 0.0
-
     async def run(self, running: Running, figures: LaneMetrics, context: Any) -> Outcome:
         """Run it to its end; `figures` are its lane's."""
         job = running.job
@@ -100,7 +95,7 @@ class Execution:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            await handler.run(job)
+            await (handler.run if not running.fallback or handler.fallback is None else handler.fallback)(job)
         except asyncio.CancelledError:
             return self._cancelled(running, figures)
         except NotHere:
@@ -126,7 +121,7 @@ class Execution:
                 if running.trace is not None:
                     running.trace.slow()
             figures.duplicates_skipped += running.duplicate
-        running.verdict = Verdict.DONE
+        self._tell(running, Verdict.DONE)
         return Done(running)
 
     def overdue(self, running: Running, figures: LaneMetrics) -> Outcome:
@@ -158,15 +153,29 @@ class Execution:
             case None:  # by the handler itself, or by a library that leaked it
                 return self._fail(running, figures, FailureReason.ERROR, "the handler was cancelled from within")
 
+    def _tell(self, running: Running, verdict: Verdict) -> bool:
+        """Tell the guards how an attempt went. True: its failure is that of what it calls, and does not count."""
+        if running.fallback:
+            return False
+        running.verdict = verdict
+        handler = self._handlers.get(running.job.type)
+        if handler is None or handler.circuit is None:
+            return False
+        handler.circuit.ended(running, now=asyncio.get_running_loop().time())
+        return verdict not in {Verdict.NONE, Verdict.DONE} and handler.circuit.opened
+
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
         job, policy = running.job, self._policy()
-        running.verdict = _VERDICTS.get(reason, Verdict.NONE)
+        spared = self._tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
         if running.trace is not None:
             running.trace.failed(reason.value, text, trace)
+        if spared:
+            self._log.warning("job failed, and goes back: its circuit is open", reason=reason.value, error=text)
+            return HandBack(running)
         final = _FINAL.get(reason)
         if final is None and job.attempt < policy.max_attempts:
             delay = retry_delay(policy, failures=job.attempt)

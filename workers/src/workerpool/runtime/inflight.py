@@ -34,6 +34,8 @@ class Running:
     task: "asyncio.Task[None] | None" = None
     cancelled: Cancelled | None = None
     settling: bool = False
+    fallback: bool = False
+    """Its handler's fallback runs it."""
     duplicate: bool = False
     """Its handler found that it was done before."""
     verdict: Verdict = Verdict.NONE

@@ -11,6 +11,7 @@ from workerpool.runtime.rotation import Rotation
 from workerpool.runtime.slots import Slots
 
 if TYPE_CHECKING:
+    from workerpool.guards.breaker import Circuits
     from workerpool.guards.rate import RateLimiter
 
 TAKE_SECONDS: Final = 2.0
@@ -34,11 +35,13 @@ class Intake:
         evidence: Evidence,
         accept: Callable[[Sequence[Taken]], Sequence[Taken]],
         limiter: "Callable[[], RateLimiter | None]",
+        circuits: "Circuits | None",
         log: Any,
     ) -> None:
-        """`accept` starts jobs, and returns those whose lane is full: they go back to the queue.
+        """`accept` starts jobs, and returns those that it cannot start now: they go back to the queue.
 
-        `limiter`: that of the limit which is in force now, None when there is none.
+        `limiter`: that of the limit which is in force now, None when there is none. `circuits`: of the handlers'
+        breakers, None when they have none.
         """
         self._queue = queue
         self._broker = broker
@@ -48,6 +51,7 @@ class Intake:
         self._evidence = evidence
         self._accept = accept
         self._limiter = limiter
+        self._circuits = circuits
         self._log = log
         self._failures = 0
         self._idle = False
@@ -62,14 +66,17 @@ class Intake:
         """Until cancelled. Cancel only when the gate is closed: then no take is in progress."""
         while True:
             await self._gate.wait_open()
+            if self._circuits is not None:
+                await self._circuits.wait()
             reserved = await self._slots.reserve()
+            most = (self._circuits.most if self._circuits is not None else None) or reserved
             taken = 0
             try:
                 limiter = self._limiter()
                 if limiter is not None:
-                    taken = await self._take_with_tokens(limiter, reserved)
+                    taken = await self._take_with_tokens(limiter, most)
                 elif self._gate.enter():
-                    taken, _ = await self._take(reserved, wait=TAKE_SECONDS)
+                    taken, _ = await self._take(most, wait=TAKE_SECONDS)
             finally:
                 self._slots.release(reserved - taken)
             if self.trouble:
@@ -77,10 +84,10 @@ class Intake:
             elif self._pause_seconds:
                 await self.rotation.pause(self._pause_seconds)
 
-    async def _take_with_tokens(self, limiter: "RateLimiter", reserved: int) -> int:
+    async def _take_with_tokens(self, limiter: "RateLimiter", most: int) -> int:
         """Take no more than there are tokens for. The gate is entered with the tokens: waiting for them is no take."""
         try:
-            tokens = await limiter.draw(self._queue, reserved)
+            tokens = await limiter.draw(self._queue, most)
         except BrokerError as error:
             self._trouble(error)
             return 0

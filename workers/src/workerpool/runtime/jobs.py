@@ -11,7 +11,7 @@ from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.execution import Execution
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
-from workerpool.runtime.stations import Station, Stations
+from workerpool.runtime.stations import Runnable, Station, Stations
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 from workerpool.telemetry.tracing import QueueTraces
 
@@ -70,15 +70,17 @@ class Jobs:
     def accept(self, queue: str, broker: Broker, jobs: Sequence[Taken]) -> list[Taken]:
         """Register jobs that were taken and start them. Called inside the gate: it must not wait.
 
-        Returns those whose lane is full, which are handed back.
+        Returns those whose lane is full or whose circuit is open, which are handed back.
         """
         now, refused = asyncio.get_running_loop().time(), []
         traces = self._traces.get(queue)
         for job in jobs:
-            station = self._stations.of(job.type)
-            running = Running(job, queue, now, broker, timeout=self._execution.timeout_of(job.type))
+            handler = self._stations.by_type.get(job.type)
+            station = handler.station if handler else self._stations.default
+            # Without a handler it ends at once.
+            running = Running(job, queue, now, broker, timeout=handler.timeout if handler else 0.0)
             self.in_flight.add(running)
-            if station.enter():
+            if station.enter() and (handler is None or handler.circuit is None or _admitted(running, handler, now)):
                 running.station = station
                 running.trace = traces.attempt(job) if traces is not None else None
                 station.figures.redelivered += job.redelivered
@@ -158,3 +160,14 @@ class Jobs:
                 continue
             if one.station.abandon(one.task):
                 self._settle(self._execution.overdue(one, one.station.figures))
+
+
+def _admitted(running: Running, handler: Runnable, now: float) -> bool:
+    """Whether it may run although its handler has a breaker. It has entered its lane, and leaves it if not."""
+    assert handler.circuit is not None
+    if handler.circuit.admit(running, now=now):
+        return True
+    running.fallback = handler.fallback is not None
+    if not running.fallback:
+        handler.station.leave()
+    return running.fallback

@@ -17,6 +17,7 @@ from workerpool.telemetry.metrics import LaneMetrics, Metrics
 
 if TYPE_CHECKING:
     from workerpool.guards.adaptive import AdaptiveLimit
+    from workerpool.guards.breaker import Circuit, Circuits
 
 BLOCKS: Final = 3
 """How often a handler may block the event loop for over 0.1 s until it is moved."""
@@ -71,6 +72,9 @@ class Runnable(NamedTuple):
     run: Bound
     timeout: float | None
     station: Station
+    circuit: "Circuit | None" = None
+    fallback: Bound | None = None
+    """Runs what the circuit does not admit."""
 
 
 class Stations:
@@ -83,6 +87,7 @@ class Stations:
         *,
         recycle: Recycle,
         adaptive: bool,
+        circuits: "Circuits | None",
         movable: bool,
         resized: Callable[[], None],
         metrics: Metrics,
@@ -100,6 +105,7 @@ class Stations:
         self._contract = contract
         self._recycle = recycle
         self._adaptive = adaptive
+        self._circuits = circuits
         self._movable = movable
         self._resized = resized
         self._cap = self._bounded(contract.policy.concurrency_per_worker)
@@ -110,7 +116,7 @@ class Stations:
         self._stations: dict[Kind, Station] = {}
         for name, figures in metrics.lanes.items():
             self._make(Kind(name), figures)
-        self.by_type = {type_: self._bind(handler) for type_, handler in handlers.items()}
+        self.by_type = {type_: self._bind(type_, handler) for type_, handler in handlers.items()}
         self.default = next(iter(self._stations.values()))
         """Stands for jobs that have no handler."""
 
@@ -178,11 +184,6 @@ class Stations:
             station.fit(self._cap / self._contract.slots)
         self._resized()
 
-    def of(self, type_: str) -> Station:
-        """Where jobs of this type run."""
-        runnable = self.by_type.get(type_)
-        return runnable.station if runnable else self.default
-
     def problem(self) -> str:
         """Why some lane can never run a job again; empty while all can."""
         return next((problem for station in self if (problem := station.lane.problem())), "")
@@ -207,18 +208,18 @@ class Stations:
         handler = self._handlers[type_]
         if self._blocks[type_] != BLOCKS or not (self._movable or not inspect.iscoroutinefunction(handler.function)):
             return
-        station = self._stations.get(Kind.THREAD) or self._open_threads()
-        moved = handler._replace(kind=Kind.THREAD)
-        run = station.lane.bind(moved)
-        self.by_type[type_] = Runnable(self._on_trial(type_, run), handler.timeout, station)
+        if Kind.THREAD not in self._stations:
+            self._open_threads()
+        there = self._bind(type_, handler._replace(kind=Kind.THREAD))
+        self.by_type[type_] = there._replace(run=self._on_trial(type_, there))
         self._log.warning("a handler that blocks the event loop runs in the thread lane from now on", job_type=type_)
 
-    def _on_trial(self, type_: str, run: Bound) -> Bound:
+    def _on_trial(self, type_: str, there: Runnable) -> Bound:
         here = self.by_type[type_]
 
         async def trial(job: Job) -> None:
             try:
-                await run(job)
+                await there.run(job)
             except RuntimeError as error:
                 if self.by_type[type_].run is trial:
                     self.by_type[type_] = here
@@ -226,28 +227,30 @@ class Stations:
                     raise NotHere from error
                 raise
             if self.by_type[type_].run is trial:
-                self.by_type[type_] = Runnable(run, here.timeout, self._stations[Kind.THREAD])
+                self.by_type[type_] = there
 
         return trial
 
-    def _open_threads(self) -> Station:
+    def _open_threads(self) -> None:
         """A thread lane with half of the io lane's slots."""
         io = self._stations[Kind.IO]
         half = max(1, io.lane.slots // 2)
         io.lane = IoLane(max(1, io.lane.slots - half))
         figures = self._metrics.lanes[Kind.THREAD.value] = LaneMetrics(half)
-        station = self._make(Kind.THREAD, figures)
+        self._make(Kind.THREAD, figures)
         self._fit()
-        return station
 
     async def close(self) -> None:
         """No job runs any more."""
         for station in self:
             await station.lane.close()
 
-    def _bind(self, handler: Handler) -> Runnable:
+    def _bind(self, type_: str, handler: Handler) -> Runnable:
         station = self._stations[handler.kind]
-        return Runnable(station.lane.bind(handler), handler.timeout, station)
+        circuit = self._circuits.of(type_) if self._circuits is not None else None
+        other = handler.fallback
+        fallback = station.lane.bind(handler._replace(function=other)) if other is not None else None
+        return Runnable(station.lane.bind(handler), handler.timeout, station, circuit, fallback)
 
     def _make(self, kind: Kind, figures: LaneMetrics) -> Station:
         lane = self._lane(kind, figures.slots)

@@ -63,7 +63,7 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     )
     text = "Attempts that found their job done before, by its mark."
     yield counter("jobs_duplicate_skipped", text, lambda lane: lane.duplicates_skipped)
-    text = "Jobs handed back to their queue because their lane was full."
+    text = "Jobs handed back to their queue because their lane was full, or their circuit open."
     yield counter("backpressure_events", text, lambda lane: lane.refused)
     failures = [
         ({**labels, "reason": reason.value}, count)
@@ -96,6 +96,10 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
         for queue, waiting in list(metrics.queue_depth.items()):
             depth.add_metric([*worker.values(), queue], waiting)
         yield depth
+    if metrics.circuits:
+        text = "Whether a breaker keeps jobs from being run: 1 until it is closed again."
+        circuits = [({**worker, "circuit": name}, float(is_open)) for name, is_open in metrics.circuits.items()]
+        yield _gauge("circuit_open", text, circuits)
     text = "Times that the worker had room for a job and waited for the pool's rate limit."
     yield _counter("rate_limited", text, [(worker, metrics.rate_limited)])
     text = "When the worker last said that it lives."

@@ -99,6 +99,8 @@ class Metrics:
         self.lanes = {lane: LaneMetrics(count) for lane, count in slots.items()}
         self.handed_back = 0
         self.rate_limited = 0
+        self.circuits: dict[str, bool] = {}
+        """Breaker -> whether its circuit is open."""
         self.queue_depth: dict[str, int] = {}
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
         self.start_seconds = self.drain_seconds = 0.0

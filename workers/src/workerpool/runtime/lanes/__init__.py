@@ -17,11 +17,14 @@ is full is handed back to its queue (`runtime.rotation`).
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workerpool._job import Job
 from workerpool.errors import RejectJob
 from workerpool.telemetry.metrics import Threads
+
+if TYPE_CHECKING:
+    from workerpool.guards.breaker import Breaker
 
 Bound = Callable[[Job], Awaitable[object]]
 """Runs one job; cancelled, it ends soon."""
@@ -48,6 +51,9 @@ class Handler(NamedTuple):
     kind: Kind
     slow: float | None = None
     """Seconds from which on an attempt is slow; None: as the contract says."""
+    breaker: "Breaker | None" = None
+    fallback: Callable[[Job], Any] | None = None
+    """What runs while the breaker's circuit is open."""
 
 
 def within(timeout: float | None, run: Bound) -> Bound:
