@@ -90,6 +90,7 @@ async def test_pages_are_fetched_and_kept_once(
     assert result(redis_server, redis_stream, "m")["status"] == 404
     assert site.agents == {"workerpool-reference-io"}
     assert site.asked["/page"] == 20
+    assert site.asked["/robots.txt"] == 1, "also by jobs that begin together"
     assert 0 < redis_server.client().ttl(f"{{{redis_stream}}}:result:p-7") <= 24 * 3600
     # A repeated job (here by a producer that writes to Redis itself) finds its result and fetches nothing.
     fields = {"type": "fetch", "payload": json.dumps({"url": f"{site.url}/page"}), "id": "p-7"}

@@ -1,5 +1,6 @@
 """What a site lets robots fetch (RFC 9309), asked once an hour per site."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ class Robots:
         self._agent = agent
         self._get = get
         self._sites: OrderedDict[str, tuple[float, RobotFileParser]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[RobotFileParser]] = {}
 
     async def allow(self, url: str) -> bool:
         """Whether the site of this URL lets us fetch it.
@@ -36,12 +38,25 @@ class Robots:
         site = f"{parts.scheme}://{parts.netloc}"
         until, rules = self._sites.get(site, (0.0, None))
         if rules is None or time.monotonic() >= until:
-            rules = await self._ask(site)
+            # Of the jobs that wait for the same answer, one may be cancelled.
+            rules = await asyncio.shield(self._asked(site))
             self._sites[site] = (time.monotonic() + CACHE_SECONDS, rules)
             self._sites.move_to_end(site)
             if len(self._sites) > CACHED_SITES:
                 self._sites.popitem(last=False)
         return rules.can_fetch(self._agent, url)
+
+    def _asked(self, site: str) -> "asyncio.Task[RobotFileParser]":
+        """The question to the site: one at a time, however many jobs for it begin together."""
+        if site not in self._asking:
+            self._asking[site] = asyncio.create_task(self._ask(site))
+            self._asking[site].add_done_callback(lambda task: self._answered(site, task))
+        return self._asking[site]
+
+    def _answered(self, site: str, task: "asyncio.Task[RobotFileParser]") -> None:
+        del self._asking[site]
+        if not task.cancelled():
+            task.exception()  # asyncio would complain of one that nobody waits for any more
 
     async def _ask(self, site: str) -> "RobotFileParser":
         from urllib.robotparser import RobotFileParser  # noqa: PLC0415  brings an HTTP client, as long as none is used
