@@ -79,8 +79,14 @@ QUEUES: Final[list[dict[str, Any]]] = [
     ),
 ]
 
+DELIVERY: dict[str, Any] = {
+    "rateLimitPerSecond": "0.5",
+    "concurrencyPerWorker": 3,
+    "tenantLimits": {"acme": {"ratePerSecond": "2.5", "maxInFlight": 3}, "*": {"maxInFlight": 10}},
+    "shedAfterSeconds": {"low": 600},
+}
+
 
 def rich_pool(name: str = "thumbs", namespace: str = "media", **worker: Any) -> WorkerPool:
     """A pool that sets every field of `worker`, a queue and the limits, with these fields of `worker` replaced."""
-    delivery = {"rateLimitPerSecond": "0.5", "concurrencyPerWorker": 3}
-    return pool(name, namespace, worker=WORKER | worker, queues=QUEUES, delivery=delivery)
+    return pool(name, namespace, worker=WORKER | worker, queues=QUEUES, delivery=DELIVERY)

@@ -7,6 +7,7 @@ page from them. Fields come with the feature that acts on them: none is declared
 from workerpool_operator.api._base import Model
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
+from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
 from workerpool_operator.api.pool import (
     API_VERSION,
@@ -24,7 +25,6 @@ from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credential
 from workerpool_operator.api.reasons import Limiter, Reason
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,
-    DeliverySpec,
     DisruptionSpec,
     ScalingMode,
     ScalingSpec,

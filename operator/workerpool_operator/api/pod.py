@@ -33,6 +33,8 @@ CONTRACT_ENV: Final = (
     "MAX_ATTEMPTS",
     "RATE_LIMIT_PER_SECOND",
     "CONCURRENCY_PER_WORKER",
+    "TENANT_LIMITS",
+    "SHED_AFTER_SECONDS",
 )
 """Variables that the operator sets beside those with a reserved prefix."""
 CONTRACT_ENV_PREFIXES: Final = ("WORKERPOOL_", "QUEUE_", "BACKOFF_")

@@ -5,8 +5,9 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import IntOrPercent, Model, Rate, Rule, keyed_by, rules
+from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
+from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.worker import WorkerSpec
 
@@ -98,49 +99,6 @@ class ScalingSpec(Model):
     )
 
     scale_down: ScaleDownSpec = Field(default=ScaleDownSpec(), description="How readily workers are given up.")
-
-
-class DeliverySpec(Model):
-    """How often and when a job is tried, and how many run. Reaches running workers in seconds, without a restart."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                cel="self.backoffSeconds <= self.backoffMaxSeconds",
-                message="backoffSeconds must not be above backoffMaxSeconds: lower the one or raise the other",
-                path=".backoffSeconds",
-            )
-        )
-    )
-
-    max_attempts: int = Field(
-        default=5,
-        ge=1,
-        le=1000,
-        description="Attempts before a job goes to the dead-letter queue (MAX_ATTEMPTS).",
-    )
-    backoff_seconds: int = Field(
-        default=1, ge=0, le=3600, description="Upper end of the random wait before the second attempt; doubles after."
-    )
-    backoff_max_seconds: int = Field(default=60, ge=0, le=86_400, description="Longest wait between two attempts.")
-    lease_seconds: int = Field(
-        default=60,
-        ge=5,
-        le=86_400,
-        description="A job whose worker is silent for so long is given to another (LEASE_SECONDS).",
-    )
-    rate_limit_per_second: Rate | None = Field(
-        default=None,
-        description="All workers of the pool together begin at most so many jobs per second, repeated attempts "
-        "included (RATE_LIMIT_PER_SECOND). No limit when unset.",
-    )
-    concurrency_per_worker: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="Jobs that one worker runs at a time, at most worker.maxWorkers, which it is when unset "
-        "(CONCURRENCY_PER_WORKER). Where workers find their limit themselves, they stay below it.",
-    )
 
 
 class DisruptionSpec(Model):

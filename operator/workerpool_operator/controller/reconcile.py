@@ -11,12 +11,12 @@ from typing import Final
 
 import structlog
 
-from workerpool.protocol import Delivery
 from workerpool_operator import api
 from workerpool_operator.api import WorkerPool
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.observe import observe
+from workerpool_operator.controller.orders import delivery_of
 from workerpool_operator.controller.pods import pod_list
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
@@ -150,19 +150,7 @@ class PoolReconciler:
 
     def _order(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> None:
         """Orders by the stream. They are level-triggered: repeating them does nothing."""
-        delivery = pool.spec.delivery
-        self.streams.settings(
-            key.namespace,
-            key.name,
-            Delivery(
-                max_attempts=delivery.max_attempts,
-                backoff_seconds=delivery.backoff_seconds,
-                backoff_max_seconds=delivery.backoff_max_seconds,
-                lease_seconds=delivery.lease_seconds,
-                rate_limit_per_second=delivery.rate_limit_per_second and float(delivery.rate_limit_per_second),
-                concurrency_per_worker=delivery.concurrency_per_worker,
-            ),
-        )
+        self.streams.settings(key.namespace, key.name, delivery_of(pool.spec.delivery))
         if todo.fence is not None:
             self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))
             if todo.read_now:

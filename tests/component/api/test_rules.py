@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.component.api import delivery_rules
 from tests.support.pools import pool_body, queue
 from workerpool_operator.api.crd import root_schema
 from workerpool_operator.domain.drift import covers
@@ -36,17 +37,12 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-ACCEPTED: dict[str, dict[str, Any]] = {
+ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
     "targets": {"scaling": {"mode": "direct", "targets": {"queueDepth": 1, "queueDepthPerReplica": 1}}},
-    "backoff = cap": {"delivery": {"backoffSeconds": 60, "backoffMaxSeconds": 60}},
-    "no backoff": {"delivery": {"backoffSeconds": 0, "backoffMaxSeconds": 0, "maxAttempts": 1}},
-    "limit": {"delivery": {"rateLimitPerSecond": 1_000_000}},
-    "limit of a fraction": {"delivery": {"rateLimitPerSecond": "0.05"}},
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
-    "lease of three heartbeats": {"delivery": {"leaseSeconds": 30}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
     "every kind of probe": worker(
@@ -127,7 +123,6 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
-RATE_WORDS = "write a number per second above 0, at most 1000000"
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
 MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: choose another path"
 LABEL_WORDS = "app.kubernetes.io/component are the operator's: choose other keys"
@@ -140,7 +135,7 @@ ROOT_WORDS = "must be above 0, because workers never run as root: write an id su
 VOLUME_WORDS = "a pool may use no other kind of volume"
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
 
-REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
     # name -> (spec, field, words)
     "min above max": (
         {"scaling": {"minReplicas": 6, "maxReplicas": 5}},
@@ -155,26 +150,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.scaling.targets.queueDepth",
         "greater than or equal to 1",
     ),
-    "backoff above its cap": (
-        {"delivery": {"backoffSeconds": 61}},
-        "spec.delivery.backoffSeconds",
-        "backoffSeconds must not be above backoffMaxSeconds: lower the one or raise the other",
-    ),
-    "no attempt": ({"delivery": {"maxAttempts": 0}}, "spec.delivery.maxAttempts", "greater than or equal to 1"),
-    "lease shorter than three heartbeats": (
-        {"delivery": {"leaseSeconds": 29}},
-        "spec.delivery.leaseSeconds",
-        "delivery.leaseSeconds must be at least 3 times worker.heartbeatPeriodSeconds",
-    ),
     "more at a time than there are slots": (
         worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 8}},
         "spec.delivery.concurrencyPerWorker",
         "must not be above worker.maxWorkers",
     ),
-    "limit of nothing": ({"delivery": {"rateLimitPerSecond": 0}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
-    "limit of 0.000": ({"delivery": {"rateLimitPerSecond": "0.000"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
-    "limit as an amount": ({"delivery": {"rateLimitPerSecond": "1k"}}, "spec.delivery.rateLimitPerSecond", RATE_WORDS),
-    "lease of nothing": ({"delivery": {"leaseSeconds": 4}}, "spec.delivery.leaseSeconds", "greater than or equal to 5"),
     "stuck before two heartbeats": (
         worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=19),
         "spec.worker.stuckAfterSeconds",

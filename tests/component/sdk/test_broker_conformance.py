@@ -12,7 +12,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import broker as brokers
 from workerpool.broker import Broker, DeadLetter, DeathReason, NewJob, Retry, Taken
-from workerpool.broker._memory import MemoryStore
+from workerpool.broker._memory_store import MemoryStore
 
 pytestmark = pytest.mark.component
 

@@ -116,7 +116,7 @@ async def test_a_handler_sees_that_the_job_is_not_its_own_any_more(another: Open
         store = queue.source.store
         assert store is not None
         [lease] = store.in_flight.values()
-        lease.owner = queue._broker  # type: ignore[assignment]  # as if its lease had expired
+        lease.owner = queue._broker  # as if its lease had expired
         try:
             await job.checkpoint({"step": 2})
         except LeaseLost as error:

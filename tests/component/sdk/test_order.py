@@ -16,7 +16,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken
 from workerpool.broker._fair import FairQueue
-from workerpool.broker._memory import _Entry
+from workerpool.broker._memory_store import Entry
 from workerpool.broker._redis import RedisBroker
 from workerpool.broker._sqlite import SqliteBroker
 
@@ -268,14 +268,14 @@ class TestRedis:
     @pytest.mark.parametrize("seed", range(3))
     async def test_the_order_is_that_of_the_model(self, redis_broker: RedisBroker, seed: int) -> None:
         chance, model, serial = random.Random(seed), _Model(), 0
-        flying: list[tuple[Taken, _Entry]] = []
+        flying: list[tuple[Taken, Entry]] = []
         for _ in range(400):
             act = chance.choice(["put", "put", "take", "take", "ack", "back", "retry", "dead"])
             if act == "put":
                 wishes = (chance.choice(["", "a", "b"]), chance.choice(list(Priority)), chance.choice(["", "x", "y"]))
                 tenant, priority, key = wishes if serial else ("a", NORMAL, "")
                 await redis_broker.put([new(serial, tenant=tenant, priority=priority, key=key)])
-                model.put(_Entry("", "", b"", 0.0, serial, tenant, priority, key))
+                model.put(Entry("", "", b"", 0.0, serial, tenant, priority, key))
                 serial += 1
             elif act == "take":
                 expected = model.take()
@@ -350,20 +350,20 @@ class _Model:
     """The pure order, with what lies between it and the consumers: a stream that is fed one job ahead."""
 
     def __init__(self) -> None:
-        self.waiting: FairQueue[_Entry] = FairQueue()
-        self.stream: deque[_Entry] = deque()
+        self.waiting: FairQueue[Entry] = FairQueue()
+        self.stream: deque[Entry] = deque()
 
-    def put(self, entry: _Entry) -> None:
+    def put(self, entry: Entry) -> None:
         self.waiting.add(entry)
         self._feed()
 
-    def take(self) -> list[_Entry]:
+    def take(self) -> list[Entry]:
         self._feed()
         taken = [self.stream.popleft()] if self.stream else []
         self._feed()
         return taken
 
-    def end(self, entry: _Entry) -> None:
+    def end(self, entry: Entry) -> None:
         self.waiting.ended(entry)
         self._feed()
 

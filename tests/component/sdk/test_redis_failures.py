@@ -336,7 +336,7 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
             await broker.ack(await broker.take(limit=1, wait=0.01))
             await broker.maintain()
         assert (await broker.depth()).waiting == 0
-        assert broker._block_seconds > 1, "it may not interrupt its reads"
+        assert broker._blocking.seconds > 1, "it may not interrupt its reads"
         await broker.close()
         denied = server.client(username="worker", password="pw")
         with pytest.raises(NoPermissionError):

@@ -145,6 +145,7 @@ async def test_the_figures_tell_what_happened(env: Env, queue: Queue) -> None:
         figures = await asyncio.to_thread(_metrics, worker)
     labels = '{lane="io",pool="pool",version="v1"}'
     assert {name: figures[f"{name}{labels}"] for name in EXPECTED} == EXPECTED
+    assert figures['job_wait_seconds_count{lane="io",pool="pool",priority="normal",version="v1"}'] == 15
     assert figures['worker_start_seconds{pool="pool",version="v1"}'] > 0
 
 
@@ -157,7 +158,6 @@ EXPECTED = {
     "jobs_dead_lettered_total": 2,
     "jobs_redelivered_total": 0,
     "job_processing_seconds_count": 15,
-    "job_wait_seconds_count": 15,
     "worker_jobs_in_progress": 0,
     "worker_slots": 20,
 }

@@ -15,10 +15,17 @@ KEY = os.environ["RECORD_KEY"]
 
 @worker.job("work", timeout=60)
 async def work(job: Job) -> None:
-    """Take so many seconds; `{KEY}:done` counts how often each job was finished."""
+    """Take so many seconds; `{KEY}:done` counts how often each job was finished.
+
+    `{KEY}:at-a-time:TENANT` says how many of a tenant's ran as one of them began, those that died included.
+    """
     await record.hincrby(f"{KEY}:begun", job.id, 1)
+    if job.tenant:
+        await record.sadd(f"{KEY}:of:{job.tenant}", job.id)
+        await record.rpush(f"{KEY}:at-a-time:{job.tenant}", await record.scard(f"{KEY}:of:{job.tenant}"))
     await asyncio.sleep(job.payload["seconds"])
     await record.hincrby(f"{KEY}:done", job.id, 1)
+    await record.srem(f"{KEY}:of:{job.tenant}", job.id)
 
 
 @worker.job("poison")

@@ -67,7 +67,14 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "cooldownSeconds": 300,
             "scaleDown": {"stabilizationSeconds": 30},
         },
-        "delivery": {"maxAttempts": 5, "backoffSeconds": 1, "backoffMaxSeconds": 60, "leaseSeconds": 60},
+        "delivery": {
+            "maxAttempts": 5,
+            "backoffSeconds": 1,
+            "backoffMaxSeconds": 60,
+            "leaseSeconds": 60,
+            "tenantLimits": {},
+            "shedAfterSeconds": {},
+        },
         "disruption": {"maxUnavailable": 1},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
     }

@@ -43,6 +43,8 @@ NOTIFIES = Capabilities(
     fair=True,
     ordering=True,
     tokens=True,
+    tenant_limits=True,
+    expiry=True,
     shared=True,
 )
 

@@ -9,6 +9,7 @@ import workerpool.protocol
 import workerpool_operator.protocol
 from tests.support.pools import pool, queue
 from tests.support.rich_pool import rich_pool
+from workerpool.broker import TenantLimit
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.live import Policy
 from workerpool_operator.api import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, WorkerPool
@@ -68,10 +69,12 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
             "leaseSeconds": 50,
             "rateLimitPerSecond": "0.5",
             "concurrencyPerWorker": 6,
+            "tenantLimits": {"$acme": {"ratePerSecond": "2.5"}, "*": {"ratePerSecond": 7, "maxInFlight": 3}},
+            "shedAfterSeconds": {"low": 600, "high": 5},
         },
         queues=[queue(), queue("thumbs-high", redisStream={"url": "redis://other:6379/1", "stream": "high"})],
     )
-    rendered = {name: value for name, value in env(asked).items() if isinstance(value, str)}
+    rendered = {name: value.replace("$$", "$") for name, value in env(asked).items() if isinstance(value, str)}
     read = Contract.from_env(rendered)
     assert (read.pool, read.namespace, read.version) == ("thumbs", "media", "0011aabb")
     assert read.collector == "workerpool-collector.media.svc:8090"
@@ -83,6 +86,8 @@ def test_the_sdk_reads_back_what_the_pool_says() -> None:
         lease_seconds=50,
         rate_limit_per_second=0.5,
         concurrency_per_worker=6,
+        tenant_limits={"$acme": TenantLimit(2.5), "*": TenantLimit(7.0, 3)},
+        shed_after={"low": 600.0, "high": 5.0},
     )
     assert [(source.name, source.url, source.stream, source.group) for source in read.sources] == [
         ("main", "redis://redis:6379/0", "s", "g"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from workerpool import ConfigurationError, Queue
+from workerpool.broker import TenantLimit
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.live import Policy
 
@@ -43,6 +44,8 @@ def test_all_of_the_contract_is_read() -> None:
             "BACKOFF_MAX_SECONDS": "7",
             "RATE_LIMIT_PER_SECOND": "0.5",
             "CONCURRENCY_PER_WORKER": "2",
+            "TENANT_LIMITS": '{"a": {"ratePerSecond": 2}, "*": {"ratePerSecond": "0.5", "maxInFlight": 3}}',
+            "SHED_AFTER_SECONDS": '{"low": 600}',
         }
     )
     assert (contract.pool, contract.namespace, contract.version, contract.pod) == ("p", "ns", "v", "pod")
@@ -55,6 +58,8 @@ def test_all_of_the_contract_is_read() -> None:
         lease_seconds=15,
         rate_limit_per_second=0.5,
         concurrency_per_worker=2,
+        tenant_limits={"a": TenantLimit(2.0), "*": TenantLimit(0.5, 3)},
+        shed_after={"low": 600.0},
     )
 
 
@@ -92,6 +97,14 @@ def test_queues_come_with_their_files_and_in_order_of_their_names() -> None:
         ({"RATE_LIMIT_PER_SECOND": "0"}, "RATE_LIMIT_PER_SECOND"),
         ({"CONCURRENCY_PER_WORKER": "0"}, "CONCURRENCY_PER_WORKER"),
         ({"CONCURRENCY_PER_WORKER": "few"}, "CONCURRENCY_PER_WORKER"),
+        ({"TENANT_LIMITS": "acme"}, "TENANT_LIMITS"),
+        ({"TENANT_LIMITS": '["acme"]'}, "TENANT_LIMITS"),
+        ({"TENANT_LIMITS": '{"acme": {"rate": 1}}'}, "TENANT_LIMITS"),
+        ({"TENANT_LIMITS": '{"acme": {"ratePerSecond": 0}}'}, "TENANT_LIMITS"),
+        ({"TENANT_LIMITS": '{"acme": {"maxInFlight": 0}}'}, "TENANT_LIMITS"),
+        ({"SHED_AFTER_SECONDS": "600"}, "SHED_AFTER_SECONDS"),
+        ({"SHED_AFTER_SECONDS": '{"lowest": 600}'}, "SHED_AFTER_SECONDS"),
+        ({"SHED_AFTER_SECONDS": '{"low": -1}'}, "SHED_AFTER_SECONDS"),
         ({"DRAIN_TIMEOUT": "inf"}, "DRAIN_TIMEOUT"),
         ({"DRAIN_TIMEOUT": "-1"}, "DRAIN_TIMEOUT"),
         ({"BACKOFF_SECONDS": "x"}, "BACKOFF_SECONDS"),

@@ -3,7 +3,8 @@
 import asyncio
 
 from workerpool.broker import Taken
-from workerpool.broker._memory import MemoryBroker, MemoryStore
+from workerpool.broker._memory import MemoryBroker
+from workerpool.broker._memory_store import MemoryStore
 from workerpool.runtime.inflight import InFlight, Running
 
 

@@ -1,11 +1,12 @@
 """Live settings and the retry delay."""
 
 from dataclasses import replace
+from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workerpool.broker import TenantLimit
 from workerpool.runtime.live import LiveSettings, Orders, Policy, retry_delay
 
 DEFAULTS = Policy(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
@@ -30,16 +31,21 @@ def test_settings_hold_until_they_lapse() -> None:
     assert (live.fence, live.policy, live.lapses_in) == ("", DEFAULTS, None)
 
 
-@pytest.mark.parametrize("limit", ["rate_limit_per_second", "concurrency_per_worker"])
-def test_a_limit_outlasts_the_settings_until_a_newer_word(limit: str) -> None:
+def test_limits_outlast_the_settings_until_a_newer_word() -> None:
     """Else a pool would flood what its limit protects whenever its collector is away."""
     clock = Clock()
-    live = LiveSettings(replace(DEFAULTS, **{limit: 7}), clock=clock)
-    live.apply(Orders(policy=replace(SAID, **{limit: 2}), ttl_seconds=30))
+    limits: dict[str, Any] = {
+        "rate_limit_per_second": 2.0,
+        "concurrency_per_worker": 3,
+        "tenant_limits": {"a": TenantLimit(1.0)},
+        "shed_after": {"low": 9.0},
+    }
+    live = LiveSettings(replace(DEFAULTS, rate_limit_per_second=7.0), clock=clock)
+    live.apply(Orders(policy=replace(SAID, **limits), ttl_seconds=30))
     clock.now += 31
-    assert live.policy == replace(DEFAULTS, **{limit: 2})
+    assert live.policy == replace(DEFAULTS, **limits)
     live.apply(Orders(ttl_seconds=30))
-    assert live.policy == replace(DEFAULTS, **{limit: 2}), "settings without a policy say nothing about it"
+    assert live.policy == replace(DEFAULTS, **limits), "settings without a policy say nothing about them"
     live.apply(Orders(policy=SAID, ttl_seconds=30))
     assert live.policy == SAID
     clock.now += 31

@@ -6,8 +6,9 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from workerpool.broker import DeathReason
 from workerpool.telemetry import exposition, process
-from workerpool.telemetry.metrics import FailureReason, Metrics
+from workerpool.telemetry.metrics import FailureReason, LockMetrics, Metrics
 
 
 def rendered(metrics: Metrics) -> dict[str, float]:
@@ -25,7 +26,8 @@ def test_every_series_is_there_from_the_beginning() -> None:
     before = rendered(metrics)
     metrics.lanes["io"].failed[FailureReason.TIMEOUT] += 1
     metrics.lanes["io"].processing.observe(0.3)
-    metrics.lanes["io"].wait.observe(99)
+    metrics.lanes["io"].waits["high"].observe(99)
+    metrics.shed[DeathReason.SHED] += 1
     assert rendered(metrics).keys() == before.keys()
 
 
@@ -38,9 +40,10 @@ def test_hostile_names_stay_labels() -> None:
 def test_a_bucket_holds_what_is_at_most_its_bound() -> None:
     metrics = Metrics(pool="p", version="v", slots={"io": 1})
     for value in (0.005, 0.01, 0.1, 0.2, 700):
-        metrics.lanes["io"].wait.observe(value)
+        metrics.lanes["io"].waits["low"].observe(value)
     [family] = [family for family in exposition.families(metrics) if family.name == "job_wait_seconds"]
-    values = {sample.labels.get("le", sample.name): sample.value for sample in family.samples}
+    low = [sample for sample in family.samples if sample.labels["priority"] == "low"]
+    values = {sample.labels.get("le", sample.name): sample.value for sample in low}
     assert values == {
         "0.01": 2,
         "0.1": 3,
@@ -56,6 +59,26 @@ def test_a_bucket_holds_what_is_at_most_its_bound() -> None:
     }
 
 
+def test_a_priority_that_nobody_knows_counts_as_normal_as_it_runs() -> None:
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
+    metrics.lanes["io"].waits["urgent!"].observe(1.0)
+    assert set(metrics.lanes["io"].waits) == {"high", "normal", "low"}
+    assert sum(metrics.lanes["io"].waits["normal"].counts) == 1
+
+
+def test_what_waits_for_an_endpoint_is_backpressure() -> None:
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
+    metrics.locks["crm"] = LockMetrics()
+    metrics.locks["crm"].waited = 3
+    metrics.locks["crm"].wait.observe(0.2)
+    metrics.lanes["io"].refused = 2
+    figures = rendered(metrics)
+    worker = "('pool', 'p'), ('version', 'v')]"
+    assert figures[f"backpressure_events_total[('endpoint', 'crm'), ('lane', ''), {worker}"] == 3
+    assert figures[f"backpressure_events_total[('endpoint', ''), ('lane', 'io'), {worker}"] == 2
+    assert figures[f"worker_lock_wait_seconds_sum[('lock', 'crm'), {worker}"] == 0.2
+
+
 def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     metrics = Metrics(pool="p", version="v", slots={"io": 1, "cpu": 2})
     io, cpu = metrics.lanes["io"], metrics.lanes["cpu"]
@@ -63,7 +86,9 @@ def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     io.failed[FailureReason.ERROR] = 2
     cpu.failed[FailureReason.TIMEOUT] = 1
     cpu.refused = 3
+    io.dead_lettered, metrics.shed[DeathReason.EXPIRED] = 1, 6
     counters = metrics.totals()
+    assert counters.dead_lettered == 7, "a worker that only gets rid of jobs is at work too"
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 4)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from workerpool import BrokerUnavailable, ConfigurationError, JobSpec, PayloadInvalid, Queue, QueueFull
+from workerpool import BrokerUnavailable, ConfigurationError, JobSpec, PayloadInvalid, Queue, QueueFull, RateLimited
 from workerpool.broker import NewJob
 
 
@@ -88,3 +88,80 @@ async def test_a_job_needs_a_type() -> None:
 async def test_no_jobs_are_no_call() -> None:
     broker = Broker(BrokerUnavailable("away"))
     await queue_on(broker).enqueue_many([])
+
+
+class TestRateLimit:
+    """A producer's own limit, in a time that is played."""
+
+    pytestmark = pytest.mark.looptime
+
+    def limited(self, rate: float, broker: Broker) -> Queue:
+        queue = Queue.connect("memory://", rate_limit=rate)
+        queue._broker = broker  # type: ignore[assignment]
+        return queue
+
+    async def test_jobs_are_spread_evenly_after_the_first_second(self) -> None:
+        loop, broker = asyncio.get_running_loop(), Broker()
+        queue = self.limited(10.0, broker)
+        began, times = loop.time(), list[float]()
+        for number in range(50):
+            await queue.enqueue("t", number, timeout=60)
+            times.append(loop.time() - began)
+        assert times[:10] == [0.0] * 10, "one second's worth"
+        assert times[10:] == pytest.approx([(n - 9) / 10 for n in range(10, 50)])
+
+    async def test_one_that_was_idle_for_long_catches_up_on_a_second_and_no_more(self) -> None:
+        loop, broker = asyncio.get_running_loop(), Broker()
+        queue = self.limited(10.0, broker)
+        await queue.enqueue_many(specs(10))
+        await asyncio.sleep(3600)
+        began = loop.time()
+        await queue.enqueue_many(specs(20), timeout=60)
+        assert loop.time() - began == pytest.approx(1.0, abs=0.06)
+
+    async def test_many_together_keep_the_rate_and_their_order(self) -> None:
+        loop, broker = asyncio.get_running_loop(), Broker()
+        queue = self.limited(100.0, broker)
+        began = loop.time()
+        await asyncio.gather(*(queue.enqueue("t", number, timeout=60) for number in range(500)))
+        assert loop.time() - began == pytest.approx(4.0, abs=0.06)
+        assert broker.got == [str(number) for number in range(500)]
+
+    async def test_a_slow_rate_lets_one_go_at_a_time(self) -> None:
+        loop, broker = asyncio.get_running_loop(), Broker()
+        queue = self.limited(0.1, broker)
+        await queue.enqueue("t", 0)
+        began = loop.time()
+        await queue.enqueue("t", 1, timeout=60)
+        assert loop.time() - began == pytest.approx(10.0)
+
+    async def test_who_would_wait_too_long_is_told_at_once_and_what_to_do(self) -> None:
+        loop, broker = asyncio.get_running_loop(), Broker()
+        queue = self.limited(10.0, broker)
+        began = loop.time()
+        with pytest.raises(RateLimited, match=r"rate_limit=10 .*timeout=") as caught:
+            await queue.enqueue_many(specs(100), timeout=2.0)
+        assert caught.value.enqueued == len(broker.got)
+        assert 28 <= len(broker.got) <= 31
+        assert loop.time() - began <= 2.0
+        with pytest.raises(RateLimited):
+            await queue.enqueue("t", 1, on_full="raise")
+
+    async def test_turns_are_kept_while_the_queue_is_full(self) -> None:
+        broker = Broker(3, 0, 0, 99)
+        await self.limited(10.0, broker).enqueue_many(specs(8), max_depth=3)
+        assert broker.got == [str(number) for number in range(8)]
+
+    def test_a_rate_is_a_number_above_zero(self) -> None:
+        with pytest.raises(ConfigurationError, match="above 0"):
+            Queue.connect("memory://", rate_limit=0)
+        env = {"QUEUE_MAIN_URL": "redis://r", "QUEUE_MAIN_STREAM": "s", "QUEUE_MAIN_RATE_LIMIT": "2.5"}
+        assert Queue.from_env(env=env).source.rate_limit == 2.5
+        with pytest.raises(ConfigurationError, match="QUEUE_MAIN_RATE_LIMIT"):
+            Queue.from_env(env=env | {"QUEUE_MAIN_RATE_LIMIT": "fast"})
+
+
+@pytest.mark.parametrize(("expires_in", "delay"), [(0.0, 0.0), (-1.0, 0.0), (5.0, 5.0), (float("inf"), 0.0)])
+async def test_a_job_that_could_never_run_is_refused(expires_in: float, delay: float) -> None:
+    with pytest.raises(ConfigurationError, match="expires_in"):
+        await queue_on(Broker()).enqueue("t", expires_in=expires_in, delay=delay)

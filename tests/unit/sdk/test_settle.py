@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from workerpool.broker import BadAnswer, BrokerUnavailable, DeadLetter, DeathReason, Retry, Taken
-from workerpool.broker._memory import MemoryBroker, MemoryStore
+from workerpool.broker._memory import MemoryBroker
+from workerpool.broker._memory_store import MemoryStore
 from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.inflight import Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain

@@ -142,6 +142,8 @@ class JobSpec:
     """`high`, `normal` or `low`; see `Priority`."""
     ordering_key: str = ""
     """Jobs of the same key run one at a time, in the order in which they were enqueued, over retries too."""
+    expires_in: float | None = None
+    """Seconds from now after which it is not begun any more, but dead-lettered (`expired`); None: never."""
 
 
 def encode_payload(payload: Any) -> bytes:

@@ -1,6 +1,7 @@
 """The producer's side: putting jobs into a queue."""
 
 import asyncio
+import math
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from workerpool._job import JobSpec, encode_payload
-from workerpool._source import Source, sources_from
+from workerpool._source import Source, check_rate, sources_from
 from workerpool.broker import BrokerUnavailable, Credentials, DeadJob, DeadJobs, Depth, NewJob, Priority
-from workerpool.errors import ConfigurationError, QueueFull
+from workerpool.errors import ConfigurationError, QueueFull, RateLimited
 
 if TYPE_CHECKING:
+    from workerpool._pace import Pace
     from workerpool.telemetry.tracing import QueueTraces, Tracing
 
 OnFull = Literal["wait", "raise"]
@@ -33,6 +35,7 @@ class Queue:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._broker = source.connect()
+        self._pace = None if source.rate_limit is None else _pace(source.rate_limit)
 
     @classmethod
     def from_env(cls, name: str = "", *, env: Mapping[str, str] | None = None) -> Self:
@@ -52,19 +55,39 @@ class Queue:
 
     @classmethod
     def connect(
-        cls, url: str, *, stream: str = "", group: str = "", name: str = "main", credentials: Credentials | None = None
+        cls,
+        url: str,
+        *,
+        stream: str = "",
+        group: str = "",
+        name: str = "main",
+        credentials: Credentials | None = None,
+        rate_limit: float | None = None,
     ) -> Self:
         """A queue by its address, see `workerpool.broker.connect`. Nothing is dialled before the first use.
+
+        `rate_limit`: jobs per second that this object enqueues at most, spread evenly; after a pause it catches up on
+        one second's worth. In the environment it is `QUEUE_<NAME>_RATE_LIMIT`.
 
         A `memory://` queue is this object: hand it to `Worker` to have its jobs done.
         """
         store = None
         if url.startswith("memory:"):
-            from workerpool.broker._memory import MemoryStore  # noqa: PLC0415  few use it, all would load it
+            from workerpool.broker._memory_store import MemoryStore  # noqa: PLC0415  few use it, all would load it
 
             store = MemoryStore()
         credentials = credentials or Credentials()
-        return cls(Source(name=name, url=url, stream=stream, group=group, credentials=credentials, store=store))
+        return cls(
+            Source(
+                name=name,
+                url=url,
+                stream=stream,
+                group=group,
+                credentials=credentials,
+                rate_limit=check_rate(rate_limit),
+                store=store,
+            )
+        )
 
     async def enqueue(
         self,
@@ -76,12 +99,13 @@ class Queue:
         tenant: str = "",
         priority: str = Priority.NORMAL,
         ordering_key: str = "",
+        expires_in: float | None = None,
         max_depth: int | None = None,
         on_full: OnFull = "wait",
         timeout: float = 5.0,  # noqa: ASYNC109  bounds waiting for room, not one call
     ) -> None:
         """Put one job; see `JobSpec` and `enqueue_many`."""
-        spec = JobSpec(type, payload, job_id, delay, tenant, priority, ordering_key)
+        spec = JobSpec(type, payload, job_id, delay, tenant, priority, ordering_key, expires_in)
         await self.enqueue_many([spec], max_depth=max_depth, on_full=on_full, timeout=timeout)
 
     async def enqueue_many(
@@ -97,12 +121,13 @@ class Queue:
         Args:
             specs: The jobs.
             max_depth: Put none that would make more jobs wait than this.
-            on_full: With no room: `wait` for some up to `timeout`, or `raise` at once.
-            timeout: Seconds to wait for room, and for a broker that is away when every job has an id of its own:
-                only then can a repetition do no harm.
+            on_full: With no room, or no turn within the rate limit: `wait` for it up to `timeout`, or `raise` at once.
+            timeout: Seconds to wait for room, for a turn, and for a broker that is away when every job has an id of its
+                own: only then can a repetition do no harm.
 
         Raises:
             QueueFull: there was no room; `.enqueued` of the jobs, from the first, are in the queue.
+            RateLimited: there was no turn; `.enqueued` as above.
             PayloadInvalid: a payload is not JSON or too large; nothing was put.
             BrokerUnavailable: the broker is away; what was asked may have happened.
             BrokerError: another of its kinds.
@@ -118,20 +143,34 @@ class Queue:
         loop = asyncio.get_running_loop()
         deadline, pause, put = loop.time() + seconds, _FIRST_PAUSE_SECONDS, 0
         repeatable = all(job.job_id for job in jobs)
+        turns = 0
         while put < len(jobs):
+            turns = turns or await self._turns(len(jobs) - put, deadline if on_full == "wait" else 0.0, enqueued=put)
             try:
-                accepted = await self._broker.put(jobs[put:], max_depth=max_depth)
+                accepted = await self._broker.put(jobs[put : put + turns], max_depth=max_depth)
             except BrokerUnavailable:
                 if not repeatable or loop.time() >= deadline:
                     raise
                 accepted = 0
             else:
-                if put + accepted < len(jobs) and (on_full == "raise" or loop.time() >= deadline):
+                if accepted < turns and (on_full == "raise" or loop.time() >= deadline):
                     raise QueueFull(max_depth or 0, enqueued=put + accepted)
-            put += accepted
-            if put < len(jobs):
+            put, turns = put + accepted, turns - accepted
+            if turns:
                 await asyncio.sleep(min(random.uniform(pause / 2, pause), max(0.0, deadline - loop.time())))  # noqa: S311
                 pause = _FIRST_PAUSE_SECONDS if accepted else min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+    async def _turns(self, jobs: int, until: float, *, enqueued: int) -> int:
+        """How many of so many jobs may be put now; waits for the first."""
+        if self._pace is None or self.source.rate_limit is None:
+            return jobs
+        now = asyncio.get_running_loop().time()
+        count, after = self._pace.turns(jobs, now=now, until=max(now, until))
+        if not count:
+            raise RateLimited(self.source.rate_limit, after=after, enqueued=enqueued)
+        if after:
+            await asyncio.sleep(after)
+        return count
 
     async def depth(self) -> Depth:
         """Read the queue; see `Depth`."""
@@ -179,9 +218,17 @@ class Queue:
         await self.close()
 
 
+def _pace(rate: float) -> "Pace":
+    from workerpool._pace import Pace  # noqa: PLC0415  few use it, all would load it
+
+    return Pace(rate)
+
+
 def _new_job(spec: JobSpec) -> NewJob:
     if not spec.type:
         raise ConfigurationError("a job needs a type: the name of its handler")
+    if spec.expires_in is not None and not max(0.0, spec.delay) < spec.expires_in < math.inf:
+        raise ConfigurationError("expires_in is a number of seconds above 0, and above the delay: else it never runs")
     try:
         priority = Priority(spec.priority)
     except ValueError as error:
@@ -195,4 +242,5 @@ def _new_job(spec: JobSpec) -> NewJob:
         tenant=spec.tenant,
         priority=priority,
         ordering_key=spec.ordering_key,
+        expires_in=spec.expires_in,
     )

@@ -1,5 +1,6 @@
 """Where a queue is: read from the environment that the operator gives, or written by hand."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from workerpool.broker._connect import LOCAL_SCHEMES
 from workerpool.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from workerpool.broker._memory import MemoryStore
+    from workerpool.broker._memory_store import MemoryStore
 
 _URL_VARIABLE: Final = re.compile(r"QUEUE_([A-Z0-9_]+)_URL")
 
@@ -26,6 +27,8 @@ class Source:
     stream: str = ""
     group: str = ""
     credentials: Credentials = field(default_factory=Credentials)
+    rate_limit: float | None = None
+    """Jobs per second that one producer enqueues at most."""
     store: "MemoryStore | None" = None
     """What all views of a queue in memory share."""
 
@@ -56,8 +59,8 @@ class Source:
 def sources_from(env: Mapping[str, str]) -> dict[str, Source]:
     """The queues that the environment names, in order of their names.
 
-    `QUEUE_<NAME>_URL` and beside it `_STREAM`, `_GROUP`, `_USERNAME_FILE`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERT_FILE`
-    and `_KEY_FILE`, where `<NAME>` is the queue's name in upper case with `-` as `_`.
+    `QUEUE_<NAME>_URL` and beside it `_STREAM`, `_GROUP`, `_USERNAME_FILE`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERT_FILE`,
+    `_KEY_FILE`, and for producers `_RATE_LIMIT`, where `<NAME>` is the queue's name in upper case with `-` as `_`.
 
     Raises:
         ConfigurationError: something is missing or wrong; the text names the variable.
@@ -84,6 +87,7 @@ def _source(env: Mapping[str, str], name: str) -> Source:
         url=url,
         stream=stream,
         group=env.get(f"{prefix}_GROUP", "") or stream,
+        rate_limit=_rate(env, f"{prefix}_RATE_LIMIT"),
         credentials=Credentials(
             username_file=path("USERNAME_FILE"),
             password_file=path("PASSWORD_FILE"),
@@ -97,3 +101,22 @@ def _source(env: Mapping[str, str], name: str) -> Source:
     except ConfigurationError as error:
         raise ConfigurationError(f"{prefix}_URL: {error}") from error
     return source
+
+
+def _rate(env: Mapping[str, str], variable: str) -> float | None:
+    text = env.get(variable, "")
+    try:
+        return check_rate(float(text)) if text else None
+    except (ValueError, ConfigurationError):
+        raise ConfigurationError(f"{variable} is {text!r}: write jobs per second, above 0") from None
+
+
+def check_rate(rate: float | None) -> float | None:
+    """The rate, if it is one.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if rate is not None and not 0 < rate < math.inf:
+        raise ConfigurationError("a rate_limit is a number of jobs per second, above 0; None for no limit")
+    return rate

@@ -4,6 +4,8 @@
 WorkerpoolError
 ├── ConfigurationError         the environment or an argument is wrong: fix it, retrying is useless
 ├── QueueFull                  the queue holds `max_depth` waiting jobs
+├── RateLimited                this producer may not enqueue so fast, and the wait for its turn is too long
+├── EndpointBusy               too many jobs of this worker call an endpoint already
 ├── PayloadInvalid             a payload or checkpoint is not JSON, or larger than the queue takes
 ├── LeaseLost                  the job that a handler works on is not its worker's any more
 ├── FillFailed                 somebody else has just failed to get a value for the cache
@@ -41,6 +43,25 @@ class QueueFull(WorkerpoolError):
     def __init__(self, max_depth: int, *, enqueued: int) -> None:
         super().__init__(f"{max_depth} jobs wait, no room for more")
         self.enqueued = enqueued
+
+
+class RateLimited(WorkerpoolError):
+    """The producer's own `rate_limit` leaves no turn in time.
+
+    Attributes:
+        enqueued: How many of the jobs, from the first, are in the queue nevertheless.
+    """
+
+    def __init__(self, rate: float, *, after: float, enqueued: int) -> None:
+        super().__init__(
+            f"rate_limit={rate:g} jobs per second: the next turn is in {after:.2f} s; wait longer (timeout=), "
+            "enqueue less, or raise the limit"
+        )
+        self.enqueued = enqueued
+
+
+class EndpointBusy(WorkerpoolError):
+    """As many jobs of this worker call the endpoint as may, and none ended in time."""
 
 
 class PayloadInvalid(WorkerpoolError):

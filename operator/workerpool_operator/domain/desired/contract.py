@@ -4,6 +4,7 @@ Only what is fixed for a pod's life is put into the environment. `delivery` stan
 until the live settings reach it.
 """
 
+import json
 from typing import Any, Final
 
 from workerpool_operator.api import QueueSpec, WorkerPool
@@ -44,6 +45,10 @@ def environment(pool: WorkerPool, *, version: str) -> list[dict[str, Any]]:
         fixed["RATE_LIMIT_PER_SECOND"] = delivery.rate_limit_per_second
     if delivery.concurrency_per_worker is not None:
         fixed["CONCURRENCY_PER_WORKER"] = delivery.concurrency_per_worker
+    limits = {tenant: limit.to_json() for tenant, limit in sorted(delivery.tenant_limits.items())}
+    for name, value in {"TENANT_LIMITS": limits, "SHED_AFTER_SECONDS": delivery.shed_after_seconds.to_json()}.items():
+        if value:
+            fixed[name] = json.dumps(value, sort_keys=True)
     return [
         from_field("WORKERPOOL_POD", "metadata.name"),
         from_field("WORKERPOOL_NODE", "spec.nodeName"),

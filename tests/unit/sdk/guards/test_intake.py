@@ -9,8 +9,8 @@ import pytest
 import structlog
 
 from workerpool.broker import Broker, BrokerUnavailable, Taken, Tokens
-from workerpool.broker._bucket import Level, draw
-from workerpool.guards.rate import RateLimiter, burst
+from workerpool.broker._bucket import Level, burst, draw
+from workerpool.guards.rate import RateLimiter
 from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.gate import Gate

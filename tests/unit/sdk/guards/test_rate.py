@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from workerpool.broker import Broker, BrokerUnavailable, Tokens
-from workerpool.broker._bucket import Level, draw
-from workerpool.guards.rate import LONGEST_PAUSE_SECONDS, RateLimiter, burst
+from workerpool.broker._bucket import Level, burst, draw
+from workerpool.guards.rate import LONGEST_PAUSE_SECONDS, RateLimiter
 from workerpool.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.looptime

@@ -5,10 +5,11 @@ The same object serves a producer, a consumer and an observer that only asks for
 """
 
 from workerpool.broker._connect import connect
+from workerpool.broker._credentials import Credentials
 from workerpool.broker._types import (
+    EACH_TENANT,
     Broker,
     Capabilities,
-    Credentials,
     DeadJob,
     DeadJobs,
     DeadLetter,
@@ -18,6 +19,7 @@ from workerpool.broker._types import (
     Priority,
     Retry,
     Taken,
+    TenantLimit,
     Tokens,
     TraceContext,
 )
@@ -32,6 +34,7 @@ from workerpool.errors import (
 )
 
 __all__ = [
+    "EACH_TENANT",
     "AuthenticationFailed",
     "BadAnswer",
     "Broker",
@@ -51,6 +54,7 @@ __all__ = [
     "Retry",
     "TLSFailed",
     "Taken",
+    "TenantLimit",
     "Tokens",
     "TraceContext",
     "connect",

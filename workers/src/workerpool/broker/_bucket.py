@@ -1,10 +1,18 @@
 """The token bucket, pure: a level that is brought up to date when somebody draws. Redis' is `_redis/lua/tokens.lua`."""
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from workerpool.broker._types import Tokens
 from workerpool.errors import ConfigurationError
+
+BURST_SECONDS: Final = 0.25
+"""What comes in this time can be drawn at once: so long may all who draw be late without the rate being lost."""
+
+
+def burst(rate: float) -> float:
+    """How many tokens a bucket holds. Always a fraction more than one: else who comes late for one loses time."""
+    return 1.0 + rate * BURST_SECONDS
 
 
 class Level(NamedTuple):
@@ -20,10 +28,15 @@ def check(*, rate: float, burst: float) -> None:
         raise ConfigurationError(f"a bucket needs a rate above 0 and a burst of 1 or more, not {rate:g} and {burst:g}")
 
 
+def filled(level: Level | None, *, now: float, rate: float, burst: float) -> float:
+    """How many tokens are there by now."""
+    return burst if level is None else min(burst, level.tokens + max(0.0, now - level.at) * rate)
+
+
 def draw(level: Level | None, *, now: float, count: int, rate: float, burst: float) -> tuple[Level, Tokens]:
     """The level afterwards, and what is given. A clock that was set back neither gives nor takes."""
     check(rate=rate, burst=burst)
-    there = burst if level is None else min(burst, level.tokens + max(0.0, now - level.at) * rate)
+    there = filled(level, now=now, rate=rate, burst=burst)
     granted = min(count, math.floor(there))
     left, missing = min(burst, there - granted), count - granted
     wait = max(0.0, min(missing, burst) - left) / rate if missing else 0.0

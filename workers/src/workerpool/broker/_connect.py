@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from workerpool.broker._types import Broker, Credentials
+from workerpool.broker._credentials import Credentials
+from workerpool.broker._types import Broker
 from workerpool.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from workerpool.broker._memory import MemoryStore
+    from workerpool.broker._memory_store import MemoryStore
 
 LOCAL_SCHEMES: Final = frozenset({"memory", "sqlite"})
 """Schemes of brokers that no other machine can reach."""
@@ -41,7 +42,8 @@ def connect(
     """
     scheme = urlsplit(url).scheme
     if scheme == "memory":
-        from workerpool.broker._memory import MemoryBroker, MemoryStore  # noqa: PLC0415  few use it, all would load it
+        from workerpool.broker._memory import MemoryBroker  # noqa: PLC0415  few use it, all would load it
+        from workerpool.broker._memory_store import MemoryStore  # noqa: PLC0415
 
         return MemoryBroker(store or MemoryStore(), lease_seconds=lease_seconds)
     if scheme == "sqlite":

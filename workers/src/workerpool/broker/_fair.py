@@ -11,15 +11,21 @@ first, its `AGEING_SECONDS` added. So a class is late against a higher one by at
 **Ordering keys**: only one job of a key can run, so only one has a tag. It holds the key from then until it is done or
 dead, over retries and lost leases; the others of the key stand in line, in the order in which they were enqueued.
 
+**Tenants with a limit** (`_tenants.py`) have lines of their own, one per class. The first of a line has a tag as soon
+as the tenant has room for another job: which is the tag that it would have had from the beginning, or V if that is
+beyond. So a tenant that is at its limit holds up nobody, and has no claim to what it could not use.
+
 Memory runs on `FairQueue`; SQLite (`_sqlite/fair.py`) and Redis (`_redis/lua/order.lua`) make the same decisions where
 their jobs are, and are tested against it.
 """
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
+from workerpool.broker._tenants import LOOK_AGAIN_SECONDS, Tenants
 from workerpool.broker._types import Priority
 
 AGEING_SECONDS: Final = {Priority.HIGH: 0.0, Priority.NORMAL: 60.0, Priority.LOW: 600.0}
@@ -100,49 +106,85 @@ class _Class(Generic[J]):
         return job
 
 
+_Place = tuple[Priority, str]
+
+
 class FairQueue(Generic[J]):
-    """Jobs that wait, in one process."""
+    """Jobs that wait, in one process. Times are seconds of one clock.
+
+    Attributes:
+        tenants: The limits of tenants, and what counts against them.
+    """
 
     def __init__(self) -> None:
+        self.tenants = Tenants()
         self._classes: dict[Priority, _Class[J]] = {}
         self._holders: dict[str, int] = {}  # ordering key -> serial of the job that holds it
         self._lines: dict[str, list[tuple[int, J]]] = {}
         self._in_line: dict[int, J] = {}
+        self._held: dict[_Place, list[tuple[float, int, J]]] = {}  # of tenants with a limit
+        self._look_at: dict[_Place, float] = {}  # when one of them may have room
 
     def __len__(self) -> int:
-        return len(self._in_line) + sum(len(one.serials) for one in self._classes.values())
+        held = sum(len(jobs) for jobs in self._held.values())
+        return len(self._in_line) + held + sum(len(one.serials) for one in self._classes.values())
+
+    def blocked(self, now: float) -> int:
+        """How many wait for an earlier one of their key, or for room within the limit of their tenant."""
+        held: dict[str, int] = {}
+        for (_, tenant), jobs in self._held.items():
+            held[tenant] = held.get(tenant, 0) + len(jobs)
+        rooms = {tenant: self.tenants.room(tenant, now=now)[0] for tenant in held}
+        return len(self._in_line) + sum(int(max(0, count - rooms[tenant])) for tenant, count in held.items())
 
     @property
-    def blocked(self) -> int:
-        """How many wait for an earlier one of their key."""
-        return len(self._in_line)
+    def look_at(self) -> float | None:
+        """When a tenant that was at its limit may have room again."""
+        return min(self._look_at.values(), default=None)
 
     def add(self, job: J) -> None:
         """It waits from now on, for the first time or again."""
         if job.ordering_key and self._holders.setdefault(job.ordering_key, job.serial) != job.serial:
             heapq.heappush(self._lines.setdefault(job.ordering_key, []), (job.serial, job))
             self._in_line[job.serial] = job
-            return
-        one = self._classes.setdefault(job.priority, _Class())
-        one.add(job, one.next_tag(job.tenant))
+        elif self.tenants.limited(job.tenant) or (job.priority, job.tenant) in self._held:
+            self._hold(job, look_at=0.0)
+        else:
+            self._rank(job)
 
-    def add_first(self, job: J) -> None:
+    def add_first(self, job: J, now: float = 0.0) -> None:
         """It was popped and has not run: it goes before those of its class, at nobody's expense."""
+        self.tenants.ended(job.tenant, now=now, unused=True)
         one = self._classes.setdefault(job.priority, _Class())
         one.add(job, one.virtual)
 
-    def pop(self) -> J | None:
-        """The next one; None when none can run."""
-        if not self._classes:
-            return None
-        priority = next_class({priority: one.oldest() for priority, one in self._classes.items()})
-        job = self._classes[priority].pop()
-        if not self._classes[priority].serials:
-            del self._classes[priority]
-        return job
+    def pop(self, now: float = 0.0) -> J | None:
+        """The next one, in flight from now on; None when none can run."""
+        while True:
+            self._let_go(now)
+            if not self._classes:
+                return None
+            priority = next_class({priority: one.oldest() for priority, one in self._classes.items()})
+            chosen = self._classes[priority]
+            virtual, job = chosen.virtual, chosen.pop()
+            if not chosen.serials:
+                del self._classes[priority]
+            free, again = self.tenants.room(job.tenant, now=now)
+            if free:
+                self.tenants.began(job.tenant, now=now)
+                self._look_soon(job.tenant)
+                return job
+            chosen.virtual = virtual
+            self._hold(job, look_at=again)
 
-    def ended(self, job: J) -> None:
-        """It is done or dead: the next one of its key may run."""
+    def interrupted(self, job: J, now: float = 0.0, *, unused: bool = False) -> None:
+        """It is not in flight any more, and will come back. `unused`: it has not begun."""
+        self.tenants.ended(job.tenant, now=now, unused=unused)
+        self._look_soon(job.tenant)
+
+    def ended(self, job: J, now: float = 0.0, *, unused: bool = False) -> None:
+        """It is done or dead: the next one of its key may run, and another one of its tenant."""
+        self.interrupted(job, now, unused=unused)
         key = job.ordering_key
         if not key or self._holders.get(key) != job.serial:
             return
@@ -160,4 +202,31 @@ class FairQueue(Generic[J]):
     def oldest(self) -> float | None:
         """Since when the oldest one waits, those in line included."""
         dues = [one.oldest() for one in self._classes.values()]
-        return min((*dues, *(job.due for job in self._in_line.values())), default=None)
+        held = [jobs[0][0] for jobs in self._held.values()]
+        return min((*dues, *held, *(job.due for job in self._in_line.values())), default=None)
+
+    def _rank(self, job: J) -> None:
+        one = self._classes.setdefault(job.priority, _Class())
+        one.add(job, one.next_tag(job.tenant))
+
+    def _hold(self, job: J, *, look_at: float) -> None:
+        place = (job.priority, job.tenant)
+        heapq.heappush(self._held.setdefault(place, []), (job.due, job.serial, job))
+        self._look_at[place] = look_at or self._look_at.get(place, 0.0)
+
+    def _look_soon(self, tenant: str) -> None:
+        for priority in Priority if tenant and self._held else ():
+            if (priority, tenant) in self._held:
+                self._look_at[priority, tenant] = 0.0
+
+    def _let_go(self, now: float) -> None:
+        """The first of each line whose tenant has room may run."""
+        for place in [place for place, at in self._look_at.items() if at <= now]:
+            free, self._look_at[place] = self.tenants.room(place[1], now=now)
+            if free:
+                # Looked at again when this one is chosen, and all of the line when the limit is gone.
+                self._look_at[place] = now if free == math.inf else now + LOOK_AGAIN_SECONDS
+                jobs = self._held[place]
+                self._rank(heapq.heappop(jobs)[2])
+                if not jobs:
+                    del self._held[place], self._look_at[place]

@@ -2,28 +2,30 @@
 
 import asyncio
 import contextlib
-import heapq
 import itertools
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from workerpool.broker import _clock
-from workerpool.broker._bucket import Level, draw
-from workerpool.broker._fair import FairQueue
+from workerpool.broker._bucket import draw
+from workerpool.broker._memory_store import Entry, Lease, MemoryStore
+from workerpool.broker._shed import TEXTS, spoiled
 from workerpool.broker._types import (
     Capabilities,
     DeadJob,
     DeadJobs,
     DeadLetter,
+    DeathReason,
     Depth,
     NewJob,
     Priority,
     Retry,
     Taken,
+    TenantLimit,
     Tokens,
-    TraceContext,
 )
 
 CAPABILITIES: Final = Capabilities(
@@ -39,63 +41,11 @@ CAPABILITIES: Final = Capabilities(
     fair=True,
     ordering=True,
     tokens=True,
+    tenant_limits=True,
+    expiry=True,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0
-
-
-@dataclass(slots=True)
-class _Entry:
-    job_id: str
-    type: str
-    payload: bytes
-    due: float
-    serial: int
-    tenant: str = ""
-    priority: Priority = Priority.NORMAL
-    ordering_key: str = ""
-    trace: TraceContext | None = None
-    attempts: int = 0  # started so far
-    checkpoint: bytes = b""
-
-
-@dataclass(slots=True)
-class _Lease:
-    entry: _Entry
-    owner: "MemoryBroker"
-    until: float
-
-
-@dataclass(slots=True)
-class MemoryStore:
-    """A queue that several `MemoryBroker`s of one process and one event loop share."""
-
-    waiting: FairQueue[_Entry] = field(default_factory=FairQueue)
-    delayed: list[tuple[float, int, _Entry]] = field(default_factory=list)
-    in_flight: dict[str, _Lease] = field(default_factory=dict)
-    dead: dict[int, DeadJob] = field(default_factory=dict)  # by serial, so in the order of their deaths
-    seen: dict[str, float] = field(default_factory=dict)
-    buckets: dict[str, Level] = field(default_factory=dict)
-    arrivals: int = 0
-    serial: "itertools.count[int]" = field(default_factory=itertools.count)
-    waiters: dict[asyncio.Event, None] = field(default_factory=dict)  # in the order in which they came
-
-    def delay(self, entry: _Entry) -> None:
-        """Keep for later; those who wait for jobs look again how long they may sleep."""
-        heapq.heappush(self.delayed, (entry.due, next(self.serial), entry))
-        self.wake()
-
-    def make_due(self, now: float) -> None:
-        """Move what has become due to the waiting jobs."""
-        while self.delayed and self.delayed[0][0] <= now:
-            entry = heapq.heappop(self.delayed)[2]
-            self.arrivals += entry.attempts == 0
-            self.waiting.add(entry)
-
-    def wake(self) -> None:
-        """Tell everyone who waits that something changed."""
-        for waiter in self.waiters:
-            waiter.set()
 
 
 class MemoryBroker:
@@ -108,6 +58,10 @@ class MemoryBroker:
         self._interrupted = False
         self._one_take = asyncio.Lock()
         self._seen = 0  # arrivals at the latest reading
+        self._limits: Mapping[str, TenantLimit] = {}
+        self._limits_said: Mapping[str, TenantLimit] = {}
+        self._shed_after: Mapping[str, float] = {}
+        self._dropped: Counter[DeathReason] = Counter()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -133,6 +87,19 @@ class MemoryBroker:
         """Change the lease for what is taken or extended from now on."""
         self._lease = seconds
 
+    def limit_tenants(self, limits: Mapping[str, TenantLimit]) -> None:
+        """Kept in the store."""
+        self._limits = limits
+
+    def shed_after(self, seconds: Mapping[str, float]) -> None:
+        """For our own takes."""
+        self._shed_after = seconds
+
+    def dropped(self) -> Mapping[DeathReason, int]:
+        """Counted by us."""
+        dropped, self._dropped = self._dropped, Counter()
+        return dropped
+
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put jobs while there is room; see `Broker`."""
         store, now, put = self._store, _clock.now(), 0
@@ -148,7 +115,7 @@ class MemoryBroker:
 
     def _put_one(self, job: NewJob, now: float) -> None:
         store, serial = self._store, next(self._store.serial)
-        entry = _Entry(
+        entry = Entry(
             job.job_id or f"m{serial}",
             job.type,
             job.payload,
@@ -158,6 +125,7 @@ class MemoryBroker:
             priority=job.priority,
             ordering_key=job.ordering_key,
             trace=job.trace,
+            expires=None if job.expires_in is None else now + job.expires_in,
         )
         if job.job_id:
             store.seen[job.job_id] = now + _DEDUPLICATION_SECONDS
@@ -171,6 +139,8 @@ class MemoryBroker:
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Expired leases first, then waiting jobs in order; see `Broker`."""
         deadline = _clock.now() + wait
+        if self._limits != self._limits_said:
+            await self.maintain()
         async with self._one_take:
             self._store.waiters[self._changed] = None
             try:
@@ -224,6 +194,7 @@ class MemoryBroker:
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
             entry.due = now + delays[token]
+            self._store.waiting.interrupted(entry, now)
             self._store.delay(entry)
         return lost
 
@@ -232,7 +203,7 @@ class MemoryBroker:
         ours, lost = self._release(jobs)
         for entry in ours.values():
             entry.attempts -= 1
-            self._store.waiting.add_first(entry)
+            self._store.waiting.add_first(entry, _clock.now())
         self._store.wake()
         return lost
 
@@ -254,7 +225,7 @@ class MemoryBroker:
         """Let them wait again."""
         dead, now = self._dig_up(which), _clock.now()
         for job in dead:
-            entry = _Entry(
+            entry = Entry(
                 job.job_id,
                 job.type,
                 job.payload,
@@ -282,6 +253,8 @@ class MemoryBroker:
     async def maintain(self) -> float:
         """Make delayed jobs due."""
         now = _clock.now()
+        self._store.waiting.tenants.announce(self._limits, now=now)
+        self._limits_said = self._limits
         self._store.make_due(now)
         self._store.seen = {job_id: until for job_id, until in self._store.seen.items() if until > now}
         self._store.wake()
@@ -299,7 +272,7 @@ class MemoryBroker:
             oldest_age_seconds=0.0 if oldest is None else now - oldest,
             arrivals_total=store.arrivals,
             dead_letters=len(store.dead),
-            blocked=store.waiting.blocked,
+            blocked=store.waiting.blocked(now),
         )
 
     async def wait_for_arrival(self, seconds: float) -> bool:
@@ -324,15 +297,29 @@ class MemoryBroker:
         store = self._store
         store.make_due(now)
         expired = [token for token, lease in store.in_flight.items() if lease.until <= now and lease.owner is not self]
-        found = [self._lease_out(store.in_flight.pop(token).entry, now, redelivered=True) for token in expired[:limit]]
-        while len(found) < limit and (entry := store.waiting.pop()) is not None:
-            found.append(self._lease_out(entry, now, redelivered=False))
+        found: list[Taken] = []
+        for token in expired[:limit]:
+            self._give(store.in_flight.pop(token).entry, found, now, redelivered=True)
+        while len(found) < limit and (entry := store.waiting.pop(now)) is not None:
+            self._give(entry, found, now, redelivered=False)
         return found
 
-    def _lease_out(self, entry: _Entry, now: float, *, redelivered: bool) -> Taken:
+    def _give(self, entry: Entry, found: list[Taken], now: float, *, redelivered: bool) -> None:
+        """Add it to what was found, unless it must not be run."""
+        job = self._lease_out(entry, now, redelivered=redelivered)
+        reason = spoiled(job, self._shed_after)
+        if reason is None:
+            found.append(job)
+            return
+        del self._store.in_flight[job.token]
+        self._dropped[reason] += 1
+        self._bury(DeadLetter(replace(job, attempt=job.attempt - 1), reason, TEXTS[reason]))
+        self._store.waiting.ended(entry, now, unused=not redelivered)
+
+    def _lease_out(self, entry: Entry, now: float, *, redelivered: bool) -> Taken:
         entry.attempts += 1
         token = str(next(self._store.serial))
-        self._store.in_flight[token] = _Lease(entry, self, now + self._lease)
+        self._store.in_flight[token] = Lease(entry, self, now + self._lease)
         return Taken(
             token=token,
             job_id=entry.job_id,
@@ -346,6 +333,7 @@ class MemoryBroker:
             priority=entry.priority,
             ordering_key=entry.ordering_key,
             trace=entry.trace,
+            expired=entry.expires is not None and entry.expires <= now,
         )
 
     def _bury(self, letter: DeadLetter) -> None:
@@ -368,10 +356,10 @@ class MemoryBroker:
             trace=job.trace,
         )
 
-    def _ended(self, entries: Iterable[_Entry]) -> None:
+    def _ended(self, entries: Iterable[Entry]) -> None:
         """Done or dead: others of their keys may run."""
         for entry in entries:
-            self._store.waiting.ended(entry)
+            self._store.waiting.ended(entry, _clock.now())
         if self._store.waiting:
             self._store.wake()
 
@@ -385,8 +373,8 @@ class MemoryBroker:
             del self._store.dead[int(job.token)]
         return dead
 
-    def _release(self, jobs: Iterable[Taken]) -> tuple[dict[str, _Entry], frozenset[str]]:
-        ours: dict[str, _Entry] = {}
+    def _release(self, jobs: Iterable[Taken]) -> tuple[dict[str, Entry], frozenset[str]]:
+        ours: dict[str, Entry] = {}
         lost = set()
         for job in jobs:
             lease = self._store.in_flight.get(job.token)
@@ -397,9 +385,11 @@ class MemoryBroker:
         return ours, frozenset(lost)
 
     def _next_event(self) -> float:
-        """When a delayed job becomes due or a lease of someone else expires, monotonic seconds."""
+        """When a delayed job becomes due, a lease of someone else expires or a tenant has room, monotonic seconds."""
         store = self._store
         times = [lease.until for lease in store.in_flight.values() if lease.owner is not self]
         if store.delayed:
             times.append(store.delayed[0][0])
+        if (look_at := store.waiting.look_at) is not None:
+            times.append(look_at)
         return min(times, default=float("inf"))

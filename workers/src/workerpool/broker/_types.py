@@ -16,13 +16,10 @@ first that this consumer still owns them, and return the tokens that it does not
 is someone else's, or nobody's, now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import NamedTuple, Protocol
-
-from workerpool.errors import CredentialsMissing
+from typing import Final, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,10 @@ class Capabilities:
     """Jobs with the same ordering key run one after the other, in their order."""
     tokens: bool
     """Keeps token buckets that all its users draw from."""
+    tenant_limits: bool
+    """Holds limits of single tenants, for all consumers together."""
+    expiry: bool
+    """Jobs that expired or waited too long are dead-lettered instead of being given to anyone."""
     shared: bool
     """Reachable from other machines: without it the broker is refused in a pool."""
 
@@ -76,44 +77,8 @@ class Depth:
     """Jobs that ever became due for the first time; retries do not count. Falls only when the queue is deleted."""
     dead_letters: int | None
     blocked: int = 0
-    """Of those waiting, the ones that wait for an earlier job of their ordering key: no free worker could take them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Files with credentials. They are read anew for each connection, so a rotated Secret is picked up."""
-
-    username_file: Path | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    def username(self) -> str | None:
-        """Content of the username file, None when none is named."""
-        return _read(self.username_file)
-
-    def password(self) -> str | None:
-        """Content of the password file, None when none is named."""
-        return _read(self.password_file)
-
-    def require_tls_files(self) -> None:
-        """Raise CredentialsMissing when a TLS file that is named is not there."""
-        for path in (self.ca_file, self.cert_file, self.key_file):
-            if path is not None and not path.is_file():
-                raise CredentialsMissing(f"{path} is not there")
-
-
-def _read(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise CredentialsMissing(f"{path} cannot be read: {error.strerror}") from error
-    if not text:
-        raise CredentialsMissing(f"{path} is empty")
-    return text
+    """Of those waiting, the ones that no free worker could take: they wait for an earlier job of their ordering key, or
+    their tenant is at its limit."""
 
 
 class Priority(StrEnum):
@@ -134,6 +99,20 @@ class TraceContext(NamedTuple):
     tracestate: str = ""
 
 
+EACH_TENANT: Final = "*"
+"""Among the limits of tenants: what holds for each that is not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimit:
+    """How much of a queue one tenant may use; see `workerpool.broker._tenants`."""
+
+    rate_per_second: float | None = None
+    """Jobs of it that begin per second, repeated attempts included; above 0; None: any number."""
+    max_in_flight: int | None = None
+    """Jobs of it that are in flight at a time; 1 or more; None: any number."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to be put. `payload` is JSON text."""
@@ -151,6 +130,8 @@ class NewJob:
     """Runs beside no other job of this key, and after those that were put before; empty: beside any."""
     trace: TraceContext | None = None
     """None: nobody traces it."""
+    expires_in: float | None = None
+    """Seconds from now after which no attempt begins any more; None: never."""
 
     @property
     def plain(self) -> bool:
@@ -179,6 +160,8 @@ class Taken:
     priority: str = Priority.NORMAL
     ordering_key: str = ""
     trace: TraceContext | None = None
+    expired: bool = False
+    """It must not begin any more."""
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
 
@@ -201,6 +184,10 @@ class DeathReason(StrEnum):
     """Not a job: no type, a payload that is not JSON, an attempt that is not a number."""
     OVERSIZE = "oversize"
     """Its payload is larger than workers accept."""
+    EXPIRED = "expired"
+    """It had not begun in the time that its producer gave it."""
+    SHED = "shed"
+    """It waited longer than jobs of its priority may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +279,22 @@ class Broker(Protocol):
         """Change the lease for what is taken or extended from now on."""
         ...
 
+    def limit_tenants(self, limits: Mapping[str, TenantLimit]) -> None:
+        """What holds for tenants, by their names and `EACH_TENANT`. The next `take` or `maintain` announces it.
+
+        It holds for all consumers of the queue, and stays when they are gone; while they were told different limits,
+        the strictest of those holds.
+        """
+        ...
+
+    def shed_after(self, seconds: Mapping[str, float]) -> None:
+        """How long jobs may wait, by class of priority, to be given out by our `take`; longer ones are shed."""
+        ...
+
+    def dropped(self) -> Mapping[DeathReason, int]:
+        """How many jobs `take` has moved to the dead letters since this was last asked, by why."""
+        ...
+
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put as many of these, from the first, as keep the waiting jobs within `max_depth`; return how many.
 
@@ -302,6 +305,9 @@ class Broker(Protocol):
 
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Up to `limit` jobs; waits up to `wait` seconds for the first one. Jobs with expired leases come first.
+
+        Those that expired or waited too long are moved to the dead letters on the way, see `workerpool.broker._shed`
+        and `dropped`; after that it may return with nothing before the time is up.
 
         Only one call at a time. Do not cancel it: a broker may hand out jobs that then nobody holds until their
         lease expires. `interrupt` ends it early without that.

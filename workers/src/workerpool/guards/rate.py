@@ -15,10 +15,9 @@ from collections.abc import Callable
 from typing import Final
 
 from workerpool.broker import Broker, BrokerError
+from workerpool.broker._bucket import burst
 from workerpool.telemetry.metrics import Metrics
 
-BURST_SECONDS: Final = 0.25
-"""What comes in this time can be drawn at once: so long may all workers be late without the rate being lost."""
 SHORTEST_PAUSE_SECONDS: Final = 0.1
 """At most some ten questions per second and worker, however high the rate: shorter than the burst, so none is lost."""
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -126,8 +125,3 @@ class RateLimiter:
             self.waiting = to
             self._metrics.rate_limited += to
             self._changed()
-
-
-def burst(rate: float) -> float:
-    """How many tokens the bucket holds. Always a fraction more than one: else who comes late for one loses time."""
-    return 1.0 + rate * BURST_SECONDS

@@ -24,6 +24,7 @@ from workerpool.protocol._messages import (
     LastWords,
     Report,
     Settings,
+    TenantLimit,
     decode_down,
     decode_up,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "LastWords",
     "Report",
     "Settings",
+    "TenantLimit",
     "decode_down",
     "decode_up",
 ]

@@ -71,6 +71,13 @@ class LastWords(_Message):
     interrupted: int = Field(default=0, description="Jobs that were cancelled and handed back by the drain.")
 
 
+class TenantLimit(_Message):
+    """How much of each queue of the pool one tenant may use."""
+
+    rate_per_second: float | None = Field(default=None, gt=0)
+    max_in_flight: int | None = Field(default=None, ge=1)
+
+
 class Delivery(_Message):
     """What holds for jobs that are taken from now on (`spec.delivery`)."""
 
@@ -83,6 +90,12 @@ class Delivery(_Message):
     )
     concurrency_per_worker: int | None = Field(
         default=None, ge=1, description="Jobs that one worker runs at a time; None: as many as it has slots."
+    )
+    tenant_limits: dict[str, TenantLimit] = Field(
+        default={}, description="By tenant; * is each that is not named. Holds for all workers of the pool together."
+    )
+    shed_after_seconds: dict[str, float] = Field(
+        default={}, description="By class of priority: jobs that have waited for longer are dead-lettered, not run."
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from workerpool.broker import TenantLimit
 from workerpool.protocol import (
     REPORT_MAX_SECONDS,
     REPORT_MIN_SECONDS,
@@ -146,6 +147,11 @@ class CollectorLink:
                 lease_seconds=said.lease_seconds,
                 rate_limit_per_second=said.rate_limit_per_second,
                 concurrency_per_worker=said.concurrency_per_worker,
+                tenant_limits={
+                    tenant: TenantLimit(limit.rate_per_second, limit.max_in_flight)
+                    for tenant, limit in said.tenant_limits.items()
+                },
+                shed_after=said.shed_after_seconds,
             )
         self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy))
 

@@ -1,12 +1,14 @@
 """The worker contract: what a worker reads from its environment (docs/reference/worker-contract.md)."""
 
+import json
 import math
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from workerpool._source import Source, sources_from
+from workerpool.broker import Priority, TenantLimit
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.live import Policy
 
@@ -73,6 +75,8 @@ class Contract:
                 lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
                 rate_limit_per_second=_rate(env, "RATE_LIMIT_PER_SECOND"),
                 concurrency_per_worker=_limit(env, "CONCURRENCY_PER_WORKER"),
+                tenant_limits=_tenant_limits(env, "TENANT_LIMITS"),
+                shed_after=_shed_after(env, "SHED_AFTER_SECONDS"),
             ),
             sources=_sources(env, pool=pool, chosen=source),
         )
@@ -132,9 +136,40 @@ def _rate(env: Mapping[str, str], name: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
+        return _positive(text)
     except ValueError:
-        value = math.nan
+        raise ConfigurationError(
+            f"{name} is {text!r}: write jobs per second, above 0, or leave it out for no limit"
+        ) from None
+
+
+def _tenant_limits(env: Mapping[str, str], name: str) -> dict[str, TenantLimit]:
+    """As in `spec.delivery.tenantLimits`, in JSON."""
+    try:
+        return {tenant: _tenant_limit(**limit) for tenant, limit in json.loads(env.get(name, "") or "{}").items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        example = '{"acme": {"ratePerSecond": 5, "maxInFlight": 2}, "*": {"maxInFlight": 10}}'
+        raise ConfigurationError(f"{name} is {env[name]!r}: write JSON such as {example}") from error
+
+
+def _tenant_limit(*, ratePerSecond: Any = None, maxInFlight: int | None = None) -> TenantLimit:  # noqa: N803
+    if maxInFlight is not None and not (isinstance(maxInFlight, int) and maxInFlight >= 1):
+        raise ValueError("maxInFlight")
+    return TenantLimit(None if ratePerSecond is None else _positive(ratePerSecond), maxInFlight)
+
+
+def _shed_after(env: Mapping[str, str], name: str) -> dict[str, float]:
+    try:
+        found = json.loads(env.get(name, "") or "{}")
+        return {Priority(priority).value: _positive(seconds) for priority, seconds in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f'{name} is {env[name]!r}: write seconds by priority, such as {{"low": 600}}'
+        ) from error
+
+
+def _positive(text: Any) -> float:
+    value = float(text)
     if not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} is {text!r}: write jobs per second, above 0, or leave it out for no limit")
+        raise ValueError(text)
     return value

@@ -81,6 +81,7 @@ class Engine:
         self._log = log
         self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
+        self._applied = contract.policy
         self._gate = Gate()
         self._circuits = self._open_circuits(handlers)
         self._stations = Stations(
@@ -178,7 +179,10 @@ class Engine:
     def _make_line(self, source: Source) -> _Line:
         # Unique among all processes that ever were: a restarted container must not be taken for its former self.
         consumer = f"{self._contract.pod}-{self._boot_id}"
-        broker = source.connect(consumer=consumer, lease_seconds=self._live.policy.lease_seconds)
+        policy = self._live.policy
+        broker = source.connect(consumer=consumer, lease_seconds=policy.lease_seconds)
+        broker.limit_tenants(policy.tenant_limits)
+        broker.shed_after(policy.shed_after)
         traces = self._tracing.of(source.system, broker.stream) if self._tracing is not None else None
         comeback = Comeback(broker)
         return _Line(
@@ -307,12 +311,17 @@ class Engine:
         self._apply_policy()
 
     def _apply_policy(self) -> None:
-        self._stations.cap(self._live.policy.concurrency_per_worker)
-        lease = self._live.policy.lease_seconds
+        """What brokers go by. Limits do not lapse, so they change only when they are told."""
+        policy, before = self._live.policy, self._applied
+        self._applied = policy
+        self._stations.cap(policy.concurrency_per_worker)
         for line in self._lines.values():
-            if line.broker.lease_seconds != lease:
-                line.broker.set_lease(lease)
+            if line.broker.lease_seconds != policy.lease_seconds:
+                line.broker.set_lease(policy.lease_seconds)
                 line.leases.extend_now()
+            if policy.tenant_limits != before.tenant_limits:
+                line.broker.limit_tenants(policy.tenant_limits)
+            line.broker.shed_after(policy.shed_after)
 
     async def _beat(self) -> None:
         while True:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from workerpool.broker import Broker, Taken
+from workerpool.broker import Broker, DeathReason, Taken
 from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.execution import Execution
 from workerpool.runtime.inflight import InFlight, Running
@@ -84,7 +84,7 @@ class Jobs:
                 running.station = station
                 running.trace = traces.attempt(job) if traces is not None else None
                 station.figures.redelivered += job.redelivered
-                station.figures.wait.observe(job.waited)
+                station.figures.waits[job.priority].observe(job.waited)
                 running.task = asyncio.create_task(self._run_job(running, station))
                 running.task.add_done_callback(partial(self._ended, running))
             else:
@@ -93,7 +93,18 @@ class Jobs:
                 self._settle(HandBack(running))
         if jobs:
             self._taken()
+        if dropped := broker.dropped():
+            self._count_dropped(queue, dropped)
         return refused
+
+    def _count_dropped(self, queue: str, dropped: Mapping[DeathReason, int]) -> None:
+        """Jobs that the broker did not give us, for they were not to be run any more."""
+        for reason, count in dropped.items():
+            self._metrics.shed[reason] += count
+            self._log.warning(
+                "jobs dead-lettered that were not to be run", queue=queue, reason=reason.value, jobs=count
+            )
+        self._metrics.last_progress = time.time()
 
     async def _run_job(self, running: Running, station: Station) -> None:
         running.started_at = asyncio.get_running_loop().time()

@@ -2,13 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from workerpool.broker import TenantLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How jobs are retried, how long a lease is, and how many jobs may begin, and run at a time.
+    """How jobs are retried, how long a lease is, which jobs may begin, and how many, and how many run at a time.
 
     The protocol's `Delivery`, without what it takes to parse it.
     """
@@ -21,6 +23,10 @@ class Policy:
     """Jobs that the whole pool begins per second; None: no limit."""
     concurrency_per_worker: int | None = None
     """Jobs that this worker runs at a time at most; None: as many as it has slots."""
+    tenant_limits: Mapping[str, TenantLimit] = field(default_factory=dict)
+    """See `Broker.limit_tenants`."""
+    shed_after: Mapping[str, float] = field(default_factory=dict)
+    """See `Broker.shed_after`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +51,14 @@ class LiveSettings:
         """Replace what was said before."""
         self._orders = orders
         if orders.policy is not None:
-            # They outlast the settings: what they protect needs them no less while the collector is away.
+            # Limits outlast the settings: what they protect needs them no less while the collector is away.
+            said = orders.policy
             self._defaults = replace(
                 self._defaults,
-                rate_limit_per_second=orders.policy.rate_limit_per_second,
-                concurrency_per_worker=orders.policy.concurrency_per_worker,
+                rate_limit_per_second=said.rate_limit_per_second,
+                concurrency_per_worker=said.concurrency_per_worker,
+                tenant_limits=said.tenant_limits,
+                shed_after=said.shed_after,
             )
         self._until = self._clock() + orders.ttl_seconds
 

@@ -30,6 +30,7 @@ def families(metrics: Metrics) -> Iterator[Metric]:
     lanes = [({**worker, "lane": str(name)}, lane) for name, lane in metrics.lanes.items()]
     yield from _jobs(lanes)
     yield from _worker(metrics, worker)
+    yield from _held_back(metrics, worker, lanes)
 
 
 class _Collector:
@@ -57,14 +58,13 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     text = "First attempts that took as long as is slow: SLOW_JOB_SECONDS, or what their handler says."
     yield counter("jobs_first_slow", text, lambda lane: lane.first_slow)
     yield counter("jobs_retried", "Failed attempts that will be repeated.", lambda lane: lane.retried)
-    yield counter("jobs_dead_lettered", "Jobs moved to the dead letters.", lambda lane: lane.dead_lettered)
+    text = "Jobs moved to the dead letters, but for those in jobs_shed_total."
+    yield counter("jobs_dead_lettered", text, lambda lane: lane.dead_lettered)
     yield counter(
         "jobs_redelivered", "Jobs taken over from a worker whose lease expired.", lambda lane: lane.redelivered
     )
     text = "Attempts that found their job done before, by its mark."
     yield counter("jobs_duplicate_skipped", text, lambda lane: lane.duplicates_skipped)
-    text = "Jobs handed back to their queue because their lane was full, or their circuit open."
-    yield counter("backpressure_events", text, lambda lane: lane.refused)
     failures = [
         ({**labels, "reason": reason.value}, count)
         for labels, lane in lanes
@@ -73,8 +73,9 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield _counter("jobs_failed", "Attempts that failed, by reason.", failures)
     text = "Time in the handler, of every attempt."
     yield _histogram("job_processing_seconds", text, [(labels, lane.processing) for labels, lane in lanes])
-    text = "From when a job became due until it was taken."
-    yield _histogram("job_wait_seconds", text, [(labels, lane.wait) for labels, lane in lanes])
+    text = "From when a job became due until it was taken, by class of priority."
+    waits = [({**labels, "priority": one}, waits) for labels, lane in lanes for one, waits in lane.waits.items()]
+    yield _histogram("job_wait_seconds", text, waits)
     yield gauge("worker_jobs_in_progress", "Jobs taken and not yet settled.", lambda lane: lane.in_progress)
     yield gauge("worker_slots", "Jobs that this worker runs at a time.", lambda lane: lane.slots)
     threads = [
@@ -100,8 +101,6 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
         text = "Whether a breaker keeps jobs from being run: 1 until it is closed again."
         circuits = [({**worker, "circuit": name}, float(is_open)) for name, is_open in metrics.circuits.items()]
         yield _gauge("circuit_open", text, circuits)
-    text = "Times that the worker had room for a job and waited for the pool's rate limit."
-    yield _counter("rate_limited", text, [(worker, metrics.rate_limited)])
     text = "When the worker last said that it lives."
     yield _gauge("worker_heartbeat_unixtime", text, [(worker, metrics.last_heartbeat)])
     text = "When a job last ended, in whatever way; at first when the worker started."
@@ -121,6 +120,25 @@ def _worker(metrics: Metrics, worker: dict[str, str]) -> Iterator[Metric]:
     yield _gauge("worker_start_seconds", text, [(worker, metrics.start_seconds)])
     text = "How long the drain took; 0 until it is over."
     yield _gauge("worker_drain_seconds", text, [(worker, metrics.drain_seconds)])
+
+
+def _held_back(metrics: Metrics, worker: dict[str, str], lanes: _Lanes) -> Iterator[Metric]:
+    """What guards kept from running, or made wait. An empty label is none."""
+    text = "Jobs moved to the dead letters without an attempt: expired, or shed for they had waited too long."
+    shed = [({**worker, "reason": reason.value}, float(count)) for reason, count in metrics.shed.items()]
+    yield _counter("jobs_shed", text, shed)
+    text = "Times that the worker had room for a job and waited for the pool's rate limit."
+    yield _counter("rate_limited", text, [(worker, metrics.rate_limited)])
+    locks = list(metrics.locks.items())
+    text = "Jobs handed back to their queue because their lane was full or their circuit open, and jobs that waited for an endpoint."
+    full = [({**labels, "endpoint": ""}, float(lane.refused)) for labels, lane in lanes]
+    busy = [({**worker, "lane": "", "endpoint": name}, float(lock.waited)) for name, lock in locks]
+    yield _counter("backpressure_events", text, full + busy)
+    if locks:
+        text = "How long jobs waited for their turn at an endpoint; 0 where nobody was before them."
+        yield _histogram(
+            "worker_lock_wait_seconds", text, [({**worker, "lock": name}, lock.wait) for name, lock in locks]
+        )
 
 
 _Samples = Sequence[tuple[dict[str, str], float]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from workerpool.broker import DeathReason, Priority
 from workerpool.telemetry import process
 
 PROCESSING_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -77,6 +78,25 @@ class Threads(NamedTuple):
     """Given up: their job was cancelled and they still run its handler."""
 
 
+class Waits(dict[str, Histogram]):
+    """How long jobs waited, by class of priority. One that has none we know counts as normal, as it runs."""
+
+    def __init__(self) -> None:
+        super().__init__({priority.value: Histogram(WAIT_SECONDS) for priority in Priority})
+
+    def __missing__(self, priority: str) -> Histogram:
+        return self[Priority.NORMAL.value]
+
+
+class LockMetrics:
+    """Of something in this worker that few jobs may use at a time."""
+
+    def __init__(self) -> None:
+        self.wait = Histogram(WAIT_SECONDS)
+        self.waited = 0
+        """How often somebody had to wait."""
+
+
 class LaneMetrics:
     """The figures of one lane's jobs."""
 
@@ -86,7 +106,7 @@ class LaneMetrics:
         self.first_slow = self.duplicates_skipped = 0
         self.retried = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
-        self.processing, self.wait = Histogram(PROCESSING_SECONDS), Histogram(WAIT_SECONDS)
+        self.processing, self.waits = Histogram(PROCESSING_SECONDS), Waits()
         self.in_progress = 0
         self.threads: Callable[[], Threads] = Threads
 
@@ -101,6 +121,9 @@ class Metrics:
         self.rate_limited = 0
         self.circuits: dict[str, bool] = {}
         """Breaker -> whether its circuit is open."""
+        self.locks: dict[str, LockMetrics] = {}
+        """By the names of endpoints."""
+        self.shed = {DeathReason.EXPIRED: 0, DeathReason.SHED: 0}
         self.queue_depth: dict[str, int] = {}
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
         self.start_seconds = self.drain_seconds = 0.0
@@ -145,7 +168,7 @@ class Metrics:
             failed=sum(sum(lane.failed.values()) for lane in lanes),
             first_attempts=sum(lane.first_attempts for lane in lanes),
             first_failures=sum(lane.first_failures for lane in lanes),
-            dead_lettered=sum(lane.dead_lettered for lane in lanes),
+            dead_lettered=sum(lane.dead_lettered for lane in lanes) + sum(self.shed.values()),
             # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
             handed_back=self.handed_back + sum(lane.refused for lane in lanes),
         )

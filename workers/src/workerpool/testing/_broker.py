@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from workerpool._source import Source
 from workerpool.broker import Broker, DeadLetter, Retry, Taken
-from workerpool.broker._memory import MemoryBroker, MemoryStore
+from workerpool.broker._memory import MemoryBroker
+from workerpool.broker._memory_store import MemoryStore
 from workerpool.testing._process import PROCESS, point
 from workerpool.testing._records import Outcome, Records
 

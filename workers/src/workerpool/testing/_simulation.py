@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from workerpool._queue import Queue
 from workerpool._worker import Worker
-from workerpool.broker._memory import MemoryStore
+from workerpool.broker._memory_store import MemoryStore
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.evidence import Evidence

@@ -5,55 +5,46 @@ An observer has the second one only, and blocks it between its readings.
 
 import asyncio
 import contextlib
+import math
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from workerpool.broker._bucket import check
-from workerpool.broker._redis import dead, scripts
+from workerpool.broker._credentials import Credentials
+from workerpool.broker._redis import dead, reading, scripts
+from workerpool.broker._redis.blocking import Blocking
+from workerpool.broker._redis.capabilities import CAPABILITIES
 from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
+from workerpool.broker._redis.weeding import Weeding
 from workerpool.broker._redis.wire import extras_of, taken_from
+from workerpool.broker._tenants import encode
 from workerpool.broker._types import (
     Capabilities,
-    Credentials,
     DeadJob,
     DeadJobs,
     DeadLetter,
+    DeathReason,
     Depth,
     NewJob,
     Retry,
     Taken,
+    TenantLimit,
     Tokens,
 )
-from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable
+from workerpool.errors import BadAnswer, BrokerError, BrokerUnavailable
 
-CAPABILITIES: Final = Capabilities(
-    lease=True,
-    extend=True,
-    delay=True,
-    deduplicate=True,
-    oldest_age=True,
-    in_flight=True,
-    arrivals=True,
-    notifies=True,
-    priority=True,
-    fair=True,
-    ordering=True,
-    tokens=True,
-    shared=True,
-)
 DEDUPLICATION_SECONDS: Final = 600.0
 """How long a job id is remembered: longer than any producer's retries, short enough to cost little memory."""
 MAINTAIN_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 900.0
 """A consumer without pending entries that was not heard for so long is dead."""
-_ENOUGH_BYTES: Final = 64 * 1024
-"""Of an entry that is received only to be dropped."""
-_BLOCK_SECONDS: Final = 2.0
-_BLOCK_SECONDS_UNINTERRUPTIBLE: Final = 0.1
+_SHORTEST_BLOCK_SECONDS: Final = 0.1
+"""How often all who wait for a tenant's next token look for it: shorter than a bucket's burst, so none is lost."""
 
 
 class RedisBroker:
@@ -78,16 +69,18 @@ class RedisBroker:
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
         self._held: set[str] = set()
-        self._reading_as = (0, 0)  # (generation of the reading connection, its client id)
+        self._weeding = Weeding(self._commands, self._keys, stream=stream, group=group, consumer=self._consumer)
+        self._blocking = Blocking(self._commands, self._reads)
         self._taking = False
         self._takes = 0
         self._interrupted = 0  # number of the last take that was to end early
         self._uncertain = False
         self._doubt_until = 0.0
-        self._block_seconds = _BLOCK_SECONDS
         self._clock_ahead = 0.0  # Redis' unix time minus our monotonic time, seconds
         self._next_reclaim = 0.0
         self._ordered = 0  # 1: jobs wait in a fair order beside the stream
+        self._limits = ""  # of tenants, as they are announced
+        self._limits_said = ""
         self._last_seen = b"0-0"  # the stream's last entry at the latest reading
 
     @property
@@ -114,6 +107,19 @@ class RedisBroker:
         """Change the lease. The next `extend` or `maintain` announces it; the former one lapses by itself."""
         self._lease = seconds
 
+    def shed_after(self, seconds: Mapping[str, float]) -> None:
+        """For our own takes."""
+        self._weeding.after = seconds
+
+    def dropped(self) -> Mapping[DeathReason, int]:
+        """Counted by us."""
+        dropped, self._weeding.dropped = self._weeding.dropped, Counter()
+        return dropped
+
+    def limit_tenants(self, limits: Mapping[str, TenantLimit]) -> None:
+        """Kept beside the stream, for all who feed it."""
+        self._limits = encode(limits)
+
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put jobs in chunks, each chunk atomically; see `Broker`."""
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.job_prefix)
@@ -134,9 +140,11 @@ class RedisBroker:
         self._takes += 1
         self._taking = True
         try:
+            if self._limits != self._limits_said:
+                await self.maintain()
             found = await self._recover(limit) if self._uncertain else []
             found = found or await self._reclaim(limit)
-            return found or await self._next(limit, wait)
+            return await self._weed(found or await self._next(limit, wait))
         except BrokerUnavailable:
             # Those who run jobs could not extend their leases either: let them come first.
             self._next_reclaim = time.monotonic() + self._lease / 2
@@ -152,8 +160,7 @@ class RedisBroker:
         number = self._interrupted = self._takes
         pause = 0.001
         while self._taking and self._takes == number:
-            with contextlib.suppress(BrokerError):  # the read ends by its own timeout then
-                await self._commands.call("CLIENT", "UNBLOCK", self._reading_as[1])
+            await self._blocking.end()
             await asyncio.sleep(pause)
             pause = min(0.1, pause * 2)
 
@@ -226,53 +233,32 @@ class RedisBroker:
 
     async def maintain(self) -> float:
         """Make delayed jobs due, trim, announce our lease, forget dead consumers."""
+        limits = self._limits
         reply = await self._commands.run(
             scripts.MAINTAIN,
             (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats, self._keys.leases),
-            *(self._group, _ms(self._lease), _ms(max(FORGET_SECONDS, 10 * self._lease))),
+            *(self._group, _ms(self._lease), _ms(max(FORGET_SECONDS, 10 * self._lease)), limits),
         )
+        self._limits_said = limits
         now, due, self._ordered = int(reply[0]), int(reply[1]), reply[2]
         self._set_clock(now)
         return MAINTAIN_SECONDS if due < 0 else min(MAINTAIN_SECONDS, max(0.005, (due - now) / 1000.0))
 
     async def depth(self) -> Depth:
         """One script, so all figures are of one moment."""
-        keys = (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats)
-        reply = await self._commands.run(scripts.DEPTH, keys, self._group)
-        # Also lower than before: a stream made anew, or a replica that lags, may go on with lower ids.
-        waiting, in_flight, delayed, age_ms, arrivals, letters, blocked, self._last_seen = reply
-        if waiting is None:
-            raise BadAnswer("Redis cannot say how many entries wait (lag is unknown after an XDEL), too many to count")
-        return Depth(
-            waiting=int(waiting),
-            in_flight=int(in_flight),
-            delayed=int(delayed),
-            oldest_age_seconds=int(age_ms) / 1000.0,
-            arrivals_total=int(arrivals),
-            dead_letters=int(letters),
-            blocked=int(blocked),
-        )
+        depth, self._last_seen = await reading.depth(self._commands, self._stream, self._keys, self._group)
+        return depth
 
     async def wait_for_arrival(self, seconds: float) -> bool:
-        """A blocking read beyond the entry that was the last one at the latest reading, outside of any group.
-
-        Redis sends the new entry with it. That is dropped, and when it is large not even received.
-        """
-        block = ("BLOCK", max(1, _ms(seconds)))
-        command = ("XREAD", "COUNT", 1, *block, "STREAMS", self._stream, self._last_seen)
-        try:
-            reply = await self._commands.call(*command, wait=seconds, cut_off=_ENOUGH_BYTES)
-        except asyncio.CancelledError:
-            await self._commands.close()  # Redis would answer nothing else on it until the block is over
-            raise
-        return reply is not None
+        """A blocking read beyond the entry that was the last one at the latest reading, outside of any group."""
+        return await reading.arrival(self._commands, self._stream, after=self._last_seen, seconds=seconds)
 
     async def close(self) -> None:
         """Hand back what a lost answer left with us, then leave the group if nothing of ours is in it."""
         with contextlib.suppress(BrokerError):
             if self._uncertain:
                 await self.hand_back(self._hold(await self._strays()))
-            if self._reading_as[0]:
+            if self._blocking.used:
                 await self._commands.run(scripts.LEAVE, (self._stream,), self._group, self._consumer)
         await self._reads.close()
         await self._commands.close()
@@ -309,9 +295,27 @@ class RedisBroker:
             self._next_reclaim = 0.0
         return self._hold(entries)
 
+    async def _weed(self, found: list[Taken]) -> list[Taken]:
+        """Without those that are not to be run. Where some were found, many more may stand behind them."""
+        letters = self._weeding.letters(found)
+        if not letters:
+            return found
+        tokens = {letter.job.token for letter in letters}
+        try:
+            lost = await self.dead_letter(letters)
+            self._weeding.dropped += Counter(letter.reason for letter in letters if letter.job.token not in lost)
+            await self._weeding.sweep()
+        except BrokerError:  # the others may run; these, and what an answer told that never came, are asked for again
+            self._forget(tokens)
+            self._uncertain = True
+        return [job for job in found if job.token not in tokens]
+
     async def _next(self, limit: int, wait: float) -> list[Taken]:
-        if self._ordered and self._interrupted != self._takes and (chosen := await self._feed(limit)):
-            return chosen
+        if self._ordered and self._interrupted != self._takes:
+            chosen, again = await self._feed(limit)
+            if chosen:
+                return chosen
+            wait = min(wait, again)
         found = await self._read(limit, wait)
         if found and (self._ordered or not found[0].plain):
             self._ordered = 1
@@ -319,21 +323,27 @@ class RedisBroker:
                 await self._feed(0)
         return found
 
-    async def _feed(self, limit: int) -> list[Taken]:
-        """The next jobs in the fair order, if there are any. With 0: only wake somebody for the one after ours."""
+    async def _feed(self, limit: int) -> tuple[list[Taken], float]:
+        """The next jobs in the fair order, if there are any. With 0: only wake somebody for the one after ours.
+
+        Also in how many seconds more of them may run although nobody told of it: inf when there are none.
+        """
         self._uncertain = True  # until the answer is here
         keys = (self._stream, self._keys.stats)
-        now_ms, entries = await self._commands.run(scripts.TAKE, keys, self._group, self._consumer, limit)
+        head = (self._group, self._consumer, limit)
+        now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *self._weeding.arguments)
         self._uncertain = False
+        self._weeding.count(*dropped)
         self._set_clock(now_ms)
-        return self._hold([(entry_id, fields, 1) for entry_id, fields in entries])
+        seconds = math.inf if again < 0 else again and max(_SHORTEST_BLOCK_SECONDS, again / 1000.0)
+        return self._hold([(entry_id, fields, 1) for entry_id, fields in entries]), seconds
 
     async def _read(self, limit: int, wait: float) -> list[Taken]:
-        await self._prepare_to_read()
+        await self._blocking.prepare()
         if self._interrupted == self._takes:
             return []
         # Not longer than this, so that expired leases are looked for on an idle stream too.
-        seconds = min(wait, self._block_seconds, max(0.05, self._lease / 4))
+        seconds = min(wait, self._blocking.seconds, max(0.05, self._lease / 4))
         block = ("BLOCK", max(1, _ms(seconds))) if seconds > 0 else ()
         command = ("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", limit, *block)
         self._uncertain = True  # until the answer is here
@@ -349,18 +359,6 @@ class RedisBroker:
             return await self._read(limit, wait)
         self._uncertain = False
         return self._hold([(entry_id, fields, 1) for entry_id, fields in reply[0][1]]) if reply else []
-
-    async def _prepare_to_read(self) -> None:
-        """Know the client id of the reading connection, and whether we may interrupt it at all."""
-        if self._reads.generation and self._reads.generation == self._reading_as[0]:
-            return
-        client_id = int(await self._reads.call("CLIENT", "ID"))
-        self._reading_as = (self._reads.generation, client_id)
-        try:
-            await self._commands.call("CLIENT", "UNBLOCK", client_id)
-            self._block_seconds = _BLOCK_SECONDS
-        except AuthenticationFailed:  # the ACL: look up often then, so that a fence acts soon all the same
-            self._block_seconds = _BLOCK_SECONDS_UNINTERRUPTIBLE
 
     async def _make_group(self) -> None:
         try:

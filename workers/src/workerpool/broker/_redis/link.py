@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from workerpool.broker._credentials import Credentials
 from workerpool.broker._redis.resp import ConnectionLostError, NotRedisError, RedisReplyError, RespConnection
 from workerpool.broker._redis.scripts import Script
-from workerpool.broker._types import Credentials
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,

@@ -5,18 +5,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from workerpool.broker._bucket import BURST_SECONDS
 from workerpool.broker._fair import AGEING_SECONDS
+from workerpool.broker._shed import EXPIRED_TEXT, SHED_TEXT
+from workerpool.broker._tenants import LOOK_AGAIN_SECONDS, SAY_SECONDS
 
 # Not importlib.resources: it loads tempfile, shutil and zipfile, for a package that is always a folder.
 _FOLDER: Final = Path(__file__).with_name("lua")
 _AGEING: Final = ", ".join(f"{priority.value} = {seconds * 1000:.0f}" for priority, seconds in AGEING_SECONDS.items())
+_CONSTANTS: Final = f"""
+local EXPIRED_TEXT, SHED_TEXT = '{EXPIRED_TEXT}', '{SHED_TEXT}'
+local AGEING_MS = {{{_AGEING}}}
+local BURST_SECONDS, SAY_MS, LOOK_AGAIN_MS = {BURST_SECONDS}, {SAY_SECONDS * 1000:.0f}, {LOOK_AGAIN_SECONDS * 1000:.0f}
+"""
 
 
 class Script:
     """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
     def __init__(self, name: str, *, order: bool = True, folder: Path = _FOLDER) -> None:
-        """`order`: it may touch jobs that wait in a fair order. `folder`: where its text is."""
+        """`order`: it may touch jobs that wait in a fair order, or tenants' limits. `folder`: where its text is."""
         self._name = name
         self._order = order
         self._folder = folder
@@ -26,7 +34,7 @@ class Script:
         """What Redis runs."""
         parts = [_read("common"), _read(self._name, self._folder)]
         if self._order:
-            parts[1:1] = [f"local AGEING_MS = {{{_AGEING}}}", _read("order")]
+            parts[1:1] = [_CONSTANTS, _read("tenants"), _read("shed"), _read("order")]
         return "\n".join(parts)
 
     @cached_property
@@ -52,5 +60,6 @@ PUT: Final = Script("put")
 RECLAIM: Final = Script("reclaim")
 REDRIVE: Final = Script("redrive")
 RETRY: Final = Script("retry")
+SWEEP: Final = Script("sweep")
 TAKE: Final = Script("take")
 TOKENS: Final = Script("tokens", order=False)

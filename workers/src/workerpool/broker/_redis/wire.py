@@ -1,6 +1,7 @@
 """From stream entries to jobs. Entries may come from anyone: whatever is wrong with one is said, never raised."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -44,18 +45,22 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         priority=_text(values.get(b"priority")) or Priority.NORMAL,
         ordering_key=_text(values.get(b"key")),
         trace=_trace(values),
+        expired=now_ms >= (_number(values.get(b"expires"), math.inf) or math.inf),
         malformed=malformed,
     )
 
 
 def extras_of(job: NewJob) -> str:
     """What a job says beside its type, payload and id, as JSON; empty when it says nothing."""
-    if job.plain and job.trace is None:
+    if job.plain and job.trace is None and job.expires_in is None:
         return ""
     wishes = {"tenant": job.tenant, "priority": job.priority.value, "key": job.ordering_key}
     if job.trace is not None:
         wishes |= job.trace._asdict()
-    return json.dumps({name: value for name, value in wishes.items() if value and value != Priority.NORMAL})
+    extras: dict[str, Any] = {name: value for name, value in wishes.items() if value and value != Priority.NORMAL}
+    if job.expires_in is not None:
+        extras["expires"] = round(job.expires_in * 1000)
+    return json.dumps(extras)
 
 
 def dead_from(entry_id: bytes, fields: Sequence[bytes]) -> DeadJob:

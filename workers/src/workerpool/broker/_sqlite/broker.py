@@ -7,7 +7,8 @@ import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -18,7 +19,21 @@ from workerpool.broker._sqlite import dead, fair
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import open_file
 from workerpool.broker._sqlite.take import take
-from workerpool.broker._types import Capabilities, DeadJob, DeadJobs, DeadLetter, Depth, NewJob, Retry, Taken, Tokens
+from workerpool.broker._sqlite.tenants import Rooms, announce
+from workerpool.broker._tenants import encode
+from workerpool.broker._types import (
+    Capabilities,
+    DeadJob,
+    DeadJobs,
+    DeadLetter,
+    DeathReason,
+    Depth,
+    NewJob,
+    Retry,
+    Taken,
+    TenantLimit,
+    Tokens,
+)
 from workerpool.errors import BadAnswer, BrokerUnavailable, ConfigurationError
 
 CAPABILITIES: Final = Capabilities(
@@ -34,20 +49,21 @@ CAPABILITIES: Final = Capabilities(
     fair=True,
     ordering=True,
     tokens=True,
+    tenant_limits=True,
+    expiry=True,
     shared=False,
 )
 _POLL_SECONDS: Final = 0.02
-_DEPTH: Final = f"""
+_DEPTH: Final = """
 SELECT count(*) FILTER (WHERE owner IS NULL AND due <= :now),
        count(*) FILTER (WHERE owner IS NOT NULL),
        count(*) FILTER (WHERE owner IS NULL AND due > :now),
        min(due) FILTER (WHERE owner IS NULL AND due <= :now),
        coalesce((SELECT value FROM stats WHERE name = 'put'), 0)
            - count(*) FILTER (WHERE owner IS NULL AND due > :now AND attempts = 0),
-       (SELECT count(*) FROM dead),
-       count(*) FILTER (WHERE owner IS NULL AND due <= :now) - (SELECT count(*) FROM jobs WHERE {fair.MAY_RUN})
+       (SELECT count(*) FROM dead)
 FROM jobs
-"""  # noqa: S608
+"""
 
 T = TypeVar("T")
 
@@ -69,6 +85,9 @@ class SqliteBroker:
         self._closed = False
         self._interrupted = False
         self._one_take = asyncio.Lock()
+        self._shed_after: Mapping[str, float] = {}
+        self._dropped: Counter[DeathReason] = Counter()
+        self._limits = self._limits_said = ""  # of tenants, as they are announced
 
     @property
     def capabilities(self) -> Capabilities:
@@ -94,6 +113,19 @@ class SqliteBroker:
         """Change the lease for what is taken or extended from now on."""
         self._lease = seconds
 
+    def limit_tenants(self, limits: Mapping[str, TenantLimit]) -> None:
+        """Kept in the file."""
+        self._limits = encode(limits)
+
+    def shed_after(self, seconds: Mapping[str, float]) -> None:
+        """For our own takes."""
+        self._shed_after = seconds
+
+    def dropped(self) -> Mapping[DeathReason, int]:
+        """Counted by us."""
+        dropped, self._dropped = self._dropped, Counter()
+        return dropped
+
     async def put(self, jobs: Sequence[NewJob], *, max_depth: int | None = None) -> int:
         """Put jobs in one transaction; see `Broker`."""
         return await self._transact(lambda database: put(database, jobs, max_depth))
@@ -101,13 +133,17 @@ class SqliteBroker:
     async def take(self, *, limit: int, wait: float) -> list[Taken]:
         """Polls; see `Broker`."""
         deadline = time.monotonic() + wait
-        taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease)
+        taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease, shed_after=dict(self._shed_after))
         async with self._one_take:
             while True:
-                found = await self._transact(taking)
+                if self._limits != self._limits_said:
+                    await self.maintain()
+                found, dropped = await self._transact(taking)
+                self._dropped += dropped
                 if found or self._interrupted or time.monotonic() >= deadline:
                     return found
-                await asyncio.sleep(_POLL_SECONDS)
+                if not dropped:
+                    await asyncio.sleep(_POLL_SECONDS)
 
     async def interrupt(self) -> None:
         """End our own `take` at its next poll."""
@@ -144,7 +180,16 @@ class SqliteBroker:
         statement = (
             "UPDATE jobs SET attempts = attempts - 1, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
         )
-        return await self._change(statement, {job.token: () for job in jobs})
+
+        def hand_back(database: sqlite3.Connection) -> frozenset[str]:
+            lost = _change(database, statement, {job.token: () for job in jobs}, owner=self._consumer)
+            rooms = Rooms(database, time.time())
+            for job in jobs:
+                if job.tenant and job.token not in lost:
+                    rooms.spend(job.tenant, -1)
+            return lost
+
+        return await self._transact(hand_back)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move those that are still ours to the dead letters."""
@@ -174,16 +219,24 @@ class SqliteBroker:
         return await self._transact(take_them)
 
     async def maintain(self) -> float:
-        """Forget old job ids. Delayed jobs need no help: `take` looks at the clock."""
-        now = time.time()
-        await self._transact(lambda database: database.execute("DELETE FROM seen WHERE until <= ?", (now,)))
+        """Forget old job ids, announce the limits of tenants. Delayed jobs need no help: `take` looks at the clock."""
+        now, limits = time.time(), self._limits
+
+        def tidy(database: sqlite3.Connection) -> None:
+            database.execute("DELETE FROM seen WHERE until <= ?", (now,))
+            announce(database, limits, now=now)
+
+        await self._transact(tidy)
+        self._limits_said = limits
         return 1.0
 
     async def depth(self) -> Depth:
-        """One query, so all figures are of one moment."""
+        """One transaction, so all figures are of one moment."""
         now = time.time()
-        row = await self._transact(lambda database: database.execute(_DEPTH, {"now": now}).fetchone())
-        waiting, in_flight, delayed, oldest, arrivals, dead, blocked = row
+        row, blocked = await self._transact(
+            lambda database: (database.execute(_DEPTH, {"now": now}).fetchone(), fair.blocked(database, now))
+        )
+        waiting, in_flight, delayed, oldest, arrivals, dead = row
         age = max(0.0, now - oldest) if oldest is not None else 0.0
         return Depth(waiting, in_flight, delayed, age, arrivals, dead, blocked)
 
@@ -214,16 +267,7 @@ class SqliteBroker:
         return total
 
     async def _change(self, statement: str, values: dict[str, tuple[Any, ...]]) -> frozenset[str]:
-        """Run a statement for each token; its last two parameters are the token and its owner."""
-
-        def change(database: sqlite3.Connection) -> frozenset[str]:
-            return frozenset(
-                token
-                for token, before in values.items()
-                if not database.execute(statement, (*before, token, self._consumer)).rowcount
-            )
-
-        return await self._transact(change)
+        return await self._transact(lambda database: _change(database, statement, values, owner=self._consumer))
 
     async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_thread, work)
@@ -245,3 +289,12 @@ class SqliteBroker:
         except sqlite3.DatabaseError as error:
             raise BadAnswer(f"{self._path}: {error}") from error
         return result
+
+
+def _change(
+    database: sqlite3.Connection, statement: str, values: Mapping[str, tuple[Any, ...]], *, owner: str
+) -> frozenset[str]:
+    """Run a statement for each token; its last two parameters are the token and its owner."""
+    return frozenset(
+        token for token, before in values.items() if not database.execute(statement, (*before, token, owner)).rowcount
+    )

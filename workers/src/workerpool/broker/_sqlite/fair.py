@@ -1,13 +1,16 @@
 """The fair order in tables; the rules are those of `workerpool.broker._fair`.
 
 Who holds an ordering key is not written down: it is in flight, or has been tried, or is the first in line. Tags are
-given when jobs are taken: V and the order of arrival have not changed since those jobs came.
+given when jobs are taken: V and the order of arrival have not changed since those jobs came. A job of a tenant with a
+limit has one only while there is room for it.
 """
 
+import math
 import sqlite3
 from typing import Final
 
 from workerpool.broker._fair import next_class, start_tag
+from workerpool.broker._sqlite.tenants import Rooms
 from workerpool.broker._types import Priority
 
 # A job may run when no other one of its key is in flight, and it holds the key or is the first that wants it.
@@ -17,16 +20,25 @@ owner IS NULL AND due <= :now AND (key = '' OR NOT EXISTS (
         other.owner IS NOT NULL OR (jobs.attempts = 0 AND (
             other.attempts > 0 OR (other.due <= :now AND other.serial < jobs.serial))))))
 """
-_UNTAGGED: Final = f"SELECT serial, priority, tenant FROM jobs WHERE tag IS NULL AND {MAY_RUN} ORDER BY serial"  # noqa: S608
-_OLDEST: Final = f"SELECT due FROM jobs WHERE priority = :class AND tag NOT NULL AND {MAY_RUN} ORDER BY due LIMIT 1"  # noqa: S608
-_FIRST: Final = f"""
-SELECT serial, tag FROM jobs WHERE priority = :class AND tag NOT NULL AND {MAY_RUN} ORDER BY tag, serial LIMIT 1
+# Nor when its tenant is at its limit.
+HAS_ROOM: Final = "tenant NOT IN (SELECT value FROM json_each(:full))"
+_UNTAGGED: Final = (
+    f"SELECT serial, priority, tenant FROM jobs WHERE tag IS NULL AND {HAS_ROOM} AND {MAY_RUN} ORDER BY serial"  # noqa: S608
+)
+_BEHIND: Final = f"""
+SELECT count(*) FILTER (WHERE owner IS NULL AND due <= :now) - (SELECT count(*) FROM jobs WHERE {MAY_RUN}) FROM jobs
 """  # noqa: S608
+_TAGGED: Final = "SELECT count(*) FROM jobs WHERE tenant = :tenant AND tag NOT NULL AND owner IS NULL AND due <= :now"
+_CANDIDATE: Final = f"priority = :class AND tag NOT NULL AND {HAS_ROOM} AND {MAY_RUN}"
+_OLDEST: Final = f"SELECT due FROM jobs WHERE {_CANDIDATE} ORDER BY due LIMIT 1"  # noqa: S608
+_FIRST: Final = f"SELECT serial, tag, tenant FROM jobs WHERE {_CANDIDATE} ORDER BY tag, serial LIMIT 1"  # noqa: S608
 
 
-def tag(database: sqlite3.Connection, now: float) -> None:
-    """Give start tags to those that may run and have none yet."""
-    untagged = database.execute(_UNTAGGED, {"now": now}).fetchall()
+def tag(database: sqlite3.Connection, now: float, rooms: Rooms) -> None:
+    """Give start tags to those that may run and have none yet: of a tenant with a limit as many as it has room for."""
+    untagged = database.execute(_UNTAGGED, {"now": now, "full": rooms.full}).fetchall()
+    if rooms.free:
+        untagged = _within_limits(database, now, rooms, untagged)
     if not untagged:
         return
     virtual: dict[str, float] = dict(database.execute("SELECT priority, tag FROM virtual"))
@@ -42,11 +54,26 @@ def tag(database: sqlite3.Connection, now: float) -> None:
     database.executemany("INSERT OR REPLACE INTO fair VALUES (?, ?, ?)", rows)
 
 
-def choose(database: sqlite3.Connection, now: float) -> int | None:
+def _within_limits(
+    database: sqlite3.Connection, now: float, rooms: Rooms, untagged: list[tuple[int, str, str]]
+) -> list[tuple[int, str, str]]:
+    left = {
+        tenant: free - database.execute(_TAGGED, {"tenant": tenant, "now": now}).fetchone()[0]
+        for tenant, free in rooms.free.items()
+    }
+    chosen = []
+    for row in untagged:
+        if (room := left.get(row[2], math.inf)) > 0:
+            left[row[2]] = room - 1
+            chosen.append(row)
+    return chosen
+
+
+def choose(database: sqlite3.Connection, now: float, rooms: Rooms) -> int | None:
     """The serial of the job that runs next, which is to be leased at once; None when none can run."""
-    oldest = {}
+    oldest, values = {}, {"now": now, "full": rooms.full}
     for priority in Priority:
-        row = database.execute(_OLDEST, {"now": now, "class": priority.value}).fetchone()
+        row = database.execute(_OLDEST, {**values, "class": priority.value}).fetchone()
         if row is None:  # nobody waits in this class: tags begin anew
             database.execute("DELETE FROM fair WHERE priority = ?", (priority.value,))
             database.execute("DELETE FROM virtual WHERE priority = ?", (priority.value,))
@@ -55,7 +82,18 @@ def choose(database: sqlite3.Connection, now: float) -> int | None:
     if not oldest:
         return None
     chosen = next_class(oldest).value
-    serial, virtual = database.execute(_FIRST, {"now": now, "class": chosen}).fetchone()
+    serial, virtual, tenant = database.execute(_FIRST, {**values, "class": chosen}).fetchone()
+    rooms.spend(tenant)
     database.execute("INSERT OR REPLACE INTO virtual VALUES (?, ?)", (chosen, virtual))
     database.execute("DELETE FROM fair WHERE priority = ? AND finish <= ?", (chosen, virtual))
     return int(serial)
+
+
+def blocked(database: sqlite3.Connection, now: float) -> int:
+    """How many of those that are due no free consumer could take."""
+    rooms = Rooms(database, now)
+    [behind] = database.execute(_BEHIND, {"now": now}).fetchone()
+    if not rooms.free:
+        return int(behind)
+    able = database.execute(f"SELECT tenant, count(*) FROM jobs WHERE {MAY_RUN} GROUP BY tenant", {"now": now})  # noqa: S608
+    return int(behind + sum(max(0, count - rooms.free.get(tenant, math.inf)) for tenant, count in able.fetchall()))

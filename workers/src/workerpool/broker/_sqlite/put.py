@@ -31,8 +31,8 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
                 seen = (job.job_id, now + _DEDUPLICATION_SECONDS)
                 database.execute("INSERT OR REPLACE INTO seen (id, until) VALUES (?, ?)", seen)
             database.execute(
-                "INSERT INTO jobs (id, type, payload, due, tenant, priority, key, trace)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, type, payload, due, tenant, priority, key, trace, expires)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id or uuid.uuid4().hex,
                     job.type,
@@ -42,6 +42,7 @@ def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | N
                     job.priority.value,
                     job.ordering_key,
                     to_text(job.trace),
+                    None if job.expires_in is None else now + job.expires_in,
                 ),
             )
         accepted += 1

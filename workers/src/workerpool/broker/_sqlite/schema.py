@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     priority TEXT NOT NULL DEFAULT 'normal',
     key TEXT NOT NULL DEFAULT '',
     tag REAL,
+    expires REAL,
     trace TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
@@ -34,10 +35,15 @@ CREATE TABLE IF NOT EXISTS dead (
 CREATE TABLE IF NOT EXISTS fair (priority TEXT, tenant TEXT, finish REAL NOT NULL, PRIMARY KEY (priority, tenant));
 CREATE TABLE IF NOT EXISTS virtual (priority TEXT PRIMARY KEY, tag REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS said (limits TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
-_ADDED: Final = (("jobs", "trace", "TEXT NOT NULL DEFAULT ''"), ("dead", "trace", "TEXT NOT NULL DEFAULT ''"))
+_ADDED: Final = (
+    ("jobs", "trace", "TEXT NOT NULL DEFAULT ''"),
+    ("jobs", "expires", "REAL"),
+    ("dead", "trace", "TEXT NOT NULL DEFAULT ''"),
+)
 """Columns that files of earlier versions do not have: table, name, declaration."""
 
 
@@ -49,6 +55,7 @@ def open_file(path: str, timeout: float) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
         _add_columns(database)
+        database.execute("CREATE INDEX IF NOT EXISTS jobs_by_expiry ON jobs (expires) WHERE expires IS NOT NULL")
     except BaseException:
         database.close()
         raise

@@ -2,11 +2,15 @@
 
 import sqlite3
 import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from workerpool.broker._sqlite import fair
+from workerpool.broker._sqlite.shed import CHUNK, sweep
+from workerpool.broker._sqlite.tenants import Rooms
 from workerpool.broker._sqlite.trace import from_text
-from workerpool.broker._types import Taken
+from workerpool.broker._types import DeathReason, Taken
 
 _EXPIRED: Final = """
 SELECT serial FROM jobs WHERE owner IS NOT NULL AND owner != :me AND lease_until <= :now
@@ -20,9 +24,14 @@ WHERE serial = ?
 _LEASE: Final = "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?"
 
 
-def take(database: sqlite3.Connection, *, owner: str, limit: int, lease: float) -> list[Taken]:
-    """Up to `limit` jobs, which are the owner's from now on for `lease` seconds."""
+def take(
+    database: sqlite3.Connection, *, owner: str, limit: int, lease: float, shed_after: Mapping[str, float]
+) -> tuple[list[Taken], Counter[DeathReason]]:
+    """Up to `limit` jobs, which are the owner's from now on for `lease` seconds; and how many were not to be run."""
     now = time.time()
+    dropped = sweep(database, owner=owner, after=shed_after, now=now)
+    if any(count >= CHUNK for count in dropped.values()):
+        return [], dropped  # there may be more of them, which nobody must be given
     values = {"now": now, "me": owner, "limit": limit}
 
     def lease_out(serial: int) -> Taken:
@@ -33,11 +42,12 @@ def take(database: sqlite3.Connection, *, owner: str, limit: int, lease: float) 
     found = [lease_out(serial) for (serial,) in database.execute(_EXPIRED, values).fetchall()]
     values["limit"] = limit - len(found)
     if not database.execute("SELECT 1 FROM stats WHERE name = 'ordered'").fetchone():
-        return found + [lease_out(serial) for (serial,) in database.execute(_WAITING, values).fetchall()]
-    fair.tag(database, now)
-    while len(found) < limit and (chosen := fair.choose(database, now)) is not None:
+        return found + [lease_out(serial) for (serial,) in database.execute(_WAITING, values).fetchall()], dropped
+    rooms = Rooms(database, now)
+    fair.tag(database, now, rooms)
+    while len(found) < limit and (chosen := fair.choose(database, now, rooms)) is not None:
         found.append(lease_out(chosen))
-    return found
+    return found, dropped
 
 
 def _taken(row: tuple[Any, ...], now: float) -> Taken:

@@ -1,6 +1,6 @@
 -- KEYS stream delayed dead stats   ARGV group
--- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters, waiting for their ordering key, id of
--- the last entry ever}, all of one moment.
+-- {waiting or false, in flight, delayed, oldest age in ms, arrivals, dead letters, waiting for their ordering key or
+-- for their tenant's limit, id of the last entry ever}, all of one moment.
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[4]
 local now = now_ms()
 local count, first, pending = undelivered(stream, ARGV[1])
@@ -13,7 +13,8 @@ if due > 0 then
   since = math.min(since, tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]))
 end
 local admitted, queued, blocked = 0, 0, 0
-if ordered(queue(stream, stats, ARGV[1])) then
+local q = queue(stream, stats, ARGV[1])
+if ordered(q) then
   local base = string.sub(stats, 1, -6)
   queued, blocked = redis.call('HLEN', base .. 'backlog'), redis.call('ZCARD', base .. 'blocked')
   admitted = tonumber(redis.call('HGET', stats, 'admitted') or '0')
@@ -21,6 +22,8 @@ if ordered(queue(stream, stats, ARGV[1])) then
     local oldest = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')[2]
     if oldest then since = math.min(since, tonumber(oldest)) end
   end
+  local stopped, oldest = held(q)
+  blocked, since = blocked + stopped, math.min(since, oldest or since)
 end
 local added, last = 0, '0-0'
 if redis.call('EXISTS', stream) == 1 then

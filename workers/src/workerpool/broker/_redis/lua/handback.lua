@@ -12,11 +12,13 @@ for i = 3, #ARGV, 2 do
     job.attempt = ARGV[i + 1]
     job.due = job.due or string.match(id, '^%d+')
     local anew = redis.call('XADD', stream, '*', capped(to_flat(job)))
-    local held = string.sub(KEYS[2], 1, -6) .. 'held'
-    local key = job.key and redis.call('HGET', held, id)
-    if key then
-      redis.call('HDEL', held, id)
-      redis.call('HSET', held, anew, key)
+    for _, name in ipairs((job.key or job.tenant) and {'held', 'whose'} or {}) do
+      local hash = string.sub(KEYS[2], 1, -6) .. name
+      local value = redis.call('HGET', hash, id)
+      if value then
+        redis.call('HDEL', hash, id)
+        redis.call('HSET', hash, anew, value)
+      end
     end
     redis.call('HINCRBY', KEYS[2], 'requeued', 1)
     redis.call('XACK', stream, ARGV[1], id)

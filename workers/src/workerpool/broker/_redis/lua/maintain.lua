@@ -1,4 +1,4 @@
--- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms
+-- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms limits
 -- Makes delayed jobs due, trims what every group has finished, forgets consumers that died with nothing in hand.
 -- Returns {now_ms, when the next delayed job is due or -1, whether the queue is ordered}.
 local stream, delayed, dead, stats, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -6,6 +6,7 @@ local group, forget = ARGV[1], tonumber(ARGV[3])
 local now = now_ms()
 local q = queue(stream, stats, group)
 redis.call('HSET', leases, ARGV[2], whole(now))
+announce(q, ARGV[4])
 
 local function make_due(member, due)
   local ok, job = pcall(cjson.decode, member)

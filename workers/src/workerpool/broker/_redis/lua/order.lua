@@ -10,8 +10,7 @@
 --   lines    zset   score 0, hash of an ordering key .. serial: those that wait for their key
 --   blocked  zset   the same serials, by when they became due
 --   held     hash   entry id -> hash of the ordering key that the job in this entry holds
-
-local CLASSES = {'high', 'normal', 'low'}
+-- Those of tenants with a limit wait in lines of their own, see lua/tenants.lua, until they may have a tag.
 
 local function queue(stream, stats, group)
   return {stream = stream, stats = stats, group = group, base = string.sub(stats, 1, -6)}
@@ -25,14 +24,28 @@ local function next_serial(stats)
   return string.format('%016d', redis.call('HINCRBY', stats, 'serial', 1))
 end
 
+local function class_of(job)
+  return AGEING_MS[job.priority] and job.priority or 'normal'
+end
+
 local function rank(q, serial, job)
-  local class = AGEING_MS[job.priority] and job.priority or 'normal'
-  local tenant, fair = job.tenant or '', q.base .. 'fair:' .. class
+  local class, tenant = class_of(job), job.tenant or ''
+  local fair = q.base .. 'fair:' .. class
   local virtual = redis.call('HGET', q.stats, 'virtual:' .. class) or '0'
   local tag = math.max(tonumber(virtual), tonumber(redis.call('ZSCORE', fair, tenant) or '0'))
   redis.call('ZADD', fair, whole(tag + 1), tenant)
   redis.call('ZADD', q.base .. 'rank:' .. class, whole(tag), serial)
   redis.call('ZADD', q.base .. 'due:' .. class, job.due, serial)
+end
+
+-- It may run, as far as its ordering key is concerned.
+local function line_up(q, serial, job)
+  local class, tenant = class_of(job), job.tenant or ''
+  if stands_in_line(q, class, tenant) then
+    hold(q, class, tenant, serial, job.due)
+  else
+    rank(q, serial, job)
+  end
 end
 
 -- Into the backlog. A fresh job is an arrival; one that holds its key keeps it.
@@ -52,7 +65,7 @@ local function admit(q, job, fresh)
     end
     redis.call('HSET', q.base .. 'busy', key, job.serial)
   end
-  rank(q, job.serial, job)
+  line_up(q, job.serial, job)
 end
 
 -- It waits, from now on: in the backlog, or where no order is asked for, in the stream.
@@ -74,18 +87,20 @@ local function release(q, key)
   local job = redis.call('HGET', q.base .. 'backlog', serial)
   if not job then return release(q, key) end
   redis.call('HSET', q.base .. 'busy', key, serial)
-  rank(q, serial, cjson.decode(job))
+  line_up(q, serial, cjson.decode(job))
 end
 
+-- What was in this entry is done or dead.
 local function release_entry(q, id)
+  off_stream(q, id)
   local key = redis.call('HGET', q.base .. 'held', id)
   if not key then return end
   redis.call('HDEL', q.base .. 'held', id)
   release(q, key)
 end
 
--- The job that runs next, taken out of the backlog; nil when none can run.
-local function pop(q)
+-- The class whose turn it is; nil when none can run.
+local function next_class(q)
   local class, first = nil, math.huge
   for _, one in ipairs(CLASSES) do
     local oldest = redis.call('ZRANGE', q.base .. 'due:' .. one, 0, 0, 'WITHSCORES')[2]
@@ -93,25 +108,62 @@ local function pop(q)
       class, first = one, tonumber(oldest) + AGEING_MS[one]
     end
   end
-  if not class then return nil end
+  return class
+end
+
+-- The first one of a class, its tag, and the job, nil when somebody deleted it; still in the backlog.
+local function first_of(q, class)
   local popped = redis.call('ZPOPMIN', q.base .. 'rank:' .. class)
-  local serial, fair = popped[1], q.base .. 'fair:' .. class
+  local serial, tag = popped[1], popped[2]
   if not serial then -- somebody deleted a key: what the other one holds cannot run
     redis.call('ZREMRANGEBYRANK', q.base .. 'due:' .. class, 0, -1)
-    return pop(q)
+    return nil
   end
   redis.call('ZREM', q.base .. 'due:' .. class, serial)
   if redis.call('EXISTS', q.base .. 'rank:' .. class) == 0 then
-    redis.call('ZREMRANGEBYRANK', fair, 0, -1)
+    redis.call('ZREMRANGEBYRANK', q.base .. 'fair:' .. class, 0, -1)
     redis.call('HDEL', q.stats, 'virtual:' .. class)
-  else
-    redis.call('ZREMRANGEBYSCORE', fair, '-inf', popped[2])
-    redis.call('HSET', q.stats, 'virtual:' .. class, popped[2])
+    tag = nil
   end
   local job = redis.call('HGET', q.base .. 'backlog', serial)
-  if not job then return pop(q) end
-  redis.call('HDEL', q.base .. 'backlog', serial)
-  return cjson.decode(job)
+  return serial, tag, job and cjson.decode(job)
+end
+
+-- The job that runs next, taken out of the backlog; nil when none can run, or there was too much to be put aside
+-- (`q.more`).
+local function pop(q)
+  for _ = 1, q.weed and 500 or 200 do
+    for _, serial in ipairs(let_go(q)) do
+      local job = redis.call('HGET', q.base .. 'backlog', serial)
+      if job then rank(q, serial, cjson.decode(job)) end
+    end
+    local class = next_class(q)
+    if not class then return nil end
+    local serial, tag, job = first_of(q, class)
+    if job then
+      local tenant = job.tenant or ''
+      local reason = q.weed and spoiled(q, class, job.expires, job.due, now_ms())
+      local free, again = room(q, tenant)
+      if reason then
+        redis.call('HDEL', q.base .. 'backlog', serial)
+        bury(q, job, reason)
+        if job.key then release(q, redis.sha1hex(job.key)) end
+        look_soon(q, tenant)
+      elseif free > 0 then
+        if tag then
+          redis.call('ZREMRANGEBYSCORE', q.base .. 'fair:' .. class, '-inf', tag)
+          redis.call('HSET', q.stats, 'virtual:' .. class, tag)
+        end
+        redis.call('HDEL', q.base .. 'backlog', serial)
+        spend(q, tenant)
+        return job
+      else
+        hold(q, class, tenant, serial, job.due, math.ceil(again))
+      end
+    end
+  end
+  q.more = true
+  return nil
 end
 
 -- Append to the stream until it holds `upto` jobs that nobody has taken, or nothing can run.
@@ -125,6 +177,10 @@ local function feed(q, upto)
     local id = redis.call('XADD', q.stream, '*', capped(to_flat(job)))
     redis.call('HINCRBY', q.stats, 'requeued', 1)
     if key then redis.call('HSET', q.base .. 'held', id, key) end
+    if job.tenant then
+      on_stream(q, id, job.tenant)
+      look_soon(q, job.tenant)
+    end
     count = count + 1
   end
 end
@@ -139,7 +195,7 @@ local function abandoned(q, id, last)
   return tonumber(seq) <= tonumber(last_seq)
 end
 
--- Keys whose job was abandoned are let go.
+-- Keys and tenants whose job was abandoned are let go.
 local function tidy(q)
   local last = nil
   if redis.call('EXISTS', q.stream) == 1 then
@@ -148,10 +204,11 @@ local function tidy(q)
       if info['name'] == q.group then last = info['last-delivered-id'] end
     end
   end
-  local cursor = redis.call('HGET', q.stats, 'tidied') or '0'
-  local reply = redis.call('HSCAN', q.base .. 'held', cursor, 'COUNT', 100)
-  redis.call('HSET', q.stats, 'tidied', reply[1])
-  for i = 1, #reply[2], 2 do
-    if abandoned(q, reply[2][i], last) then release_entry(q, reply[2][i]) end
+  for hash, at in pairs({held = 'tidied', whose = 'tidied:whose'}) do
+    local reply = redis.call('HSCAN', q.base .. hash, redis.call('HGET', q.stats, at) or '0', 'COUNT', 100)
+    redis.call('HSET', q.stats, at, reply[1])
+    for i = 1, #reply[2], 2 do
+      if abandoned(q, reply[2][i], last) then release_entry(q, reply[2][i]) end
+    end
   end
 end

@@ -1,5 +1,6 @@
 -- KEYS stream delayed stats job_prefix   ARGV group max_depth(-1: none) dedupe_ms {id delay_ms type payload extras}...
--- `extras`: empty, or a JSON object of `tenant`, `priority` and `key`, `traceparent` and `tracestate`. Returns how many
+-- `extras`: empty, or a JSON object of `tenant`, `priority` and `key`, `traceparent` and `tracestate`,
+-- and `expires`, in ms from now. Returns how many
 -- of the jobs, from the first, were put (or dropped as duplicates).
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[3]
 local group, max_depth, dedupe_ms = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -19,6 +20,7 @@ local function put_one(id, delay, type, payload, extras)
   end
   local job = extras == '' and {} or cjson.decode(extras)
   job.type, job.payload = type, payload
+  if job.expires then job.expires = whole(now + job.expires) end
   if not order and delay <= 0 and not (job.tenant or job.priority or job.key) then
     job.id = id ~= '' and id or nil
     return redis.call('XADD', stream, '*', unpack(to_flat(job)))

@@ -1,7 +1,7 @@
 -- KEYS stream delayed stats checkpoints   ARGV group consumer {id delay_ms attempts}...   Returns the ids that are not ours.
 local stream, delayed, stats = KEYS[1], KEYS[2], KEYS[3]
 local own = owned_by(stream, ARGV[1], ARGV[2])
-local now, lost = now_ms(), {}
+local q, now, lost = queue(stream, stats, ARGV[1]), now_ms(), {}
 for i = 3, #ARGV, 3 do
   local id = ARGV[i]
   local flat = own[id] and fields_of(stream, id)
@@ -11,7 +11,8 @@ for i = 3, #ARGV, 3 do
     job.attempt = ARGV[i + 2]
     job.due = nil
     job.serial = job.serial or next_serial(stats) -- by which it holds its key
-    if job.key then redis.call('HDEL', string.sub(stats, 1, -6) .. 'held', id) end
+    if job.key then redis.call('HDEL', q.base .. 'held', id) end
+    if job.tenant then off_stream(q, id) end
     redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), cjson.encode(job))
     redis.call('XACK', stream, ARGV[1], id)
     redis.call('HDEL', KEYS[4], id)
@@ -19,4 +20,5 @@ for i = 3, #ARGV, 3 do
     lost[#lost + 1] = id
   end
 end
+if ordered(q) then feed(q, 1) end -- another one of its tenant may run
 return lost

@@ -1,0 +1,24 @@
+"""What a pool's spec says to its workers while they run."""
+
+from workerpool.protocol import Delivery, TenantLimit
+from workerpool_operator.api import DeliverySpec
+
+
+def delivery_of(spec: DeliverySpec) -> Delivery:
+    """The settings of `spec.delivery` as the stream carries them."""
+    return Delivery(
+        max_attempts=spec.max_attempts,
+        backoff_seconds=spec.backoff_seconds,
+        backoff_max_seconds=spec.backoff_max_seconds,
+        lease_seconds=spec.lease_seconds,
+        rate_limit_per_second=spec.rate_limit_per_second and float(spec.rate_limit_per_second),
+        concurrency_per_worker=spec.concurrency_per_worker,
+        tenant_limits={
+            tenant: TenantLimit(
+                rate_per_second=limit.rate_per_second and float(limit.rate_per_second),
+                max_in_flight=limit.max_in_flight,
+            )
+            for tenant, limit in spec.tenant_limits.items()
+        },
+        shed_after_seconds=spec.shed_after_seconds.to_json(),
+    )
