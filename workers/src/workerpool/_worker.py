@@ -34,6 +34,7 @@ from workerpool.telemetry.tracing import Tracing, tracing
 
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Breaker
+    from workerpool.guards.endpoint import Endpoint
 
 H = TypeVar("H", bound=Callable[[Job], Any])
 _SCRAPE_SECONDS: Final = 10.0
@@ -96,6 +97,7 @@ class Worker:
         self._ports = (health_port, metrics_port)
         self._env = os.environ if env is None else env
         self._handlers: dict[str, Handler] = {}
+        self._endpoints: dict[str, Endpoint] = {}
         bounds = (recycle_after_jobs, recycle_rss_bytes, recycle_children_after_jobs, recycle_children_rss_bytes)
         if any(number is not None and number < 1 for number in (*bounds, *(slots or {}).values())):
             raise ConfigurationError("the slots of a lane, and what a process is recycled by, are at least 1")
@@ -153,6 +155,36 @@ class Worker:
             return handler
 
         return register
+
+    def endpoint(self, name: str, *, at_most: int, timeout: float = 10.0) -> "Endpoint":
+        """A bound on how many jobs of this worker call something at a time: `async with` or `with` it around the call.
+
+        ```python
+        crm = worker.endpoint("crm", at_most=5)
+
+        @worker.job("sync", timeout=30)
+        async def sync(job: Job) -> None:
+            async with crm:
+                await client.post(...)
+        ```
+
+        Args:
+            name: What metrics call it.
+            at_most: Jobs of this worker at a time; for all workers together see `spec.delivery.rateLimitPerSecond`.
+            timeout: Seconds that a job waits for its turn, which are part of its own time; then EndpointBusy is
+                raised, by which its attempt fails and is repeated later.
+
+        Raises:
+            ConfigurationError: the name is taken, or nobody could ever call it.
+        """
+        if name in self._endpoints:
+            raise ConfigurationError(f"there is an endpoint {name!r} already")
+        if at_most < 1 or timeout <= 0:
+            raise ConfigurationError(f"the endpoint {name!r} needs at_most of 1 or more, and a timeout above 0 seconds")
+        from workerpool.guards.endpoint import Endpoint  # noqa: PLC0415  few use it, all would load it
+
+        self._endpoints[name] = endpoint = Endpoint(name, at_most=at_most, timeout=timeout)
+        return endpoint
 
     def run(self, *, health: HealthServer | None = None) -> None:
         """Run until SIGTERM or SIGINT, drain, and return.
@@ -246,6 +278,7 @@ class Worker:
         slots = share(contract.slots, kinds, cores=cores(), chosen=self._options.slots)
         figures = {kind.value: count for kind, count in slots.items()}
         metrics = Metrics(pool=contract.pool, version=contract.version, slots=figures)
+        metrics.locks = {name: endpoint.figures for name, endpoint in self._endpoints.items()}
         engine = Engine(
             contract,
             self._handlers,

@@ -130,7 +130,7 @@ def _held_back(metrics: Metrics, worker: dict[str, str], lanes: _Lanes) -> Itera
     text = "Times that the worker had room for a job and waited for the pool's rate limit."
     yield _counter("rate_limited", text, [(worker, metrics.rate_limited)])
     locks = list(metrics.locks.items())
-    text = "Jobs handed back to their queue because their lane was full or their circuit open, and jobs that waited for an endpoint."
+    text = "Jobs handed back because their lane was full or their circuit open, and jobs that waited for an endpoint."
     full = [({**labels, "endpoint": ""}, float(lane.refused)) for labels, lane in lanes]
     busy = [({**worker, "lane": "", "endpoint": name}, float(lock.waited)) for name, lock in locks]
     yield _counter("backpressure_events", text, full + busy)
