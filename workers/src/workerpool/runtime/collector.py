@@ -28,6 +28,7 @@ from workerpool.protocol import (
     Report,
     decode_down,
 )
+from workerpool.runtime.comeback import SPREAD_SECONDS, scattered
 from workerpool.runtime.live import Orders, Policy
 from workerpool.runtime.state import Identity, State
 from workerpool.telemetry.metrics import Totals
@@ -37,7 +38,27 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 5.0
 _PING_SECONDS: Final = 10.0
 _LARGEST_MESSAGE: Final = 64 * 1024
+_GONE: Final = (aiohttp.ClientConnectorError, TimeoutError)
 _FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError, ConnectionError)
+
+
+class _Pauses:
+    """Seconds between tries.
+
+    Backoff for a stream that was ended or refused; for a collector that is not there, workers part from each other.
+    """
+
+    def __init__(self) -> None:
+        self._longest = _FIRST_PAUSE_SECONDS
+        self._gone = False
+
+    def next(self, *, gone: bool) -> float:
+        """`gone`: the last try found nobody."""
+        if gone:
+            first, self._gone = not self._gone, True
+            return scattered(SPREAD_SECONDS, first=first)
+        longest, self._longest = self._longest, min(_LONGEST_PAUSE_SECONDS, self._longest * 2)
+        return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 class CollectorLink:
@@ -72,21 +93,22 @@ class CollectorLink:
 
     async def run(self) -> None:
         """Until cancelled."""
-        pause = _FIRST_PAUSE_SECONDS
+        pauses = _Pauses()
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
         ) as session:
             while True:
+                gone = False
                 try:
                     async with asyncio.timeout(_CONNECT_SECONDS):
                         connection = await self._dial(session)
-                    pause = _FIRST_PAUSE_SECONDS
+                    pauses = _Pauses()
                     await self._serve(connection)
                     self._lost("closed by the collector")
                 except _FAILURES as error:
+                    gone = isinstance(error, _GONE)
                     self._lost(f"{type(error).__name__}: {error}")
-                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
-                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+                await asyncio.sleep(pauses.next(gone=gone))
 
     async def last_words(self, totals: Totals, *, interrupted: int, seconds: float) -> None:
         """Say them, if there is someone to say them to."""

@@ -30,6 +30,15 @@ _FORGET_SECONDS: Final = 30.0
 _LONGEST_HURRIED_PAUSE_SECONDS: Final = 1.0
 
 
+def scattered(spread: float, *, first: bool, chance: Callable[[], float] = random.random) -> float:
+    """Seconds until the next try, so that many who began together try one after the other over `spread` seconds.
+
+    The first time any of them, so that they part; then intervals between half of them and all.
+    """
+    low = 0.0 if first else spread / 2
+    return low + (spread - low) * chance()
+
+
 class Comeback:
     """When this worker tries again, the same for all that it does with one broker."""
 
@@ -87,10 +96,8 @@ class Comeback:
             longest = _LONGEST_HURRIED_PAUSE_SECONDS if self._hurried.is_set() else _LONGEST_PAUSE_SECONDS
             ceiling = min(longest, 0.1 * 2 ** min(self._tries, 10))
             return self._between(ceiling / 4, ceiling)
-        # The first time any moment, so that they part; then intervals, so that nobody waits for long.
-        spread, first = self.spread_seconds, not self._gone
-        self._gone = True
-        return self._between(0.0 if first else spread / 2, spread)
+        first, self._gone = not self._gone, True
+        return scattered(self.spread_seconds, first=first, chance=self._chance)
 
     def _between(self, low: float, high: float) -> float:
         return low + (high - low) * self._chance()
