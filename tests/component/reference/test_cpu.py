@@ -11,15 +11,17 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from e2e.cluster.ports import free_port
 from reference_common.blobs import DirectoryBlobs
 from reference_common.standin import StandIn, sample
 from tests.component.reference.conftest import Environment
 from tests.component.reference.looking import dead, finished, repeat
 from tests.component.sdk.running import serving
+from tests.support.collector import FakeCollector
 from tests.support.pictures import bomb
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool import JobSpec, Queue, Worker
+from workerpool import Breaker, JobSpec, Queue, Worker
 from workers.reference.cpu.reference_cpu.thumbnail import thumbnail
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
@@ -27,9 +29,9 @@ pytestmark = [pytest.mark.component, pytest.mark.redis]
 PHOTO = "samples/photo.png"
 
 
-def make_worker() -> Worker:
+def make_worker(breaker: Breaker | None = None) -> Worker:
     worker = Worker(health_port=0, metrics_port=0)
-    worker.job("thumbnail", timeout=20, kind="cpu")(thumbnail)
+    worker.job("thumbnail", timeout=20, kind="cpu", breaker=breaker)(thumbnail)
     return worker
 
 
@@ -127,6 +129,24 @@ async def test_a_process_that_is_killed_at_work_costs_one_attempt(
     assert len(standin.keys("thumbnails")) == 40
     assert dead(redis_server, redis_stream) == []
     assert standin.counts["PUT 201"] == 40
+
+
+async def test_while_the_store_is_away_jobs_wait_and_none_is_given_up(
+    queue: Queue, contract: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("BLOBS_URL", f"http://127.0.0.1:{port}")
+    breaker = Breaker(name="store", calls=4, pause=0.2, longest_pause=0.4)
+    async with FakeCollector() as collector:
+        contract(MAX_ATTEMPTS="5", BACKOFF_SECONDS="0.2", WORKERPOOL_COLLECTOR=collector.address)
+        async with serving(make_worker(breaker)):
+            payload = {"source": PHOTO, "width": 32}
+            await queue.enqueue_many([JobSpec("thumbnail", payload, job_id=f"t-{n}") for n in range(20)])
+            await collector.report_where(lambda report: report.paused == "circuit open: store")
+            with StandIn(tmp_path, port=port) as standin:
+                await until(lambda: finished(queue), what="all made")
+                assert len(standin.keys("thumbnails")) == 20
+    assert await queue.dead_letters() == []
 
 
 def lane_processes() -> list[int]:
