@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,24 @@ async def test_first_attempts_that_are_slow_are_counted_once(queue: Queue) -> No
         assert tries == 2
         assert await asyncio.to_thread(figure, worker, "jobs_first_slow_total") == 1
         assert await asyncio.to_thread(figure, worker, "jobs_first_attempts_total") == 3
+
+
+async def test_the_start_of_a_process_is_not_a_jobs_time(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first jobs of each new version in the cpu lane would be slow, and its canary be judged by that."""
+    loading = 'if "workerpool.runtime.lanes.child" in sys.modules:\n    time.sleep(1.5)'
+    (tmp_path / "slow_to_load.py").write_text(f"import sys, time\n{loading}\ndef handler(job): pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    worker = make(queue, SLOW_JOB_SECONDS="1.4")
+    worker.job("job", kind="cpu")(import_module("slow_to_load").handler)
+    began = time.monotonic()
+    async with working(worker):
+        await queue.enqueue("job")
+        await sees(worker, "jobs_processed_total", lambda count: count == 1)
+        assert time.monotonic() - began > 1.5
+        assert await asyncio.to_thread(figure, worker, "job_processing_seconds_sum") < 1.4
+        assert await asyncio.to_thread(figure, worker, "jobs_first_slow_total") == 0
 
 
 async def test_a_job_that_is_taken_over_is_counted(queue: Queue) -> None:

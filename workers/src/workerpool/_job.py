@@ -28,6 +28,10 @@ class Hold(Protocol):
         """The job turned out to be done already."""
         ...
 
+    def begins(self) -> None:
+        """Its handler begins only now: until now a process for it was started, which is not the job's own time."""
+        ...
+
     def told_to_stop(self) -> bool:
         """Whether the job was cancelled."""
         ...

@@ -114,7 +114,7 @@ class Execution:
                 reason = FailureReason.TIMEOUT
             return self._fail(running, figures, reason, error)
         finally:
-            running.took = clock() - began
+            running.took = clock() - (began if running.began_at is None else running.began_at)
             figures.processing.observe(running.took)
             if running.took >= self._slow[job.type]:
                 figures.first_slow += job.attempt == 1

@@ -40,6 +40,8 @@ class Running:
     """Its handler found that it was done before."""
     verdict: Verdict = Verdict.NONE
     """What its attempt says about what its handler calls."""
+    began_at: float | None = None
+    """When its handler began, where that is later than its attempt."""
     took: float = 0.0
     """Seconds in its handler."""
     station: Station | None = None
@@ -75,6 +77,10 @@ class Running:
         ours = not self.settling and self.cancelled is not Cancelled.LEASE_LOST
         if not ours or not await self.broker.checkpoint(self.job, state):
             raise LeaseLost("this job is not ours any more")
+
+    def begins(self) -> None:
+        """See `Hold`."""
+        self.began_at = self._loop.time()
 
     def told_to_stop(self) -> bool:
         """Whether the job was cancelled."""

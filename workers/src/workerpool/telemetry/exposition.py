@@ -71,7 +71,7 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
         for reason, count in list(lane.failed.items())
     ]
     yield _counter("jobs_failed", "Attempts that failed, by reason.", failures)
-    text = "Time in the handler, of every attempt."
+    text = "Time in the handler, of every attempt; the start of a process for it does not count."
     yield _histogram("job_processing_seconds", text, [(labels, lane.processing) for labels, lane in lanes])
     text = "From when a job became due until it was taken, by class of priority."
     waits = [({**labels, "priority": one}, waits) for labels, lane in lanes for one, waits in lane.waits.items()]

@@ -87,6 +87,9 @@ class _Hold:
     def skip(self) -> None:
         self._channel.ask("skip")
 
+    def begins(self) -> None:
+        pass  # the worker knows
+
     def told_to_stop(self) -> bool:
         return False  # the handler is interrupted instead
 

@@ -80,6 +80,8 @@ class CpuLane:
             child = self._take()
             try:
                 await child.load(address)
+                if job._hold is not None:  # noqa: SLF001  the lanes are what makes it
+                    job._hold.begins()  # noqa: SLF001
                 async with asyncio.timeout(timeout):  # a process takes its time to start: not the job's
                     await child.run(order, answer)
             except (asyncio.CancelledError, TimeoutError):

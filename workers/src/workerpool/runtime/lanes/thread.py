@@ -134,6 +134,9 @@ class _Hold:
         if self._hold is not None:
             self._hold.skip()
 
+    def begins(self) -> None:
+        """A thread is there at once."""
+
     def told_to_stop(self) -> bool:
         return self._told.is_set()
 
