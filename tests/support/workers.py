@@ -11,9 +11,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import pytest
+
+from e2e.support.redis_server import RedisServer
+from workerpool import BrokerUnavailable, Queue
 
 
 class WorkerProcess:
@@ -84,3 +88,57 @@ class WorkerProcess:
         """Leave nothing behind."""
         if self.alive:
             self.kill()
+
+
+class Workers:
+    """Workers of one program on one queue, and what their jobs recorded under `RECORD_KEY` at `RECORD_URL`."""
+
+    program: ClassVar[Path]
+    contract: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What is particular to these workers; `start` may say otherwise."""
+
+    def __init__(self, server: RedisServer, stream: str, folder: Path) -> None:
+        self.server, self.stream, self._folder = server, stream, folder
+        self.workers: list[WorkerProcess] = []
+        self.queue = Queue.connect(server.url, stream=stream)
+
+    def start(self, **env: str) -> WorkerProcess:
+        number = len(self.workers)
+        contract = {
+            "WORKERPOOL_NAME": "pool",
+            "WORKERPOOL_VERSION": "v1",
+            "WORKERPOOL_POD": f"pod-{number}",
+            "QUEUE_MAIN_URL": self.server.url,
+            "QUEUE_MAIN_STREAM": self.stream,
+            "DRAIN_TIMEOUT": "20",
+            "HEARTBEAT_INTERVAL": "0.2",
+            "RECORD_URL": self.server.url,
+            "RECORD_KEY": self.stream,
+        }
+        worker = WorkerProcess(self.program, {**contract, **self.contract, **env}, log=self._log(number))
+        self.workers.append(worker)
+        return worker
+
+    def recorded(self, what: str) -> dict[str, int]:
+        counts = self.server.client().hgetall(f"{self.stream}:{what}")
+        return {job.decode(): int(count) for job, count in counts.items()}
+
+    def dead(self) -> list[dict[str, str]]:
+        letters = self.server.client(decode_responses=True).xrange(f"{{{self.stream}}}:dead")
+        return [fields for _, fields in letters]
+
+    async def finished(self) -> bool:
+        try:
+            depth = await self.queue.depth()
+        except BrokerUnavailable:  # the test restarted it: the first look may still find the old connection
+            return False
+        return depth.waiting + depth.in_flight + depth.delayed == 0
+
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        for worker in self.workers:
+            worker.end()
+        await self.queue.close()
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"worker-{number}.log"

@@ -38,7 +38,7 @@ async def test_the_limit_of_a_pool_holds_also_when_one_of_its_workers_is_killed(
         at_a_time = [int(count) for count in client.lrange(f"{pool.stream}:at-a-time:{tenant}", 0, -1)]
         assert max(at_a_time) == 2, at_a_time
     assert set(pool.recorded("done")) == {spec.job_id for spec in specs}
-    assert [(letter[b"dead.reason"], letter[b"id"]) for letter in pool.dead()] == [(b"expired", b"late")]
+    assert [(letter["dead.reason"], letter["id"]) for letter in pool.dead()] == [("expired", "late")]
     survivor.kill()
 
 

@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import pytest_asyncio
@@ -12,61 +13,24 @@ import pytest_asyncio
 from tests.support.collector import FakeCollector
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from tests.support.workers import WorkerProcess
-from workerpool import BrokerUnavailable, Depth, JobSpec, Queue
+from tests.support.workers import WorkerProcess, Workers
+from workerpool import Depth, JobSpec
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
-PROGRAM = Path(__file__).with_name("worker_program.py")
 
-
-class Pool:
+class Pool(Workers):
     """Workers on one queue, and what they recorded."""
 
-    def __init__(self, server: RedisServer, stream: str, folder: Path) -> None:
-        self.server, self.stream, self._folder = server, stream, folder
-        self.workers: list[WorkerProcess] = []
-        self.queue = Queue.connect(server.url, stream=stream)
-
-    def start(self, **env: str) -> WorkerProcess:
-        number = len(self.workers)
-        contract = {
-            "WORKERPOOL_NAME": "pool",
-            "WORKERPOOL_VERSION": "v1",
-            "WORKERPOOL_POD": f"pod-{number}",
-            "QUEUE_MAIN_URL": self.server.url,
-            "QUEUE_MAIN_STREAM": self.stream,
-            "LEASE_SECONDS": "1",
-            "MAX_WORKERS": "20",
-            "DRAIN_TIMEOUT": "20",
-            "HEARTBEAT_INTERVAL": "0.2",
-            "RECORD_URL": self.server.url,
-            "RECORD_KEY": self.stream,
-        }
-        worker = WorkerProcess(PROGRAM, contract | env, log=self._folder / f"worker-{number}.log")
-        self.workers.append(worker)
-        return worker
+    program = Path(__file__).with_name("worker_program.py")
+    contract = MappingProxyType({"LEASE_SECONDS": "1", "MAX_WORKERS": "20"})
 
     async def enqueue(self, count: int, seconds: float) -> None:
         specs = [JobSpec("work", {"seconds": seconds}, job_id=f"job-{number}") for number in range(count)]
         await self.queue.enqueue_many(specs, timeout=30)
 
-    def recorded(self, what: str) -> dict[str, int]:
-        counts = self.server.client().hgetall(f"{self.stream}:{what}")
-        return {job.decode(): int(count) for job, count in counts.items()}
-
     async def depth(self) -> Depth:
         return await self.queue.depth()
-
-    async def finished(self) -> bool:
-        try:
-            depth = await self.depth()
-        except BrokerUnavailable:  # the test restarted it: the first look may still find the old connection
-            return False
-        return depth.waiting + depth.in_flight + depth.delayed == 0
-
-    def dead(self) -> list[dict[bytes, bytes]]:
-        return [fields for _, fields in self.server.client().xrange(f"{{{self.stream}}}:dead")]
 
 
 @pytest_asyncio.fixture
@@ -79,9 +43,7 @@ async def make_pool(tmp_path: Path, redis_stream: str) -> AsyncIterator[Callable
 
     yield make
     for pool in pools:
-        for worker in pool.workers:
-            worker.end()
-        await pool.queue.close()
+        await pool.end()
 
 
 @pytest.fixture
@@ -192,7 +154,7 @@ async def test_a_job_that_kills_its_workers_ends_in_the_dead_letters(pool: Pool)
             break
     assert pool.recorded("begun") == {"p": 3}
     [letter] = pool.dead()
-    assert (letter[b"dead.reason"], letter[b"dead.attempts"]) == (b"max_attempts", b"4")
+    assert (letter["dead.reason"], letter["dead.attempts"]) == ("max_attempts", "4")
     assert await pool.finished()
 
 
@@ -212,10 +174,10 @@ async def test_jobs_that_cannot_be_run_end_in_the_dead_letters_with_a_reason(poo
     worker = pool.start().wait_ready()
     await until(lambda: len(pool.dead()) == 5, what="five dead letters")
     await until(lambda: pool.recorded("done") == {"good": 1}, what="the good job done")
-    reasons = sorted(letter[b"dead.reason"].decode() for letter in pool.dead())
+    reasons = sorted(letter["dead.reason"] for letter in pool.dead())
     assert reasons == ["malformed", "malformed", "oversize", "rejected", "unknown_type"]
-    assert {letter[b"dead.version"] for letter in pool.dead()} == {b"v1"}
-    assert {letter[b"dead.worker"] for letter in pool.dead()} == {b"pod-0"}
+    assert {letter["dead.version"] for letter in pool.dead()} == {"v1"}
+    assert {letter["dead.worker"] for letter in pool.dead()} == {"pod-0"}
     assert worker.alive
     assert await pool.finished()
 
