@@ -10,7 +10,13 @@ REFERENCE = Path(__file__).parents[3] / "workers" / "reference"
 
 CLIENTS_AND_MESSAGES = ("aiohttp", "httpx", "pydantic", "urllib.request", "http.client")
 SERVERS = ("http.server", "prometheus_client")
-GUARDS = ("workerpool.guards", "workerpool.guards.rate", "workerpool.guards.adaptive", "workerpool.guards.breaker")
+GUARDS = (
+    "workerpool.guards",
+    "workerpool.guards.rate",
+    "workerpool.guards.adaptive",
+    "workerpool.guards.breaker",
+    "workerpool.guards.retries",
+)
 LATER = ("workerpool.cache", "workerpool.testing")
 OTHER_BROKERS = ("sqlite3", "workerpool.broker._memory", "workerpool.broker._sqlite", "redis")
 TRACES = ("opentelemetry", "requests", "workerpool.telemetry.tracing.spans")

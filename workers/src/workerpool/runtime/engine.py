@@ -106,6 +106,7 @@ class Engine:
                     type_: contract.slow_job_seconds if handler.slow is None else handler.slow
                     for type_, handler in handlers.items()
                 },
+                firsts=metrics.first_attempts,
                 log=log,
             ),
             taken=self._taken,

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import random
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
 from workerpool.broker import DeadLetter, DeathReason
@@ -17,6 +18,9 @@ from workerpool.runtime.stations import Runnable
 from workerpool.runtime.verdict import Verdict
 from workerpool.telemetry import logs
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics
+
+if TYPE_CHECKING:
+    from workerpool.guards.retries import RetryBudget
 
 _LONGEST_TRACEBACK: Final = 8_000
 
@@ -38,6 +42,7 @@ class Execution:
         policy: Callable[[], Policy],
         ran_by: RanBy,
         slow: Mapping[str, float],
+        firsts: Callable[[], int],
         log: Any,
     ) -> None:
         """`slow`: seconds from which on an attempt is slow, by type of job."""
@@ -45,7 +50,9 @@ class Execution:
         self._policy = policy
         self._ran_by = ran_by
         self._slow = slow
+        self._firsts = firsts
         self._log = log
+        self._budget: RetryBudget | None = None
 
     @property
     def longest_delay(self) -> float:
@@ -167,7 +174,7 @@ class Execution:
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
-        job, policy = running.job, self._policy()
+        job = running.job
         spared = self._tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
@@ -177,11 +184,12 @@ class Execution:
             self._log.warning("job failed, and goes back: its circuit is open", reason=reason.value, error=text)
             return HandBack(running)
         final = _FINAL.get(reason)
-        if final is None and job.attempt < policy.max_attempts:
-            delay = retry_delay(policy, failures=job.attempt)
-            self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=round(delay, 3))
+        again = self._again(running, figures) if final is None else None
+        if again is not None:
+            delay = round(again.delay, 3)
+            self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=delay)
             figures.retried += 1
-            return TryAgain(running, delay)
+            return again
         death = final or DeathReason.MAX_ATTEMPTS
         self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
         who = self._ran_by
@@ -189,6 +197,20 @@ class Execution:
             running,
             DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace[-_LONGEST_TRACEBACK:], who.version, who.worker),
         )
+
+    def _again(self, running: Running, figures: LaneMetrics) -> TryAgain | None:
+        """When it is tried again; None: never. Beyond the budget late, and then its last attempt does not count."""
+        policy, attempt = self._policy(), running.job.attempt
+        last, now = attempt >= policy.max_attempts, asyncio.get_running_loop().time()
+        if self._budget is None:
+            from workerpool.guards.retries import RetryBudget  # noqa: PLC0415  not before something fails
+
+            self._budget = RetryBudget(firsts=self._firsts, log=self._log)
+        if self._budget.left(now) if last else self._budget.spend(now):
+            return None if last else TryAgain(running, retry_delay(policy, failures=attempt))
+        figures.put_off += 1
+        delay = policy.backoff_max_seconds * random.uniform(0.5, 1.0)  # noqa: S311
+        return TryAgain(running, delay, counts=not last)
 
 
 def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason) -> None:

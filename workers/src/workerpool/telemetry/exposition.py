@@ -58,6 +58,8 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     text = "First attempts that took as long as is slow: SLOW_JOB_SECONDS, or what their handler says."
     yield counter("jobs_first_slow", text, lambda lane: lane.first_slow)
     yield counter("jobs_retried", "Failed attempts that will be repeated.", lambda lane: lane.retried)
+    text = "Failed attempts that will be repeated late, because too many fail."
+    yield counter("jobs_put_off", text, lambda lane: lane.put_off)
     text = "Jobs moved to the dead letters, but for those in jobs_shed_total."
     yield counter("jobs_dead_lettered", text, lambda lane: lane.dead_lettered)
     yield counter(

@@ -104,7 +104,7 @@ class LaneMetrics:
         self.slots = slots
         self.started = self.processed = self.first_attempts = self.first_failures = 0
         self.first_slow = self.duplicates_skipped = 0
-        self.retried = self.dead_lettered = self.redelivered = self.refused = 0
+        self.retried = self.put_off = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.waits = Histogram(PROCESSING_SECONDS), Waits()
         self.in_progress = 0
@@ -158,6 +158,10 @@ class Metrics:
 
     def _measure(self) -> None:
         self._cpu_at = (time.process_time(), time.monotonic())
+
+    def first_attempts(self) -> int:
+        """Of all lanes."""
+        return sum(lane.first_attempts for lane in self.lanes.values())
 
     def totals(self) -> "Totals":
         """The totals as the collector gets them."""
