@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         WorkerpoolError,
     )
     from workerpool.guards.breaker import Breaker
+    from workerpool.guards.timeouts import CallTimeout
 
 __all__ = [
     "AuthenticationFailed",
@@ -53,6 +54,7 @@ __all__ = [
     "Breaker",
     "BrokerError",
     "BrokerUnavailable",
+    "CallTimeout",
     "ConfigurationError",
     "Credentials",
     "CredentialsMissing",
@@ -79,6 +81,7 @@ __all__ = [
 
 _HOME: Final = {
     "Breaker": "workerpool.guards.breaker",
+    "CallTimeout": "workerpool.guards.timeouts",
     "Credentials": "workerpool.broker",
     "DeadJob": "workerpool.broker",
     "DeathReason": "workerpool.broker",
