@@ -128,7 +128,7 @@ class Execution:
                 if running.trace is not None:
                     running.trace.slow()
             figures.duplicates_skipped += running.duplicate
-        self._tell(running, Verdict.DONE)
+        _tell(running, Verdict.DONE)
         return Done(running)
 
     def overdue(self, running: Running, figures: LaneMetrics) -> Outcome:
@@ -160,22 +160,11 @@ class Execution:
             case None:  # by the handler itself, or by a library that leaked it
                 return self._fail(running, figures, FailureReason.ERROR, "the handler was cancelled from within")
 
-    def _tell(self, running: Running, verdict: Verdict) -> bool:
-        """Tell the guards how an attempt went. True: its failure is that of what it calls, and does not count."""
-        if running.fallback:
-            return False
-        running.verdict = verdict
-        handler = self._handlers.get(running.job.type)
-        if handler is None or handler.circuit is None:
-            return False
-        handler.circuit.ended(running, now=asyncio.get_running_loop().time())
-        return verdict not in {Verdict.NONE, Verdict.DONE} and handler.circuit.opened
-
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
         job = running.job
-        spared = self._tell(running, _VERDICTS.get(reason, Verdict.NONE))
+        spared = _tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
         if running.trace is not None:
@@ -211,6 +200,17 @@ class Execution:
         figures.put_off += 1
         delay = policy.backoff_max_seconds * random.uniform(0.5, 1.0)  # noqa: S311
         return TryAgain(running, delay, counts=not last)
+
+
+def _tell(running: Running, verdict: Verdict) -> bool:
+    """Tell the guards how an attempt went. True: its failure is that of what it calls, and does not count."""
+    if running.fallback:
+        return False
+    running.verdict = verdict
+    if running.circuit is None:
+        return False
+    running.circuit.ended(running, now=asyncio.get_running_loop().time())
+    return verdict not in {Verdict.NONE, Verdict.DONE} and running.circuit.opened
 
 
 def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason) -> None:

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from workerpool.broker import Broker, Taken
 from workerpool.errors import ConfigurationError, LeaseLost
 from workerpool.runtime.stations import Station
 from workerpool.runtime.verdict import Verdict
 from workerpool.telemetry.tracing import JobTrace
+
+if TYPE_CHECKING:
+    from workerpool.guards.breaker import Circuit
 
 
 class Cancelled(StrEnum):
@@ -34,6 +38,8 @@ class Running:
     task: "asyncio.Task[None] | None" = None
     cancelled: Cancelled | None = None
     settling: bool = False
+    circuit: "Circuit | None" = None
+    """That admitted it, and is told how it ended."""
     fallback: bool = False
     """Its handler's fallback runs it."""
     duplicate: bool = False

@@ -177,6 +177,7 @@ def _admitted(running: Running, handler: Runnable, now: float) -> bool:
     """Whether it may run although its handler has a breaker. It has entered its lane, and leaves it if not."""
     assert handler.circuit is not None
     if handler.circuit.admit(running, now=now):
+        running.circuit = handler.circuit
         return True
     running.fallback = handler.fallback is not None
     if not running.fallback:
