@@ -11,16 +11,18 @@ class MetricsServer:
 
     def __init__(self, port: int, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._waiting = self._fresh = False
         self._scraped = threading.Event()
         self._http = HttpThread(port, {"/metrics": self._page}, name="metrics", answered=self._answered)
 
     def _page(self) -> Page:
         from workerpool.telemetry import exposition  # noqa: PLC0415  see there: not before somebody asks
 
+        self._fresh = self._waiting
         return Page(200, exposition.render(self._metrics), exposition.CONTENT_TYPE)
 
     def _answered(self, path: str) -> None:
-        if path == "/metrics":
+        if path == "/metrics" and self._fresh:  # not a page that was made before the last figures were there
             self._scraped.set()
 
     @property
@@ -34,7 +36,7 @@ class MetricsServer:
 
     def wait_scraped(self, seconds: float) -> bool:
         """Blocks until the next scrape, at most so long; whether it came."""
-        self._scraped.clear()
+        self._waiting = True
         return self._scraped.wait(seconds)
 
     def stop(self) -> None:
