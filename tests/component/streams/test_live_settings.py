@@ -69,7 +69,7 @@ class Operator:
             metrics=OperatorMetrics(),
         )
 
-    async def deliver(self, **delivery: int | str) -> None:
+    async def deliver(self, **delivery: Any) -> None:
         """The pool's `spec.delivery` is this now, and the watch has told of it."""
         self.version += 1
         body = pool_body(delivery=HARMLESS | delivery)
@@ -182,6 +182,26 @@ async def test_a_changed_rate_limit_is_acted_upon_in_time(scene: Scene) -> None:
     began = time.monotonic()
     await scene.operator.deliver()
     await until(lambda: len(scene.tried) > earlier + 3, what="tries without a limit")
+    assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_changed_limit_of_a_tenant_is_acted_upon_in_time(scene: Scene) -> None:
+    """Its tries end, and it looks like no work to anybody; they go on when the limit is lifted."""
+    await scene.queue.enqueue("fails", {}, tenant="acme")
+    await until(lambda: len(scene.tried) > 3, what="tries")
+
+    async def held() -> bool:
+        depth = await scene.queue.depth()
+        return (depth.waiting, depth.blocked, depth.in_flight) == (1, 1, 0)
+
+    began = time.monotonic()
+    await scene.operator.deliver(tenantLimits={"acme": {"ratePerSecond": "0.001"}})
+    await until(held, what="the job held back")
+    assert time.monotonic() - began < PROMISED_SECONDS
+    earlier = len(scene.tried)
+    began = time.monotonic()
+    await scene.operator.deliver()
+    await until(lambda: len(scene.tried) > earlier, what="a try without the limit")
     assert time.monotonic() - began < PROMISED_SECONDS
 
 

@@ -87,6 +87,8 @@ async def enqueue_entry(lanes: Lanes, fields: dict[str, str]) -> None:
 
 ENTRIES: dict[str, dict[str, str]] = {
     "an entry that is no job": {"type": "io", "payload": "{not json"},
+    "a job that comes too late (`expires_in`)": {"type": "io", "payload": "{}", "expires": "1000"},
+    "a job that waited too long (`shedAfterSeconds`)": {"type": "io", "payload": "{}", "due": "1000"},
     "a payload over 1 MiB": {"type": "io", "payload": json.dumps("x" * (1024 * 1024 + 1))},
 }
 
@@ -135,7 +137,7 @@ def test_every_row_is_played() -> None:
 @pytest.mark.parametrize("row", [row for row in rows() if row.input not in TROUBLES], ids=lambda row: row.input)
 async def test_the_fate_of_a_bad_job_is_as_documented(lanes: Lanes, row: Fate) -> None:
     given = INPUTS.get(row.input, Input("io"))
-    env = {"MAX_ATTEMPTS": "2", "SLOTS_CPU": "1"} | given.env
+    env = {"MAX_ATTEMPTS": "2", "SLOTS_CPU": "1", "SHED_AFTER_SECONDS": '{"normal": 600}'} | given.env
     worker = lanes.start(**env)
     if row.input in ENTRIES:
         await enqueue_entry(lanes, ENTRIES[row.input])
@@ -204,6 +206,8 @@ def fate_of_the_job(lanes: Lanes) -> str:
         return "done"
     [letter] = letters
     assert letter["id"] == "bad"
+    if int(letter["dead.attempts"]) == 0:
+        return f"dead letter `{letter['dead.reason']}`, not begun"
     if int(letter["dead.attempts"]) == 1:
         return f"dead letter `{letter['dead.reason']}` at once"
     return f"tried again, then dead letter `{letter['dead.reason']}`"

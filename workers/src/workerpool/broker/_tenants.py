@@ -26,8 +26,9 @@ from typing import Any, Final
 from workerpool.broker._bucket import Level, burst, filled
 from workerpool.broker._types import EACH_TENANT, TenantLimit
 
-SAY_SECONDS: Final = 2.5
-"""More than two periods of upkeep, in which a living consumer repeats its announcement."""
+SAY_SECONDS: Final = 1.6
+"""More than a period of upkeep, in which a living consumer repeats its announcement. One that is late for once loses
+its say only where others were told something else, and a limit that was raised acts so much later."""
 LOOK_AGAIN_SECONDS: Final = 1.0
 """A tenant with too many jobs in flight is looked at again when one of them ends, and after this time at the latest."""
 
