@@ -121,6 +121,22 @@ def test_a_worker_that_is_told_a_limit_keeps_it_from_its_first_job() -> None:
     simulate(scenario)
 
 
+def compute(job: Job) -> None:
+    """Nothing is enqueued for it."""
+
+
+def test_lanes_that_wait_find_their_limits_and_the_one_that_computes_has_its_cores() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        worker = calling(Downstream(1, 1.0), slots={"cpu": 20})
+        worker.job("blocking", timeout=1, kind="thread")(compute)
+        worker.job("computing", timeout=1, kind="cpu")(compute)
+        process = simulation.start(worker, env={"MAX_WORKERS": "100"})
+        await simulation.advance(0)
+        assert [slots(process, lane) for lane in ("io", "thread", "cpu")] == [8, 8, 20]
+
+    simulate(scenario)
+
+
 def test_under_a_limit_each_lane_keeps_its_share() -> None:
     """So one that stands still leaves the others theirs."""
 

@@ -5,7 +5,8 @@ that a worker with few jobs can repeat them all. Without one, jobs that fail thr
 the load, at the moment when there is least room for it.
 
 Beyond the budget a failed job is put off by the longest backoff. If it was its last attempt, that one does not count:
-when so much fails it is not the job's fault, and there is no use in a dead letter.
+when so much fails it is not the job's fault, and there is no use in a dead letter. A dead letter itself spends nothing,
+so where no job is ever repeated none is put off. That an outage of any length kills no job is what breakers are for.
 
 Nothing is done for jobs that succeed: first attempts are counted anyway, and looked up when one has failed.
 """
