@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import pytest
 
@@ -30,13 +31,13 @@ def deliveries(make: Callable[[stock.Shelf], Worker], *, workers: int = 1, key: 
 
 def charge(make: Callable[[sqlite3.Connection], Worker]) -> Scenario:
     async def scenario(simulation: Simulation) -> None:
-        books = charges.open_books()
-        simulation.start(make(books), env={"LEASE_SECONDS": "5"})
-        simulation.crash_at(simulation.random.choice(POINTS))
-        await simulation.queue.enqueue("charge", {"customer": "ada", "cents": 250}, job_id="order-7")
-        await simulation.finished()
-        cents = charges.charged(books, "ada")
-        assert cents == 250
+        with closing(charges.open_books()) as books:
+            simulation.start(make(books), env={"LEASE_SECONDS": "5"})
+            simulation.crash_at(simulation.random.choice(POINTS))
+            await simulation.queue.enqueue("charge", {"customer": "ada", "cents": 250}, job_id="order-7")
+            await simulation.finished()
+            cents = charges.charged(books, "ada")
+            assert cents == 250
 
     return scenario
 
