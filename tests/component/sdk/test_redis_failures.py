@@ -5,6 +5,7 @@ import ipaddress
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from redis.exceptions import NoPermissionError
 from tests.component.sdk.conftest import OpenBroker
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry
+from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, TenantLimit
+from workerpool.broker._redis import RedisBroker
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -307,6 +309,11 @@ async def test_a_call_that_is_cancelled_ends(open_broker: OpenBroker) -> None:
     assert await _answers(broker)
 
 
+async def _no_limits(broker: RedisBroker, server: RedisServer) -> bool:
+    await broker.maintain()
+    return not server.client().exists("{thumbs}:limits", "{thumbs}:limits:said")
+
+
 async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBroker, tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md").read_text()
     [rights] = [line.split() for line in page.splitlines() if line.strip().startswith("~thumbs")]
@@ -336,6 +343,16 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
             await broker.ack(await broker.take(limit=1, wait=0.01))
             await broker.maintain()
         assert (await broker.depth()).waiting == 0
+        broker.limit_tenants({"*": TenantLimit(rate_per_second=1e6, max_in_flight=1)})
+        broker.shed_after({"low": 0.0})
+        late = [NewJob(type="t", payload=b"1", tenant=tenant, expires_in=0.001) for tenant in ("", "a")]
+        await broker.put([*ordered, *late])
+        for _ in range(20):
+            await broker.ack(await broker.take(limit=1, wait=0.01))
+        assert (await broker.depth()).waiting == 0
+        assert broker.dropped().keys() == {DeathReason.EXPIRED, DeathReason.SHED}
+        broker.limit_tenants({})
+        await until(partial(_no_limits, broker, server), what="the limits gone")
         assert broker._blocking.seconds > 1, "it may not interrupt its reads"
         await broker.close()
         denied = server.client(username="worker", password="pw")
