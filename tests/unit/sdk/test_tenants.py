@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.sdk.test_fair import Waits
 from workerpool.broker import Priority, TenantLimit
@@ -31,6 +33,18 @@ def popped(queue: FairQueue[Waits], now: float = 0.0) -> list[Waits]:
     while (job := queue.pop(now)) is not None:
         found.append(job)
     return found
+
+
+def finished(queue: FairQueue[Waits], flying: list[Waits], now: float) -> int:
+    """Run all to their end, those first that have begun; how many."""
+    count = 0
+    for job in flying:
+        queue.ended(job, now)
+        count += 1
+    while (last := queue.pop(now)) is not None:
+        queue.ended(last, now)
+        count += 1
+    return count
 
 
 class TestWhatHolds:
@@ -158,3 +172,48 @@ class TestQueue:
         queue.add(Waits(2))
         queue.add(Waits(3))
         assert len(popped(queue)) == 3
+
+
+@given(
+    st.lists(
+        st.builds(
+            Waits,
+            serial=st.just(0),
+            due=st.floats(0, 1000),
+            tenant=st.sampled_from(["", "a", "b", "c"]),
+            priority=st.sampled_from(Priority),
+            ordering_key=st.sampled_from(["", "", "x"]),
+        ),
+        max_size=40,
+    ),
+    st.lists(st.sampled_from(["put", "pop", "retry", "back", "end", "late"]), max_size=120),
+)
+def test_nothing_is_lost_and_no_limit_is_passed_whatever_happens(jobs: list[Waits], steps: list[str]) -> None:
+    """Each step takes 0.3 s, so that what is looked at again later comes up, too."""
+    most = {"a": 1, "b": 3}
+    queue = limited(**{tenant: TenantLimit(max_in_flight=count) for tenant, count in most.items()})
+    to_put = [Waits(n, job.due, job.tenant, job.priority, job.ordering_key) for n, job in enumerate(jobs)]
+    left, flying, retrying, ended, now = list(to_put), list[Waits](), list[Waits](), 0, 0.0
+    for step in [*steps, *["put"] * len(jobs)]:
+        now += 0.3
+        if step == "put" and left:
+            queue.add(left.pop(0))
+        elif step == "pop" and (job := queue.pop(now)) is not None:
+            flying.append(job)
+        elif step == "retry" and flying:
+            retrying.append(flying.pop(0))
+            queue.interrupted(retrying[-1], now)
+        elif step == "late" and retrying:
+            queue.add(retrying.pop(0))
+        elif step == "back" and flying:
+            queue.add_first(flying.pop(0), now)
+        elif step == "end" and flying:
+            queue.ended(flying.pop(0), now)
+            ended += 1
+        assert all(sum(job.tenant == tenant for job in flying) <= count for tenant, count in most.items())
+        assert len(queue) == len(to_put) - len(left) - len(flying) - len(retrying) - ended
+        assert 0 <= queue.blocked(now) <= len(queue)
+    for job in retrying:
+        queue.add(job)
+    assert ended + finished(queue, flying, now) == len(to_put)
+    assert len(queue) == 0
