@@ -36,7 +36,8 @@ class Endpoint:
         turn = self._ask()
         if turn is None:
             return self
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             async with asyncio.timeout(self._timeout):
                 await asyncio.wrap_future(turn)
@@ -47,7 +48,7 @@ class Endpoint:
                 raise self._busy() from error
             raise
         finally:
-            self._waited(time.monotonic() - began)
+            self._waited(clock() - began)
         return self
 
     async def __aexit__(
