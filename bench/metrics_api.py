@@ -4,6 +4,9 @@ An operator has a thousand pools whose queues change all the time, so its event 
 one pool after the other at the pace of a thousand HPAs (each once in 15 s): first as the API server's front proxy
 would, then through a real API server. The caller is a process of its own with one connection that stays open.
 
+Everything shares the cores of one machine. What that alone costs shows by a server that does nothing but answer
+(`bench.bare_server`), which the same caller asks in turn with the operator.
+
     uv run python -m bench.metrics_api --json metrics-api.json
 """
 
@@ -24,16 +27,17 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
 
+from bench.bare_server import bare_server
 from bench.fleet import Fleet, pool_of, stage
 from e2e.cluster.aggregation import AggregatedApi, own_address
 from e2e.cluster.pki import Authority, Pair
-from e2e.cluster.ports import free_port
+from e2e.cluster.ports import free_ports
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
@@ -94,7 +98,10 @@ class Figures:
     seconds: float
     """Length of each measurement."""
     rest_direct: Latency
+    rest_bare: Latency
     busy_direct: Latency
+    busy_bare: Latency
+    """Of the server that does nothing but answer, asked in turn with the operator."""
     busy_aggregated: Latency
     busy_cpu_percent_of_core: float
     """Of the operator, all threads."""
@@ -102,27 +109,44 @@ class Figures:
     load_average: float
 
 
-def call(target: Target, paths: Sequence[str], *, seconds: float, per_second: float) -> Latency:
-    """Ask for the paths in turn, at an even pace; runs in a process of its own."""
-    context = ssl.create_default_context(cafile=str(target.authority))
-    context.load_cert_chain(target.client.cert, target.client.key)
-    connection = http.client.HTTPConnection(target.host, target.port)
-    plain = socket.create_connection((target.host, target.port), timeout=10)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sock = context.wrap_socket(plain, server_hostname=target.server_name)
-    took: list[float] = []
-    statuses: list[int] = []
+class Caller:
+    """One connection that stays open."""
+
+    def __init__(self, target: Target) -> None:
+        context = ssl.create_default_context(cafile=str(target.authority))
+        context.load_cert_chain(target.client.cert, target.client.key)
+        self._headers = target.headers
+        self._connection = http.client.HTTPConnection(target.host, target.port)
+        plain = socket.create_connection((target.host, target.port), timeout=10)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.sock = context.wrap_socket(plain, server_hostname=target.server_name)
+        self._took: list[float] = []
+        self._statuses: list[int] = []
+
+    def ask(self, path: str) -> None:
+        """Ask once."""
+        started = time.perf_counter()
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        self._took.append(time.perf_counter() - started)
+        self._statuses.append(answer.status)
+
+    def close(self) -> Latency:
+        """Hang up; how long the answers took."""
+        self._connection.close()
+        return Latency.of(self._took, self._statuses)
+
+
+def call(targets: Sequence[Target], paths: Sequence[str], *, seconds: float, per_second: float) -> list[Latency]:
+    """Ask for the paths in turn, at an even pace, each target for each; runs in a process of its own."""
+    callers = [Caller(target) for target in targets]
     began = time.monotonic()
     for number in range(int(seconds * per_second)):
         time.sleep(max(0.0, began + number / per_second - time.monotonic()))
-        started = time.perf_counter()
-        connection.request("GET", paths[number % len(paths)], headers=target.headers)
-        answer = connection.getresponse()
-        answer.read()
-        took.append(time.perf_counter() - started)
-        statuses.append(answer.status)
-    connection.close()
-    return Latency.of(took, statuses)
+        for caller in callers if number % 2 else callers[::-1]:
+            caller.ask(paths[number % len(paths)])
+    return [caller.close() for caller in callers]
 
 
 @dataclass(kw_only=True)
@@ -131,6 +155,7 @@ class Bench(Fleet):
 
     address: str
     port: int
+    bare_port: int
     seconds: float
 
     async def run(self) -> Figures:
@@ -141,19 +166,22 @@ class Bench(Fleet):
         collectors = [self.collector(number) for number in range(self.namespaces)]
         tasks = [asyncio.create_task(collector.run()) for collector in collectors]
         self._register()
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as caller:
+        with (
+            ProcessPoolExecutor(1, mp_context=get_context("spawn")) as caller,
+            bare_server(self.address, self.bare_port, certificate=self._certificate(), clients=self._proxy.pair.cert),
+        ):
             await self.until("every value", lambda: self._all_answered(caller), every=2.0)
-            rest = await self._call(caller, self._direct())
-            say(f"at rest: {rest}")
+            rest, rest_bare = await self._call(caller, self._direct(), self._bare())
+            say(f"at rest: {rest}, a bare server: {rest_bare}")
             os.nice(_BEHIND)  # the caller runs already, and keeps its place
             tasks.append(asyncio.create_task(self._churn(collectors)))
             await asyncio.sleep(10)
             cpu, looks, started = self.cpu(), await self._looks(), time.monotonic()
-            direct = await self._call(caller, self._direct())
+            direct, bare = await self._call(caller, self._direct(), self._bare())
             elapsed = time.monotonic() - started
             cpu, looks = (self.cpu() - cpu) / elapsed, (await self._looks() - looks) / elapsed
-            say(f"busy: {direct}")
-            aggregated = await self._call(caller, self._aggregated())
+            say(f"busy: {direct}, a bare server: {bare}")
+            [aggregated] = await self._call(caller, self._aggregated())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -161,7 +189,9 @@ class Bench(Fleet):
             pools=self.pools,
             seconds=self.seconds,
             rest_direct=rest,
+            rest_bare=rest_bare,
             busy_direct=direct,
+            busy_bare=bare,
             busy_aggregated=aggregated,
             busy_cpu_percent_of_core=round(100 * cpu, 1),
             busy_reconciles_per_second=round(looks, 1),
@@ -179,30 +209,40 @@ class Bench(Fleet):
                     collector.say(pool, Script(queue="main", waiting=random.randint(1, 70)))
                 await asyncio.sleep(CHURN_SECONDS / len(collectors))
 
-    async def _call(self, caller: ProcessPoolExecutor, target: Target, *, seconds: float | None = None) -> Latency:
+    async def _call(self, caller: ProcessPoolExecutor, *targets: Target, seconds: float | None = None) -> list[Latency]:
         paths = [
             f"{BASE}/namespaces/{self.home(number)}/{METRIC}?labelSelector=pool%3D{pool_of(number)}"
             for number in range(self.pools)
         ]
         pace = self.pools / HPA_PERIOD_SECONDS
-        job = caller.submit(call, target, paths, seconds=seconds or self.seconds, per_second=pace)
+        job = caller.submit(call, targets, paths, seconds=seconds or self.seconds, per_second=pace)
         return await asyncio.wrap_future(job)
 
     async def _all_answered(self, caller: ProcessPoolExecutor) -> bool:
-        seen = await self._call(caller, self._direct(), seconds=HPA_PERIOD_SECONDS)
+        [seen] = await self._call(caller, self._direct(), seconds=HPA_PERIOD_SECONDS)
         say(f"{seen.requests - seen.refused} of {seen.requests} values are there")
         return seen.refused == 0
 
+    @property
+    def _proxy(self) -> Authority:
+        return Authority(home=self.stage.plane.authority.home, name="front-proxy-ca")
+
+    def _certificate(self) -> Pair:
+        """What the operator serves with."""
+        return Pair(cert=self.stage.operator.tls / "tls.crt", key=self.stage.operator.tls / "tls.key")
+
     def _direct(self) -> Target:
-        proxy = Authority(home=self.stage.plane.authority.home, name="front-proxy-ca")
         return Target(
             host=self.address,
             port=self.port,
             server_name=f"{EXTERNAL_METRICS_SERVICE}.{NAMESPACE}.svc",
             authority=self.stage.operator.tls / "ca.crt",
-            client=proxy.issue("front-proxy-client", common_name="front-proxy-client"),
+            client=self._proxy.issue("front-proxy-client", common_name="front-proxy-client"),
             headers={"X-Remote-User": HPA},
         )
+
+    def _bare(self) -> Target:
+        return replace(self._direct(), port=self.bare_port)
 
     def _aggregated(self) -> Target:
         host, _, port = self.stage.plane.url.removeprefix("https://").partition(":")
@@ -232,10 +272,18 @@ class Bench(Fleet):
 
 async def _measure(pools: int, namespaces: int, seconds: float, home: Path) -> Figures:
     address = own_address()
-    port = free_port(address)
+    port, bare_port = free_ports(2, address)
     settings = {"BIND_ADDRESS": "", "POD_IP": address, "EXTERNAL_METRICS_PORT": str(port)}
     async with stage("bench-metrics", home=home, settings=settings) as made:
-        bench = Bench(stage=made, pools=pools, namespaces=namespaces, address=address, port=port, seconds=seconds)
+        bench = Bench(
+            stage=made,
+            pools=pools,
+            namespaces=namespaces,
+            address=address,
+            port=port,
+            bare_port=bare_port,
+            seconds=seconds,
+        )
         return await bench.run()
 
 
