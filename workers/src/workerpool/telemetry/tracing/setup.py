@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from workerpool.telemetry.tracing import FLUSH_SECONDS, QueueTraces, Tracing
+from workerpool.telemetry.tracing.contained import contained
 from workerpool.telemetry.tracing.spans import Spans
 from workerpool.telemetry.tracing.tail import SCOPE, RecordJobs, Tail
 
@@ -86,10 +87,14 @@ class Flusher:
             with self._asked:
                 self._asked.wait_for(lambda: self._wanted > self._done)
                 wanted = self._wanted
-            self._provider.force_flush()
+            self._send()
             with self._asked:
                 self._done = wanted
                 self._asked.notify_all()
+
+    @contained
+    def _send(self) -> None:
+        self._provider.force_flush()
 
 
 class _Exporter(SpanExporter):
