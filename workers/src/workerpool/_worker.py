@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from workerpool._job import Job
+from workerpool._own_thread import in_own_thread
 from workerpool._queue import Queue
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
@@ -246,7 +247,7 @@ class Worker:
             _write_totals(opened.metrics, drained)
             left = contract.drain_seconds + MARGIN_SECONDS - stop.seconds_ago
             if contract.pool and left > 0 and not stop.hurry.is_set():
-                await asyncio.to_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
+                await in_own_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
         if drained.stubborn:
             # asyncio would wait for ever for a handler that does not heed its cancellation.
             Log().error("a handler does not heed its cancellation, leaving without it")

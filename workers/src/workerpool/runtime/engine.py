@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from workerpool._own_thread import in_own_thread
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError
 from workerpool.runtime.comeback import Comeback
@@ -233,7 +234,7 @@ class Engine:
         # Loading it takes longer than everything else together, and jobs need not wait for it. Nor should neighbours:
         # when a pool wakes, many workers start at once, and on few cores the first ones would hold up the others.
         await asyncio.sleep(random.uniform(*_LINK_AFTER_SECONDS))  # noqa: S311
-        module = await asyncio.to_thread(import_module, "workerpool.runtime.collector")
+        module = await in_own_thread(import_module, "workerpool.runtime.collector")
         contract = self._contract
         link: CollectorLink = module.CollectorLink(
             contract.collector,
