@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from workerpool._job import Job
+from workerpool._own_thread import in_own_thread
 from workerpool._queue import Queue
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
@@ -24,6 +25,7 @@ from workerpool.runtime.forks import end_forks_in
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.lanes import Handler, Kind
 from workerpool.runtime.lanes.plan import cores, share
+from workerpool.runtime.leaving import Leaving
 from workerpool.runtime.options import Options
 from workerpool.runtime.recycle import Recycle
 from workerpool.runtime.scrapes import MetricsServer
@@ -191,7 +193,7 @@ class Worker:
 
         A second signal hands running jobs back at once, a third one ends the process, with status 128 and its number.
         Exits with status 2 when the configuration is wrong, and with 1 when the broker did not confirm what became of
-        the last jobs.
+        the last jobs. Threads that handlers have started keep a program that has ended for 3 s at most.
 
         Args:
             health: The server for kubelet, if it serves already: `workerpool.run` opens it before it loads the worker.
@@ -201,9 +203,10 @@ class Worker:
             with self._health(health) as serving:
                 contract = self._contract()
                 configure(pool=contract.pool, version=contract.version, worker=contract.pod)
-                drained = asyncio.run(self._serve_process(contract, serving))
+                drained, leaving = asyncio.run(self._serve_process(contract, serving))
         except ConfigurationError as error:
             refuse(error)
+        leaving.loop_ended()
         if drained.unsettled:
             sys.exit(1)
 
@@ -227,7 +230,7 @@ class Worker:
         self._stop = Stop()
         return self._stop
 
-    async def _serve_process(self, contract: Contract, health: HealthServer) -> Drained:
+    async def _serve_process(self, contract: Contract, health: HealthServer) -> tuple[Drained, Leaving]:
         stop = self._new_stop()
         loop = asyncio.get_running_loop()
         end_forks_in(loop)
@@ -245,14 +248,15 @@ class Worker:
             drained = await opened.engine.run(stop)
             _write_totals(opened.metrics, drained)
             left = contract.drain_seconds + MARGIN_SECONDS - stop.seconds_ago
-            if contract.pool and left > 0 and not stop.hurry.is_set():
-                await asyncio.to_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
+            if contract.pool and health.evidence.started and left > 0 and not stop.hurry.is_set():
+                await in_own_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
+        status = 1 if drained.unsettled else 0
         if drained.stubborn:
-            # asyncio would wait for ever for a handler that does not heed its cancellation.
-            Log().error("a handler does not heed its cancellation, leaving without it")
+            # asyncio would wait for ever for what does not heed its cancellation.
+            Log().error("a handler or the lifespan does not heed its cancellation, leaving without it")
             sys.stdout.flush()
-            os._exit(1 if drained.unsettled else 0)
-        return drained
+            os._exit(status)
+        return drained, Leaving(status=status, log=Log())
 
     @contextmanager
     def _health(self, health: HealthServer | None = None) -> Iterator[HealthServer]:

@@ -121,6 +121,14 @@ def open_files(job: Job, count: int) -> None:
     held.extend(Path(os.devnull).open() for _ in range(count))  # noqa: SIM115  a leak
 
 
+def use_up_files(job: Job, _nothing: object) -> None:
+    """Open files until no more can be had; the first one it needs."""
+    held.append(Path(os.devnull).open())  # noqa: SIM115  a leak
+    with contextlib.suppress(OSError):
+        while True:
+            held.append(Path(os.devnull).open())  # noqa: SIM115
+
+
 def fill_disk(job: Job, path: str) -> None:
     Path(path).write_bytes(b"x")
 
@@ -159,6 +167,7 @@ ACTIONS: dict[str, Callable[[Job, Any], None]] = {
         resume,
         kill_group,
         open_files,
+        use_up_files,
         fill_disk,
         jump,
     )

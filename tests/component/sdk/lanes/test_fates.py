@@ -73,6 +73,7 @@ INPUTS = {
         "thread", "grow", 250, {"RECYCLE_RSS_BYTES": str(200 << 20)}
     ),
     "a handler that leaks open files, lane cpu": Input("cpu", "open_files", 450, {"OPEN_FILES": "500"}, jobs=3),
+    "a handler that uses up all open files, lane cpu": Input("cpu", "use_up_files", env={"OPEN_FILES": "500"}, jobs=3),
     "a handler that leaks open files, lane thread": Input("thread", "open_files", 430, {"OPEN_FILES": "500"}),
     "a handler that blocks the event loop": Input("io", "hold", 0.5, {"HEARTBEAT_INTERVAL": "3"}),
     "a disk that is full": Input("thread", "fill_disk", "/dev/full"),

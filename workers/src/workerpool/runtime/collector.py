@@ -9,13 +9,16 @@ rest: the engine loads this module when the worker is ready already.
 
 import asyncio
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
+from workerpool._own_thread import Lookup, in_own_thread
 from workerpool.broker import TenantLimit
 from workerpool.protocol import (
     REPORT_MAX_SECONDS,
@@ -61,6 +64,27 @@ class _Pauses:
         return random.uniform(longest / 2, longest)  # noqa: S311
 
 
+class _Resolver(AbstractResolver):
+    """aiohttp's own asks the event loop."""
+
+    def __init__(self) -> None:
+        self._lookups: dict[str, Lookup] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """All of its addresses."""
+        lookup = self._lookups.setdefault(host, Lookup(host))
+        return [
+            ResolveResult(hostname=host, host=found.host, port=port, family=found.family, proto=0, flags=0)
+            for found in await lookup.addresses()
+            if family in {socket.AF_UNSPEC, found.family}
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 class CollectorLink:
     """Keeps one stream to `address` (host:port) open and the other side up to date."""
 
@@ -95,7 +119,8 @@ class CollectorLink:
         """Until cancelled."""
         pauses = _Pauses()
         async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
+            connector=aiohttp.TCPConnector(resolver=_Resolver()),
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
         ) as session:
             while True:
                 gone = False
@@ -125,7 +150,7 @@ class CollectorLink:
 
     async def _dial(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         try:
-            token = (await asyncio.to_thread(self._token_file.read_text, "utf-8")).strip()
+            token = (await in_own_thread(self._token_file.read_text, "utf-8")).strip()
         except FileNotFoundError:
             token = ""  # the collector decides what to do with someone who shows none
         connection = await session.ws_connect(

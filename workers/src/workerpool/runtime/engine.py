@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from workerpool._own_thread import in_own_thread
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError
 from workerpool.runtime.comeback import Comeback
@@ -24,6 +25,7 @@ from workerpool.runtime.inflight import Running
 from workerpool.runtime.intake import Intake
 from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
+from workerpool.runtime.life import Life
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.options import Options
 from workerpool.runtime.settle import Settler
@@ -75,7 +77,7 @@ class Engine:
         tracing: Tracing | None = None,
     ) -> None:
         self._contract = contract
-        self._lifespan = lifespan
+        self._lifespan = lifespan if options.lifespan else None
         self._evidence = evidence
         self._metrics = metrics
         self._log = log
@@ -131,27 +133,42 @@ class Engine:
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
         self._stop = stop
-        async with self._lifespan() as self._jobs.context:
-            self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
-            services = [self._beat(), self._heartbeat(), self._fence.run()]
+        life = Life(self._lifespan, stop=stop, seconds=self._contract.drain_seconds, log=self._log)
+        if not await life.begin():
+            self._evidence.drain()
+            self._watchdog.stop()
+            return Drained(interrupted=0, unsettled=0, stubborn=life.lasts)
+        try:
+            drained = await self._work(stop, life)
+        except BaseException as error:
+            await life.end(error)
+            raise
+        await life.end()
+        return replace(drained, stubborn=drained.stubborn or life.lasts)
+
+    async def _work(self, stop: Stop, life: Life) -> Drained:
+        self._jobs.context = life.context
+        self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
+        services = [self._beat(), self._heartbeat(), self._fence.run()]
+        services += [life.failed()] if life.lasts else []
+        for line in self._lines.values():
+            services += [line.settler.run(), line.leases.run(), maintain(line.broker, line.comeback)]
+        background = _Background(services)
+        intakes = _Background([line.intake.run() for line in self._lines.values()])
+        link = _Background([self._keep_link()] if self._contract.collector else [])
+        try:
+            self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
+            self._metrics.ready()
+            self._log.info("ready", queues=list(self._lines), slots=self._stations.capacity)
+            await background.watch(stop.asked, also=[intakes, link])
+            return await self._drain(stop, intakes)
+        finally:
+            self._watchdog.stop()
+            for group in (intakes, background, link):
+                await group.cancel()
+            await self._stations.close()
             for line in self._lines.values():
-                services += [line.settler.run(), line.leases.run(), maintain(line.broker, line.comeback)]
-            background = _Background(services)
-            intakes = _Background([line.intake.run() for line in self._lines.values()])
-            link = _Background([self._keep_link()] if self._contract.collector else [])
-            try:
-                self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
-                self._metrics.ready()
-                self._log.info("ready", queues=list(self._lines), slots=self._stations.capacity)
-                await background.watch(stop.asked, also=[intakes, link])
-                return await self._drain(stop, intakes)
-            finally:
-                self._watchdog.stop()
-                for group in (intakes, background, link):
-                    await group.cancel()
-                await self._stations.close()
-                for line in self._lines.values():
-                    await line.broker.close()
+                await line.broker.close()
 
     async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
         self._evidence.drain()
@@ -233,7 +250,7 @@ class Engine:
         # Loading it takes longer than everything else together, and jobs need not wait for it. Nor should neighbours:
         # when a pool wakes, many workers start at once, and on few cores the first ones would hold up the others.
         await asyncio.sleep(random.uniform(*_LINK_AFTER_SECONDS))  # noqa: S311
-        module = await asyncio.to_thread(import_module, "workerpool.runtime.collector")
+        module = await in_own_thread(import_module, "workerpool.runtime.collector")
         contract = self._contract
         link: CollectorLink = module.CollectorLink(
             contract.collector,

@@ -54,11 +54,6 @@ class Execution:
         self._log = log
         self._budget: RetryBudget | None = None
 
-    @property
-    def longest_delay(self) -> float:
-        """Seconds after which a job is tried again at the latest."""
-        return self._policy().backoff_max_seconds
-
     async def run(self, running: Running, figures: LaneMetrics, context: Any) -> Outcome:
         """Run it to its end; `figures` are its lane's."""
         job = running.job
@@ -163,7 +158,6 @@ class Execution:
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
-        job = running.job
         spared = _tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason)
         text, trace = _described(cause)
@@ -181,11 +175,18 @@ class Execution:
             return again
         death = final or DeathReason.MAX_ATTEMPTS
         self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
-        who = self._ran_by
-        return Bury(
-            running,
-            DeadLetter(job, death, text[:_LONGEST_TRACEBACK], trace[-_LONGEST_TRACEBACK:], who.version, who.worker),
-        )
+        return self._bury(running, death, text, trace)
+
+    def broken(self, running: Running, error: BaseException) -> Outcome:
+        """It ended by an error of this runtime. Nobody is asked who may have raised it."""
+        policy = self._policy()
+        if running.job.attempt < policy.max_attempts:
+            return TryAgain(running, policy.backoff_max_seconds)
+        return self._bury(running, DeathReason.MAX_ATTEMPTS, *_described(error))
+
+    def _bury(self, running: Running, death: DeathReason, text: str, trace: str) -> Bury:
+        text, trace, who = text[:_LONGEST_TRACEBACK], trace[-_LONGEST_TRACEBACK:], self._ran_by
+        return Bury(running, DeadLetter(running.job, death, text, trace, who.version, who.worker))
 
     def _again(self, running: Running, figures: LaneMetrics) -> TryAgain | None:
         """When it is tried again; None: never. Beyond the budget late, and then its last attempt does not count."""

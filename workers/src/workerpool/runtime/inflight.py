@@ -123,8 +123,12 @@ class InFlight:
         await self._empty.wait()
 
     def unstarted_since(self) -> float | None:
-        """When the oldest job that has not started was taken; None when all have."""
-        return min((one.taken_at for one in self._running if one.started_at is None), default=None)
+        """When the oldest job that is yet to start was taken; None when there is none.
+
+        What goes back without a start waits for the broker: that is no evidence against this worker.
+        """
+        waiting = (one.taken_at for one in self._running if one.started_at is None and not one.settling)
+        return min(waiting, default=None)
 
     def remaining_seconds(self, now: float) -> float | None:
         """Longest declared timeout minus age; 0 when idle; None when any job declares no timeout."""

@@ -114,9 +114,10 @@ class Jobs:
 
     def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
         """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
-        if not task.cancelled() and task.exception() is not None:
-            self._log.error("running a job failed in the runtime", exc_info=task.exception())
-            self._settle(TryAgain(running, self._execution.longest_delay))
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._log.error("running a job failed in the runtime", exc_info=error)
+            self._settle(self._execution.broken(running, error))
         elif not running.settling:  # cancelled before it began
             self._settle(HandBack(running))
 

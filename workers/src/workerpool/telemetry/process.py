@@ -1,5 +1,6 @@
 """What Linux says of this process: files of /proc, for which a library would be loaded by every worker."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -50,8 +51,9 @@ def open_files() -> tuple[int, int]:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     try:
         return len(os.listdir("/proc/self/fd")), allowed  # noqa: PTH208  a Path for each of thousands
-    except OSError:
-        return 0, 1
+    except OSError as error:
+        # To count them takes one more.
+        return (allowed, allowed) if error.errno == errno.EMFILE else (0, 1)
 
 
 def _stat(pid: str) -> list[str]:

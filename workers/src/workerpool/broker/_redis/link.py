@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from workerpool._own_thread import Lookup
 from workerpool.broker._credentials import Credentials
 from workerpool.broker._redis.resp import ConnectionLostError, NotRedisError, RedisReplyError, RespConnection
 from workerpool.broker._redis.scripts import Script
@@ -80,6 +81,7 @@ class RedisLink:
 
     def __init__(self, address: RedisAddress, credentials: Credentials, *, timeout: float, name: str) -> None:
         self._address = address
+        self._lookup = Lookup(address.host)
         self._credentials = credentials
         self._timeout = timeout
         self._name = name
@@ -152,7 +154,7 @@ class RedisLink:
         address = self._address
         username = self._credentials.username() or address.username
         password = self._credentials.password() or address.password
-        connection = await RespConnection.open(address.host, address.port, tls=self._tls())
+        connection = await RespConnection.open(self._lookup, address.port, tls=self._tls())
         try:
             if password is not None:
                 await connection.call("AUTH", *([username] if username else []), password)

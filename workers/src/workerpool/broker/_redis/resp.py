@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple, cast
 
 import hiredis
 
+from workerpool._own_thread import Lookup
+
 
 class RedisReplyError(Exception):
     """Redis answered a command with an error; the text begins with its code."""
@@ -40,17 +42,24 @@ class RespConnection(asyncio.Protocol):
         self._ended: BaseException | None = None
 
     @classmethod
-    async def open(cls, host: str, port: int, *, tls: ssl.SSLContext | None) -> "RespConnection":
-        """Connect.
+    async def open(cls, lookup: Lookup, port: int, *, tls: ssl.SSLContext | None) -> "RespConnection":
+        """Connect to the first of the host's addresses that can be had.
 
         Raises:
             OSError, ssl.SSLError: it cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            cls, host, port, ssl=tls, server_hostname=host if tls is not None else None
-        )
-        return connection
+        loop, errors = asyncio.get_running_loop(), []
+        name = lookup.host if tls is not None else None
+        for address in await lookup.addresses():
+            try:
+                _, connection = await loop.create_connection(cls, address.host, port, ssl=tls, server_hostname=name)
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                errors.append(error)
+            else:
+                return connection
+        raise errors[0] if len(errors) == 1 else OSError("; ".join(str(error) for error in errors))
 
     @property
     def usable(self) -> bool:

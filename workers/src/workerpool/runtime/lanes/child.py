@@ -135,7 +135,7 @@ class _Child:
 
         self._handlers[Address(*address)] = Address(*address).load()
         if tracing.wanted():
-            with contextlib.suppress(ImportError):  # the worker has said so
+            with contextlib.suppress(Exception):  # the worker has said so
                 import_module(_TRACES)  # now: a job's own time begins after this
 
     def _run(
@@ -155,9 +155,11 @@ class _Child:
     def _traced(self, trace: dict[str, str] | None) -> AbstractContextManager[None]:
         if trace is None:
             return contextlib.nullcontext()
-        within: AbstractContextManager[None] = import_module(_TRACES).within(
-            trace, lambda spans: self._channel.ask("spans", spans)
-        )
+        try:
+            module = import_module(_TRACES)
+        except Exception:  # noqa: BLE001  the worker has said so; a job is done without it
+            return contextlib.nullcontext()
+        within: AbstractContextManager[None] = module.within(trace, lambda spans: self._channel.ask("spans", spans))
         return within
 
 

@@ -9,7 +9,8 @@
 
 All is one trace, over all attempts of a job; the names are those of OpenTelemetry's messaging conventions. This module
 is all that a worker without traces loads. The others: `spans` makes the spans of jobs, `tail` decides which of them are
-sent, `setup` sends them, and `handover` brings those of the cpu lane's processes to the worker.
+sent, `setup` sends them, `handover` brings those of the cpu lane's processes to the worker, and `contained` keeps its
+faults from jobs.
 """
 
 import contextvars
@@ -27,7 +28,7 @@ FLUSH_SECONDS: Final = 2.0
 
 
 class JobTrace(Protocol):
-    """One attempt, as the runtime tells of it."""
+    """One attempt, as the runtime tells of it. Nothing here raises."""
 
     def begin(self) -> None:
         """It begins, in this task: what the handler does is part of it."""
@@ -59,7 +60,7 @@ class JobTrace(Protocol):
 
 
 class QueueTraces(Protocol):
-    """The spans of one queue's jobs."""
+    """The spans of one queue's jobs. Nothing here raises of itself."""
 
     def attempt(self, job: Taken) -> JobTrace:
         """A job was taken."""
@@ -96,17 +97,18 @@ def tracing() -> Tracing | None:
 
 @cache
 def _of_this_process() -> Tracing | None:
+    from workerpool.telemetry.logs import Log  # noqa: PLC0415  a producer has its own logs
+
     try:
         from workerpool.telemetry.tracing import setup  # noqa: PLC0415  few have it, all would load it
-    except ImportError as error:
-        from workerpool.telemetry.logs import Log  # noqa: PLC0415  a producer has its own logs
 
-        Log().warning(
-            "traces are configured and cannot be sent: install workerpool[otel], or set OTEL_SDK_DISABLED=true",
-            missing=str(error.name),
-        )
-        return None
-    return setup.tracing()
+        return setup.tracing()
+    except ImportError as error:
+        text = "traces are configured and cannot be sent: install workerpool[otel], or set OTEL_SDK_DISABLED=true"
+        Log().warning(text, missing=str(error.name))
+    except Exception as error:  # noqa: BLE001  whatever OpenTelemetry does not like about its configuration
+        Log().error("traces are configured and cannot be set up, working without them", exc_info=error)
+    return None
 
 
 _CURRENT: Final[contextvars.ContextVar[JobTrace | None]] = contextvars.ContextVar("workerpool_trace", default=None)

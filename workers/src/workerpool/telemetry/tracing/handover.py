@@ -18,7 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from workerpool.telemetry.logs import Log
+from workerpool.telemetry.tracing.contained import contained
 from workerpool.telemetry.tracing.tail import FATE, MOST_OF_A_JOB, Fate, RecordJobs
 
 _W3C: Final = TraceContextTextMapPropagator()
@@ -30,6 +30,7 @@ class Collected(SpanProcessor):
     def __init__(self) -> None:
         self.spans: list[tuple[Any, ...]] = []
 
+    @contained
     def on_end(self, span: ReadableSpan) -> None:
         """Keep it; a process runs one job at a time."""
         if len(self.spans) < MOST_OF_A_JOB:
@@ -39,19 +40,27 @@ class Collected(SpanProcessor):
 @contextmanager
 def within(headers: Mapping[str, str], hand_over: Callable[[list[tuple[Any, ...]]], object]) -> Iterator[None]:
     """In the process: what is traced inside is part of the attempt with these headers."""
+    collected = _begin(headers)
+    try:
+        yield
+    finally:
+        if collected is not None and collected.spans:
+            _hand_over(collected, hand_over)
+
+
+@contained
+def _hand_over(collected: Collected, how: Callable[[list[tuple[Any, ...]]], object]) -> None:
+    how(collected.spans)
+
+
+@contained
+def _begin(headers: Mapping[str, str]) -> Collected | None:
     collected = _collected()
     if collected is not None:
         collected.spans = []
     fate: object = Fate()  # only that it is there counts here
     contexts.attach(contexts.set_value(FATE, fate, _W3C.extract(headers)))
-    try:
-        yield
-    finally:
-        if collected is not None and collected.spans:
-            try:
-                hand_over(collected.spans)
-            except Exception as error:  # noqa: BLE001  whatever is wrong with a span, the job is done
-                Log().warning("spans are lost on their way to the worker", error=f"{type(error).__name__}: {error}")
+    return collected
 
 
 @cache

@@ -5,8 +5,8 @@ wait in a bounded queue (OTEL_BSP_*), from which the oldest are dropped: an endp
 anything. What is sent last is waited for at most FLUSH_SECONDS.
 """
 
-import asyncio
 import atexit
+import contextlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,9 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from workerpool._own_thread import in_own_thread
 from workerpool.telemetry.tracing import FLUSH_SECONDS, QueueTraces, Tracing
+from workerpool.telemetry.tracing.contained import contained
 from workerpool.telemetry.tracing.spans import Spans
 from workerpool.telemetry.tracing.tail import SCOPE, RecordJobs, Tail
 
@@ -55,7 +57,8 @@ class OtelTracing:
     async def flush(self) -> None:
         """See `Tracing`."""
         if self._flusher is not None:
-            await asyncio.to_thread(self._flusher.flush, FLUSH_SECONDS)
+            with contextlib.suppress(OSError):  # no more threads: it is not waited for
+                await in_own_thread(self._flusher.flush, FLUSH_SECONDS)
 
 
 class Flusher:
@@ -86,10 +89,14 @@ class Flusher:
             with self._asked:
                 self._asked.wait_for(lambda: self._wanted > self._done)
                 wanted = self._wanted
-            self._provider.force_flush()
+            self._send()
             with self._asked:
                 self._done = wanted
                 self._asked.notify_all()
+
+    @contained
+    def _send(self) -> None:
+        self._provider.force_flush()
 
 
 class _Exporter(SpanExporter):

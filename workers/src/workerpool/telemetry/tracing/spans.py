@@ -20,6 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from workerpool.broker import NewJob, Priority, Taken, TraceContext
 from workerpool.telemetry.tracing import JobTrace, handover, set_current
+from workerpool.telemetry.tracing.contained import contained
 from workerpool.telemetry.tracing.tail import FATE, Fate, Tail
 
 _W3C: Final = TraceContextTextMapPropagator()
@@ -36,7 +37,7 @@ _SECRETS: Final = (
 
 
 class Attempt:
-    """See `JobTrace`."""
+    """See `JobTrace`. Nothing here raises."""
 
     def __init__(self, queue: "Spans", job: Taken) -> None:
         self._queue = queue
@@ -49,6 +50,7 @@ class Attempt:
         self._failed = job.attempt > 1  # what failed before is looked at whole
         self._over = False
 
+    @contained
     def begin(self) -> None:
         """The attempt's span is the current one."""
         job, queue = self._job, self._queue
@@ -67,6 +69,7 @@ class Attempt:
         contexts.attach(self._context)  # to the task, which ends with the job
         set_current(self)
 
+    @contained
     def failed(self, reason: str, text: str, trace: str) -> None:
         """With the exception as an event, if there was one."""
         if self._span is None or self._over:
@@ -81,25 +84,27 @@ class Attempt:
             said["exception.stacktrace"] = without_secrets(trace)[-_LONGEST_TRACEBACK:]
             self._span.add_event("exception", said)
 
+    @contained
     def ended(self, operation: str) -> None:
         """The attempt's span ends, the settlement begins."""
         if self._span is None or self._over:
             return
         self._over = True
+        self._settlement = (operation, time.time_ns())
         self._span.set_attribute("workerpool.job.outcome", operation or "lost")
         self._span.end()
-        self._settlement = (operation, time.time_ns())
 
+    @contained
     def settled(self, *, ours: bool) -> None:
         """All of this attempt is known: its other spans are made now, if they are to be sent. Most jobs save that."""
-        if self._span is None:
-            return
         self._failed |= not ours
-        if self._failed or self._span.get_span_context().trace_flags.sampled:
-            self._make_wait()
-            if self._settlement[0]:
-                self._make_settlement(ours=ours)
-        self._queue.close(self._fate, keep=self._failed)
+        try:
+            if self._span is not None and (self._failed or self._span.get_span_context().trace_flags.sampled):
+                self._make_wait()
+                if self._settlement[0]:
+                    self._make_settlement(ours=ours)
+        finally:  # what is held would be for ever
+            self._queue.close(self._fate, keep=self._failed)
 
     def _make_wait(self) -> None:
         queue, due = self._queue, self._taken_at - int(self._job.waited * 1e9)
@@ -128,10 +133,9 @@ class Attempt:
 
     def carrier(self) -> dict[str, str]:
         """See `JobTrace`."""
-        headers: dict[str, str] = {}
-        _W3C.inject(headers, self._context)
-        return headers
+        return _written(self._context) or {}
 
+    @contained
     def adopt(self, spans: Sequence[Any]) -> None:
         """See `JobTrace`."""
         self._queue.adopt(self._fate, spans)
@@ -166,6 +170,17 @@ class Spans:
     @contextmanager
     def sending(self, jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
         """One job is caused by its `send` span. Of several each has a `create` span, and `send` is linked with all."""
+        span, sent = self._begin_sending(jobs) or (None, list(jobs))
+        try:
+            yield sent
+        except BaseException as error:
+            _say_error(span, error)
+            raise
+        finally:
+            _end(span)
+
+    @contained
+    def _begin_sending(self, jobs: Sequence[NewJob]) -> tuple[Span, list[NewJob]]:
         name, how = f"send {self.destination}", _operation("send", "send")
         if len(jobs) == 1:
             span = self.tracer.start_span(name, kind=SpanKind.PRODUCER, attributes={**self.about(jobs[0]), **how})
@@ -179,14 +194,7 @@ class Spans:
                 attributes={**self._of_all, **how, "messaging.batch.message_count": len(jobs)},
                 links=[Link(one.get_span_context()) for one in created],
             )
-        try:
-            yield sent
-        except BaseException as error:
-            span.set_attribute("error.type", type(error).__name__)
-            span.set_status(Status(StatusCode.ERROR, without_secrets(str(error))[:_LONGEST_TEXT]))
-            raise
-        finally:
-            span.end()
+        return span, sent
 
     def _created(self, job: NewJob) -> Span:
         about = {**self.about(job), **_operation("create", "create")}
@@ -220,6 +228,25 @@ def _headers(trace: TraceContext) -> Mapping[str, str]:
 
 
 def _caused_by(span: Span, job: NewJob) -> NewJob:
-    headers: dict[str, str] = {}
-    _W3C.inject(headers, set_span_in_context(span))
+    headers = _written(set_span_in_context(span))
     return replace(job, trace=TraceContext(**headers)) if headers else job
+
+
+@contained
+def _written(context: Context) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    _W3C.inject(headers, context)
+    return headers
+
+
+@contained
+def _say_error(span: Span | None, error: BaseException) -> None:
+    if span is not None:
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(Status(StatusCode.ERROR, without_secrets(str(error))[:_LONGEST_TEXT]))
+
+
+@contained
+def _end(span: Span | None) -> None:
+    if span is not None:
+        span.end()

@@ -2,9 +2,10 @@
 
 The first are sampled as usual, by OTEL_TRACES_SAMPLER: with its parent, or by a ratio. How a job ends is known at its
 end only, so the spans of a job that is not sampled are made all the same and held until then. What is held is bounded:
-for each job, and for all together.
+for each job, and for all together. What a job's background tasks do after its end is nobody's, and not held.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class Fate:
     def __init__(self) -> None:
         self.held: list[ReadableSpan] = []
         self.open: set[int] = set()
+        self.closed = False
 
 
 class RecordJobs(Sampler):
@@ -58,41 +60,54 @@ class Tail(SpanProcessor):
         self._onward = onward
         self._open: dict[int, Fate] = {}
         self._held = 0
+        # Of the same thread, too: a span may end while garbage is collected in here.
+        self._lock = threading.RLock()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember whose it is."""
         fate = contexts.get_value(FATE, parent_context)
-        if isinstance(fate, Fate) and not _sampled(span) and (_ours(span) or len(self._open) < MOST):
-            fate.open.add(_id(span))
-            self._open[_id(span)] = fate
+        if not isinstance(fate, Fate) or _sampled(span):
+            return
+        with self._lock:
+            if not fate.closed and (_ours(span) or len(self._open) < MOST):
+                fate.open.add(_id(span))
+                self._open[_id(span)] = fate
 
     def on_end(self, span: ReadableSpan) -> None:
         """Send, hold or drop it."""
         if _sampled(span):
             self._onward.on_end(span)
-        elif (fate := self._open.pop(_id(span), None)) is not None:
-            self._hold(fate, span)
+            return
+        with self._lock:
+            fate = self._open.pop(_id(span), None)
+            if fate is not None:
+                fate.open.discard(_id(span))
+                self._hold(fate, span)
 
     def adopt(self, fate: Fate, spans: Sequence[ReadableSpan]) -> None:
         """Spans that ended elsewhere."""
         for span in spans:
             if _sampled(span):
                 self._onward.on_end(span)
-            else:
+                continue
+            with self._lock:
                 self._hold(fate, span)
 
     def close(self, fate: Fate, *, keep: bool) -> None:
         """The job has ended: send what is held of it, or drop it. What ends later is dropped."""
-        for number in fate.open:
-            self._open.pop(number, None)
-        held, fate.held = fate.held, []
-        self._held -= len(held)
+        with self._lock:
+            fate.closed = True
+            begun, fate.open = fate.open, set()
+            for number in begun:
+                self._open.pop(number, None)
+            held, fate.held = fate.held, []
+            self._held -= len(held)
         if keep:
             for span in held:
                 self._onward.on_end(_as_sampled(span))
 
     def _hold(self, fate: Fate, span: ReadableSpan) -> None:
-        if _ours(span) or (len(fate.held) < MOST_OF_A_JOB and self._held < MOST):
+        if not fate.closed and (_ours(span) or (len(fate.held) < MOST_OF_A_JOB and self._held < MOST)):
             fate.held.append(span)
             self._held += 1
 
