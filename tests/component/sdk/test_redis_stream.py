@@ -302,6 +302,26 @@ async def test_a_job_that_we_still_hold_is_not_given_to_us_again(open_broker: Op
     assert await broker.ack([job]) == frozenset()
 
 
+async def test_a_job_that_we_let_go_of_comes_back_to_us(open_broker: OpenBroker) -> None:
+    """Else it would be ours for ever: each lease that expires takes an attempt from it, and nobody runs it."""
+    broker = open_broker(lease=0.1)
+    await broker.put(jobs(1))
+    [job] = await broker.take(limit=1, wait=1)
+    broker.let_go([job])
+    again: list[Taken] = []
+
+    async def back() -> bool:
+        again.extend(await broker.take(limit=1, wait=0.05))
+        return bool(again)
+
+    await until(back, what="the job again")
+    assert [(one.token, one.attempt) for one in again] == [(job.token, 2)]
+    broker.let_go([job])  # the handler of the first delivery has only now heeded its cancellation
+    for _ in range(6):
+        assert await broker.take(limit=1, wait=0.1) == [], "the second delivery is running here"
+    assert await broker.ack(again) == frozenset()
+
+
 async def test_reclaiming_reaches_the_last_of_very_many_pending_entries(
     open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
 ) -> None:

@@ -23,6 +23,7 @@ class Broker:
         self.failures: list[Exception] = []
         self.poisonous: set[str] = set()
         self.lost: set[str] = set()
+        self.let_go_of: list[str] = []
 
     def _hear(self, what: str, jobs: Sequence[Taken]) -> frozenset[str]:
         tokens = [job.token for job in jobs]
@@ -32,6 +33,9 @@ class Broker:
         if self.poisonous & set(tokens):
             raise BadAnswer("cannot")
         return frozenset(self.lost & set(tokens))
+
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        self.let_go_of += [job.token for job in jobs]
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         return self._hear("ack", jobs)
@@ -118,6 +122,13 @@ async def test_one_job_that_the_broker_chokes_on_does_not_hold_up_the_others() -
     broker.poisonous = {"b"}
     outcomes = [Done(running(token)) for token in "abc"]
     assert await settle(broker, outcomes) == {"a": True, "b": False, "c": True}
+    assert broker.let_go_of == ["b"], "it is never given to this worker again"
+
+
+async def test_a_job_that_is_dropped_may_come_back() -> None:
+    broker = Broker()
+    assert await settle(broker, [Drop(running("a")), Done(running("b"))]) == {"a": False, "b": True}
+    assert broker.let_go_of == ["a"]
 
 
 @pytest.mark.parametrize("count", [1, 50])

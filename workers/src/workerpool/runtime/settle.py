@@ -112,6 +112,7 @@ class Settler:
             return
         [outcome] = batch
         self._log.error("the broker cannot settle this job", job_id=outcome.running.job.job_id, detail=str(error))
+        self._broker.let_go([outcome.running.job])
         self._settled(outcome, False)  # noqa: FBT003
 
     async def _tell(self, batch: Sequence[Outcome]) -> frozenset[str]:
@@ -127,4 +128,5 @@ class Settler:
             case Bury():
                 return await self._broker.dead_letter([one.letter for one in batch if isinstance(one, Bury)])
             case Drop():
+                self._broker.let_go(jobs)
                 return frozenset(job.token for job in jobs)

@@ -18,6 +18,7 @@ from workerpool.broker._redis import dead, reading, scripts
 from workerpool.broker._redis.blocking import Blocking
 from workerpool.broker._redis.capabilities import CAPABILITIES
 from workerpool.broker._redis.chunks import chunks, put_chunks
+from workerpool.broker._redis.held import Held
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
 from workerpool.broker._redis.weeding import Weeding
@@ -68,7 +69,7 @@ class RedisBroker:
         self._keys = Keys(stream, group)
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
-        self._held: set[str] = set()
+        self._held = Held()
         self._weeding = Weeding(self._commands, self._keys, stream=stream, group=group, consumer=self._consumer)
         self._blocking = Blocking(self._commands, self._reads)
         self._taking = False
@@ -178,8 +179,12 @@ class RedisBroker:
             head = (self._group, self._consumer, _ms(self._lease))
             reply = await self._commands.run(scripts.EXTEND, (self._stream, self._keys.leases), *head, *tokens)
             lost.update(token.decode() for token in reply)
-        self._forget(lost)
+        self._held.forget(lost)
         return frozenset(lost)
+
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        """Take them for new ones when they come back."""
+        self._held.let_go(jobs)
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Beside the stream while the job is in flight; written with it when it waits again."""
@@ -311,7 +316,7 @@ class RedisBroker:
             self._weeding.dropped += Counter(letter.reason for letter in letters if letter.job.token not in lost)
             await self._weeding.sweep()
         except BrokerError:  # the others may run; these, and what an answer told that never came, are asked for again
-            self._forget(tokens)
+            self._held.forget(tokens)
             self._uncertain = True
         return [job for job in found if job.token not in tokens]
 
@@ -384,19 +389,14 @@ class RedisBroker:
             flat = [value for job in chunk for value in fields(job)]
             reply = await self._commands.run(script, keys, self._group, self._consumer, *flat)
             lost.update(token.decode() for token in reply)
-            self._forget(job.token for job in chunk)
+            self._held.forget(job.token for job in chunk)
         return frozenset(lost)
 
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
-        """Jobs of entries `(id, fields, deliveries)`. One that we hold already was late to extend: it goes on."""
+        """Jobs of entries `(id, fields, deliveries)`, but for those that we hold already."""
         now_ms = (time.monotonic() + self._clock_ahead) * 1000.0
         jobs = [taken_from(entry[0], entry[1], deliveries=int(entry[2]), now_ms=now_ms) for entry in entries]
-        fresh = [job for job in jobs if job.token not in self._held]
-        self._held.update(job.token for job in fresh)
-        return fresh
-
-    def _forget(self, tokens: Iterable[str]) -> None:
-        self._held.difference_update(tokens)
+        return self._held.add(jobs)
 
     def _set_clock(self, now_ms: int) -> None:
         self._clock_ahead = now_ms / 1000.0 - time.monotonic()
