@@ -36,6 +36,9 @@ _NOT_NOW: Final = (
     "BUSY ",
     "ERR max number of clients",
 )
+# Of these, the ones of a server that is no primary (any more): there may be another one at its address by now, and only
+# a new connection gets there.
+_NOT_HERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 _NO_ACCESS: Final = ("NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR invalid password")
 
 
@@ -103,18 +106,19 @@ class RedisLink:
         Raises:
             BrokerError: one of its kinds.
         """
-        connected = False
+        connection: RespConnection | None = None
         try:
             async with asyncio.timeout(self._timeout + wait):
                 connection = await self._connected()
-                connected = True
                 return await connection.call(*command, cut_off=cut_off)
         except RedisReplyError as error:
+            if connection is not None and str(error).startswith(_NOT_HERE):
+                await self._leave(connection)
             raise _refused(error) from error
         except TimeoutError as error:
             await self.close()  # a server that hangs: whatever comes now comes too late
             # A Redis without TLS waits silently for the rest of what it takes for a command.
-            hint = ", maybe it does not speak TLS" if self._address.tls and not connected else ""
+            hint = ", maybe it does not speak TLS" if self._address.tls and connection is None else ""
             raise BrokerUnavailable(f"{self._where}: no answer within {self._timeout:g} s{hint}") from error
         except ssl.SSLError as error:
             raise TLSFailed(f"{self._where}: {error.reason or error}") from error
@@ -132,10 +136,14 @@ class RedisLink:
 
     async def close(self) -> None:
         """Close the connection. Never raises."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-            await asyncio.sleep(0)  # let the transport close its socket
+        if self._connection is not None:
+            await self._leave(self._connection)
+
+    async def _leave(self, connection: RespConnection) -> None:
+        if self._connection is connection:  # there may be a newer one by now
+            self._connection = None
+        connection.close()
+        await asyncio.sleep(0)  # let the transport close its socket
 
     @property
     def _where(self) -> str:
