@@ -204,6 +204,17 @@ async def test_finished_entries_are_trimmed_and_unfinished_ones_kept(
     assert len(await broker.take(limit=9, wait=1)) == 1
 
 
+async def test_all_that_a_fast_pool_finished_is_trimmed_at_once(
+    open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
+) -> None:
+    """Redis' own limit is 10,000 entries per call, and a pool may finish more between two of them."""
+    client, broker = redis_server.client(), open_broker()
+    await broker.put(jobs(20_000))
+    await broker.ack(await broker.take(limit=20_000, wait=1))
+    await broker.maintain()
+    assert client.xlen(redis_stream) < 200
+
+
 async def test_trimming_leaves_what_another_group_has_not_read(
     open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
 ) -> None:

@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from workerpool.broker._bucket import check
@@ -21,6 +21,7 @@ from workerpool.broker._redis.chunks import chunks, put_chunks
 from workerpool.broker._redis.held import Held
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
+from workerpool.broker._redis.settling import Settling
 from workerpool.broker._redis.weeding import Weeding
 from workerpool.broker._redis.wire import extras_of, taken_from
 from workerpool.broker._tenants import encode
@@ -71,6 +72,14 @@ class RedisBroker:
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
         self._held = Held()
         self._weeding = Weeding(self._commands, self._keys, stream=stream, group=group, consumer=self._consumer)
+        self._settling = Settling(
+            self._commands,
+            self._keys,
+            stream=stream,
+            who=(group, self._consumer),
+            held=self._held,
+            lease=lambda: self._lease,
+        )
         self._blocking = Blocking(self._commands, self._reads)
         self._taking = False
         self._takes = 0
@@ -167,9 +176,7 @@ class RedisBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """XACK of those that are still ours."""
-        return await self._settle(
-            scripts.ACK, (self._stream, self._keys.checkpoints, self._keys.stats), jobs, lambda job: (job.token,)
-        )
+        return await self._settling.ack(jobs)
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Reset the idle time of those that are still ours, and announce the lease."""
@@ -192,35 +199,16 @@ class RedisBroker:
         return bool(await self._commands.run(scripts.CHECKPOINT, keys, self._group, self._consumer, job.token, state))
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
-        """Move to the delayed set, with the attempts made so far."""
-        by_token = {retry.job.token: retry for retry in retries}
-
-        def fields(job: Taken) -> tuple[Any, ...]:
-            retry = by_token[job.token]
-            return (job.token, _ms(retry.delay), job.attempt - (not retry.counts))
-
-        keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
-        jobs = [retry.job for retry in retries]
-        return await self._settle(scripts.RETRY, keys, jobs, fields)
+        """Move to the delayed set."""
+        return await self._settling.retry_later(retries)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
-        """Append anew, with the attempts made before this one."""
-        keys = (self._stream, self._keys.stats, self._keys.checkpoints)
-        return await self._settle(scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1))
+        """Append anew."""
+        return await self._settling.hand_back(jobs)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
-        """Move to the dead-letter stream, with what is known of the end."""
-        by_token = {letter.job.token: letter for letter in letters}
-
-        def fields(job: Taken) -> tuple[Any, ...]:
-            letter = by_token[job.token]
-            text = (letter.error, letter.traceback, letter.version, letter.worker)
-            return (job.token, letter.reason.value, job.attempt, *text)
-
-        jobs = [letter.job for letter in letters]
-        return await self._settle(
-            scripts.DEAD, (self._stream, self._keys.dead, self._keys.checkpoints, self._keys.stats), jobs, fields
-        )
+        """Move to the dead-letter stream."""
+        return await self._settling.dead_letter(letters)
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
         """Entries of the dead-letter stream."""
@@ -365,32 +353,10 @@ class RedisBroker:
             self._uncertain = False
             if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
                 raise
-            await self._make_group()
+            await self._commands.run(scripts.GROUP, (self._stream,), self._group)
             return await self._read(limit, wait)
         self._uncertain = False
         return self._hold([(entry_id, fields, 1) for entry_id, fields in reply[0][1]]) if reply else []
-
-    async def _make_group(self) -> None:
-        try:
-            await self._commands.call("XGROUP", "CREATE", self._stream, self._group, "0", "MKSTREAM")
-        except BadAnswer as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-
-    async def _settle(
-        self,
-        script: scripts.Script,
-        keys: tuple[str, ...],
-        jobs: Sequence[Taken],
-        fields: Callable[[Taken], tuple[Any, ...]],
-    ) -> frozenset[str]:
-        lost: set[str] = set()
-        for chunk in chunks(jobs):
-            flat = [value for job in chunk for value in fields(job)]
-            reply = await self._commands.run(script, keys, self._group, self._consumer, *flat)
-            lost.update(token.decode() for token in reply)
-            self._held.forget(job.token for job in chunk)
-        return frozenset(lost)
 
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
         """Jobs of entries `(id, fields, deliveries)`, but for those that we hold already."""

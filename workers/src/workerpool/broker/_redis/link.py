@@ -24,14 +24,14 @@ from workerpool.errors import (
     TLSFailed,
 )
 
-# Answers that mean "not now": the server loads its data, lost its primary, cannot write or takes no more clients.
+# Answers that mean "not now": the server loads its data, lost its primary, cannot write or takes no more clients. One
+# without memory is a `FullError`.
 _NOT_NOW: Final = (
     "LOADING",
     "MASTERDOWN",
     "CLUSTERDOWN",
     "READONLY",
     "MISCONF",
-    "OOM",
     "NOREPLICAS",
     "BUSY ",
     "ERR max number of clients",
@@ -188,18 +188,27 @@ class RedisLink:
         return context
 
 
+class FullError(BrokerUnavailable):
+    """Redis has no memory left for this (`maxmemory`, `noeviction`), and did nothing."""
+
+
 class _NoScriptError(BrokerError):
     """Redis does not know the script by its name: it was restarted, or never saw it."""
 
 
+_KINDS: Final[tuple[tuple[tuple[str, ...], type[BrokerError]], ...]] = (
+    (("NOSCRIPT",), _NoScriptError),
+    (_NO_ACCESS, AuthenticationFailed),
+    (("OOM",), FullError),
+    (_NOT_NOW, BrokerUnavailable),
+)
+
+
 def _refused(error: RedisReplyError) -> BrokerError:
     text = str(error)
-    if text.startswith("NOSCRIPT"):
-        return _NoScriptError(text)
-    if text.startswith(_NO_ACCESS):
-        return AuthenticationFailed(text)
-    if text.startswith(_NOT_NOW):
-        return BrokerUnavailable(text)
+    for prefixes, kind in _KINDS:
+        if text.startswith(prefixes):
+            return kind(text)
     if text.startswith("WRONGTYPE"):
         return QueueNotFound(f"the key of the queue holds something that is not a stream: {text}")
     if text.startswith("ERR DB index"):

@@ -50,7 +50,8 @@ local kept = tonumber(redis.call('HGET', stats, 'kept') or '0')
 if (now - kept >= 1000 or now < kept) and redis.call('EXISTS', stream) == 1 then
   redis.call('HSET', stats, 'kept', whole(now))
   local before = finished(redis.call('XINFO', 'GROUPS', stream))
-  if before and before ~= '0-0' then redis.call('XTRIM', stream, 'MINID', '~', before) end
+  -- Not the default limit of 10,000: a pool may finish more than that in a second.
+  if before and before ~= '0-0' then redis.call('XTRIM', stream, 'MINID', '~', before, 'LIMIT', '100000') end
 end
 
 local order = ordered(q)
