@@ -22,12 +22,15 @@ class Broker:
         self.told: list[tuple[str, list[str]]] = []
         self.failures: list[Exception] = []
         self.poisonous: set[str] = set()
+        self.refuses = ""
         self.lost: set[str] = set()
         self.let_go_of: list[str] = []
 
     def _hear(self, what: str, jobs: Sequence[Taken]) -> frozenset[str]:
         tokens = [job.token for job in jobs]
         self.told.append((what, tokens))
+        if what == self.refuses:
+            raise BrokerUnavailable("full")
         if self.failures:
             raise self.failures.pop(0)
         if self.poisonous & set(tokens):
@@ -136,3 +139,35 @@ async def test_what_is_submitted_during_a_call_goes_with_the_next(count: int) ->
     broker = Broker()
     assert len(await settle(broker, [Done(running(str(number))) for number in range(count)])) == count
     assert len(broker.told) == 1
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("refuses", ["retry", "dead", "hand_back"])
+async def test_what_the_broker_refuses_holds_up_nothing_else(refuses: str) -> None:
+    """A broker that is full takes acknowledgements, and they make room."""
+    broker, job = Broker(), running("bad")
+    broker.refuses = refuses
+    bad: dict[str, Outcome] = {
+        "retry": TryAgain(job, 1.0),
+        "dead": Bury(job, DeadLetter(job.job, DeathReason.REJECTED)),
+        "hand_back": HandBack(job),
+    }
+    told: list[str] = []
+    settler = Settler(
+        broker,  # type: ignore[arg-type]
+        comeback=Comeback(broker),  # type: ignore[arg-type]
+        settled=lambda outcome, _ours: told.append(outcome.running.job.token),
+        log=Log(),
+    )
+    task = asyncio.create_task(settler.run())
+    settler.submit(bad[refuses])
+    await asyncio.sleep(60)
+    for number in range(10):
+        settler.submit(Done(running(str(number))))
+        await asyncio.sleep(0.01)
+        assert str(number) in told, "it waits for what is refused"
+    assert 10 <= sum(what == refuses for what, _ in broker.told) <= 40, "asked too seldom, or too often"
+    broker.refuses = ""
+    await asyncio.sleep(6)
+    assert "bad" in told
+    task.cancel()
