@@ -303,13 +303,17 @@ async def test_closing_hands_back_what_a_lost_answer_left_behind(open_broker: Op
     await other.close()
 
 
-async def test_a_job_that_we_still_hold_is_not_given_to_us_again(open_broker: OpenBroker) -> None:
+async def test_a_job_that_we_still_hold_is_not_given_to_us_again(
+    open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
+) -> None:
     """A worker whose loop hung for longer than the lease finds its own jobs expired: they are still running here."""
     broker = open_broker(lease=0.1)
     await broker.put(jobs(1))
     [job] = await broker.take(limit=1, wait=1)
     for _ in range(6):
         assert await broker.take(limit=1, wait=0.1) == []
+    [pending] = redis_server.client().xpending_range(redis_stream, "g", "-", "+", 9)
+    assert pending["times_delivered"] == 1, "no attempt is lost by it"
     assert await broker.ack([job]) == frozenset()
 
 

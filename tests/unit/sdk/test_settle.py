@@ -120,6 +120,15 @@ async def test_not_ours_after_a_failure_means_that_it_had_happened() -> None:
     assert await settle(broker, [Done(running("a"))]) == {"a": True}
 
 
+@pytest.mark.looptime
+async def test_an_answer_that_makes_no_sense_is_asked_for_again() -> None:
+    broker = Broker()
+    broker.failures = [BadAnswer("no upstream host")] * 2
+    assert await settle(broker, [Done(running("a"))]) == {"a": True}
+    assert broker.let_go_of == []
+
+
+@pytest.mark.looptime
 async def test_one_job_that_the_broker_chokes_on_does_not_hold_up_the_others() -> None:
     broker = Broker()
     broker.poisonous = {"b"}

@@ -52,6 +52,8 @@ class Drop(_Ended):
 Outcome = Done | TryAgain | Bury | HandBack | Drop
 
 
+_UNKNOWN_TRIES: Final = 3
+"""After so many answers that make no sense a job is left to its lease: some pass, as those of a proxy do."""
 _KINDS: Final = (Done, TryAgain, Bury, HandBack, Drop)
 
 
@@ -130,8 +132,16 @@ class _Line:
             try:
                 lost = await self._tell(batch)
             except BadAnswer as error:
-                await self._split(batch, error)
-                return
+                if len(batch) > 1:  # one job that the broker chokes on must not hold up the others
+                    for outcome in batch:
+                        await self._settle([outcome])
+                    return
+                failures += 1
+                if failures == _UNKNOWN_TRIES:
+                    self._leave(batch[0], error)
+                    return
+                await self._comeback.refused(failures)
+                continue
             except BrokerError as error:
                 failures += 1
                 if failures == 1:
@@ -146,13 +156,8 @@ class _Line:
                 self._settled(outcome, failures > 0 or outcome.running.job.token not in lost)
             return
 
-    async def _split(self, batch: Sequence[Outcome], error: BadAnswer) -> None:
-        """One job that the broker chokes on must not hold up the others. Its lease will bring it back."""
-        if len(batch) > 1:
-            for outcome in batch:
-                await self._settle([outcome])
-            return
-        [outcome] = batch
+    def _leave(self, outcome: Outcome, error: BadAnswer) -> None:
+        """Its lease will bring it back."""
         self._log.error("the broker cannot settle this job", job_id=outcome.running.job.job_id, detail=str(error))
         self._broker.let_go([outcome.running.job])
         self._settled(outcome, False)  # noqa: FBT003

@@ -291,7 +291,17 @@ class RedisBroker:
         self._set_clock(now_ms)
         if len(entries) >= limit:  # there may be more
             self._next_reclaim = 0.0
-        return self._hold(entries)
+        held = [entry for entry in entries if entry[0].decode() in self._held]
+        fresh = self._hold(entries)  # before anything is waited for: what is settled meanwhile is not held any more
+        await self._uncount(held)
+        return fresh
+
+    async def _uncount(self, held: Sequence[Any]) -> None:
+        """We were late to extend these, and went on: that is no further attempt."""
+        for entry_id, _fields, deliveries in held:
+            count = ("RETRYCOUNT", int(deliveries) - 1, "JUSTID")
+            with contextlib.suppress(BrokerError):
+                await self._commands.call("XCLAIM", self._stream, self._group, self._consumer, 0, entry_id, *count)
 
     async def _weed(self, found: list[Taken]) -> list[Taken]:
         """Without those that are not to be run. Where some were found, many more may stand behind them."""
