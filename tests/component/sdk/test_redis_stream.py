@@ -1,4 +1,4 @@
-"""What is particular to Redis Streams: entries from strangers, lag, trimming, consumers that died, lost answers."""
+"""What is particular to Redis Streams: entries from strangers, lag, consumers that died, lost answers."""
 
 import asyncio
 import json
@@ -185,46 +185,6 @@ async def test_depth_is_exact_through_a_random_life(
             arrived,
             dead,
         )
-
-
-async def test_finished_entries_are_trimmed_and_unfinished_ones_kept(
-    open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
-) -> None:
-    client = redis_server.client()
-    broker = open_broker()
-    await broker.put(jobs(2000))
-    taken = await broker.take(limit=2000, wait=1)
-    kept = taken[1500]
-    await broker.ack([job for job in taken if job is not kept])
-    await broker.maintain()
-    length = client.xlen(redis_stream)
-    assert 500 <= length < 800
-    assert client.xrange(redis_stream, kept.token, kept.token)
-    await broker.put(jobs(1))
-    assert len(await broker.take(limit=9, wait=1)) == 1
-
-
-async def test_all_that_a_fast_pool_finished_is_trimmed_at_once(
-    open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
-) -> None:
-    """Redis' own limit is 10,000 entries per call, and a pool may finish more between two of them."""
-    client, broker = redis_server.client(), open_broker()
-    await broker.put(jobs(20_000))
-    await broker.ack(await broker.take(limit=20_000, wait=1))
-    await broker.maintain()
-    assert client.xlen(redis_stream) < 200
-
-
-async def test_trimming_leaves_what_another_group_has_not_read(
-    open_broker: OpenBroker, redis_server: RedisServer, redis_stream: str
-) -> None:
-    client = redis_server.client()
-    broker = open_broker()
-    await broker.put(jobs(1000))
-    client.xgroup_create(redis_stream, "audit", "0")
-    await broker.ack(await broker.take(limit=1000, wait=1))
-    await broker.maintain()
-    assert client.xlen(redis_stream) == 1000
 
 
 async def test_a_consumer_that_leaves_is_forgotten_only_with_empty_hands(
