@@ -1,4 +1,7 @@
-"""A TCP proxy that can stop to pass anything on, as a network does that has lost a connection's state."""
+"""A TCP proxy that can stop to pass anything on, as a network does that has lost a connection's state.
+
+Or lead elsewhere, as a Service does: what is connected stays where it is.
+"""
 
 import asyncio
 import contextlib
@@ -27,6 +30,10 @@ class Proxy:
     def thaw(self) -> None:
         """New connections work again; the old ones never do."""
         self._generation += 1
+
+    def lead_to(self, target: int) -> None:
+        """New connections go to this port."""
+        self._target = target
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

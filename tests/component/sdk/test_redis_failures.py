@@ -1,6 +1,7 @@
 """Each way in which a Redis can fail has an error of its own, comes in time, and is over when the cause is."""
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 from collections.abc import Iterator
@@ -16,9 +17,20 @@ from cryptography.x509.oid import NameOID
 from redis.exceptions import NoPermissionError
 
 from tests.component.sdk.conftest import OpenBroker
+from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, TenantLimit
+from workerpool.broker import (
+    Credentials,
+    DeadJobs,
+    DeadLetter,
+    DeathReason,
+    NewJob,
+    Priority,
+    Retry,
+    Taken,
+    TenantLimit,
+)
 from workerpool.broker._redis import RedisBroker
 from workerpool.errors import (
     AuthenticationFailed,
@@ -127,6 +139,32 @@ async def test_a_full_server_refuses_jobs_as_unavailable(open_broker: OpenBroker
     options = {"maxmemory": "1", "maxmemory-policy": "noeviction"}
     with RedisServer(tmp_path, options=options) as server, pytest.raises(BrokerUnavailable):
         await open_broker(url=server.url).put([NewJob(type="t", payload=b"1")])
+
+
+async def test_after_a_failover_the_new_primary_is_found_although_the_old_one_answers(
+    open_broker: OpenBroker, tmp_path: Path
+) -> None:
+    """The old one is a replica now and keeps its connections: they would be told READONLY for ever."""
+    with RedisServer(tmp_path / "old") as old, RedisServer(tmp_path / "new") as new:
+        async with Proxy(old.port) as proxy:
+            broker = open_broker(url=proxy.url)
+            await broker.put([NewJob(type="t", payload=b"1")])
+            assert len(await broker.take(limit=1, wait=1)) == 1
+            old.client().replicaof("127.0.0.1", new.port)
+            proxy.lead_to(new.port)
+            with pytest.raises(BrokerUnavailable, match="READONLY"):
+                await broker.put([NewJob(type="t", payload=b"2")])
+            await broker.put([NewJob(type="t", payload=b"3")])
+            found: list[Taken] = []
+            await until(partial(_take_into, found, broker), what="the job of the new primary")
+            assert [job.payload for job in found] == [b"3"]
+            await broker.close()
+
+
+async def _take_into(found: list[Taken], broker: RedisBroker) -> bool:
+    with contextlib.suppress(BrokerUnavailable):
+        found += await broker.take(limit=1, wait=0.05)
+    return bool(found)
 
 
 async def test_without_the_right_to_unblock_an_interrupt_still_acts_soon(

@@ -72,6 +72,26 @@ async def test_a_broker_that_answers_with_errors_is_asked_less_and_less_often_up
     assert all(1.25 <= pause <= 5 for pause in pauses[8:])
 
 
+async def test_a_call_that_is_refused_makes_no_other_one_wait() -> None:
+    one, began = comeback(Connections(connected=True)), now()
+    refused = asyncio.create_task(one.refused(9))
+    await one.turn()
+    assert now() == began
+    await refused
+    assert 1.25 <= now() - began <= 5
+
+
+async def test_who_leaves_tries_soon_what_was_refused() -> None:
+    one, began = comeback(Connections(connected=True)), now()
+    refused = asyncio.create_task(one.refused(9))
+    await asyncio.sleep(0.1)
+    one.hurry()
+    await refused
+    assert now() - began == pytest.approx(0.1)
+    await one.refused(9)
+    assert 0.25 <= now() - began - 0.1 <= 1
+
+
 async def test_calls_that_fail_together_are_one_try_and_wait_for_the_same_moment() -> None:
     one, began = comeback(Connections(connected=False)), now()
 

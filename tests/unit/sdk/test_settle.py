@@ -22,16 +22,23 @@ class Broker:
         self.told: list[tuple[str, list[str]]] = []
         self.failures: list[Exception] = []
         self.poisonous: set[str] = set()
+        self.refuses = ""
         self.lost: set[str] = set()
+        self.let_go_of: list[str] = []
 
     def _hear(self, what: str, jobs: Sequence[Taken]) -> frozenset[str]:
         tokens = [job.token for job in jobs]
         self.told.append((what, tokens))
+        if what == self.refuses:
+            raise BrokerUnavailable("full")
         if self.failures:
             raise self.failures.pop(0)
         if self.poisonous & set(tokens):
             raise BadAnswer("cannot")
         return frozenset(self.lost & set(tokens))
+
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        self.let_go_of += [job.token for job in jobs]
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         return self._hear("ack", jobs)
@@ -113,11 +120,27 @@ async def test_not_ours_after_a_failure_means_that_it_had_happened() -> None:
     assert await settle(broker, [Done(running("a"))]) == {"a": True}
 
 
+@pytest.mark.looptime
+async def test_an_answer_that_makes_no_sense_is_asked_for_again() -> None:
+    broker = Broker()
+    broker.failures = [BadAnswer("no upstream host")] * 2
+    assert await settle(broker, [Done(running("a"))]) == {"a": True}
+    assert broker.let_go_of == []
+
+
+@pytest.mark.looptime
 async def test_one_job_that_the_broker_chokes_on_does_not_hold_up_the_others() -> None:
     broker = Broker()
     broker.poisonous = {"b"}
     outcomes = [Done(running(token)) for token in "abc"]
     assert await settle(broker, outcomes) == {"a": True, "b": False, "c": True}
+    assert broker.let_go_of == ["b"], "it is never given to this worker again"
+
+
+async def test_a_job_that_is_dropped_may_come_back() -> None:
+    broker = Broker()
+    assert await settle(broker, [Drop(running("a")), Done(running("b"))]) == {"a": False, "b": True}
+    assert broker.let_go_of == ["a"]
 
 
 @pytest.mark.parametrize("count", [1, 50])
@@ -125,3 +148,35 @@ async def test_what_is_submitted_during_a_call_goes_with_the_next(count: int) ->
     broker = Broker()
     assert len(await settle(broker, [Done(running(str(number))) for number in range(count)])) == count
     assert len(broker.told) == 1
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("refuses", ["retry", "dead", "hand_back"])
+async def test_what_the_broker_refuses_holds_up_nothing_else(refuses: str) -> None:
+    """A broker that is full takes acknowledgements, and they make room."""
+    broker, job = Broker(), running("bad")
+    broker.refuses = refuses
+    bad: dict[str, Outcome] = {
+        "retry": TryAgain(job, 1.0),
+        "dead": Bury(job, DeadLetter(job.job, DeathReason.REJECTED)),
+        "hand_back": HandBack(job),
+    }
+    told: list[str] = []
+    settler = Settler(
+        broker,  # type: ignore[arg-type]
+        comeback=Comeback(broker),  # type: ignore[arg-type]
+        settled=lambda outcome, _ours: told.append(outcome.running.job.token),
+        log=Log(),
+    )
+    task = asyncio.create_task(settler.run())
+    settler.submit(bad[refuses])
+    await asyncio.sleep(60)
+    for number in range(10):
+        settler.submit(Done(running(str(number))))
+        await asyncio.sleep(0.01)
+        assert str(number) in told, "it waits for what is refused"
+    assert 10 <= sum(what == refuses for what, _ in broker.told) <= 40, "asked too seldom, or too often"
+    broker.refuses = ""
+    await asyncio.sleep(6)
+    assert "bad" in told
+    task.cancel()

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -101,11 +102,35 @@ async def restarted(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -
     yield
 
 
-async def full(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
+async def failed_over(server: RedisServer, worker: WorkerProcess, proxy: Proxy) -> AsyncIterator[None]:
+    """The replica becomes the primary, and the primary its replica, with all its connections; and back in the end."""
+    with TemporaryDirectory() as folder, RedisServer(Path(folder)) as other:
+        server.client().config_set("repl-diskless-sync-delay", 0)
+        other.client().replicaof("127.0.0.1", server.port)
+        await until(lambda: other.client().info("replication").get("master_link_status") == "up", what="a replica")
+        await hand_over(server, other)
+        proxy.lead_to(other.port)
+        await until(lambda: "cannot " in worker.output, what="the worker noticing")
+        yield
+        await until(lambda: server.client().info("replication").get("master_link_status") == "up", what="a replica")
+        await hand_over(other, server)
+        proxy.lead_to(server.port)
+
+
+async def hand_over(primary: RedisServer, replica: RedisServer) -> None:
+    """As FAILOVER does: nothing is written while the replica reads the rest."""
+    primary.client().execute_command("CLIENT", "PAUSE", 5000, "WRITE")
+    written = primary.client().info("replication")["master_repl_offset"]
+    await until(lambda: replica.client().info("replication")["slave_repl_offset"] >= written, what="all of it read")
+    replica.client().replicaof("NO", "ONE")
+    primary.client().replicaof("127.0.0.1", replica.port)
+    primary.client().execute_command("CLIENT", "UNPAUSE")
+
+
+async def full(server: RedisServer, _worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
     server.client().config_set("maxmemory", "1")
-    await until(lambda: "cannot " in worker.output, what="the worker noticing")
-    server.client().config_set("maxmemory", "0")
     yield
+    server.client().config_set("maxmemory", "0")
 
 
 async def slow(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
@@ -124,6 +149,7 @@ async def half_open(_server: RedisServer, worker: WorkerProcess, proxy: Proxy) -
 Trouble = Callable[[RedisServer, WorkerProcess, Proxy], AsyncIterator[None]]
 TROUBLES: dict[str, Trouble] = {
     "Redis restarts": restarted,
+    "Redis fails over, and the former primary goes on as a replica": failed_over,
     "Redis is full (`maxmemory`, `noeviction`)": full,
     "Redis is slow": slow,
     "the connection is half open": half_open,

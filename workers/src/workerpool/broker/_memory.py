@@ -180,6 +180,9 @@ class MemoryBroker:
                 lease.until = until
         return frozenset(lost)
 
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        """Whose lease expires is taken anew, whoever had it."""
+
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Keep it with the entry."""
         lease = self._store.in_flight.get(job.token)

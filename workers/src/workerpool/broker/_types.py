@@ -328,6 +328,10 @@ class Broker(Protocol):
         """Renew the leases of these. Returns the tokens that were not ours any more."""
         ...
 
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        """Nobody here works on these any more, untold how they ended: what comes back of them is a new delivery."""
+        ...
+
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Keep this JSON text with the job, for its next attempt; False: the job is not ours any more.
 

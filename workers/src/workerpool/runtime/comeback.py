@@ -7,7 +7,7 @@ after the other, over all of this time.
 
 A worker that lost one connection need not wait: it has others to the same broker (one to read, one for commands), and
 while one of them stands the broker was not gone. It tries again at once, and when that fails with exponential backoff
-and full jitter.
+and full jitter. Where the broker is there and refuses one call, as one that is full does, other calls need not wait.
 """
 
 import asyncio
@@ -80,24 +80,35 @@ class Comeback:
         """Return when it is time to try; at once while nothing has failed."""
         clock = asyncio.get_running_loop().time
         while (wait := self._next - clock()) > _TICK_SECONDS:
-            if self._hurried.is_set():
-                await asyncio.sleep(wait)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._hurried.wait()
-            if self._tries == 1 and not self._broker.connected:
+            hurried = self._hurried.is_set()
+            await self._wait(wait)
+            if not hurried and self._tries == 1 and not self._broker.connected:
                 self.failed()
+
+    async def refused(self, times: int) -> None:
+        """A call was refused, so often, by a broker that is there: return when it is time to try that one again."""
+        await self._wait(self._backoff(times))
+
+    async def _wait(self, seconds: float) -> None:
+        if self._hurried.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
 
     def _pause(self) -> float:
         if self._tries == 1:
             return self._between(*_LOOK_SECONDS)
         if self._hurried.is_set() or self._broker.connected:
-            longest = _LONGEST_HURRIED_PAUSE_SECONDS if self._hurried.is_set() else _LONGEST_PAUSE_SECONDS
-            ceiling = min(longest, 0.1 * 2 ** min(self._tries, 10))
-            return self._between(ceiling / 4, ceiling)
+            return self._backoff(self._tries)
         first, self._gone = not self._gone, True
         return scattered(self.spread_seconds, first=first, chance=self._chance)
+
+    def _backoff(self, times: int) -> float:
+        longest = _LONGEST_HURRIED_PAUSE_SECONDS if self._hurried.is_set() else _LONGEST_PAUSE_SECONDS
+        ceiling = min(longest, 0.1 * 2 ** min(times, 10))
+        return self._between(ceiling / 4, ceiling)
 
     def _between(self, low: float, high: float) -> float:
         return low + (high - low) * self._chance()

@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from workerpool.broker._bucket import check
@@ -18,8 +18,10 @@ from workerpool.broker._redis import dead, reading, scripts
 from workerpool.broker._redis.blocking import Blocking
 from workerpool.broker._redis.capabilities import CAPABILITIES
 from workerpool.broker._redis.chunks import chunks, put_chunks
+from workerpool.broker._redis.held import Held
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
+from workerpool.broker._redis.settling import Settling
 from workerpool.broker._redis.weeding import Weeding
 from workerpool.broker._redis.wire import extras_of, taken_from
 from workerpool.broker._tenants import encode
@@ -68,8 +70,16 @@ class RedisBroker:
         self._keys = Keys(stream, group)
         self._commands = RedisLink(address, credentials, timeout=timeout, name="workerpool")
         self._reads = RedisLink(address, credentials, timeout=timeout, name="workerpool-read")
-        self._held: set[str] = set()
+        self._held = Held()
         self._weeding = Weeding(self._commands, self._keys, stream=stream, group=group, consumer=self._consumer)
+        self._settling = Settling(
+            self._commands,
+            self._keys,
+            stream=stream,
+            who=(group, self._consumer),
+            held=self._held,
+            lease=lambda: self._lease,
+        )
         self._blocking = Blocking(self._commands, self._reads)
         self._taking = False
         self._takes = 0
@@ -166,9 +176,7 @@ class RedisBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """XACK of those that are still ours."""
-        return await self._settle(
-            scripts.ACK, (self._stream, self._keys.checkpoints, self._keys.stats), jobs, lambda job: (job.token,)
-        )
+        return await self._settling.ack(jobs)
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Reset the idle time of those that are still ours, and announce the lease."""
@@ -178,8 +186,12 @@ class RedisBroker:
             head = (self._group, self._consumer, _ms(self._lease))
             reply = await self._commands.run(scripts.EXTEND, (self._stream, self._keys.leases), *head, *tokens)
             lost.update(token.decode() for token in reply)
-        self._forget(lost)
+        self._held.forget(lost)
         return frozenset(lost)
+
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        """Take them for new ones when they come back."""
+        self._held.let_go(jobs)
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Beside the stream while the job is in flight; written with it when it waits again."""
@@ -187,35 +199,16 @@ class RedisBroker:
         return bool(await self._commands.run(scripts.CHECKPOINT, keys, self._group, self._consumer, job.token, state))
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
-        """Move to the delayed set, with the attempts made so far."""
-        by_token = {retry.job.token: retry for retry in retries}
-
-        def fields(job: Taken) -> tuple[Any, ...]:
-            retry = by_token[job.token]
-            return (job.token, _ms(retry.delay), job.attempt - (not retry.counts))
-
-        keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
-        jobs = [retry.job for retry in retries]
-        return await self._settle(scripts.RETRY, keys, jobs, fields)
+        """Move to the delayed set."""
+        return await self._settling.retry_later(retries)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
-        """Append anew, with the attempts made before this one."""
-        keys = (self._stream, self._keys.stats, self._keys.checkpoints)
-        return await self._settle(scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1))
+        """Append anew."""
+        return await self._settling.hand_back(jobs)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
-        """Move to the dead-letter stream, with what is known of the end."""
-        by_token = {letter.job.token: letter for letter in letters}
-
-        def fields(job: Taken) -> tuple[Any, ...]:
-            letter = by_token[job.token]
-            text = (letter.error, letter.traceback, letter.version, letter.worker)
-            return (job.token, letter.reason.value, job.attempt, *text)
-
-        jobs = [letter.job for letter in letters]
-        return await self._settle(
-            scripts.DEAD, (self._stream, self._keys.dead, self._keys.checkpoints, self._keys.stats), jobs, fields
-        )
+        """Move to the dead-letter stream."""
+        return await self._settling.dead_letter(letters)
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
         """Entries of the dead-letter stream."""
@@ -298,7 +291,17 @@ class RedisBroker:
         self._set_clock(now_ms)
         if len(entries) >= limit:  # there may be more
             self._next_reclaim = 0.0
-        return self._hold(entries)
+        held = [entry for entry in entries if entry[0].decode() in self._held]
+        fresh = self._hold(entries)  # before anything is waited for: what is settled meanwhile is not held any more
+        await self._uncount(held)
+        return fresh
+
+    async def _uncount(self, held: Sequence[Any]) -> None:
+        """We were late to extend these, and went on: that is no further attempt."""
+        for entry_id, _fields, deliveries in held:
+            count = ("RETRYCOUNT", int(deliveries) - 1, "JUSTID")
+            with contextlib.suppress(BrokerError):
+                await self._commands.call("XCLAIM", self._stream, self._group, self._consumer, 0, entry_id, *count)
 
     async def _weed(self, found: list[Taken]) -> list[Taken]:
         """Without those that are not to be run. Where some were found, many more may stand behind them."""
@@ -311,7 +314,7 @@ class RedisBroker:
             self._weeding.dropped += Counter(letter.reason for letter in letters if letter.job.token not in lost)
             await self._weeding.sweep()
         except BrokerError:  # the others may run; these, and what an answer told that never came, are asked for again
-            self._forget(tokens)
+            self._held.forget(tokens)
             self._uncertain = True
         return [job for job in found if job.token not in tokens]
 
@@ -360,43 +363,16 @@ class RedisBroker:
             self._uncertain = False
             if "NOGROUP" not in str(error) and "UNBLOCKED" not in str(error):
                 raise
-            await self._make_group()
+            await self._commands.run(scripts.GROUP, (self._stream,), self._group)
             return await self._read(limit, wait)
         self._uncertain = False
         return self._hold([(entry_id, fields, 1) for entry_id, fields in reply[0][1]]) if reply else []
 
-    async def _make_group(self) -> None:
-        try:
-            await self._commands.call("XGROUP", "CREATE", self._stream, self._group, "0", "MKSTREAM")
-        except BadAnswer as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-
-    async def _settle(
-        self,
-        script: scripts.Script,
-        keys: tuple[str, ...],
-        jobs: Sequence[Taken],
-        fields: Callable[[Taken], tuple[Any, ...]],
-    ) -> frozenset[str]:
-        lost: set[str] = set()
-        for chunk in chunks(jobs):
-            flat = [value for job in chunk for value in fields(job)]
-            reply = await self._commands.run(script, keys, self._group, self._consumer, *flat)
-            lost.update(token.decode() for token in reply)
-            self._forget(job.token for job in chunk)
-        return frozenset(lost)
-
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
-        """Jobs of entries `(id, fields, deliveries)`. One that we hold already was late to extend: it goes on."""
+        """Jobs of entries `(id, fields, deliveries)`, but for those that we hold already."""
         now_ms = (time.monotonic() + self._clock_ahead) * 1000.0
         jobs = [taken_from(entry[0], entry[1], deliveries=int(entry[2]), now_ms=now_ms) for entry in entries]
-        fresh = [job for job in jobs if job.token not in self._held]
-        self._held.update(job.token for job in fresh)
-        return fresh
-
-    def _forget(self, tokens: Iterable[str]) -> None:
-        self._held.difference_update(tokens)
+        return self._held.add(jobs)
 
     def _set_clock(self, now_ms: int) -> None:
         self._clock_ahead = now_ms / 1000.0 - time.monotonic()

@@ -25,18 +25,21 @@ from workerpool.errors import (
     TLSFailed,
 )
 
-# Answers that mean "not now": the server loads its data, lost its primary, cannot write or takes no more clients.
+# Answers that mean "not now": the server loads its data, lost its primary, cannot write or takes no more clients. One
+# without memory is a `FullError`.
 _NOT_NOW: Final = (
     "LOADING",
     "MASTERDOWN",
     "CLUSTERDOWN",
     "READONLY",
     "MISCONF",
-    "OOM",
     "NOREPLICAS",
     "BUSY ",
     "ERR max number of clients",
 )
+# Of these, the ones of a server that is no primary (any more): there may be another one at its address by now, and only
+# a new connection gets there.
+_NOT_HERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 _NO_ACCESS: Final = ("NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR invalid password")
 
 
@@ -105,18 +108,19 @@ class RedisLink:
         Raises:
             BrokerError: one of its kinds.
         """
-        connected = False
+        connection: RespConnection | None = None
         try:
             async with asyncio.timeout(self._timeout + wait):
                 connection = await self._connected()
-                connected = True
                 return await connection.call(*command, cut_off=cut_off)
         except RedisReplyError as error:
+            if connection is not None and str(error).startswith(_NOT_HERE):
+                await self._leave(connection)
             raise _refused(error) from error
         except TimeoutError as error:
             await self.close()  # a server that hangs: whatever comes now comes too late
             # A Redis without TLS waits silently for the rest of what it takes for a command.
-            hint = ", maybe it does not speak TLS" if self._address.tls and not connected else ""
+            hint = ", maybe it does not speak TLS" if self._address.tls and connection is None else ""
             raise BrokerUnavailable(f"{self._where}: no answer within {self._timeout:g} s{hint}") from error
         except ssl.SSLError as error:
             raise TLSFailed(f"{self._where}: {error.reason or error}") from error
@@ -134,10 +138,14 @@ class RedisLink:
 
     async def close(self) -> None:
         """Close the connection. Never raises."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-            await asyncio.sleep(0)  # let the transport close its socket
+        if self._connection is not None:
+            await self._leave(self._connection)
+
+    async def _leave(self, connection: RespConnection) -> None:
+        if self._connection is connection:  # there may be a newer one by now
+            self._connection = None
+        connection.close()
+        await asyncio.sleep(0)  # let the transport close its socket
 
     @property
     def _where(self) -> str:
@@ -182,18 +190,27 @@ class RedisLink:
         return context
 
 
+class FullError(BrokerUnavailable):
+    """Redis has no memory left for this (`maxmemory`, `noeviction`), and did nothing."""
+
+
 class _NoScriptError(BrokerError):
     """Redis does not know the script by its name: it was restarted, or never saw it."""
 
 
+_KINDS: Final[tuple[tuple[tuple[str, ...], type[BrokerError]], ...]] = (
+    (("NOSCRIPT",), _NoScriptError),
+    (_NO_ACCESS, AuthenticationFailed),
+    (("OOM",), FullError),
+    (_NOT_NOW, BrokerUnavailable),
+)
+
+
 def _refused(error: RedisReplyError) -> BrokerError:
     text = str(error)
-    if text.startswith("NOSCRIPT"):
-        return _NoScriptError(text)
-    if text.startswith(_NO_ACCESS):
-        return AuthenticationFailed(text)
-    if text.startswith(_NOT_NOW):
-        return BrokerUnavailable(text)
+    for prefixes, kind in _KINDS:
+        if text.startswith(prefixes):
+            return kind(text)
     if text.startswith("WRONGTYPE"):
         return QueueNotFound(f"the key of the queue holds something that is not a stream: {text}")
     if text.startswith("ERR DB index"):

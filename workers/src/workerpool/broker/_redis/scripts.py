@@ -23,10 +23,19 @@ local BURST_SECONDS, SAY_MS, LOOK_AGAIN_MS = {BURST_SECONDS}, {SAY_SECONDS * 100
 class Script:
     """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
-    def __init__(self, name: str, *, order: bool = True, folder: Path = _FOLDER) -> None:
-        """`order`: it may touch jobs that wait in a fair order, or tenants' limits. `folder`: where its text is."""
+    def __init__(self, name: str, *, order: bool = True, full: bool = False, folder: Path = _FOLDER) -> None:
+        """`folder`: where its text is.
+
+        Args:
+            name: Of its file.
+            order: It may touch jobs that wait in a fair order, or tenants' limits.
+            full: It runs also when Redis is out of memory (`maxmemory`, `noeviction`), for it frees some, or moves
+                what is there. Others may write then only if a write that takes none comes first.
+            folder: Where its text is.
+        """
         self._name = name
         self._order = order
+        self._full = full
         self._folder = folder
 
     @cached_property
@@ -35,6 +44,8 @@ class Script:
         parts = [_read("common"), _read(self._name, self._folder)]
         if self._order:
             parts[1:1] = [_CONSTANTS, _read("tenants"), _read("shed"), _read("order")]
+        if self._full:
+            parts[:0] = ["#!lua flags=allow-oom"]
         return "\n".join(parts)
 
     @cached_property
@@ -50,16 +61,19 @@ def _read(name: str, folder: Path = _FOLDER) -> str:
 ACK: Final = Script("ack")
 CHECKPOINT: Final = Script("checkpoint", order=False)
 DEAD: Final = Script("dead")
+DEAD_WHEN_FULL: Final = Script("dead", full=True)
 DEPTH: Final = Script("depth")
-EXTEND: Final = Script("extend", order=False)
+EXTEND: Final = Script("extend", order=False, full=True)
+GROUP: Final = Script("group", order=False, full=True)
 HAND_BACK: Final = Script("handback", order=False)
 LEAVE: Final = Script("leave", order=False)
-MAINTAIN: Final = Script("maintain")
+MAINTAIN: Final = Script("maintain", full=True)
 MINE: Final = Script("mine")
 PUT: Final = Script("put")
-RECLAIM: Final = Script("reclaim")
+RECLAIM: Final = Script("reclaim", full=True)
 REDRIVE: Final = Script("redrive")
+RELEASE: Final = Script("release", order=False)
 RETRY: Final = Script("retry")
 SWEEP: Final = Script("sweep")
-TAKE: Final = Script("take")
-TOKENS: Final = Script("tokens", order=False)
+TAKE: Final = Script("take", full=True)
+TOKENS: Final = Script("tokens", order=False, full=True)

@@ -162,6 +162,9 @@ class SqliteBroker:
         until = time.time() + self._lease
         return await self._change(statement, {job.token: (until,) for job in jobs})
 
+    def let_go(self, jobs: Sequence[Taken]) -> None:
+        """Whose lease expires is taken anew, whoever had it."""
+
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """A column of the job's row."""
         statement = "UPDATE jobs SET checkpoint = ? WHERE serial = ? AND owner = ?"

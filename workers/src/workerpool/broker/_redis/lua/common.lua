@@ -46,6 +46,19 @@ local function fields_of(stream, id)
   return entry and entry[2]
 end
 
+-- The lease that counts is the largest that any live worker announces: a version with a short one must not rob a
+-- version with a long one. An announcement older than its own lease is of a worker whose jobs have all expired.
+local function lease_in_force(leases, now, least)
+  for length, announced in pairs(to_map(redis.call('HGETALL', leases))) do
+    if now - tonumber(announced) > tonumber(length) then
+      redis.call('HDEL', leases, length)
+    else
+      least = math.max(least, tonumber(length))
+    end
+  end
+  return least
+end
+
 -- A checkpoint lies beside the stream while its job is in flight: an entry cannot be changed. Where the job is written
 -- anew, or given to somebody, it is one of its fields.
 local function with_checkpoint(checkpoints, id, flat)

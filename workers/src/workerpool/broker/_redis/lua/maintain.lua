@@ -1,6 +1,6 @@
 -- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms limits
 -- Makes delayed jobs due, trims what every group has finished, forgets consumers that died with nothing in hand.
--- Returns {now_ms, when the next delayed job is due or -1, whether the queue is ordered}.
+-- Returns {now_ms, when the next delayed job is due, or there is more to delete, or -1, whether the queue is ordered}.
 local stream, delayed, dead, stats, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, forget = ARGV[1], tonumber(ARGV[3])
 local now = now_ms()
@@ -32,25 +32,75 @@ for i = 1, #due, 2 do
   make_due(due[i], string.match(due[i + 1], '^%d+') or whole(now))
 end
 
--- The id before which no group needs anything. XTRIM and not XDEL: a deleted entry makes `lag` unknown.
-local function finished(groups)
-  local oldest = nil
-  for _, flat in ipairs(groups) do
-    local info = to_map(flat)
-    local id = info['last-delivered-id']
-    if info['pending'] > 0 then id = redis.call('XPENDING', stream, info['name'])[2] end
-    local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-    ms, seq = tonumber(ms), tonumber(seq)
-    if not oldest or ms < oldest[1] or (ms == oldest[1] and seq < oldest[2]) then oldest = {ms, seq, id} end
-  end
-  return oldest and oldest[3]
+local function later(one, other)
+  local ms, seq = string.match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
+  if ms ~= other_ms then return tonumber(ms) > tonumber(other_ms) end
+  return tonumber(seq) > tonumber(other_seq)
 end
 
-local kept = tonumber(redis.call('HGET', stats, 'kept') or '0')
+-- The id before which no group needs anything, and the one up to which every group was given all.
+local function finished(groups)
+  local oldest, given = nil, nil
+  for _, info in ipairs(groups) do
+    local id = info['last-delivered-id']
+    if not given or later(given, id) then given = id end
+    if info['pending'] > 0 then id = redis.call('XPENDING', stream, info['name'])[2] end
+    if not oldest or later(oldest, id) then oldest = id end
+  end
+  return oldest, given
+end
+
+-- Whether the oldest job in flight has been so for long, and much was done after it.
+local function held_up(oldest)
+  if redis.call('HGET', stats, 'oldest') ~= oldest then
+    redis.call('HSET', stats, 'oldest', oldest, 'oldest:since', whole(now))
+    return false
+  end
+  if now - tonumber(redis.call('HGET', stats, 'oldest:since') or now) < 10000 then return false end
+  local waiting, _, pending = undelivered(stream, group)
+  return waiting and redis.call('XLEN', stream) - waiting - pending > 1000
+end
+
+-- Delete what is done after a job that runs for long: trimming does not reach it. XDEL makes `lag` unknown where it leaves
+-- a gap at or after what was delivered last, so it stays before that. Returns whether there may be more.
+local function thin(groups, oldest, given)
+  local from, count, bytes = redis.call('HGET', stats, 'thinned') or oldest, 0, 0
+  repeat
+    local page = redis.call('XRANGE', stream, '(' .. from, '(' .. given, 'COUNT', 20)
+    if #page == 0 then
+      redis.call('HDEL', stats, 'thinned')
+      return false
+    end
+    local busy, done = {}, {}
+    from = page[#page][1]
+    for _, info in ipairs(groups) do
+      for _, entry in ipairs(redis.call('XPENDING', stream, info['name'], page[1][1], from, 1000000)) do
+        busy[entry[1]] = true
+      end
+    end
+    for _, entry in ipairs(page) do
+      if not busy[entry[1]] then done[#done + 1] = entry[1] end
+      for _, value in ipairs(entry[2]) do bytes = bytes + #value end
+    end
+    if #done > 0 then redis.call('XDEL', stream, unpack(done)) end
+    count = count + #page
+  until count >= 1000 or bytes >= 1048576
+  redis.call('HSET', stats, 'thinned', from)
+  return true
+end
+
+local kept, more = tonumber(redis.call('HGET', stats, 'kept') or '0'), false
 if (now - kept >= 1000 or now < kept) and redis.call('EXISTS', stream) == 1 then
-  redis.call('HSET', stats, 'kept', whole(now))
-  local before = finished(redis.call('XINFO', 'GROUPS', stream))
-  if before and before ~= '0-0' then redis.call('XTRIM', stream, 'MINID', '~', before) end
+  local groups = {}
+  for i, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do groups[i] = to_map(flat) end
+  local oldest, given = finished(groups)
+  if oldest and oldest ~= '0-0' then
+    -- Not the default limit of 10,000: a pool may finish more than that in a second.
+    redis.call('XTRIM', stream, 'MINID', '~', oldest, 'LIMIT', '50000')
+    more = held_up(oldest) and thin(groups, oldest, given)
+  end
+  redis.call('HSET', stats, 'kept', whole(more and now - 900 or now)) -- in small pieces: others wait for each
 end
 
 local order = ordered(q)
@@ -73,5 +123,6 @@ if now - swept >= 60000 or now < swept then
   end
 end
 
-local next_due = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2]
-return {now, next_due and tonumber(next_due) or -1, order and 1 or 0}
+local next_due = tonumber(redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')[2] or -1)
+if more and (next_due < 0 or next_due > now + 100) then next_due = now + 100 end
+return {now, next_due, order and 1 or 0}

@@ -1,7 +1,5 @@
 -- KEYS stream stats leases checkpoints   ARGV group consumer limit own_lease_ms pause_ms
 -- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished, whether the queue is ordered}.
--- The lease that counts is the largest that any live worker announces: a version with a short one must not rob a
--- version with a long one. An announcement older than its own lease is of a worker whose jobs have all expired.
 -- One pool scans once per pause, however many workers ask, and goes on where the last scan ended.
 local stream, stats, leases = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, limit, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -13,13 +11,7 @@ if now - scanned < tonumber(ARGV[5]) and now >= scanned then return {now, {}, 0,
 if redis.call('EXISTS', stream) == 0 then return {now, {}, 0, order} end
 
 redis.call('HSET', leases, whole(lease), whole(now))
-for length, announced in pairs(to_map(redis.call('HGETALL', leases))) do
-  if now - tonumber(announced) > tonumber(length) then
-    redis.call('HDEL', leases, length)
-  else
-    lease = math.max(lease, tonumber(length))
-  end
-end
+lease = lease_in_force(leases, now, lease)
 
 local cursor = redis.call('HGET', stats, 'cursor:' .. group) or '0-0'
 local found, vanished = {}, 0
