@@ -188,15 +188,10 @@ class RedisBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Move to the delayed set, with the attempts made so far."""
-        by_token = {retry.job.token: retry for retry in retries}
-
-        def fields(job: Taken) -> tuple[Any, ...]:
-            retry = by_token[job.token]
-            return (job.token, _ms(retry.delay), job.attempt - (not retry.counts))
-
+        delays = {retry.job.token: _ms(retry.delay) for retry in retries}
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
         jobs = [retry.job for retry in retries]
-        return await self._settle(scripts.RETRY, keys, jobs, fields)
+        return await self._settle(scripts.RETRY, keys, jobs, lambda job: (job.token, delays[job.token], job.attempt))
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Append anew, with the attempts made before this one."""
