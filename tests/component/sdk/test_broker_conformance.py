@@ -211,14 +211,6 @@ async def test_a_retried_job_comes_back_later_with_the_next_attempt(broker: Brok
     assert (await broker.depth()).arrivals_total == 1
 
 
-async def test_a_retry_that_does_not_count_comes_back_later_with_the_same_attempt(broker: Broker) -> None:
-    await broker.put(jobs(2))
-    first = await take(broker, 2)
-    assert await broker.retry_later([Retry(job, 0.0, counts=job is first[0]) for job in first]) == frozenset()
-    second = await take(broker, 2)
-    assert {job.job_id: job.attempt for job in second} == {first[0].job_id: 2, first[1].job_id: 1}
-
-
 async def test_a_job_keeps_its_id_over_retries(broker: Broker) -> None:
     await broker.put(jobs(1))
     [first] = await take(broker, 1)

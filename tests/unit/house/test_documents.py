@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
 ANCHOR = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", flags=re.MULTILINE)
+PROOF = re.compile(r"`((?:(?:tests|e2e|bench)/[\w/]+|test_\w+)\.py)`")
 LEFT_BEHIND = {"__pycache__", "build", "dist", "htmlcov"}
 MAKE_TARGET = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
 
@@ -52,6 +53,15 @@ def anchors(page: Path) -> set[str]:
     """As GitHub makes them of headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in HEADING.findall(text)}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_and_benches_that_are_named_exist(page: Path) -> None:
+    """One without a folder is beside others; a word of the changelog may be of a file that is gone."""
+    known = {path.name for path in tree()}
+    named = [] if page.name == "CHANGELOG.md" else PROOF.findall(page.read_text())
+    gone = [name for name in named if not ((ROOT / name).exists() if "/" in name else name in known)]
+    assert gone == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

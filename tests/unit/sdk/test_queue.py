@@ -35,6 +35,18 @@ def specs(count: int, *, ids: bool = False) -> list[JobSpec]:
     return [JobSpec("t", number, job_id=str(number) if ids else "") for number in range(count)]
 
 
+@pytest.mark.parametrize("delay", [float("inf"), float("nan")])
+async def test_a_delay_without_an_end_is_refused(delay: float) -> None:
+    with pytest.raises(ConfigurationError, match="delay"):
+        await queue_on(Broker()).enqueue("t", delay=delay)
+
+
+async def test_a_bound_below_zero_is_refused() -> None:
+    """Brokers would read it as no room, or as no bound."""
+    with pytest.raises(ConfigurationError, match="max_depth"):
+        await queue_on(Broker()).enqueue("t", max_depth=-1)
+
+
 async def test_what_found_no_room_is_put_once_there_is_some() -> None:
     broker = Broker(2, 0, 1)
     await queue_on(broker).enqueue_many(specs(5), max_depth=2)

@@ -132,6 +132,8 @@ class Queue:
             BrokerUnavailable: the broker is away; what was asked may have happened.
             BrokerError: another of its kinds.
         """
+        if max_depth is not None and max_depth < 0:
+            raise ConfigurationError("max_depth is 0 or more, or None where the queue may be of any length")
         jobs = [_new_job(spec) for spec in specs]
         if self._traces is None or not jobs:
             await self._put(jobs, max_depth=max_depth, on_full=on_full, seconds=timeout)
@@ -227,6 +229,8 @@ def _pace(rate: float) -> "Pace":
 def _new_job(spec: JobSpec) -> NewJob:
     if not spec.type:
         raise ConfigurationError("a job needs a type: the name of its handler")
+    if not math.isfinite(spec.delay):
+        raise ConfigurationError("delay is a number of seconds")
     if spec.expires_in is not None and not max(0.0, spec.delay) < spec.expires_in < math.inf:
         raise ConfigurationError("expires_in is a number of seconds above 0, and above the delay: else it never runs")
     try:

@@ -86,6 +86,25 @@ def test_an_outage_costs_each_worker_the_attempts_of_one_window_and_no_job(worke
     simulate(scenario)
 
 
+def test_attempts_that_do_not_count_say_nothing_of_a_version() -> None:
+    """A canary is judged by first attempts that failed: each job has one, however often it goes back."""
+
+    async def scenario(simulation: Simulation) -> None:
+        shop = Shop()
+        shop.down = True
+        figures = simulation.start(ordering(shop), env=ENV).metrics.lanes["io"]
+        await simulation.queue.enqueue_many([JobSpec("order")] * 30)
+        await simulation.advance(300)
+        assert shop.failed > CALLS + int(ENV["MAX_WORKERS"]), "probes have failed"
+        assert figures.first_failures < CALLS, "that which opened it goes back, too"
+        shop.down = False
+        await simulation.finished()
+        assert figures.first_failures < CALLS, "that which opened it goes back, too"
+        assert figures.first_attempts <= 30 + int(ENV["MAX_WORKERS"]), "those under way when it opened begin twice"
+
+    simulate(scenario)
+
+
 def test_without_a_breaker_the_same_outage_kills_jobs() -> None:
     """Else the test above would show nothing."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections import deque
 
 import pytest
@@ -53,9 +52,7 @@ async def rate(simulation: Simulation, downstream: Downstream, seconds: float) -
 
 
 @pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of the day, by which workers measure, is that of the beginning."""
-    monkeypatch.setattr(time, "time", lambda: 30.0)
+def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adaptive, "cores", lambda: 2)
 
 

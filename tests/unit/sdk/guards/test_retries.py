@@ -61,12 +61,6 @@ def test_what_was_spent_comes_back() -> None:
     assert play.spend(10_000) == FLOOR
 
 
-def test_looking_costs_nothing() -> None:
-    play = Play()
-    assert all(play.budget.left(play.now) for _ in range(1000))
-    assert play.spend(1000) == FLOOR
-
-
 class Downstream:
     def __init__(self) -> None:
         self.down, self.calls, self.firsts = True, Counter[int](), Counter[int]()
@@ -110,17 +104,13 @@ def test_an_outage_does_not_multiply_the_load_and_kills_few() -> None:
     simulate(scenario)
 
 
-def test_a_last_attempt_beyond_the_budget_does_not_count() -> None:
+def test_what_always_fails_comes_to_an_end_beyond_the_budget_as_well() -> None:
     async def scenario(simulation: Simulation) -> None:
-        downstream = Downstream()
-        simulation.start(downstream.worker(), env=ENV | {"MAX_ATTEMPTS": "2", "BACKOFF_SECONDS": "0"})
+        process = simulation.start(Downstream().worker(), env=ENV | {"MAX_ATTEMPTS": "3"})
         await simulation.queue.enqueue_many([JobSpec("call")] * 300)
-        await simulation.until(lambda: len(simulation.jobs) == 300)
-        await simulation.advance(120)
-        downstream.down = False
         await simulation.finished()
-        repeated = [played for played in simulation.jobs.values() if len(played.attempts) > 2]
-        assert repeated
-        assert {played.attempts[-1].number for played in repeated} == {2}
+        assert process.metrics.lanes["io"].put_off > 50
+        assert {played.outcome for played in simulation.jobs.values()} == {Outcome.DEAD}
+        assert {len(played.attempts) for played in simulation.jobs.values()} == {3}
 
     simulate(scenario)

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from workerpool import Job, RejectJob, Worker
+from workerpool import Job, JobSpec, RejectJob, Worker
 from workerpool.testing import Outcome, Simulation, Stalled, point, run_job, simulate
 
 
@@ -263,3 +264,24 @@ def test_what_runs_in_threads_is_waited_for_in_real_time(type_: str) -> None:
 
 def test_a_point_is_nothing_outside() -> None:
     asyncio.run(point("written"))
+
+
+def test_a_seed_repeats_a_worker_that_goes_by_the_time_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(clock: float) -> list[tuple[str, float]]:
+        monkeypatch.setattr(time, "time", lambda: clock)
+        worker, begun = Worker(adaptive=True), []
+
+        @worker.job("call", timeout=30)
+        async def call(job: Job) -> None:
+            begun.append((job.id, asyncio.get_running_loop().time()))
+            await asyncio.sleep(0.3)
+
+        async def scenario(simulation: Simulation) -> None:
+            simulation.start(worker, env={"MAX_WORKERS": "40"})
+            await simulation.queue.enqueue_many([JobSpec("call", job_id=str(number)) for number in range(2000)])
+            await simulation.finished()
+
+        simulate(scenario, seed=7)
+        return begun
+
+    assert play(1_000_000.0) == play(1_000_031.0)

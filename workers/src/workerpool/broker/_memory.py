@@ -193,11 +193,10 @@ class MemoryBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Delay those that are still ours."""
-        now, by_token = _clock.now(), {retry.job.token: retry for retry in retries}
+        now, delays = _clock.now(), {retry.job.token: retry.delay for retry in retries}
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
-            entry.due = now + by_token[token].delay
-            entry.attempts -= not by_token[token].counts
+            entry.due = now + delays[token]
             self._store.waiting.interrupted(entry, now)
             self._store.delay(entry)
         return lost

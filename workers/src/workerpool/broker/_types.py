@@ -240,8 +240,6 @@ class Retry:
 
     job: Taken
     delay: float
-    counts: bool = True
-    """Whether its next attempt has the next number; else the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +338,7 @@ class Broker(Protocol):
         ...
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
-        """Let these be tried again later. Returns tokens that were not ours."""
+        """Let these be tried again later, with the next attempt number. Returns tokens that were not ours."""
         ...
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:

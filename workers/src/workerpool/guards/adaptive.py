@@ -248,5 +248,9 @@ class AdaptiveLimit:
 
 def starting(*, most: int) -> AdaptiveLimit:
     """A lane's limit when its worker starts: a few jobs per core, which is right for none and wrong for few."""
-    now = asyncio.get_running_loop().time()
-    return AdaptiveLimit(start=START_PER_CORE * cores(), most=most, now=now, epoch=time.time() - now)
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    epoch = getattr(loop, "epoch", None)  # where time is played, the time of the day is played as well
+    return AdaptiveLimit(
+        start=START_PER_CORE * cores(), most=most, now=now, epoch=time.time() - now if epoch is None else epoch
+    )

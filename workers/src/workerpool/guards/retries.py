@@ -4,9 +4,8 @@ Finagle's RetryBudget, with its defaults: a fifth of the first attempts of the l
 that a worker with few jobs can repeat them all. Without one, jobs that fail three times on the average are four times
 the load, at the moment when there is least room for it.
 
-Beyond the budget a failed job is put off by the longest backoff. If it was its last attempt, that one does not count:
-when so much fails it is not the job's fault, and there is no use in a dead letter. A dead letter itself spends nothing,
-so where no job is ever repeated none is put off. That an outage of any length kills no job is what breakers are for.
+Beyond the budget a failed job is put off by the longest backoff. Its last attempt is its last all the same: a handler
+that always fails must come to an end. That an outage of any length kills no job is what breakers are for.
 
 Nothing is done for jobs that succeed: first attempts are counted anyway, and looked up when one has failed.
 """
@@ -43,13 +42,6 @@ class RetryBudget:
 
     def spend(self, now: float) -> bool:
         """Whether a job may be tried again soon. If so that counts."""
-        if not self.left(now):
-            return False
-        self._seconds[-1].retries += 1
-        return True
-
-    def left(self, now: float) -> bool:
-        """Whether it might."""
         number, firsts = int(now), self._firsts()
         while self._seconds and self._seconds[0].number <= number - WINDOW_SECONDS:
             self._seconds.popleft()
@@ -58,6 +50,7 @@ class RetryBudget:
         spent = sum(second.retries for second in self._seconds)
         allowed = PER_SECOND * WINDOW_SECONDS + SHARE * (firsts - self._seconds[0].firsts)
         if spent < allowed:
+            self._seconds[-1].retries += 1
             return True
         if now - self._refused_at > WINDOW_SECONDS:
             self._log.warning("too much fails: retries are put off", retries=spent, seconds=WINDOW_SECONDS)

@@ -68,7 +68,7 @@ class Execution:
             text = f"the payload or the checkpoint is not JSON: {error}"
             return self._fail(running, figures, FailureReason.MALFORMED, text)
         figures.started += 1
-        figures.first_attempts += job.attempt == 1
+        figures.first_attempts += job.attempt == 1 and not _is_probe(running)
         handler = self._handlers.get(job.type)
         if handler is None:
             known = ", ".join(sorted(self._handlers)) or "none"
@@ -159,7 +159,7 @@ class Execution:
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
         spared = _tell(running, _VERDICTS.get(reason, Verdict.NONE))
-        _count_failure(running, figures, reason)
+        _count_failure(running, figures, reason, spared=spared)
         text, trace = _described(cause)
         if running.trace is not None:
             running.trace.failed(reason.value, text, trace)
@@ -189,18 +189,18 @@ class Execution:
         return Bury(running, DeadLetter(running.job, death, text, trace, who.version, who.worker))
 
     def _again(self, running: Running, figures: LaneMetrics) -> TryAgain | None:
-        """When it is tried again; None: never. Beyond the budget late, and then its last attempt does not count."""
+        """When it is tried again, beyond the budget late; None: never, for that was the last attempt."""
         policy, attempt = self._policy(), running.job.attempt
-        last, now = attempt >= policy.max_attempts, asyncio.get_running_loop().time()
+        if attempt >= policy.max_attempts:
+            return None
         if self._budget is None:
             from workerpool.guards.retries import RetryBudget  # noqa: PLC0415  not before something fails
 
             self._budget = RetryBudget(firsts=self._firsts, log=self._log)
-        if self._budget.left(now) if last else self._budget.spend(now):
-            return None if last else TryAgain(running, retry_delay(policy, failures=attempt))
+        if self._budget.spend(asyncio.get_running_loop().time()):
+            return TryAgain(running, retry_delay(policy, failures=attempt))
         figures.put_off += 1
-        delay = policy.backoff_max_seconds * random.uniform(0.5, 1.0)  # noqa: S311
-        return TryAgain(running, delay, counts=not last)
+        return TryAgain(running, policy.backoff_max_seconds * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 def _tell(running: Running, verdict: Verdict) -> bool:
@@ -214,9 +214,15 @@ def _tell(running: Running, verdict: Verdict) -> bool:
     return verdict not in {Verdict.NONE, Verdict.DONE} and running.circuit.opened
 
 
-def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason) -> None:
+def _is_probe(running: Running) -> bool:
+    """Whether it is run to see if its circuit may close: should it fail, it will have its first attempt yet."""
+    return running.circuit is not None and running.circuit.opened and not running.fallback
+
+
+def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason, *, spared: bool = False) -> None:
+    """`spared`: the attempt does not count, so the job will have its first one yet."""
     figures.failed[reason] += 1
-    if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT:
+    if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT and not spared:
         figures.first_failures += 1
 
 

@@ -26,8 +26,6 @@ class TryAgain(_Ended):
     """Let it be tried again `delay` seconds from now."""
 
     delay: float
-    counts: bool = True
-    """Whether the attempt that has failed counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ class _Line:
                 return await self._broker.hand_back(jobs)
             case TryAgain():
                 again = [outcome for outcome in batch if isinstance(outcome, TryAgain)]
-                return await self._broker.retry_later([Retry(one.running.job, one.delay, one.counts) for one in again])
+                return await self._broker.retry_later([Retry(one.running.job, one.delay) for one in again])
             case Bury():
                 return await self._broker.dead_letter([one.letter for one in batch if isinstance(one, Bury)])
             case Drop():

@@ -45,6 +45,9 @@ class _Goal:
 class PlayedLoop(asyncio.SelectorEventLoop):
     """See above. `free`: time moves by itself, to end what is left."""
 
+    epoch = 30.0
+    """The time of the day at the beginning, in seconds."""
+
     def __init__(self, seed: int) -> None:
         self._played_now = 0.0
         self._line: deque[asyncio.Handle] = deque()

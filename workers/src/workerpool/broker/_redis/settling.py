@@ -58,11 +58,10 @@ class Settling:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Move to the delayed set, with the attempts made so far."""
-        by_token = {retry.job.token: retry for retry in retries}
+        delays = {retry.job.token: round(retry.delay * 1000) for retry in retries}
 
         def fields(job: Taken) -> tuple[Any, ...]:
-            retry = by_token[job.token]
-            return (job.token, round(retry.delay * 1000), job.attempt - (not retry.counts))
+            return (job.token, delays[job.token], job.attempt)
 
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
         jobs = [retry.job for retry in retries]

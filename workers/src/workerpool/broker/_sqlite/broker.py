@@ -173,11 +173,10 @@ class SqliteBroker:
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
         statement = (
-            "UPDATE jobs SET due = ?, attempts = attempts - ?, tag = NULL, owner = NULL, lease_until = NULL "
-            "WHERE serial = ? AND owner = ?"
+            "UPDATE jobs SET due = ?, tag = NULL, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
         )
         now = time.time()
-        return await self._change(statement, {one.job.token: (now + one.delay, int(not one.counts)) for one in retries})
+        return await self._change(statement, {retry.job.token: (now + retry.delay,) for retry in retries})
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
