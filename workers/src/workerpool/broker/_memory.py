@@ -74,6 +74,11 @@ class MemoryBroker:
         return "memory"
 
     @property
+    def identity(self) -> str:
+        """Of the store."""
+        return self._store.identity
+
+    @property
     def connected(self) -> bool:
         """There is nothing to lose."""
         return True

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import os
 from dataclasses import dataclass, field
 
 from workerpool.broker._bucket import Level
@@ -44,6 +45,7 @@ class MemoryStore:
     seen: dict[str, float] = field(default_factory=dict)
     buckets: dict[str, Level] = field(default_factory=dict)
     arrivals: int = 0
+    identity: str = field(default_factory=lambda: os.urandom(16).hex())
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
     waiters: dict[asyncio.Event, None] = field(default_factory=dict)  # in the order in which they came
 

@@ -264,7 +264,15 @@ class Broker(Protocol):
 
     @property
     def stream(self) -> str:
-        """What tells this queue from every other one: Redis' stream, SQLite's path."""
+        """What people call this queue: Redis' stream, SQLite's path as it was given."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells this queue from every other one anywhere, by whatever address it is reached.
+
+        Drawn at random and kept in the queue, so it is gone with it. Known after the first `take`, empty before.
+        """
         ...
 
     @property

@@ -71,6 +71,8 @@ class RedisBroker:
         self._held: set[str] = set()
         self._weeding = Weeding(self._commands, self._keys, stream=stream, group=group, consumer=self._consumer)
         self._blocking = Blocking(self._commands, self._reads)
+        self._identity = ""
+        self._identified = False
         self._taking = False
         self._takes = 0
         self._interrupted = 0  # number of the last take that was to end early
@@ -92,6 +94,11 @@ class RedisBroker:
     def stream(self) -> str:
         """The stream's key."""
         return self._stream
+
+    @property
+    def identity(self) -> str:
+        """A field beside the stream."""
+        return self._identity
 
     @property
     def connected(self) -> bool:
@@ -142,10 +149,13 @@ class RedisBroker:
         try:
             if self._limits != self._limits_said:
                 await self.maintain()
+            if not self._identified:
+                await self._identify()
             found = await self._recover(limit) if self._uncertain else []
             found = found or await self._reclaim(limit)
             return await self._weed(found or await self._next(limit, wait))
         except BrokerUnavailable:
+            self._identified = False  # a replica that took over may not have it
             # Those who run jobs could not extend their leases either: let them come first.
             self._next_reclaim = time.monotonic() + self._lease / 2
             raise
@@ -386,6 +396,11 @@ class RedisBroker:
             lost.update(token.decode() for token in reply)
             self._forget(job.token for job in chunk)
         return frozenset(lost)
+
+    async def _identify(self) -> None:
+        candidate = self._identity or os.urandom(16).hex()
+        self._identity = (await self._commands.run(scripts.IDENTITY, (self._keys.stats,), candidate)).decode()
+        self._identified = True
 
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
         """Jobs of entries `(id, fields, deliveries)`. One that we hold already was late to extend: it goes on."""

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from workerpool.broker._bucket import Level, draw
 from workerpool.broker._sqlite import dead, fair
 from workerpool.broker._sqlite.put import put
-from workerpool.broker._sqlite.schema import open_file
+from workerpool.broker._sqlite.schema import identify, open_file
 from workerpool.broker._sqlite.take import take
 from workerpool.broker._sqlite.tenants import Rooms, announce
 from workerpool.broker._tenants import encode
@@ -83,6 +83,7 @@ class SqliteBroker:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workerpool-sqlite")
         self._database: sqlite3.Connection | None = None
         self._closed = False
+        self._identity = ""
         self._interrupted = False
         self._one_take = asyncio.Lock()
         self._shed_after: Mapping[str, float] = {}
@@ -98,6 +99,11 @@ class SqliteBroker:
     def stream(self) -> str:
         """The file's path, as it was given."""
         return self._path
+
+    @property
+    def identity(self) -> str:
+        """A row in the file."""
+        return self._identity
 
     @property
     def connected(self) -> bool:
@@ -135,6 +141,7 @@ class SqliteBroker:
         deadline = time.monotonic() + wait
         taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease, shed_after=dict(self._shed_after))
         async with self._one_take:
+            self._identity = self._identity or await self._transact(identify)
             while True:
                 if self._limits != self._limits_said:
                     await self.maintain()
