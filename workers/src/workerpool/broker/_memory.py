@@ -141,7 +141,7 @@ class MemoryBroker:
             store.waiting.add(entry)
             store.wake()
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Expired leases first, then waiting jobs in order; see `Broker`."""
         deadline = _clock.now() + wait
         if self._limits != self._limits_said:
@@ -152,7 +152,7 @@ class MemoryBroker:
                 while True:
                     self._changed.clear()
                     now = _clock.now()
-                    found = self._find(limit, now)
+                    found = self._find(limit, now, without)
                     if found or self._interrupted or now >= deadline:
                         return found
                     with contextlib.suppress(TimeoutError):
@@ -299,14 +299,14 @@ class MemoryBroker:
     async def close(self) -> None:
         """Nothing to let go of: what we hold comes back when its lease expires."""
 
-    def _find(self, limit: int, now: float) -> list[Taken]:
+    def _find(self, limit: int, now: float, without: frozenset[str]) -> list[Taken]:
         store = self._store
         store.make_due(now)
         expired = [token for token, lease in store.in_flight.items() if lease.until <= now and lease.owner is not self]
         found: list[Taken] = []
         for token in expired[:limit]:
             self._give(store.in_flight.pop(token).entry, found, now, redelivered=True)
-        while len(found) < limit and (entry := store.waiting.pop(now)) is not None:
+        while len(found) < limit and (entry := store.waiting.pop(now, without=without)) is not None:
             self._give(entry, found, now, redelivered=False)
         return found
 

@@ -142,7 +142,7 @@ class RedisBroker:
                 break
         return put
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Jobs of dead consumers first, then new ones, for which a blocking read waits; see `Broker`."""
         self._takes += 1
         self._taking = True
@@ -153,7 +153,7 @@ class RedisBroker:
                 await self._identify()
             found = await self._recover(limit) if self._uncertain else []
             found = found or await self._reclaim(limit)
-            return await self._weed(found or await self._next(limit, wait))
+            return await self._weed(found or await self._next(limit, wait, without))
         except BrokerUnavailable:
             self._identified = False  # a replica that took over may not have it
             # Those who run jobs could not extend their leases either: let them come first.
@@ -325,9 +325,9 @@ class RedisBroker:
             self._uncertain = True
         return [job for job in found if job.token not in tokens]
 
-    async def _next(self, limit: int, wait: float) -> list[Taken]:
+    async def _next(self, limit: int, wait: float, without: frozenset[str]) -> list[Taken]:
         if self._ordered and self._interrupted != self._takes:
-            chosen, again = await self._feed(limit)
+            chosen, again = await self._feed(limit, without)
             if chosen:
                 return chosen
             wait = min(wait, again)
@@ -338,7 +338,7 @@ class RedisBroker:
                 await self._feed(0)
         return found
 
-    async def _feed(self, limit: int) -> tuple[list[Taken], float]:
+    async def _feed(self, limit: int, without: frozenset[str] = frozenset()) -> tuple[list[Taken], float]:
         """The next jobs in the fair order, if there are any. With 0: only wake somebody for the one after ours.
 
         Also in how many seconds more of them may run although nobody told of it: inf when there are none.
@@ -346,7 +346,8 @@ class RedisBroker:
         self._uncertain = True  # until the answer is here
         keys = (self._stream, self._keys.stats)
         head = (self._group, self._consumer, limit)
-        now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *self._weeding.arguments)
+        more = (*self._weeding.arguments, *without)
+        now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *more)
         self._uncertain = False
         self._weeding.count(*dropped)
         self._set_clock(now_ms)

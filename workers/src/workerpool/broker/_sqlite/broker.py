@@ -4,6 +4,7 @@ SQLite is called on one thread of its own per broker. There is nothing to wait o
 """
 
 import asyncio
+import json
 import sqlite3
 import time
 import uuid
@@ -18,7 +19,7 @@ from workerpool.broker._bucket import Level, draw
 from workerpool.broker._sqlite import dead, fair
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import identify, open_file
-from workerpool.broker._sqlite.take import take
+from workerpool.broker._sqlite.take import Taker, take
 from workerpool.broker._sqlite.tenants import Rooms, announce
 from workerpool.broker._tenants import encode
 from workerpool.broker._types import (
@@ -136,10 +137,11 @@ class SqliteBroker:
         """Put jobs in one transaction; see `Broker`."""
         return await self._transact(lambda database: put(database, jobs, max_depth))
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Polls; see `Broker`."""
         deadline = time.monotonic() + wait
-        taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease, shed_after=dict(self._shed_after))
+        who = Taker(self._consumer, self._lease, dict(self._shed_after), json.dumps(sorted(without)))
+        taking = partial(take, who=who, limit=limit)
         async with self._one_take:
             self._identity = self._identity or await self._transact(identify)
             while True:
