@@ -1,6 +1,5 @@
 """Jobs that a worker cannot begin now hold up no others: of a lane at a standstill, or of an open circuit."""
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path

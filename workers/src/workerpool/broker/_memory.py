@@ -200,6 +200,7 @@ class MemoryBroker:
         for token, entry in ours.items():
             entry.due = now + by_token[token].delay
             entry.attempts -= not by_token[token].counts
+            entry.begun = False
             self._store.waiting.interrupted(entry, now)
             self._store.delay(entry)
         return lost
@@ -207,8 +208,10 @@ class MemoryBroker:
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
         ours, lost = self._release(jobs)
-        for entry in ours.values():
+        begun = {job.token for job in jobs if job.begun}
+        for token, entry in ours.items():
             entry.attempts -= 1
+            entry.begun = token in begun
             self._store.waiting.add_first(entry, _clock.now())
         self._store.wake()
         return lost
@@ -340,6 +343,7 @@ class MemoryBroker:
             ordering_key=entry.ordering_key,
             trace=entry.trace,
             expired=entry.expires is not None and entry.expires <= now,
+            begun=entry.begun,
         )
 
     def _bury(self, letter: DeadLetter) -> None:

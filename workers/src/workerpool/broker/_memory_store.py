@@ -25,6 +25,7 @@ class Entry:
     expires: float | None = None
     attempts: int = 0  # started so far
     checkpoint: bytes = b""
+    begun: bool = False
 
 
 @dataclass(slots=True)

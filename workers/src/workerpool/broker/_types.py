@@ -162,6 +162,8 @@ class Taken:
     trace: TraceContext | None = None
     expired: bool = False
     """It must not begin any more."""
+    begun: bool = False
+    """This attempt had begun before it was handed back: whoever hands a job back says so. It is not shed then."""
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
 

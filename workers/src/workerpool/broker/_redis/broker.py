@@ -209,9 +209,11 @@ class RedisBroker:
         return await self._settle(scripts.RETRY, keys, jobs, fields)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
-        """Append anew, with the attempts made before this one."""
+        """Let them wait anew, with the attempts made before this one."""
         keys = (self._stream, self._keys.stats, self._keys.checkpoints)
-        return await self._settle(scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1))
+        return await self._settle(
+            scripts.HAND_BACK, keys, jobs, lambda job: (job.token, job.attempt - 1, int(job.begun))
+        )
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move to the dead-letter stream, with what is known of the end."""

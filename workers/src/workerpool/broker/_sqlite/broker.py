@@ -179,7 +179,7 @@ class SqliteBroker:
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
         statement = (
-            "UPDATE jobs SET due = ?, attempts = attempts - ?, tag = NULL, owner = NULL, lease_until = NULL "
+            "UPDATE jobs SET due = ?, attempts = attempts - ?, begun = 0, tag = NULL, owner = NULL, lease_until = NULL "
             "WHERE serial = ? AND owner = ?"
         )
         now = time.time()
@@ -188,11 +188,12 @@ class SqliteBroker:
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
         statement = (
-            "UPDATE jobs SET attempts = attempts - 1, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+            "UPDATE jobs SET attempts = attempts - 1, begun = ?, owner = NULL, lease_until = NULL "
+            "WHERE serial = ? AND owner = ?"
         )
 
         def hand_back(database: sqlite3.Connection) -> frozenset[str]:
-            lost = _change(database, statement, {job.token: () for job in jobs}, owner=self._consumer)
+            lost = _change(database, statement, {job.token: (job.begun,) for job in jobs}, owner=self._consumer)
             rooms = Rooms(database, time.time())
             for job in jobs:
                 if job.tenant and job.token not in lost:

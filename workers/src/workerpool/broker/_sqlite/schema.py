@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     key TEXT NOT NULL DEFAULT '',
     tag REAL,
     expires REAL,
+    begun INTEGER NOT NULL DEFAULT 0,
     trace TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 _ADDED: Final = (
     ("jobs", "trace", "TEXT NOT NULL DEFAULT ''"),
     ("jobs", "expires", "REAL"),
+    ("jobs", "begun", "INTEGER NOT NULL DEFAULT 0"),
     ("dead", "trace", "TEXT NOT NULL DEFAULT ''"),
 )
 """Columns that files of earlier versions do not have: table, name, declaration."""

@@ -20,7 +20,7 @@ _WAITING: Final = f"""
 SELECT serial FROM jobs WHERE owner IS NULL AND due <= :now AND {fair.WANTED} ORDER BY due, serial LIMIT :limit
 """  # noqa: S608
 _ROW: Final = """
-SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace FROM jobs
+SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun FROM jobs
 WHERE serial = ?
 """
 _LEASE: Final = "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?"
@@ -62,7 +62,7 @@ def take(database: sqlite3.Connection, *, who: Taker, limit: int) -> tuple[list[
 
 
 def _taken(row: tuple[Any, ...], now: float) -> Taken:
-    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace = row
+    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun = row
     return Taken(
         token=str(serial),
         job_id=job_id,
@@ -76,4 +76,5 @@ def _taken(row: tuple[Any, ...], now: float) -> Taken:
         priority=priority,
         ordering_key=key,
         trace=from_text(trace),
+        begun=bool(begun),
     )

@@ -216,7 +216,7 @@ local function pop(q)
       put_aside(q, class, serial, tag, job)
     elseif job then
       local tenant = job.tenant or ''
-      local reason = q.weed and spoiled(q, class, job.expires, job.due, now_ms())
+      local reason = q.weed and spoiled(q, class, job, job.due, now_ms())
       local free, again = room(q, tenant)
       if reason then
         redis.call('HDEL', q.base .. 'backlog', serial)
