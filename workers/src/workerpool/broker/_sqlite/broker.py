@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from workerpool.broker._bucket import Level, draw
-from workerpool.broker._sqlite import dead, fair
+from workerpool.broker._sqlite import clock, dead, fair
 from workerpool.broker._sqlite.put import put
 from workerpool.broker._sqlite.schema import identify, open_file
 from workerpool.broker._sqlite.take import Taker, take
@@ -163,18 +163,18 @@ class SqliteBroker:
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Delete those that are still ours."""
         statement = "DELETE FROM jobs WHERE serial = ? AND owner = ?"
-        return await self._change(statement, {job.token: () for job in jobs})
+        return await self._change(statement, lambda _: {job.token: () for job in jobs})
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of those that are still ours."""
         statement = "UPDATE jobs SET lease_until = ? WHERE serial = ? AND owner = ?"
-        until = time.time() + self._lease
-        return await self._change(statement, {job.token: (until,) for job in jobs})
+        lease = self._lease
+        return await self._change(statement, lambda now: {job.token: (now + lease,) for job in jobs})
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """A column of the job's row."""
         statement = "UPDATE jobs SET checkpoint = ? WHERE serial = ? AND owner = ?"
-        return not await self._change(statement, {job.token: (state,)})
+        return not await self._change(statement, lambda _: {job.token: (state,)})
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
@@ -182,8 +182,9 @@ class SqliteBroker:
             "UPDATE jobs SET due = ?, attempts = attempts - ?, begun = 0, tag = NULL, owner = NULL, lease_until = NULL "
             "WHERE serial = ? AND owner = ?"
         )
-        now = time.time()
-        return await self._change(statement, {one.job.token: (now + one.delay, int(not one.counts)) for one in retries})
+        return await self._change(
+            statement, lambda now: {one.job.token: (now + one.delay, int(not one.counts)) for one in retries}
+        )
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
@@ -231,9 +232,11 @@ class SqliteBroker:
 
     async def maintain(self) -> float:
         """Forget old job ids, announce the limits of tenants. Delayed jobs need no help: `take` looks at the clock."""
-        now, limits = time.time(), self._limits
+        limits = self._limits
 
         def tidy(database: sqlite3.Connection) -> None:
+            now = time.time()
+            clock.note(database)
             database.execute("DELETE FROM seen WHERE until <= ?", (now,))
             announce(database, limits, now=now)
 
@@ -277,8 +280,11 @@ class SqliteBroker:
             total += moved
         return total
 
-    async def _change(self, statement: str, values: dict[str, tuple[Any, ...]]) -> frozenset[str]:
-        return await self._transact(lambda database: _change(database, statement, values, owner=self._consumer))
+    async def _change(self, statement: str, values: Callable[[float], Mapping[str, tuple[Any, ...]]]) -> frozenset[str]:
+        """`values` by token, given the time: that of the transaction, see `clock`."""
+        return await self._transact(
+            lambda database: _change(database, statement, values(time.time()), owner=self._consumer)
+        )
 
     async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_thread, work)
@@ -290,6 +296,7 @@ class SqliteBroker:
             database = self._database
             database.execute("BEGIN IMMEDIATE")
             try:
+                clock.follow(database)
                 result = work(database)
             except BaseException:
                 database.execute("ROLLBACK")
