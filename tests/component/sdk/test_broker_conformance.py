@@ -76,6 +76,13 @@ async def test_depth_of_an_unused_queue_is_zero(broker: Broker) -> None:
     )
 
 
+async def test_a_queue_has_one_identity_for_all_its_users(another: Open) -> None:
+    one, two = another(), another()
+    await one.take(limit=1, wait=0.0)
+    await two.take(limit=1, wait=0.0)
+    assert one.identity == two.identity != ""
+
+
 async def test_a_job_is_waiting_then_in_flight_then_gone(broker: Broker) -> None:
     assert await broker.put(jobs(3)) == 3
     assert await counts(broker) == (3, 0, 0)

@@ -12,6 +12,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import ConfigurationError, Job, Queue, Worker
 from workerpool._once import TABLE
@@ -121,6 +122,55 @@ async def test_a_worker_counts_what_it_skips(shop: sqlite3.Connection) -> None:
     await serving
     assert effects(shop) == ["a"]
     assert 'jobs_duplicate_skipped_total{lane="io",pool="",version=""} 1.0' in page
+
+
+async def _once_in(url: str, shop: sqlite3.Connection, *, dies: bool = False) -> None:
+    """A worker with the queue at this URL runs until that is empty, or until it dies after the commit."""
+    queue = Queue.connect(url, stream="jobs")
+    worker = Worker(queue, health_port=0, metrics_port=0, env={"BACKOFF_SECONDS": "0.01"})
+
+    @worker.job("effect")
+    async def effect(job: Job) -> None:
+        with shop:
+            if await job.once(shop):
+                shop.execute("INSERT INTO effects VALUES (?)", (job.id,))
+        if dies:
+            worker.stop()
+            raise OSError("died after the commit")
+
+    serving = asyncio.create_task(worker.serve())
+
+    async def over() -> bool:
+        depth = await queue.depth()
+        return serving.done() or not (dies or depth.waiting + depth.in_flight + depth.delayed)
+
+    await until(over, what="the jobs done")
+    worker.stop()
+    await serving
+    await queue.close()
+
+
+async def test_queues_of_one_name_on_two_servers_have_marks_of_their_own(
+    redis_server: RedisServer, shop: sqlite3.Connection
+) -> None:
+    """As do two databases of one server: neither finds the marks of the other's jobs."""
+    for number in (7, 8):
+        url = f"{redis_server.url.rpartition('/')[0]}/{number}"
+        async with Queue.connect(url, stream="jobs") as queue:
+            await queue.enqueue("effect", job_id="a")
+        await _once_in(url, shop)
+    assert effects(shop) == ["a", "a"]
+
+
+async def test_a_queue_has_its_marks_by_whatever_path_it_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: sqlite3.Connection
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Queue.connect("sqlite:///jobs.db") as queue:
+        await queue.enqueue("effect", job_id="a")
+    await _once_in("sqlite:///jobs.db", shop, dies=True)
+    await _once_in(f"sqlite:///{tmp_path}/jobs.db", shop)
+    assert effects(shop) == ["a"]
 
 
 def _metrics(worker: Worker) -> str:

@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.component.sdk.test_broker_conformance import Open, another, broker, counts, jobs, take
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken
+from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken, TenantLimit
 from workerpool.broker._fair import FairQueue
 from workerpool.broker._memory_store import Entry
 from workerpool.broker._redis import RedisBroker
@@ -26,9 +27,17 @@ HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 __all__ = ["another", "broker"]  # fixtures
 
 
-def new(name: object, *, tenant: str = "", priority: Priority = NORMAL, key: str = "", delay: float = 0.0) -> NewJob:
+def new(
+    name: object,
+    *,
+    tenant: str = "",
+    priority: Priority = NORMAL,
+    key: str = "",
+    delay: float = 0.0,
+    type_: str = "t",
+) -> NewJob:
     payload = str(name).encode()
-    return NewJob(type="t", payload=payload, tenant=tenant, priority=priority, ordering_key=key, delay=delay)
+    return NewJob(type=type_, payload=payload, tenant=tenant, priority=priority, ordering_key=key, delay=delay)
 
 
 async def one(broker: Broker) -> str:
@@ -36,6 +45,12 @@ async def one(broker: Broker) -> str:
     [job] = await take(broker, 1)
     await broker.ack([job])
     return job.payload.decode()
+
+
+async def put_in_order(broker: Broker) -> None:
+    """From now on this consumer knows that there is an order."""
+    await broker.put([new("first", tenant="first")])
+    await one(broker)
 
 
 async def nothing(broker: Broker) -> bool:
@@ -226,6 +241,52 @@ async def test_consumers_that_wait_are_all_woken(another: Open) -> None:
     assert sorted(job.payload for one in found for job in one) == [b"0", b"1", b"2", b"3", b"4"]
 
 
+@pytest.mark.parametrize("waits_for", [{"priority": HIGH}, {"tenant": "a"}, {"key": "k"}])
+async def test_jobs_that_nobody_has_room_for_are_passed_by_all_others(
+    broker: Broker, waits_for: dict[str, Any]
+) -> None:
+    """And keep their place: whoever has room for them gets them first, in their order."""
+    await put_in_order(broker)
+    slow = [new(f"slow {n}", type_="slow", **waits_for) for n in range(30)]
+    await broker.put([*slow, *(new(f"quick {n}") for n in range(6)), new("low", priority=LOW)])
+    begun = await broker.take(limit=4, wait=0.5)
+    await broker.hand_back(begun)
+    found: list[Taken] = []
+
+    async def passed() -> bool:
+        found.extend(await broker.take(limit=3, wait=0.02, without=frozenset({"slow"})))
+        return len(found) == 7
+
+    await until(passed, what="the others")
+    assert {job.payload for job in found[:-1]} == {b"quick %d" % n for n in range(6)}
+    assert found[-1].payload == b"low"
+    await broker.ack(found)
+    assert await broker.take(limit=3, wait=0.02, without=frozenset({"slow"})) == []
+    assert await counts(broker) == (30, 0, 0)
+    assert await one(broker) == "slow 0"
+    assert [await one(broker) for _ in range(29)] == [f"slow {n}" for n in range(1, 30)]
+
+
+async def test_a_tenant_at_its_limit_has_its_other_jobs_run_where_there_is_no_room_for_the_first(
+    broker: Broker,
+) -> None:
+    broker.limit_tenants({"a": TenantLimit(max_in_flight=2)})
+    await put_in_order(broker)
+    await broker.put([new(f"slow {n}", type_="slow", tenant="a") for n in range(9)])
+    await broker.put([new(f"quick {n}", tenant="a") for n in range(3)])
+    found: list[Taken] = []
+
+    async def passed() -> bool:
+        for job in await broker.take(limit=3, wait=0.02, without=frozenset({"slow"})):
+            found.append(job)
+            await broker.ack([job])
+        return len(found) == 3
+
+    await until(passed, what="the others")
+    assert [job.payload for job in found] == [b"quick 0", b"quick 1", b"quick 2"]
+    assert len(await broker.take(limit=9, wait=0.5)) <= 2
+
+
 async def test_nothing_is_lost_and_keys_keep_their_order_although_consumers_die(another: Open) -> None:
     chance, producer, done = random.Random(5), another(), []
     running: dict[str, bytes] = {}
@@ -265,21 +326,24 @@ async def test_nothing_is_lost_and_keys_keep_their_order_although_consumers_die(
 class TestRedis:
     """The scripts make the decisions of the pure model, and leave nothing behind."""
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(6))
     async def test_the_order_is_that_of_the_model(self, redis_broker: RedisBroker, seed: int) -> None:
         chance, model, serial = random.Random(seed), _Model(), 0
         flying: list[tuple[Taken, Entry]] = []
-        for _ in range(400):
+        await put_in_order(redis_broker)
+        for _ in range(500):
+            without = frozenset(chance.choice(["", "", "t", "u", "tu"]))
             act = chance.choice(["put", "put", "take", "take", "ack", "back", "retry", "dead"])
             if act == "put":
                 wishes = (chance.choice(["", "a", "b"]), chance.choice(list(Priority)), chance.choice(["", "x", "y"]))
                 tenant, priority, key = wishes if serial else ("a", NORMAL, "")
-                await redis_broker.put([new(serial, tenant=tenant, priority=priority, key=key)])
-                model.put(Entry("", "", b"", 0.0, serial, tenant, priority, key))
+                type_ = chance.choice("tu")
+                await redis_broker.put([new(serial, tenant=tenant, priority=priority, key=key, type_=type_)])
+                model.put(Entry("", type_, b"", 0.0, serial, tenant, priority, key))
                 serial += 1
             elif act == "take":
-                expected = model.take()
-                taken = await redis_broker.take(limit=1, wait=0.0)
+                expected = model.take(without)
+                taken = await redis_broker.take(limit=1, wait=0.0, without=without)
                 assert [int(job.payload) for job in taken] == [entry.serial for entry in expected]
                 flying += zip(taken, expected, strict=True)
             elif flying:
@@ -292,12 +356,12 @@ class TestRedis:
                     model.end(entry)
                 elif act == "back":
                     await redis_broker.hand_back([job])
-                    model.stream.append(entry)
+                    model.back(entry)
                 else:
                     await redis_broker.retry_later([Retry(job, 0.0)])
                     await asyncio.sleep(0.002)
                     await redis_broker.maintain()
-                    model.put(entry)
+                    model.retry(entry)
             assert await counts(redis_broker) == (len(model.stream) + len(model.waiting), len(flying), 0)
 
     async def test_nothing_is_left_behind(
@@ -357,18 +421,28 @@ class _Model:
         self.waiting.add(entry)
         self._feed()
 
-    def take(self) -> list[Entry]:
-        self._feed()
+    def take(self, without: frozenset[str]) -> list[Entry]:
+        if self.stream and self.stream[0].type in without:
+            self.waiting.add_first(self.stream.popleft())
+        self._feed(without)
         taken = [self.stream.popleft()] if self.stream else []
-        self._feed()
+        self._feed(without)
         return taken
+
+    def retry(self, entry: Entry) -> None:
+        self._feed()
+        self.put(entry)
+
+    def back(self, entry: Entry) -> None:
+        self.waiting.add_first(entry)
+        self._feed()
 
     def end(self, entry: Entry) -> None:
         self.waiting.ended(entry)
         self._feed()
 
-    def _feed(self) -> None:
-        while not self.stream and (entry := self.waiting.pop()) is not None:
+    def _feed(self, without: frozenset[str] = frozenset()) -> None:
+        while not self.stream and (entry := self.waiting.pop(without=without)) is not None:
             self.stream.append(entry)
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.component.sdk.test_broker_conformance import LEASE, Open, another, broker, counts, jobs, take
 from tests.component.sdk.test_order import new, one
 from tests.support.waiting import until
+from workerpool import Job, Queue, Worker
 from workerpool.broker import Broker, DeadJobs, DeathReason, NewJob, Priority, Retry, Taken, TenantLimit
 
 pytestmark = pytest.mark.component
@@ -120,6 +122,56 @@ async def test_those_that_waited_too_long_for_their_class_are_shed(broker: Broke
     assert found - {b"delayed"} == {f"{one}{n}".encode() for one in ("high", "normal") for n in range(3)}
     assert {reason for reason, _, _ in await letters(broker)} == {"shed"}
     assert broker.dropped()[DeathReason.SHED] == len(late) - len(found - {b"delayed"}) + (b"delayed" not in found)
+
+
+@pytest.mark.parametrize("tenant", ["", "a"])
+async def test_one_that_had_begun_before_it_was_handed_back_is_not_shed(broker: Broker, tenant: str) -> None:
+    """But it may be, as any other, when it failed and waits for its next attempt."""
+    broker.shed_after({"normal": 0.2})
+    await broker.put([new("begun", tenant=tenant)])
+    [job] = await take(broker, 1)
+    await broker.put([new("refused", tenant=tenant)])
+    [refused] = await take(broker, 1)
+    await broker.hand_back([replace(job, begun=True), refused])
+    await asyncio.sleep(0.25)
+    [again] = await take(broker, 1)
+    assert (again.payload, again.begun, again.attempt) == (b"begun", True, 1)
+    await broker.retry_later([Retry(again, 0.0)])
+    await asyncio.sleep(0.01)
+    await broker.maintain()
+    await asyncio.sleep(0.25)
+    assert await drained(broker) == []
+    assert sorted(await letters(broker)) == [("shed", 0, b"refused"), ("shed", 1, b"begun")]
+
+
+async def test_a_job_that_a_drain_interrupted_is_run_on_by_the_next_worker() -> None:
+    queue, begun, go_on = Queue.connect("memory://"), list[int](), asyncio.Event()
+    env = {"DRAIN_TIMEOUT": "0.05", "SHED_AFTER_SECONDS": '{"normal": 0.2}'}
+
+    def worker() -> Worker:
+        worker = Worker(queue, health_port=0, metrics_port=0, env=env)
+
+        @worker.job("long", timeout=60)
+        async def long(job: Job) -> None:
+            begun.append(job.attempt)
+            await go_on.wait()
+
+        return worker
+
+    await queue.enqueue("long")
+    first = worker()
+    serving = asyncio.create_task(first.serve())
+    await until(lambda: begun, what="it runs")
+    await asyncio.sleep(0.25)
+    first.stop()
+    await serving
+    go_on.set()
+    second = worker()
+    serving = asyncio.create_task(second.serve())
+    await until(lambda: begun == [1, 1], what="it runs again")
+    second.stop()
+    await serving
+    assert (await queue.depth()).dead_letters == 0
 
 
 async def test_plain_jobs_are_of_class_normal(another: Open) -> None:

@@ -19,6 +19,7 @@ class Waits:
     tenant: str = ""
     priority: Priority = Priority.NORMAL
     ordering_key: str = ""
+    type: str = "t"
 
 
 def everything(queue: FairQueue[Waits]) -> list[Waits]:

@@ -55,7 +55,7 @@ class Job:
     checkpointed: Any = None
     """The last checkpoint of an earlier attempt, from JSON; None when there is none."""
     stream: str = ""
-    """What tells its queue from every other one, by whatever name a worker knows it: Redis' stream, SQLite's path."""
+    """What tells its queue from every other one, whatever its address or name is; see `Broker.identity`."""
     tenant: str = ""
     priority: str = Priority.NORMAL
     ordering_key: str = ""

@@ -112,6 +112,23 @@ async def test_before_it_expires_one_refreshes_it_and_the_others_have_the_old_va
     assert await cache(beta=0).get_or_fill("key", origin, ttl=60) == {"number": 2}
 
 
+async def test_who_refreshes_keeps_nobody_of_its_own_process_waiting(cache: MakeCache) -> None:
+    """Neither those who asked at the same moment nor those who ask later; given up, another one does it."""
+    origin, early = Origin(), cache(beta=1e9)
+    assert await cache().get_or_fill("key", origin, ttl=60) == {"number": 1}
+    origin.let.clear()
+    calls = [asyncio.create_task(early.get_or_fill("key", origin, ttl=60)) for _ in range(5)]
+    await until(lambda: sum(call.done() for call in calls) == 4, what="the others answered")
+    assert await early.get_or_fill("key", origin, ttl=60) == {"number": 1}
+    assert (origin.asked, [call.result() for call in calls if call.done()]) == (2, [{"number": 1}] * 4)
+    [refreshing] = [call for call in calls if not call.done()]
+    refreshing.cancel()
+    await asyncio.wait([refreshing])
+    origin.let.set()
+    assert await early.get_or_fill("key", origin, ttl=60) == {"number": 3}
+    assert origin.most_at_once == 1
+
+
 async def test_a_refresh_that_fails_is_nobodys_error(cache: MakeCache) -> None:
     origin = Origin()
     await cache().get_or_fill("key", origin, ttl=60)

@@ -1,6 +1,8 @@
 """An intake under a rate limit, on a broker that lives by virtual time (looptime)."""
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -37,6 +39,9 @@ class Queue:
     empty: bool = False
     waited: list[tuple[int, float]] = field(default_factory=list)
     """Of takes: how many jobs at most, and how long."""
+    left: list[frozenset[str]] = field(default_factory=list)
+    """Of takes: types that were not wanted."""
+    _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
         if self.away:
@@ -46,11 +51,15 @@ class Queue:
         self.drawn += tokens.granted
         return tokens
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str]) -> list[Taken]:
         self.takes += 1
         self.waited.append((limit, wait))
+        self.left.append(without)
         if self.empty:
-            await asyncio.sleep(wait)
+            self._interrupted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._interrupted.wait()
             return []
         self.taken += limit
         await asyncio.sleep(0.001)
@@ -58,7 +67,8 @@ class Queue:
         return [Taken(token="x", job_id=f"{self.takes}-{n}", **cast("Any", job)) for n in range(limit)]
 
     async def interrupt(self) -> None:
-        """No take waits."""
+        """End the take that waits."""
+        self._interrupted.set()
 
 
 @dataclass
@@ -69,6 +79,9 @@ class Worker:
     rate: float | None = RATE
     lane_full: bool = False
     begun: int = 0
+    full: frozenset[str] = frozenset()
+    """Types without room."""
+    again: float = math.inf
 
     def __post_init__(self) -> None:
         broker = cast("Broker", self.queue)
@@ -83,6 +96,7 @@ class Worker:
             slots=self.slots,
             evidence=Evidence(),
             accept=self._accept,
+            without_room=lambda _: (self.full, self.again),
             limiter=lambda: None if self.rate is None else self.limiter,
             circuits=None,
             log=structlog.get_logger(),
@@ -158,3 +172,24 @@ async def test_without_a_limit_nobody_asks_for_tokens() -> None:
     await worker.work(1)
     assert worker.begun > 0
     assert worker.queue.drawn == 0
+
+
+async def test_a_take_for_other_lanes_ends_when_a_lane_has_room_again() -> None:
+    worker = Worker(Queue(empty=True), rate=None, full=frozenset({"slow", "other"}))
+    task = asyncio.create_task(worker.work(1.5))
+    await asyncio.sleep(0.5)
+    worker.intake.room()
+    await asyncio.sleep(0.5)
+    assert worker.queue.left == [{"slow", "other"}], "a slot of a lane that had room anyway changes nothing"
+    worker.full = frozenset({"other"})
+    worker.intake.room()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert worker.queue.left == [{"slow", "other"}, {"other"}]
+    await task
+
+
+async def test_a_take_waits_no_longer_than_until_a_circuit_lets_somebody_through() -> None:
+    worker = Worker(Queue(empty=True), rate=None, full=frozenset({"broken"}), again=0.5)
+    await worker.work(0.9)
+    assert worker.queue.waited == [(20, 0.5), (20, 0.5)]

@@ -15,6 +15,10 @@ dead, over retries and lost leases; the others of the key stand in line, in the 
 as the tenant has room for another job: which is the tag that it would have had from the beginning, or V if that is
 beyond. So a tenant that is at its limit holds up nobody, and has no claim to what it could not use.
 
+**Types without room.** Who takes names the types of jobs that it has no room for. Those keep their tags, their classes
+and their keys, and are passed: the order is that of the others. So a kind of job that nobody can run now holds up no
+other kind, and has lost nothing when somebody can.
+
 Memory runs on `FairQueue`; SQLite (`_sqlite/fair.py`) and Redis (`_redis/lua/order.lua`) make the same decisions where
 their jobs are, and are tested against it.
 """
@@ -39,6 +43,11 @@ class Waiting(Protocol):
     @property
     def serial(self) -> int:
         """Its number in the order of enqueueing, the same over all attempts."""
+        ...
+
+    @property
+    def type(self) -> str:
+        """Who takes may have no room for those of some types."""
         ...
 
     @property
@@ -79,13 +88,13 @@ J = TypeVar("J", bound=Waiting)
 class _Class(Generic[J]):
     virtual: float = 0.0
     finish: dict[str, float] = field(default_factory=dict)
-    by_tag: list[tuple[float, int, J]] = field(default_factory=list)
-    by_due: list[tuple[float, int]] = field(default_factory=list)
+    by_tag: dict[str, list[tuple[float, int, J]]] = field(default_factory=dict)  # by type
+    by_due: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
     serials: set[int] = field(default_factory=set)
 
     def add(self, job: J, tag: float) -> None:
-        heapq.heappush(self.by_tag, (tag, job.serial, job))
-        heapq.heappush(self.by_due, (job.due, job.serial))
+        heapq.heappush(self.by_tag.setdefault(job.type, []), (tag, job.serial, job))
+        heapq.heappush(self.by_due.setdefault(job.type, []), (job.due, job.serial))
         self.serials.add(job.serial)
 
     def next_tag(self, tenant: str) -> float:
@@ -95,15 +104,26 @@ class _Class(Generic[J]):
             self.finish = {tenant: finish for tenant, finish in self.finish.items() if finish > self.virtual}
         return tag
 
-    def oldest(self) -> float:
-        while self.by_due[0][1] not in self.serials:
-            heapq.heappop(self.by_due)
-        return self.by_due[0][0]
+    def first_tag(self) -> float:
+        return min((self.virtual, *(jobs[0][0] for jobs in self.by_tag.values())))
 
-    def pop(self) -> J:
-        self.virtual, _, job = heapq.heappop(self.by_tag)
+    def oldest(self, without: frozenset[str]) -> float | None:
+        return min((self._oldest_of(type_) for type_ in self.by_tag if type_ not in without), default=None)
+
+    def pop(self, without: frozenset[str]) -> J:
+        first = min((*jobs[0][:2], type_) for type_, jobs in self.by_tag.items() if type_ not in without)
+        tag, _, job = heapq.heappop(self.by_tag[first[2]])
+        if not self.by_tag[job.type]:
+            del self.by_tag[job.type], self.by_due[job.type]
+        self.virtual = max(self.virtual, tag)  # those that were passed have tags behind it
         self.serials.discard(job.serial)
         return job
+
+    def _oldest_of(self, type_: str) -> float:
+        dues = self.by_due[type_]
+        while dues[0][1] not in self.serials:
+            heapq.heappop(dues)
+        return dues[0][0]
 
 
 _Place = tuple[Priority, str]
@@ -156,17 +176,19 @@ class FairQueue(Generic[J]):
         """It was popped and has not run: it goes before those of its class, at nobody's expense."""
         self.tenants.ended(job.tenant, now=now, unused=True)
         one = self._classes.setdefault(job.priority, _Class())
-        one.add(job, one.virtual)
+        one.add(job, one.first_tag())
 
-    def pop(self, now: float = 0.0) -> J | None:
-        """The next one, in flight from now on; None when none can run."""
+    def pop(self, now: float = 0.0, *, without: frozenset[str] = frozenset()) -> J | None:
+        """The next one of other types than these, in flight from now on; None when none can run."""
         while True:
-            self._let_go(now)
-            if not self._classes:
+            self._let_go(now, without)
+            dues = {priority: one.oldest(without) for priority, one in self._classes.items()}
+            oldest = {priority: due for priority, due in dues.items() if due is not None}
+            if not oldest:
                 return None
-            priority = next_class({priority: one.oldest() for priority, one in self._classes.items()})
+            priority = next_class(oldest)
             chosen = self._classes[priority]
-            virtual, job = chosen.virtual, chosen.pop()
+            virtual, job = chosen.virtual, chosen.pop(without)
             if not chosen.serials:
                 del self._classes[priority]
             free, again = self.tenants.room(job.tenant, now=now)
@@ -201,7 +223,7 @@ class FairQueue(Generic[J]):
 
     def oldest(self) -> float | None:
         """Since when the oldest one waits, those in line included."""
-        dues = [one.oldest() for one in self._classes.values()]
+        dues = [due for one in self._classes.values() if (due := one.oldest(frozenset())) is not None]
         held = [jobs[0][0] for jobs in self._held.values()]
         return min((*dues, *held, *(job.due for job in self._in_line.values())), default=None)
 
@@ -219,14 +241,18 @@ class FairQueue(Generic[J]):
             if (priority, tenant) in self._held:
                 self._look_at[priority, tenant] = 0.0
 
-    def _let_go(self, now: float) -> None:
-        """The first of each line whose tenant has room may run."""
+    def _let_go(self, now: float, without: frozenset[str]) -> None:
+        """The first of each line whose tenant has room may run; those before it of the types `without` as well."""
         for place in [place for place, at in self._look_at.items() if at <= now]:
             free, self._look_at[place] = self.tenants.room(place[1], now=now)
             if free:
                 # Looked at again when this one is chosen, and all of the line when the limit is gone.
                 self._look_at[place] = now if free == math.inf else now + LOOK_AGAIN_SECONDS
                 jobs = self._held[place]
-                self._rank(heapq.heappop(jobs)[2])
+                while jobs:
+                    job = heapq.heappop(jobs)[2]
+                    self._rank(job)
+                    if job.type not in without:
+                        break
                 if not jobs:
                     del self._held[place], self._look_at[place]

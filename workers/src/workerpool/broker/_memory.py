@@ -74,6 +74,11 @@ class MemoryBroker:
         return "memory"
 
     @property
+    def identity(self) -> str:
+        """Of the store."""
+        return self._store.identity
+
+    @property
     def connected(self) -> bool:
         """There is nothing to lose."""
         return True
@@ -136,7 +141,7 @@ class MemoryBroker:
             store.waiting.add(entry)
             store.wake()
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Expired leases first, then waiting jobs in order; see `Broker`."""
         deadline = _clock.now() + wait
         if self._limits != self._limits_said:
@@ -147,7 +152,7 @@ class MemoryBroker:
                 while True:
                     self._changed.clear()
                     now = _clock.now()
-                    found = self._find(limit, now)
+                    found = self._find(limit, now, without)
                     if found or self._interrupted or now >= deadline:
                         return found
                     with contextlib.suppress(TimeoutError):
@@ -197,6 +202,7 @@ class MemoryBroker:
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
             entry.due = now + delays[token]
+            entry.begun = False
             self._store.waiting.interrupted(entry, now)
             self._store.delay(entry)
         return lost
@@ -204,8 +210,10 @@ class MemoryBroker:
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
         ours, lost = self._release(jobs)
-        for entry in ours.values():
+        begun = {job.token for job in jobs if job.begun}
+        for token, entry in ours.items():
             entry.attempts -= 1
+            entry.begun = token in begun
             self._store.waiting.add_first(entry, _clock.now())
         self._store.wake()
         return lost
@@ -296,14 +304,14 @@ class MemoryBroker:
     async def close(self) -> None:
         """Nothing to let go of: what we hold comes back when its lease expires."""
 
-    def _find(self, limit: int, now: float) -> list[Taken]:
+    def _find(self, limit: int, now: float, without: frozenset[str]) -> list[Taken]:
         store = self._store
         store.make_due(now)
         expired = [token for token, lease in store.in_flight.items() if lease.until <= now and lease.owner is not self]
         found: list[Taken] = []
         for token in expired[:limit]:
             self._give(store.in_flight.pop(token).entry, found, now, redelivered=True)
-        while len(found) < limit and (entry := store.waiting.pop(now)) is not None:
+        while len(found) < limit and (entry := store.waiting.pop(now, without=without)) is not None:
             self._give(entry, found, now, redelivered=False)
         return found
 
@@ -337,6 +345,7 @@ class MemoryBroker:
             ordering_key=entry.ordering_key,
             trace=entry.trace,
             expired=entry.expires is not None and entry.expires <= now,
+            begun=entry.begun,
         )
 
     def _bury(self, letter: DeadLetter) -> None:

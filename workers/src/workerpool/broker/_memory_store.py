@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import os
 from dataclasses import dataclass, field
 
 from workerpool.broker._bucket import Level
@@ -24,6 +25,7 @@ class Entry:
     expires: float | None = None
     attempts: int = 0  # started so far
     checkpoint: bytes = b""
+    begun: bool = False
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class MemoryStore:
     seen: dict[str, float] = field(default_factory=dict)
     buckets: dict[str, Level] = field(default_factory=dict)
     arrivals: int = 0
+    identity: str = field(default_factory=lambda: os.urandom(16).hex())
     serial: "itertools.count[int]" = field(default_factory=itertools.count)
     waiters: dict[asyncio.Event, None] = field(default_factory=dict)  # in the order in which they came
 

@@ -162,6 +162,8 @@ class Taken:
     trace: TraceContext | None = None
     expired: bool = False
     """It must not begin any more."""
+    begun: bool = False
+    """This attempt had begun before it was handed back: whoever hands a job back says so. It is not shed then."""
     malformed: str = ""
     """Why this is no job; then type and payload are whatever was found."""
 
@@ -262,7 +264,15 @@ class Broker(Protocol):
 
     @property
     def stream(self) -> str:
-        """What tells this queue from every other one: Redis' stream, SQLite's path."""
+        """What people call this queue: Redis' stream, SQLite's path as it was given."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What tells this queue from every other one anywhere, by whatever address it is reached.
+
+        Drawn at random and kept in the queue, so it is gone with it. Known after the first `take`, empty before.
+        """
         ...
 
     @property
@@ -303,8 +313,12 @@ class Broker(Protocol):
         """
         ...
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Up to `limit` jobs; waits up to `wait` seconds for the first one. Jobs with expired leases come first.
+
+        Those of the types `without` keep their place for whoever has room for them, and the others pass them. Some of
+        them may come nevertheless: those with expired leases, and on Redis all where no order was ever asked for, since
+        a stream is read from its beginning. Hand them back.
 
         Those that expired or waited too long are moved to the dead letters on the way, see `workerpool.broker._shed`
         and `dropped`; after that it may return with nothing before the time is up.
@@ -342,7 +356,10 @@ class Broker(Protocol):
         ...
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
-        """Let someone else take these at once, with the same attempt number. Returns tokens that were not ours."""
+        """Let someone else take these at once, with the same attempt number. Returns tokens that were not ours.
+
+        They wait before those of their class again; on Redis, where no order was ever asked for, behind all others.
+        """
         ...
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:

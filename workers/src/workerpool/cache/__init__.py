@@ -19,7 +19,7 @@ looks at the lock in the same move.
 
 The early refresh is XFetch: a reader refreshes when `cost * beta * -ln(chance)` is no less than the time that is left
 (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015). Others get the old
-value meanwhile.
+value meanwhile, those of the same event loop as well: only the one who refreshes waits.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workerpool._job import encode
 from workerpool.broker._redis.scripts import Script
@@ -53,12 +53,19 @@ _KEEP: Final = Script("keep", order=False, folder=_LUA)
 _FAIL: Final = Script("fail", order=False, folder=_LUA)
 
 
+class _Found(NamedTuple):
+    text: bytes
+    refresh: str = ""
+    """Of a value that is to be refreshed: the token of the lock, which is ours."""
+
+
 @dataclass(slots=True)
 class _Flight:
-    """A look that several callers wait for."""
+    """A look that several callers wait for. The first of them to go on refreshes the value, if it is to be."""
 
-    task: "asyncio.Task[bytes]"
+    task: "asyncio.Task[_Found]"
     waiters: int = 0
+    taken: bool = False
 
 
 class Cache:
@@ -124,13 +131,17 @@ class Cache:
             flight = self._flights[key] = _Flight(asyncio.create_task(self._find(key, fill, ttl)))
         flight.waiters += 1
         try:
-            return json.loads(await asyncio.shield(flight.task))
+            text, refresh = await asyncio.shield(flight.task)
         finally:
             flight.waiters -= 1
             # The first who goes on begins anew; the last one who gives up ends what nobody waits for.
             if (flight.task.done() or not flight.waiters) and self._flights.get(key) is flight:
                 del self._flights[key]
                 flight.task.cancel()
+        if refresh and not flight.taken:
+            flight.taken = True
+            text = await self._refresh(key, fill, ttl, refresh) or text
+        return json.loads(text)
 
     async def forget(self, key: str) -> None:
         """The value is not right any more: get it anew. What a fill that runs now returns is not kept either.
@@ -140,7 +151,7 @@ class Cache:
         """
         await self._redis.call("DEL", *self._keys(key))
 
-    async def _find(self, key: str, fill: Fill, ttl: float) -> bytes:
+    async def _find(self, key: str, fill: Fill, ttl: float) -> _Found:
         token, pause = secrets.token_hex(8), _FIRST_PAUSE_SECONDS
         while True:
             early = self._beta * -math.log(1.0 - self._chance())
@@ -150,15 +161,15 @@ class Cache:
                 )
             except BrokerError as error:
                 self._is_away(error)
-                return await self._ask(fill)
+                return _Found(await self._ask(fill))
             self._away = False
             match state:
                 case b"value":
-                    return bytes(found[0])
+                    return _Found(found[0])
                 case b"fill":
-                    return await self._fill(key, fill, ttl, token)
+                    return _Found(await self._fill(key, fill, ttl, token))
                 case b"refresh":
-                    return await self._refresh(key, fill, ttl, token) or bytes(found[0])
+                    return _Found(found[0], refresh=token)
                 case b"failed":
                     raise FillFailed(found[0].decode())
                 case _:

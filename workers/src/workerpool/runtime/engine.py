@@ -214,6 +214,7 @@ class Engine:
                 slots=self._slots,
                 evidence=self._evidence,
                 accept=partial(self._jobs.accept, source.name, broker),
+                without_room=self._stations.without_room,
                 limiter=self._limiter,
                 circuits=self._circuits,
                 log=self._log,
@@ -279,7 +280,7 @@ class Engine:
             if self._jobs.settled == self._recycle.after_jobs:
                 self._consider_retiring()
             for line in self._lines.values():
-                line.intake.rotation.room()
+                line.intake.room()
         self._slots.release(1)
         self._changed()
 

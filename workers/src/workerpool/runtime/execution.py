@@ -85,7 +85,7 @@ class Execution:
                 running.queue,
                 context,
                 checkpointed,
-                running.broker.stream,
+                running.broker.identity,
                 job.tenant,
                 job.priority,
                 job.ordering_key,

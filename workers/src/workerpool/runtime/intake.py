@@ -1,5 +1,6 @@
 """Taking jobs from one queue, as many as there are free slots."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,13 +35,15 @@ class Intake:
         slots: Slots,
         evidence: Evidence,
         accept: Callable[[Sequence[Taken]], Sequence[Taken]],
+        without_room: Callable[[float], tuple[frozenset[str], float]],
         limiter: "Callable[[], RateLimiter | None]",
         circuits: "Circuits | None",
         log: Any,
     ) -> None:
         """`accept` starts jobs, and returns those that it cannot start now: they go back to the queue.
 
-        `limiter`: that of the limit which is in force now, None when there is none. `circuits`: of the handlers'
+        `without_room`: types of jobs that it could not start now, and for how many seconds at least, inf when nobody
+        knows. `limiter`: that of the limit which is in force now, None when there is none. `circuits`: of the handlers'
         breakers, None when they have none.
         """
         self._queue = queue
@@ -50,11 +53,14 @@ class Intake:
         self._slots = slots
         self._evidence = evidence
         self._accept = accept
+        self._without_room = without_room
         self._limiter = limiter
         self._circuits = circuits
         self._log = log
         self._failures = 0
         self._idle = False
+        self._without: frozenset[str] = frozenset()
+        self._giving_way: set[asyncio.Task[None]] = set()
         self._pause_seconds = 0.0
         self.rotation = Rotation()
         self.trouble = ""
@@ -105,8 +111,9 @@ class Intake:
         wait = _CONTENDED_TAKE_SECONDS if self._slots.contended else wait
         self._evidence.take_began(self._queue, wait=wait + _TAKE_MARGIN_SECONDS)
         self._idle = True
+        self._without, again = self._without_room(asyncio.get_running_loop().time())
         try:
-            jobs = await self._broker.take(limit=limit, wait=wait)
+            jobs = await self._broker.take(limit=limit, wait=min(wait, again), without=self._without)
             # From here to `leave` nothing may wait: the gate promises that what was taken is registered.
             refused = self._accept(jobs)
             started = len(jobs) - len(refused)
@@ -123,6 +130,18 @@ class Intake:
         self._failures, self.trouble = 0, ""
         self._comeback.worked()
         return len(jobs), started
+
+    def room(self) -> None:
+        """A lane has a slot again. A take that waits for jobs of other lanes only is begun anew."""
+        self.rotation.room()
+        if not (self._idle and self._without):
+            return
+        full, _ = self._without_room(asyncio.get_running_loop().time())
+        if not full >= self._without:
+            self._without = frozenset()
+            task = asyncio.create_task(self._give_way())
+            self._giving_way.add(task)
+            task.add_done_callback(self._giving_way.discard)
 
     async def _give_way(self) -> None:
         if self._idle:

@@ -1,12 +1,13 @@
 """What a worker does with jobs for which it has no room in their lane, although it has room for others.
 
-A queue tells nobody what is in it before it is taken. So a job of a full lane goes back to the queue's end, where
+Who takes says for which types it has no room, and a broker leaves those where they are. A stream without an order,
+though, tells nobody what is in it before it is taken. There a job of a full lane goes back to the stream's end, where
 another worker may have room for it, and what stands behind it gets its turn: a lane that stands still does not hold up
 the others. The job's attempt does not count.
 
-While a lane stays full its jobs go round and round. That costs the worker and the broker something each time, so it is
-paced: a short pause per job, twice as long after each full round that brought nothing, and an end to the pause when
-a lane has room again. Where a worker spends its days like that, its kinds of jobs belong into pools of their own.
+While a lane stays full its jobs go round and round there. That costs the worker and the broker something each time, so
+it is paced: a short pause per job, twice as long after each full round that brought nothing, and an end to the pause
+when a lane has room again. Where a worker spends its days like that, its kinds of jobs belong into pools of their own.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workerpool.broker import BadAnswer, Broker, BrokerError, DeadLetter, Retry
@@ -166,7 +166,9 @@ class _Line:
             case Done():
                 return await self._broker.ack(jobs)
             case HandBack():
-                return await self._broker.hand_back(jobs)
+                begun = [replace(one.running.job, begun=True) for one in batch if one.running.started_at is not None]
+                rest = [one.running.job for one in batch if one.running.started_at is None]
+                return await self._broker.hand_back([*begun, *rest])
             case TryAgain():
                 again = [outcome for outcome in batch if isinstance(outcome, TryAgain)]
                 return await self._broker.retry_later([Retry(one.running.job, one.delay) for one in again])

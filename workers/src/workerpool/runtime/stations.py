@@ -47,9 +47,14 @@ class Station:
             self.slots = min(most, self.adaptive.limit)
             self.figures.slots = min(most, self.adaptive.settled)
 
+    @property
+    def full(self) -> bool:
+        """Whether it has no slot for another job."""
+        return self.figures.in_progress >= self.slots
+
     def enter(self) -> bool:
         """Take a slot for a job, if there is one."""
-        if self.figures.in_progress >= self.slots:
+        if self.full:
             return False
         self.figures.in_progress += 1
         return True
@@ -117,11 +122,26 @@ class Stations:
         for name, figures in metrics.lanes.items():
             self._make(Kind(name), figures)
         self.by_type = {type_: self._bind(type_, handler) for type_, handler in handlers.items()}
-        self.default = next(iter(self._stations.values()))
-        """Stands for jobs that have no handler."""
 
     def __iter__(self) -> Iterator[Station]:
         return iter(self._stations.values())
+
+    @property
+    def default(self) -> Station:
+        """Stands for jobs that have no handler: one with room, if there is any."""
+        return next((station for station in self if not station.full), next(iter(self)))
+
+    def without_room(self, now: float) -> tuple[frozenset[str], float]:
+        """Types of jobs that could not be started now, and in how many seconds that may change by itself."""
+        again = math.inf
+        if self._circuits is None and len(self._stations) == 1:  # nobody takes when its only lane is full
+            return frozenset(), again
+        types = {type_ for type_, handler in self.by_type.items() if handler.station.full}
+        for type_, handler in self.by_type.items():
+            if handler.circuit is not None and handler.fallback is None and (shut := handler.circuit.shut_for(now)):
+                types.add(type_)
+                again = min(again, shut)
+        return frozenset(types), again
 
     @property
     def slots(self) -> int:

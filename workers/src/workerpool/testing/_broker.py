@@ -37,9 +37,9 @@ class _PlayedBroker(MemoryBroker):
         super().__init__(store, lease_seconds=lease_seconds)
         self._records = records
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Take; from now on each is an attempt."""
-        jobs = await super().take(limit=limit, wait=wait)
+        jobs = await super().take(limit=limit, wait=wait, without=without)
         process = PROCESS.get()
         for job in jobs:
             self._records.began(job, process.name if process else "")

@@ -81,6 +81,8 @@ class RedisBroker:
             lease=lambda: self._lease,
         )
         self._blocking = Blocking(self._commands, self._reads)
+        self._identity = ""
+        self._identified = False
         self._taking = False
         self._takes = 0
         self._interrupted = 0  # number of the last take that was to end early
@@ -102,6 +104,11 @@ class RedisBroker:
     def stream(self) -> str:
         """The stream's key."""
         return self._stream
+
+    @property
+    def identity(self) -> str:
+        """A field beside the stream."""
+        return self._identity
 
     @property
     def connected(self) -> bool:
@@ -145,17 +152,20 @@ class RedisBroker:
                 break
         return put
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Jobs of dead consumers first, then new ones, for which a blocking read waits; see `Broker`."""
         self._takes += 1
         self._taking = True
         try:
             if self._limits != self._limits_said:
                 await self.maintain()
+            if not self._identified:
+                await self._identify()
             found = await self._recover(limit) if self._uncertain else []
             found = found or await self._reclaim(limit)
-            return await self._weed(found or await self._next(limit, wait))
+            return await self._weed(found or await self._next(limit, wait, without))
         except BrokerUnavailable:
+            self._identified = False  # a replica that took over may not have it
             # Those who run jobs could not extend their leases either: let them come first.
             self._next_reclaim = time.monotonic() + self._lease / 2
             raise
@@ -318,9 +328,9 @@ class RedisBroker:
             self._uncertain = True
         return [job for job in found if job.token not in tokens]
 
-    async def _next(self, limit: int, wait: float) -> list[Taken]:
+    async def _next(self, limit: int, wait: float, without: frozenset[str]) -> list[Taken]:
         if self._ordered and self._interrupted != self._takes:
-            chosen, again = await self._feed(limit)
+            chosen, again = await self._feed(limit, without)
             if chosen:
                 return chosen
             wait = min(wait, again)
@@ -331,7 +341,7 @@ class RedisBroker:
                 await self._feed(0)
         return found
 
-    async def _feed(self, limit: int) -> tuple[list[Taken], float]:
+    async def _feed(self, limit: int, without: frozenset[str] = frozenset()) -> tuple[list[Taken], float]:
         """The next jobs in the fair order, if there are any. With 0: only wake somebody for the one after ours.
 
         Also in how many seconds more of them may run although nobody told of it: inf when there are none.
@@ -339,7 +349,8 @@ class RedisBroker:
         self._uncertain = True  # until the answer is here
         keys = (self._stream, self._keys.stats)
         head = (self._group, self._consumer, limit)
-        now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *self._weeding.arguments)
+        more = (*self._weeding.arguments, *without)
+        now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *more)
         self._uncertain = False
         self._weeding.count(*dropped)
         self._set_clock(now_ms)
@@ -367,6 +378,11 @@ class RedisBroker:
             return await self._read(limit, wait)
         self._uncertain = False
         return self._hold([(entry_id, fields, 1) for entry_id, fields in reply[0][1]]) if reply else []
+
+    async def _identify(self) -> None:
+        candidate = self._identity or os.urandom(16).hex()
+        self._identity = (await self._commands.run(scripts.IDENTITY, (self._keys.stats,), candidate)).decode()
+        self._identified = True
 
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
         """Jobs of entries `(id, fields, deliveries)`, but for those that we hold already."""

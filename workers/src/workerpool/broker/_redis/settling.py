@@ -70,7 +70,7 @@ class Settling:
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Append anew, with the attempts made before this one."""
         keys = (self._stream, self._keys.stats, self._keys.checkpoints)
-        move = _Move(scripts.HAND_BACK, keys, (), lambda job: (job.token, job.attempt - 1))
+        move = _Move(scripts.HAND_BACK, keys, (), lambda job: (job.token, job.attempt - 1, int(job.begun)))
         pause = round(_LET_OTHERS_SECONDS * 1000)
         return await self._settle(jobs, move, full=self._release(lambda job: (job.token, pause, job.attempt - 1)))
 

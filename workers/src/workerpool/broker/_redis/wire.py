@@ -46,6 +46,7 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         ordering_key=_text(values.get(b"key")),
         trace=_trace(values),
         expired=now_ms >= (_number(values.get(b"expires"), math.inf) or math.inf),
+        begun=b"begun" in values,
         malformed=malformed,
     )
 

@@ -4,6 +4,7 @@ SQLite is called on one thread of its own per broker. There is nothing to wait o
 """
 
 import asyncio
+import json
 import sqlite3
 import time
 import uuid
@@ -15,10 +16,10 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from workerpool.broker._bucket import Level, draw
-from workerpool.broker._sqlite import dead, fair
+from workerpool.broker._sqlite import clock, dead, fair
 from workerpool.broker._sqlite.put import put
-from workerpool.broker._sqlite.schema import open_file
-from workerpool.broker._sqlite.take import take
+from workerpool.broker._sqlite.schema import identify, open_file
+from workerpool.broker._sqlite.take import Taker, take
 from workerpool.broker._sqlite.tenants import Rooms, announce
 from workerpool.broker._tenants import encode
 from workerpool.broker._types import (
@@ -83,6 +84,7 @@ class SqliteBroker:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workerpool-sqlite")
         self._database: sqlite3.Connection | None = None
         self._closed = False
+        self._identity = ""
         self._interrupted = False
         self._one_take = asyncio.Lock()
         self._shed_after: Mapping[str, float] = {}
@@ -98,6 +100,11 @@ class SqliteBroker:
     def stream(self) -> str:
         """The file's path, as it was given."""
         return self._path
+
+    @property
+    def identity(self) -> str:
+        """A row in the file."""
+        return self._identity
 
     @property
     def connected(self) -> bool:
@@ -130,11 +137,13 @@ class SqliteBroker:
         """Put jobs in one transaction; see `Broker`."""
         return await self._transact(lambda database: put(database, jobs, max_depth))
 
-    async def take(self, *, limit: int, wait: float) -> list[Taken]:
+    async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
         """Polls; see `Broker`."""
         deadline = time.monotonic() + wait
-        taking = partial(take, owner=self._consumer, limit=limit, lease=self._lease, shed_after=dict(self._shed_after))
+        who = Taker(self._consumer, self._lease, dict(self._shed_after), json.dumps(sorted(without)))
+        taking = partial(take, who=who, limit=limit)
         async with self._one_take:
+            self._identity = self._identity or await self._transact(identify)
             while True:
                 if self._limits != self._limits_said:
                     await self.maintain()
@@ -154,13 +163,13 @@ class SqliteBroker:
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Delete those that are still ours."""
         statement = "DELETE FROM jobs WHERE serial = ? AND owner = ?"
-        return await self._change(statement, {job.token: () for job in jobs})
+        return await self._change(statement, lambda _: {job.token: () for job in jobs})
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Renew the leases of those that are still ours."""
         statement = "UPDATE jobs SET lease_until = ? WHERE serial = ? AND owner = ?"
-        until = time.time() + self._lease
-        return await self._change(statement, {job.token: (until,) for job in jobs})
+        lease = self._lease
+        return await self._change(statement, lambda now: {job.token: (now + lease,) for job in jobs})
 
     def let_go(self, jobs: Sequence[Taken]) -> None:
         """Whose lease expires is taken anew, whoever had it."""
@@ -168,24 +177,25 @@ class SqliteBroker:
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """A column of the job's row."""
         statement = "UPDATE jobs SET checkpoint = ? WHERE serial = ? AND owner = ?"
-        return not await self._change(statement, {job.token: (state,)})
+        return not await self._change(statement, lambda _: {job.token: (state,)})
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
         statement = (
-            "UPDATE jobs SET due = ?, tag = NULL, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+            "UPDATE jobs SET due = ?, begun = 0, tag = NULL, owner = NULL, lease_until = NULL "
+            "WHERE serial = ? AND owner = ?"
         )
-        now = time.time()
-        return await self._change(statement, {retry.job.token: (now + retry.delay,) for retry in retries})
+        return await self._change(statement, lambda now: {retry.job.token: (now + retry.delay,) for retry in retries})
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let those that are still ours wait again."""
         statement = (
-            "UPDATE jobs SET attempts = attempts - 1, owner = NULL, lease_until = NULL WHERE serial = ? AND owner = ?"
+            "UPDATE jobs SET attempts = attempts - 1, begun = ?, owner = NULL, lease_until = NULL "
+            "WHERE serial = ? AND owner = ?"
         )
 
         def hand_back(database: sqlite3.Connection) -> frozenset[str]:
-            lost = _change(database, statement, {job.token: () for job in jobs}, owner=self._consumer)
+            lost = _change(database, statement, {job.token: (job.begun,) for job in jobs}, owner=self._consumer)
             rooms = Rooms(database, time.time())
             for job in jobs:
                 if job.tenant and job.token not in lost:
@@ -223,9 +233,11 @@ class SqliteBroker:
 
     async def maintain(self) -> float:
         """Forget old job ids, announce the limits of tenants. Delayed jobs need no help: `take` looks at the clock."""
-        now, limits = time.time(), self._limits
+        limits = self._limits
 
         def tidy(database: sqlite3.Connection) -> None:
+            now = time.time()
+            clock.note(database)
             database.execute("DELETE FROM seen WHERE until <= ?", (now,))
             announce(database, limits, now=now)
 
@@ -269,8 +281,11 @@ class SqliteBroker:
             total += moved
         return total
 
-    async def _change(self, statement: str, values: dict[str, tuple[Any, ...]]) -> frozenset[str]:
-        return await self._transact(lambda database: _change(database, statement, values, owner=self._consumer))
+    async def _change(self, statement: str, values: Callable[[float], Mapping[str, tuple[Any, ...]]]) -> frozenset[str]:
+        """`values` by token, given the time: that of the transaction, see `clock`."""
+        return await self._transact(
+            lambda database: _change(database, statement, values(time.time()), owner=self._consumer)
+        )
 
     async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_thread, work)
@@ -282,6 +297,7 @@ class SqliteBroker:
             database = self._database
             database.execute("BEGIN IMMEDIATE")
             try:
+                clock.follow(database)
                 result = work(database)
             except BaseException:
                 database.execute("ROLLBACK")

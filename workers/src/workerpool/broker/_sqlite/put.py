@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
+from workerpool.broker._sqlite import clock
 from workerpool.broker._sqlite.trace import to_text
 from workerpool.broker._types import NewJob
 
@@ -15,6 +16,7 @@ _DEDUPLICATION_SECONDS: Final = 600.0
 def put(database: sqlite3.Connection, jobs: Sequence[NewJob], max_depth: int | None) -> int:
     """As many as there is room for, from the first; return how many."""
     now, fresh, accepted = time.time(), 0, 0
+    clock.note(database)
     room: float = float("inf")
     if max_depth is not None:
         query = "SELECT count(*) FROM jobs WHERE owner IS NULL AND due <= ?"

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     key TEXT NOT NULL DEFAULT '',
     tag REAL,
     expires REAL,
+    begun INTEGER NOT NULL DEFAULT 0,
     trace TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS stats (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 _ADDED: Final = (
     ("jobs", "trace", "TEXT NOT NULL DEFAULT ''"),
     ("jobs", "expires", "REAL"),
+    ("jobs", "begun", "INTEGER NOT NULL DEFAULT 0"),
     ("dead", "trace", "TEXT NOT NULL DEFAULT ''"),
 )
 """Columns that files of earlier versions do not have: table, name, declaration."""
@@ -60,6 +62,14 @@ def open_file(path: str, timeout: float) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def identify(database: sqlite3.Connection) -> str:
+    """What tells the queue in this file from every other one: the first who asks draws it."""
+    # Behind a letter: the column would make a number of what looks like one.
+    database.execute("INSERT OR IGNORE INTO stats VALUES ('identity', 'q' || lower(hex(randomblob(16))))")
+    [identity] = database.execute("SELECT value FROM stats WHERE name = 'identity'").fetchone()
+    return str(identity)
 
 
 def _add_columns(database: sqlite3.Connection) -> None:

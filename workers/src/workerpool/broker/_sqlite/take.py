@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from workerpool.broker._sqlite import fair
 from workerpool.broker._sqlite.shed import CHUNK, sweep
@@ -16,27 +16,38 @@ _EXPIRED: Final = """
 SELECT serial FROM jobs WHERE owner IS NOT NULL AND owner != :me AND lease_until <= :now
 ORDER BY due, serial LIMIT :limit
 """
-_WAITING: Final = "SELECT serial FROM jobs WHERE owner IS NULL AND due <= :now ORDER BY due, serial LIMIT :limit"
+_WAITING: Final = f"""
+SELECT serial FROM jobs WHERE owner IS NULL AND due <= :now AND {fair.WANTED} ORDER BY due, serial LIMIT :limit
+"""  # noqa: S608
 _ROW: Final = """
-SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace FROM jobs
+SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun FROM jobs
 WHERE serial = ?
 """
 _LEASE: Final = "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?"
 
 
-def take(
-    database: sqlite3.Connection, *, owner: str, limit: int, lease: float, shed_after: Mapping[str, float]
-) -> tuple[list[Taken], Counter[DeathReason]]:
-    """Up to `limit` jobs, which are the owner's from now on for `lease` seconds; and how many were not to be run."""
+class Taker(NamedTuple):
+    """Who takes."""
+
+    owner: str
+    lease: float
+    """Seconds for which a job is the owner's."""
+    shed_after: Mapping[str, float]
+    without: str
+    """Types of jobs for which there is no room, as a JSON list."""
+
+
+def take(database: sqlite3.Connection, *, who: Taker, limit: int) -> tuple[list[Taken], Counter[DeathReason]]:
+    """Up to `limit` jobs, which are the taker's from now on; and how many were not to be run."""
     now = time.time()
-    dropped = sweep(database, owner=owner, after=shed_after, now=now)
+    dropped = sweep(database, owner=who.owner, after=who.shed_after, now=now)
     if any(count >= CHUNK for count in dropped.values()):
         return [], dropped  # there may be more of them, which nobody must be given
-    values = {"now": now, "me": owner, "limit": limit}
+    values = {"now": now, "me": who.owner, "limit": limit, "without": who.without}
 
     def lease_out(serial: int) -> Taken:
         row = database.execute(_ROW, (serial,)).fetchone()
-        database.execute(_LEASE, (owner, now + lease, serial))
+        database.execute(_LEASE, (who.owner, now + who.lease, serial))
         return _taken(row, now)
 
     found = [lease_out(serial) for (serial,) in database.execute(_EXPIRED, values).fetchall()]
@@ -44,14 +55,14 @@ def take(
     if not database.execute("SELECT 1 FROM stats WHERE name = 'ordered'").fetchone():
         return found + [lease_out(serial) for (serial,) in database.execute(_WAITING, values).fetchall()], dropped
     rooms = Rooms(database, now)
-    fair.tag(database, now, rooms)
-    while len(found) < limit and (chosen := fair.choose(database, now, rooms)) is not None:
+    fair.tag(database, now, rooms, without=who.without)
+    while len(found) < limit and (chosen := fair.choose(database, now, rooms, without=who.without)) is not None:
         found.append(lease_out(chosen))
     return found, dropped
 
 
 def _taken(row: tuple[Any, ...], now: float) -> Taken:
-    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace = row
+    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun = row
     return Taken(
         token=str(serial),
         job_id=job_id,
@@ -65,4 +76,5 @@ def _taken(row: tuple[Any, ...], now: float) -> Taken:
         priority=priority,
         ordering_key=key,
         trace=from_text(trace),
+        begun=bool(begun),
     )

@@ -18,7 +18,9 @@ if ordered(q) then
   local base = string.sub(stats, 1, -6)
   queued, blocked = redis.call('HLEN', base .. 'backlog'), redis.call('ZCARD', base .. 'blocked')
   admitted = tonumber(redis.call('HGET', stats, 'admitted') or '0')
-  for _, name in ipairs({'due:high', 'due:normal', 'due:low', 'blocked'}) do
+  local lines = {'due:high', 'due:normal', 'due:low', 'blocked'}
+  for _, place in ipairs(redis.call('ZRANGE', base .. 'aside', 0, -1)) do lines[#lines + 1] = 'due:' .. place end
+  for _, name in ipairs(lines) do
     local oldest = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')[2]
     if oldest then since = math.min(since, tonumber(oldest)) end
   end

@@ -5,6 +5,8 @@
 --   backlog  hash   serial -> job, as a JSON object of the fields of an entry
 --   rank:C   zset   serials of class C that may run, by start tag; ties by serial
 --   due:C    zset   the same, by when they became due, unix ms
+--   rank:C:T, due:C:T  the same, of jobs of type T that were passed by somebody who has no room for that type (`q.without`)
+--   aside    zset   score 0, C:T of each of these
 --   fair:C   zset   tenants, by their finish (F); those behind V are forgotten. V is `virtual:C` in the stats
 --   busy     hash   hash of an ordering key -> serial of the job that holds it: waiting, in flight or delayed for a retry
 --   lines    zset   score 0, hash of an ordering key .. serial: those that wait for their key
@@ -13,7 +15,7 @@
 -- Those of tenants with a limit wait in lines of their own, see lua/tenants.lua, until they may have a tag.
 
 local function queue(stream, stats, group)
-  return {stream = stream, stats = stats, group = group, base = string.sub(stats, 1, -6)}
+  return {stream = stream, stats = stats, group = group, base = string.sub(stats, 1, -6), without = {}}
 end
 
 local function ordered(q)
@@ -48,8 +50,24 @@ local function line_up(q, serial, job)
   end
 end
 
--- Into the backlog. A fresh job is an arrival; one that holds its key keeps it.
-local function admit(q, job, fresh)
+-- It was chosen and has not run: it goes before those of its class, at nobody's expense.
+local function rank_first(q, serial, job)
+  local class = class_of(job)
+  local tag = tonumber(redis.call('HGET', q.stats, 'virtual:' .. class) or '0')
+  local places = redis.call('ZRANGE', q.base .. 'aside', 0, -1)
+  places[#places + 1] = class
+  for _, place in ipairs(places) do -- those that were passed have tags behind V
+    if string.match(place, '^%a+') == class then
+      local first = redis.call('ZRANGE', q.base .. 'rank:' .. place, 0, 0, 'WITHSCORES')[2]
+      tag = math.min(tag, tonumber(first) or tag)
+    end
+  end
+  redis.call('ZADD', q.base .. 'rank:' .. class, whole(tag), serial)
+  redis.call('ZADD', q.base .. 'due:' .. class, job.due, serial)
+end
+
+-- Into the backlog. A fresh job is an arrival; one that holds its key keeps it. `place`: how it finds its place there.
+local function admit(q, job, fresh, place)
   if not (job.serial and string.match(job.serial, '^%d+$') and #job.serial == 16) then
     job.serial = next_serial(q.stats)
   end
@@ -65,7 +83,8 @@ local function admit(q, job, fresh)
     end
     redis.call('HSET', q.base .. 'busy', key, job.serial)
   end
-  line_up(q, job.serial, job)
+  local find_place = place or line_up
+  find_place(q, job.serial, job)
 end
 
 -- It waits, from now on: in the backlog, or where no order is asked for, in the stream.
@@ -99,34 +118,81 @@ local function release_entry(q, id)
   release(q, key)
 end
 
--- The class whose turn it is; nil when none can run.
-local function next_class(q)
-  local class, first = nil, math.huge
-  for _, one in ipairs(CLASSES) do
-    local oldest = redis.call('ZRANGE', q.base .. 'due:' .. one, 0, 0, 'WITHSCORES')[2]
-    if oldest and tonumber(oldest) + AGEING_MS[one] < first then
-      class, first = one, tonumber(oldest) + AGEING_MS[one]
-    end
-  end
-  return class
+-- What was in this entry has not run: it waits again.
+local function put_back(q, id, job)
+  redis.call('HDEL', q.base .. 'held', id)
+  off_stream(q, id)
+  spend(q, job.tenant, -1)
+  admit(q, job, false, rank_first)
 end
 
--- The first one of a class, its tag, and the job, nil when somebody deleted it; still in the backlog.
-local function first_of(q, class)
-  local popped = redis.call('ZPOPMIN', q.base .. 'rank:' .. class)
-  local serial, tag = popped[1], popped[2]
-  if not serial then -- somebody deleted a key: what the other one holds cannot run
-    redis.call('ZREMRANGEBYRANK', q.base .. 'due:' .. class, 0, -1)
-    return nil
+-- Where jobs of a class are that may run: in its own lines, and in those of the types that were put aside.
+local function places_of(q, class, aside)
+  local places = {class}
+  for _, place in ipairs(aside) do
+    local of, type = string.match(place, '^(%a+):(.*)$')
+    if of == class and not q.without[type] then places[#places + 1] = place end
   end
-  redis.call('ZREM', q.base .. 'due:' .. class, serial)
-  if redis.call('EXISTS', q.base .. 'rank:' .. class) == 0 then
+  return places
+end
+
+-- The class whose turn it is, and the places of its jobs; nil when none can run.
+local function next_class(q, aside)
+  local class, first, places = nil, math.huge, nil
+  for _, one in ipairs(CLASSES) do
+    local its_places = places_of(q, one, aside)
+    for _, place in ipairs(its_places) do
+      local oldest = redis.call('ZRANGE', q.base .. 'due:' .. place, 0, 0, 'WITHSCORES')[2]
+      if oldest and tonumber(oldest) + AGEING_MS[one] < first then
+        class, first, places = one, tonumber(oldest) + AGEING_MS[one], its_places
+      end
+    end
+  end
+  return class, places
+end
+
+-- The first serial in these places, and its tag; nil when somebody deleted a key.
+local function pop_first(q, places)
+  local from, first, tag = places[1], nil, nil
+  for _, place in ipairs(#places > 1 and places or {}) do
+    local head = redis.call('ZRANGE', q.base .. 'rank:' .. place, 0, 0, 'WITHSCORES')
+    local its_tag = tonumber(head[2])
+    if its_tag and (not tag or its_tag < tag or (its_tag == tag and head[1] < first)) then
+      from, first, tag = place, head[1], its_tag
+    end
+  end
+  local popped = redis.call('ZPOPMIN', q.base .. 'rank:' .. from)
+  if popped[1] then redis.call('ZREM', q.base .. 'due:' .. from, popped[1]) end
+  for _, place in ipairs(popped[1] and {from} or places) do
+    if redis.call('EXISTS', q.base .. 'rank:' .. place) == 0 then
+      redis.call('ZREM', q.base .. 'aside', place)
+      redis.call('ZREMRANGEBYRANK', q.base .. 'due:' .. place, 0, -1) -- what only one key holds cannot run
+    end
+  end
+  return popped[1], popped[2]
+end
+
+-- The taker has no room for jobs of its type.
+local function put_aside(q, class, serial, tag, job)
+  local place = class .. ':' .. job.type
+  redis.call('ZADD', q.base .. 'aside', 0, place)
+  redis.call('ZADD', q.base .. 'rank:' .. place, tag, serial)
+  redis.call('ZADD', q.base .. 'due:' .. place, job.due, serial)
+end
+
+-- This tag was chosen: V goes on to it, unless it was passed before. Where nobody waits any more tags begin anew.
+local function chosen(q, class, tag)
+  local empty = redis.call('EXISTS', q.base .. 'rank:' .. class) == 0
+  for _, place in ipairs(empty and redis.call('ZRANGE', q.base .. 'aside', 0, -1) or {}) do
+    if string.match(place, '^%a+') == class then empty = false end
+  end
+  if empty then
     redis.call('ZREMRANGEBYRANK', q.base .. 'fair:' .. class, 0, -1)
     redis.call('HDEL', q.stats, 'virtual:' .. class)
-    tag = nil
+  elseif tonumber(tag) > tonumber(redis.call('HGET', q.stats, 'virtual:' .. class) or '0') then
+    redis.call('ZREMRANGEBYSCORE', q.base .. 'fair:' .. class, '-inf', tag)
+    redis.call('HSET', q.stats, 'virtual:' .. class, tag)
   end
-  local job = redis.call('HGET', q.base .. 'backlog', serial)
-  return serial, tag, job and cjson.decode(job)
 end
 
 -- The job that runs next, taken out of the backlog; nil when none can run, or there was too much to be put aside
@@ -135,14 +201,22 @@ local function pop(q)
   for _ = 1, q.weed and 500 or 200 do
     for _, serial in ipairs(let_go(q)) do
       local job = redis.call('HGET', q.base .. 'backlog', serial)
-      if job then rank(q, serial, cjson.decode(job)) end
+      if job then
+        job = cjson.decode(job)
+        rank(q, serial, job)
+        if q.without[job.type] then look_soon(q, job.tenant) end -- the one behind it may run
+      end
     end
-    local class = next_class(q)
+    local class, places = next_class(q, redis.call('ZRANGE', q.base .. 'aside', 0, -1))
     if not class then return nil end
-    local serial, tag, job = first_of(q, class)
-    if job then
+    local serial, tag = pop_first(q, places)
+    local job = serial and redis.call('HGET', q.base .. 'backlog', serial)
+    job = job and cjson.decode(job)
+    if job and q.without[job.type] then
+      put_aside(q, class, serial, tag, job)
+    elseif job then
       local tenant = job.tenant or ''
-      local reason = q.weed and spoiled(q, class, job.expires, job.due, now_ms())
+      local reason = q.weed and spoiled(q, class, job, job.due, now_ms())
       local free, again = room(q, tenant)
       if reason then
         redis.call('HDEL', q.base .. 'backlog', serial)
@@ -150,12 +224,9 @@ local function pop(q)
         if job.key then release(q, redis.sha1hex(job.key)) end
         look_soon(q, tenant)
       elseif free > 0 then
-        if tag then
-          redis.call('ZREMRANGEBYSCORE', q.base .. 'fair:' .. class, '-inf', tag)
-          redis.call('HSET', q.stats, 'virtual:' .. class, tag)
-        end
+        chosen(q, class, tag)
         redis.call('HDEL', q.base .. 'backlog', serial)
-        spend(q, tenant)
+        spend(q, tenant, 1)
         return job
       else
         hold(q, class, tenant, serial, job.due, math.ceil(again))

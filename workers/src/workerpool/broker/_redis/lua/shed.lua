@@ -2,9 +2,9 @@
 -- this one. `q.weed` holds how long the jobs of each class may wait, ms; nil: nobody looks now.
 
 -- Why this job, which waits, is not to be run; nil when it is.
-local function spoiled(q, class, expires, due, now)
-  if expires and now >= (tonumber(expires) or math.huge) then return 'expired' end
-  local after = q.weed[class]
+local function spoiled(q, class, job, due, now)
+  if job.expires and now >= (tonumber(job.expires) or math.huge) then return 'expired' end
+  local after = not job.begun and q.weed[class]
   if after and now - (tonumber(due) or now) > after then return 'shed' end
 end
 

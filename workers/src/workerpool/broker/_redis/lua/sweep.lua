@@ -14,7 +14,7 @@ if not last then return {0, 0} end
 local now, count, reasons = now_ms(), 0, {}
 for _, entry in ipairs(redis.call('XRANGE', q.stream, '(' .. last, '+', 'COUNT', ARGV[3])) do
   local job = to_map(entry[2])
-  reasons[count + 1] = spoiled(q, class_of(job), job.expires, job.due or string.match(entry[1], '^%d+'), now)
+  reasons[count + 1] = spoiled(q, class_of(job), job, job.due or string.match(entry[1], '^%d+'), now)
   if not reasons[count + 1] then break end
   count = count + 1
 end

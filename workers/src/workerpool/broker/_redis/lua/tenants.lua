@@ -53,14 +53,14 @@ local function room(q, tenant)
   return free, again
 end
 
--- One of its jobs was chosen.
-local function spend(q, tenant)
+-- One of its jobs was chosen; -1: one that did not run was put back.
+local function spend(q, tenant, count)
   local limit = limit_of(q, tenant)
   if not limit or not limit[1] then return end
   local now, rate = now_us(), limit[1]
   local there, burst = tokens_of(q, tenant, rate, now)
   local full_ms = math.ceil((burst - there + 1) / rate * 1000) + 1000
-  redis.call('SET', q.base .. 'rate:' .. tenant, string.format('%.17g %.0f', there - 1, now), 'PX', whole(full_ms))
+  redis.call('SET', q.base .. 'rate:' .. tenant, string.format('%.17g %.0f', math.min(burst, there - count), now), 'PX', whole(full_ms))
 end
 
 local function look_soon(q, tenant)
