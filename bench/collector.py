@@ -15,7 +15,6 @@ Bursts come at a random moment to a queue that has rested for 6 s, while all oth
 
 import argparse
 import asyncio
-import json
 import random
 import statistics
 import time
@@ -25,6 +24,7 @@ from typing import Any
 import redis.asyncio as redis_client
 import structlog
 
+from bench.figures import tell
 from bench.worker import redis_server
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.samplers import Samplers, connect_from
@@ -78,10 +78,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     with redis_server() as url:
         figures = asyncio.run(measure(url, arguments.queues, arguments.bursts))
-    for name, value in figures.items():
-        print(f"{name:32} {value:.4g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, arguments.json)
 
 
 async def measure(url: str, queues: int, bursts: int) -> dict[str, float]:

@@ -8,13 +8,13 @@ jobs that do not end. Runs with and without such jobs take turns; the figures ar
 
 import argparse
 import asyncio
-import json
 import logging
 import statistics
 import threading
 import time
 from pathlib import Path
 
+from bench.figures import tell
 from bench.worker import redis_server
 from workerpool import Job, JobSpec, Queue, Worker
 
@@ -33,10 +33,7 @@ def main() -> None:
     logging.getLogger("workerpool").setLevel(logging.ERROR)
     with redis_server() as url:
         figures = asyncio.run(measure(url, runs=arguments.runs, jobs=arguments.jobs))
-    for name, value in figures.items():
-        print(f"{name:28} {value:.4g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, arguments.json)
 
 
 async def measure(url: str, *, runs: int, jobs: int) -> dict[str, float]:

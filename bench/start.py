@@ -17,7 +17,6 @@ environment, such as one with only what the image installs:
 """
 
 import argparse
-import json
 import os
 import socket
 import statistics
@@ -29,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.figures import tell
 from bench.worker import redis_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,10 +53,7 @@ def main() -> None:
         runs = [start_once(arguments.python, env) for _ in range(arguments.runs + 1)][1:]
     figures = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     figures["modules"] = modules(arguments.python, env)
-    for name, value in figures.items():
-        print(f"{name:28} {value:.4g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, arguments.json)
 
 
 def environment(url: str, path: str) -> dict[str, str]:

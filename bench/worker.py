@@ -11,7 +11,6 @@
 
 import argparse
 import asyncio
-import json
 import logging
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.figures import tell
 from e2e.support.redis_server import RedisServer
 from workerpool import Job, JobSpec, Queue, Worker
 
@@ -37,10 +37,7 @@ def main() -> None:
     logging.getLogger("workerpool").setLevel(logging.ERROR)
     with redis_server() as url:
         figures = asyncio.run(idle_start(url)) | asyncio.run(throughput(url, arguments.jobs, arguments.slots))
-    for name, value in figures.items():
-        print(f"{name:28} {value:.4g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, arguments.json)
 
 
 @contextmanager

@@ -82,21 +82,27 @@ local function count_after(stream, last)
   return false
 end
 
+-- What Redis knows of the group; nil when there is none.
+local function group_of(stream, group)
+  if redis.call('EXISTS', stream) == 0 then return nil end
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local info = to_map(flat)
+    if info['name'] == group then return info end
+  end
+  return nil
+end
+
 -- What the group has still to be given: {count or false, first such entry or nil, pending}.
 -- `lag` is nil after an XDEL, and counts what others trimmed away unread: the entries themselves decide on zero.
 local function undelivered(stream, group)
-  if redis.call('EXISTS', stream) == 0 then return 0, nil, 0 end
-  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local info = to_map(flat)
-    if info['name'] == group then
-      if info['lag'] == nil then return error({err = 'VERSION this needs Redis 7.0 or newer'}) end
-      local last = info['last-delivered-id']
-      local first = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
-      local count = 0
-      if first then count = info['lag'] or count_after(stream, last) end
-      return count, first, info['pending']
-    end
+  local info = group_of(stream, group)
+  if not info then -- workers make it at the stream's beginning
+    return redis.call('XLEN', stream), redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1], 0
   end
-  -- Workers make the group at the stream's beginning.
-  return redis.call('XLEN', stream), redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1], 0
+  if info['lag'] == nil then return error({err = 'VERSION this needs Redis 7.0 or newer'}) end
+  local last = info['last-delivered-id']
+  local first = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
+  local count = 0
+  if first then count = info['lag'] or count_after(stream, last) end
+  return count, first, info['pending']
 end

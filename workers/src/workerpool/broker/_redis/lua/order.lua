@@ -268,13 +268,8 @@ end
 
 -- Keys and tenants whose job was abandoned are let go.
 local function tidy(q)
-  local last = nil
-  if redis.call('EXISTS', q.stream) == 1 then
-    for _, flat in ipairs(redis.call('XINFO', 'GROUPS', q.stream)) do
-      local info = to_map(flat)
-      if info['name'] == q.group then last = info['last-delivered-id'] end
-    end
-  end
+  local info = group_of(q.stream, q.group)
+  local last = info and info['last-delivered-id']
   for hash, at in pairs({held = 'tidied', whose = 'tidied:whose'}) do
     local reply = redis.call('HSCAN', q.base .. hash, redis.call('HGET', q.stats, at) or '0', 'COUNT', 100)
     redis.call('HSET', q.stats, at, reply[1])

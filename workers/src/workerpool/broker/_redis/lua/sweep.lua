@@ -3,16 +3,10 @@
 -- {expired, shed}. Read before it is given, so that what may run stays where it is.
 local q = queue(KEYS[1], KEYS[2], ARGV[1])
 weed(q, ARGV[2], 4)
-local last = nil
-if redis.call('EXISTS', q.stream) == 1 then
-  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', q.stream)) do
-    local info = to_map(flat)
-    if info['name'] == q.group then last = info['last-delivered-id'] end
-  end
-end
-if not last then return {0, 0} end
+local group = group_of(q.stream, q.group)
+if not group then return {0, 0} end
 local now, count, reasons = now_ms(), 0, {}
-for _, entry in ipairs(redis.call('XRANGE', q.stream, '(' .. last, '+', 'COUNT', ARGV[3])) do
+for _, entry in ipairs(redis.call('XRANGE', q.stream, '(' .. group['last-delivered-id'], '+', 'COUNT', ARGV[3])) do
   local job = to_map(entry[2])
   reasons[count + 1] = spoiled(q, class_of(job), job, job.due or string.match(entry[1], '^%d+'), now)
   if not reasons[count + 1] then break end

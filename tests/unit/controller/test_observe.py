@@ -1,0 +1,13 @@
+"""What the collectors say of workers, as decisions are made of it."""
+
+import pytest
+
+from workerpool_operator.controller.observe import _report
+from workerpool_operator.protocol import LEAVING_FENCE, WorkerReport
+
+
+@pytest.mark.parametrize(("said", "fence"), [("3.1", "3.1"), (LEAVING_FENCE, ""), ("", "")])
+def test_a_worker_that_leaves_by_itself_obeys_no_fence_of_a_leader(said: str, fence: str) -> None:
+    """Else each look at its pool would order it released, which its collector would not heed."""
+    report = WorkerReport(pod="p", uid="u", age_seconds=0.0, in_flight=0, fence=said)
+    assert _report(report).fence == fence
