@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final, Self
 
 import aiohttp
@@ -89,17 +89,18 @@ class Mirror:
 
     async def _watch(self, session: aiohttp.ClientSession, version: str) -> None:
         """Take in events until the server ends the watch, which it does every few minutes."""
-        async for event in self._events(session, version):
-            obj = event["object"]
-            if event["type"] == "ERROR":  # too old, most of the time: the next listing mends it
-                return
-            if event["type"] == "DELETED":
-                self.objects.pop(obj["metadata"]["name"], None)
-            else:
-                self.objects[obj["metadata"]["name"]] = obj
-            self._on_change(time.monotonic())
+        async with contextlib.aclosing(self._events(session, version)) as events:
+            async for event in events:
+                obj = event["object"]
+                if event["type"] == "ERROR":  # too old, most of the time: the next listing mends it
+                    return
+                if event["type"] == "DELETED":
+                    self.objects.pop(obj["metadata"]["name"], None)
+                else:
+                    self.objects[obj["metadata"]["name"]] = obj
+                self._on_change(time.monotonic())
 
-    async def _events(self, session: aiohttp.ClientSession, version: str) -> AsyncIterator[Mapping[str, Any]]:
+    async def _events(self, session: aiohttp.ClientSession, version: str) -> AsyncGenerator[Mapping[str, Any], None]:
         query = {
             **{key: value for key, value in self._selectors.items() if value},
             "watch": "true",
@@ -110,5 +111,18 @@ class Mirror:
         patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_SECONDS + 30)
         async with session.get(url, params=query, timeout=patience) as answer:
             answer.raise_for_status()
-            async for line in answer.content:
-                yield json.loads(line)
+            try:
+                async for line in answer.content:
+                    yield json.loads(line)
+            finally:
+                _hang_up(answer)
+
+
+def _hang_up(answer: aiohttp.ClientResponse) -> None:
+    """Close the connection of a watch now, if it is still open.
+
+    The session gives a watch that is left back at once, yet TLS' goodbye waits for the server's; nobody waits for
+    that, and a loop that ends meanwhile leaves the socket open.
+    """
+    if answer.connection is not None and (transport := answer.connection.transport) is not None:
+        transport.abort()

@@ -1,16 +1,21 @@
 """A pool and its pods, followed on a real API server."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+import urllib.parse
+import warnings
 from functools import partial
 from typing import Any
 
 import pytest
 
+from e2e.cluster.controlplane import ControlPlane
 from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.proxy import Proxy
 from workerpool_operator.cli import mirror as mirror_module
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.pool_watch import POOL_LABEL, PoolWatch, watch_pool
@@ -92,6 +97,28 @@ async def test_a_watch_that_the_server_ends_is_taken_up_again(
         await kube.delete(ObjectRef(kinds.POD, namespace, "first"))
         await eventually(lambda: sorted(mirror.objects) == ["second"], what="the pod without its neighbour")
         assert mirror.error == ""
+
+
+async def test_a_watch_that_is_left_leaves_no_socket_behind(plane: ControlPlane, namespace: str) -> None:
+    """Though the way to the server has gone silent: nobody is there to answer TLS' goodbye."""
+    direct = await ClusterAccess.find(plane.kubeconfig)
+    address = urllib.parse.urlsplit(direct.server)
+    assert address.port is not None
+    async with Proxy(address.port) as proxy:
+
+        async def watch_and_leave() -> None:
+            access = await direct.another()
+            access.configuration.host = f"https://{address.hostname}:{proxy.port}"
+            async with Kube(direct) as kube, Mirror(access, kube, kinds.POD, namespace=namespace) as mirror:
+                await kube.create(pod(namespace, "seen"))
+                await eventually(lambda: "seen" in mirror.objects, what="the pod")
+                proxy.freeze()
+
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            await asyncio.to_thread(asyncio.run, watch_and_leave())
+            gc.collect()
+    assert [str(each.message) for each in warned] == []
 
 
 async def test_load_names_the_pool_that_it_cannot_watch(access: ClusterAccess, plane: Any, namespace: str) -> None:
