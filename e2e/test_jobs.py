@@ -3,7 +3,7 @@
 import pytest
 
 from e2e.processes import kill_worker
-from e2e.scene import Scene, all_at_once, assert_nothing_lost, restarts, templates
+from e2e.scene import Scene, all_at_once, assert_nothing_lost, restarts
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import steady
 
@@ -64,19 +64,3 @@ def test_a_malformed_job_goes_to_the_dead_letters_with_a_reason(scene: Scene) ->
     reasons = sorted(letter["dead.reason"] for letter in scene.dead_letters("garbage"))
     assert reasons == ["malformed", "malformed", "unknown_type"]
     assert all(letter["dead.error"] for letter in scene.dead_letters("garbage"))
-
-
-def test_delivery_settings_reach_running_workers(scene: Scene) -> None:
-    """`spec.delivery` is live: a lower maxAttempts counts for jobs that fail from now on, in the same pods."""
-    scene.apply("live", scaling={"minReplicas": 1, "maxReplicas": 1}, delivery={"maxAttempts": 1000})
-    before = scene.wait_workers("live", 1)
-    revisions = templates(scene, "live")
-    scene.patch("live", {"delivery": {"maxAttempts": 1}})
-
-    def fails_for_good() -> bool:
-        scene.put("live", "sleep", {"seconds": 0, "fail_attempts": 1000})
-        return any(letter["dead.attempts"] == "1" for letter in scene.dead_letters("live"))
-
-    wait_for(fails_for_good, seconds=30, what="a job given up after one attempt", pause=1)
-    assert scene.workers("live").keys() == before.keys()
-    assert templates(scene, "live") == revisions
