@@ -27,7 +27,8 @@ import structlog
 from bench.figures import tell
 from bench.worker import redis_server
 from workerpool_operator.collector.board import Board
-from workerpool_operator.collector.samplers import Samplers, connect_from
+from workerpool_operator.collector.samplers import Samplers
+from workerpool_operator.collector.sources import connect_from
 from workerpool_operator.protocol import PoolConfig
 
 BURST_JOBS = 60

@@ -6,6 +6,7 @@ page from them. Fields come with the feature that acts on them: none is declared
 
 from workerpool_operator.api._base import Model
 from workerpool_operator.api.alerts import AlertsSpec
+from workerpool_operator.api.brokers import RedisStream
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
@@ -21,7 +22,7 @@ from workerpool_operator.api.pool import (
     WorkerPool,
     parse,
 )
-from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credentials, QueueSpec, RedisStream, SecretValue
+from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credentials, QueueSpec, SecretValue
 from workerpool_operator.api.reasons import Limiter, Reason
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,

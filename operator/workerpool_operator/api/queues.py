@@ -4,57 +4,13 @@ Only the namespace's collector and the pool's own workers connect to a broker. T
 the Secrets named here: it mounts them.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from workerpool_operator.api._base import DNS_LABEL, Key, Model, Name, Rule, explained, rules
+from workerpool_operator.api.brokers import KINDS, BrokerKind, Kinds
 from workerpool_operator.api.pod import SecretKeyRef
-
-QUEUE_KINDS: Final = ("redisStream",)
-_PORT: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_REDIS_NAME: Final = r"^[!-~]+$"
-_REDIS_NAME_WORDS: Final = "write it in printable ASCII without spaces"
-
-
-class RedisStream(Model):
-    """A Redis stream read by a consumer group."""
-
-    url: str = Field(
-        min_length=1,
-        max_length=512,
-        description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
-        json_schema_extra=rules(
-            Rule(
-                cel="self.startsWith('redis://') || self.startsWith('rediss://')",
-                message="the url must start with redis:// or rediss://, such as redis://redis:6379/0",
-            ),
-            Rule(
-                cel="!self.contains('@')",
-                message="leave user and password out of the url: put them into a Secret and name it in credentials",
-            ),
-            Rule(
-                cel=r"self.contains('@') || self.matches('^[a-z]+://([A-Za-z0-9][-A-Za-z0-9.]*|\\[[0-9a-fA-F:.]+\\])"
-                rf"(:{_PORT})?(/[0-9]{{0,5}})?$')",
-                message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
-                "fragment behind it",
-            ),
-        ),
-    )
-    stream: str = Field(
-        min_length=1,
-        max_length=256,
-        pattern=_REDIS_NAME,
-        description="Key of the stream.",
-        json_schema_extra=explained(_REDIS_NAME_WORDS),
-    )
-    group: str = Field(
-        min_length=1,
-        max_length=256,
-        pattern=_REDIS_NAME,
-        description="Name of the consumer group.",
-        json_schema_extra=explained(_REDIS_NAME_WORDS),
-    )
 
 
 class SecretValue(Model):
@@ -99,18 +55,21 @@ class TLS(Model):
     )
 
 
-class QueueSpec(Model):
+class QueueSpec(Kinds):
     """One queue of the pool."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                cel=f"[{', '.join(f'has(self.{kind})' for kind in QUEUE_KINDS)}].filter(set, set).size() == 1",
-                message=f"set exactly one kind of broker: {', '.join(QUEUE_KINDS)}",
+                cel=f"[{', '.join(f'has(self.{kind})' for kind in KINDS)}].filter(set, set).size() == 1",
+                message=f"set exactly one kind of broker: {', '.join(KINDS)}",
             ),
-            Rule(
-                cel="!has(self.tls) || !has(self.redisStream) || self.redisStream.url.startsWith('rediss://')",
-                message="tls needs an encrypted connection: write the url as rediss://, or leave tls out",
+            *(
+                Rule(
+                    cel=f"!has(self.tls) || !has(self.{name}) || self.{name}.{kind.ENCRYPTED}",
+                    message=f"tls needs an encrypted connection: {kind.ENCRYPTED_WORDS}, or leave tls out",
+                )
+                for name, kind in KINDS.items()
             ),
         )
     )
@@ -124,7 +83,6 @@ class QueueSpec(Model):
             "name a queue with a-z, 0-9 and '-', starting and ending with a letter or digit: such as thumbs-high"
         ),
     )
-    redis_stream: RedisStream | None = Field(default=None, description="A Redis stream read by a consumer group.")
     credentials: Credentials | None = Field(
         default=None,
         description="Secrets of the pool's own namespace with the broker's user name and password. They are mounted, "
@@ -133,6 +91,11 @@ class QueueSpec(Model):
     tls: TLS | None = Field(
         default=None, description="Certificate authority and client certificate, for brokers that speak TLS."
     )
+
+    @property
+    def broker(self) -> BrokerKind | None:
+        """Where the queue is; None when only a newer definition than this program's knows that kind."""
+        return next((kind for name in Kinds.model_fields if (kind := getattr(self, name)) is not None), None)
 
     @property
     def env_name(self) -> str:

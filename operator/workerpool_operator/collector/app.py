@@ -10,8 +10,9 @@ from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.kubeapi import ApiClient, PodWatch
 from workerpool_operator.collector.metrics import CollectorMetrics
-from workerpool_operator.collector.samplers import Samplers, connect_from
+from workerpool_operator.collector.samplers import Samplers
 from workerpool_operator.collector.scrape import Scraper
+from workerpool_operator.collector.sources import connect_from
 from workerpool_operator.collector.tokens import TokenVerifier
 from workerpool_operator.collector.uplink import Uplink
 from workerpool_operator.collector.web import health_app, open_app, served, stream_app

@@ -8,7 +8,6 @@ once. A reading that says the same as the one before is sent on only every few s
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import structlog
@@ -225,31 +224,6 @@ class _Sampler:
             return False
         self._polled_until = None
         return woken
-
-
-def connect_from(credentials: Path) -> Callable[[str, dict[str, Any]], Observed]:
-    """Brokers of queues as the resource describes them, with credentials from files below a directory."""
-
-    def connect(pool: str, queue: dict[str, Any]) -> Observed:
-        folder = credentials / pool / queue["name"]
-        named, tls = queue.get("credentials") or {}, queue.get("tls") or {}
-        certificate = tls.get("clientCertRef")
-        redis = queue["redisStream"]
-        return broker.connect(
-            redis["url"],
-            stream=redis["stream"],
-            group=redis["group"],
-            credentials=broker.Credentials(
-                username_file=folder / "username" if named.get("username") else None,
-                password_file=folder / "password" if named.get("password") else None,
-                ca_file=folder / "ca.crt" if tls.get("caRef") else None,
-                cert_file=folder / "tls.crt" if certificate else None,
-                key_file=folder / "tls.key" if certificate else None,
-            ),
-            timeout=TIMEOUT_SECONDS,
-        )
-
-    return connect
 
 
 def _failed(queue: str, error: SampleError, message: str) -> QueueSample:

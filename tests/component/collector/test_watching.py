@@ -12,7 +12,8 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool_operator.collector import cadence, samplers
 from workerpool_operator.collector.board import Board
-from workerpool_operator.collector.samplers import Samplers, connect_from
+from workerpool_operator.collector.samplers import Samplers
+from workerpool_operator.collector.sources import connect_from
 from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]

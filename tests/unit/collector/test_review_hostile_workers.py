@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from workerpool.protocol import Hello, Report
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig
-from workerpool_operator.collector.samplers import Samplers, connect_from
+from workerpool_operator.collector.samplers import Samplers
+from workerpool_operator.collector.sources import connect_from
 from workerpool_operator.collector.uplink import Uplink
 from workerpool_operator.protocol import PoolConfig, SampleError, Samples
 from workerpool_operator.protocol.outbox import Outbox

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from workerpool.broker import Broker, Credentials, connect
-from workerpool.broker._connect import LOCAL_SCHEMES
+from workerpool.broker._connect import kind_of
 from workerpool.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,12 +34,12 @@ class Source:
     @property
     def local(self) -> bool:
         """Whether no other machine can reach it."""
-        return urlsplit(self.url).scheme in LOCAL_SCHEMES
+        return kind_of(self.url).local
 
     @property
     def system(self) -> str:
         """The kind of its broker, as traces name it."""
-        return urlsplit(self.url).scheme.replace("rediss", "redis")
+        return kind_of(self.url).system
 
     def connect(self, *, consumer: str = "", lease_seconds: float = 60.0, timeout: float = 5.0) -> Broker:
         """A new view of the queue; see `workerpool.broker.connect`."""
@@ -59,8 +58,9 @@ class Source:
 def sources_from(env: Mapping[str, str]) -> dict[str, Source]:
     """The queues that the environment names, in order of their names.
 
-    `QUEUE_<NAME>_URL` and beside it `_STREAM`, `_GROUP`, `_USERNAME_FILE`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERT_FILE`,
-    `_KEY_FILE`, and for producers `_RATE_LIMIT`, where `<NAME>` is the queue's name in upper case with `-` as `_`.
+    `QUEUE_<NAME>_URL` and beside it what names the queue in its broker (for Redis `_STREAM` and `_GROUP`),
+    `_USERNAME_FILE`, `_PASSWORD_FILE`, `_CA_FILE`, `_CERT_FILE`, `_KEY_FILE`, and for producers `_RATE_LIMIT`, where
+    `<NAME>` is the queue's name in upper case with `-` as `_`.
 
     Raises:
         ConfigurationError: something is missing or wrong; the text names the variable.
@@ -74,9 +74,7 @@ def _source(env: Mapping[str, str], name: str) -> Source:
     url = env[f"{prefix}_URL"]
     if not url:
         raise ConfigurationError(f"{prefix}_URL is empty: write an address such as redis://redis:6379/0")
-    stream = env.get(f"{prefix}_STREAM", "")
-    if urlsplit(url).scheme in {"redis", "rediss"} and not stream:
-        raise ConfigurationError(f"{prefix}_STREAM is missing: write the name of the Redis stream")
+    stream = _stream(env, prefix, url)
 
     def path(suffix: str) -> Path | None:
         value = env.get(f"{prefix}_{suffix}", "")
@@ -101,6 +99,20 @@ def _source(env: Mapping[str, str], name: str) -> Source:
     except ConfigurationError as error:
         raise ConfigurationError(f"{prefix}_URL: {error}") from error
     return source
+
+
+def _stream(env: Mapping[str, str], prefix: str, url: str) -> str:
+    """What names the queue in its broker."""
+    try:
+        kind = kind_of(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{prefix}_URL: {error}") from error
+    if not kind.named_by:
+        return ""
+    variable = f"{prefix}_{kind.named_by}"
+    if not env.get(variable):
+        raise ConfigurationError(f"{variable} is missing: {kind.named_words}")
+    return env[variable]
 
 
 def _rate(env: Mapping[str, str], variable: str) -> float | None:

@@ -105,13 +105,9 @@ def credential_sources(queue: QueueSpec, *, directory: str) -> list[dict[str, An
 
 def _queue(queue: QueueSpec) -> dict[str, str]:
     prefix = f"QUEUE_{queue.env_name}"
-    if queue.redis_stream is None:
+    if queue.broker is None:
         # Only a newer definition than this program's lets such a queue in.
         raise RenderError(f"queue {queue.name} is of a kind that this version of the operator does not know")
-    variables = {
-        f"{prefix}_URL": queue.redis_stream.url,
-        f"{prefix}_STREAM": queue.redis_stream.stream,
-        f"{prefix}_GROUP": queue.redis_stream.group,
-    }
+    variables = {f"{prefix}_{name}": value for name, value in queue.broker.variables().items()}
     files = credential_files(queue).items()
     return variables | {f"{prefix}_{part}_FILE": f"{CREDENTIALS}/{queue.name}/{file}" for part, file in files}

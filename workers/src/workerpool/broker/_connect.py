@@ -1,6 +1,12 @@
-"""From a URL to a broker."""
+"""From a URL to a broker.
 
-from typing import TYPE_CHECKING, Final
+`KINDS` is the table of what there is: a new kind of broker is one entry, and a function that imports it when it is
+asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from workerpool.broker._credentials import Credentials
@@ -10,8 +16,87 @@ from workerpool.errors import ConfigurationError
 if TYPE_CHECKING:
     from workerpool.broker._memory_store import MemoryStore
 
-LOCAL_SCHEMES: Final = frozenset({"memory", "sqlite"})
-"""Schemes of brokers that no other machine can reach."""
+
+class Given(NamedTuple):
+    """The arguments of `connect` beside the URL."""
+
+    stream: str
+    group: str
+    credentials: Credentials
+    timeout: float
+    consumer: str
+    lease_seconds: float
+    store: "MemoryStore | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of broker."""
+
+    system: str
+    """As traces name it."""
+    open: Callable[[str, Given], Broker]
+    """Makes one from a URL; imports what it needs, and raises ConfigurationError for what is wrong."""
+    named_by: str = ""
+    """`QUEUE_<NAME>_<this>` names the queue in the broker; empty: the URL says it all."""
+    named_words: str = ""
+    """What to write there."""
+    local: bool = False
+    """No other machine can reach it."""
+    extra: str = ""
+    """The optional extra of this package that it needs."""
+
+
+def _memory(_: str, given: Given) -> Broker:
+    from workerpool.broker._memory import MemoryBroker  # noqa: PLC0415  few use it, all would load it
+    from workerpool.broker._memory_store import MemoryStore  # noqa: PLC0415
+
+    return MemoryBroker(given.store or MemoryStore(), lease_seconds=given.lease_seconds)
+
+
+def _sqlite(url: str, given: Given) -> Broker:
+    from workerpool.broker._sqlite import SqliteBroker  # noqa: PLC0415  few use it, all would load it
+
+    return SqliteBroker(url, consumer=given.consumer, lease_seconds=given.lease_seconds, timeout=given.timeout)
+
+
+def _redis(url: str, given: Given) -> Broker:
+    from workerpool.broker._redis import RedisAddress, RedisBroker  # noqa: PLC0415  redis is an optional extra
+
+    return RedisBroker(
+        RedisAddress.parse(url),
+        stream=given.stream,
+        group=given.group or given.stream,
+        credentials=given.credentials,
+        timeout=given.timeout,
+        consumer=given.consumer,
+        lease_seconds=given.lease_seconds,
+    )
+
+
+_REDIS: Final = Kind(
+    system="redis", open=_redis, named_by="STREAM", named_words="write the name of the Redis stream", extra="redis"
+)
+KINDS: Final[Mapping[str, Kind]] = {
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "sqlite": Kind(system="sqlite", open=_sqlite, local=True),
+    "memory": Kind(system="memory", open=_memory, local=True),
+}
+"""By the scheme of the URL."""
+
+
+def kind_of(url: str) -> Kind:
+    """Which kind of broker is at this address.
+
+    Raises:
+        ConfigurationError: none that there is.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in KINDS:
+        *others, last = (f"{known}://" for known in KINDS)
+        raise ConfigurationError(f"no broker for scheme {scheme!r}: write {', '.join(others)} or {last}")
+    return KINDS[scheme]
 
 
 def connect(
@@ -40,28 +125,12 @@ def connect(
     Raises:
         ConfigurationError: the URL, or what belongs to it, is wrong.
     """
-    scheme = urlsplit(url).scheme
-    if scheme == "memory":
-        from workerpool.broker._memory import MemoryBroker  # noqa: PLC0415  few use it, all would load it
-        from workerpool.broker._memory_store import MemoryStore  # noqa: PLC0415
-
-        return MemoryBroker(store or MemoryStore(), lease_seconds=lease_seconds)
-    if scheme == "sqlite":
-        from workerpool.broker._sqlite import SqliteBroker  # noqa: PLC0415  few use it, all would load it
-
-        return SqliteBroker(url, consumer=consumer, lease_seconds=lease_seconds, timeout=timeout)
-    if scheme not in {"redis", "rediss"}:
-        raise ConfigurationError(f"no broker for scheme {scheme!r}: write redis://, rediss://, sqlite:/// or memory://")
+    kind = kind_of(url)
+    given = Given(stream, group, credentials or Credentials(), timeout, consumer, lease_seconds, store)
     try:
-        from workerpool.broker._redis import RedisAddress, RedisBroker  # noqa: PLC0415  redis is an optional extra
+        return kind.open(url, given)
     except ModuleNotFoundError as error:
-        raise ConfigurationError("for Redis install the extra: pip install 'workerpool[redis]'") from error
-    return RedisBroker(
-        RedisAddress.parse(url),
-        stream=stream,
-        group=group or stream,
-        credentials=credentials or Credentials(),
-        timeout=timeout,
-        consumer=consumer,
-        lease_seconds=lease_seconds,
-    )
+        if not kind.extra:
+            raise
+        text = f"for {kind.system} install the extra: pip install 'workerpool[{kind.extra}]'"
+        raise ConfigurationError(text) from error

@@ -1,0 +1,90 @@
+"""The kinds of brokers that a queue of `spec.queues` may be in.
+
+`Kinds` is the table: a new kind is a class below and a field there. The resource's schema and its rules, the variables
+of the workers and the reference are made from it; `workerpool_operator.collector.sources` has the other table, of how
+the collector reaches each of them.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, get_args
+
+from pydantic import Field
+
+from workerpool_operator.api._base import Model, Rule, explained, rules
+
+PORT: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+HOST: Final = r"([A-Za-z0-9][-A-Za-z0-9.]*|\\[[0-9a-fA-F:.]+\\])"
+NO_PASSWORD: Final = Rule(
+    cel="!self.contains('@')",
+    message="leave user and password out of the url: put them into a Secret and name it in credentials",
+)
+_PRINTABLE: Final = r"^[!-~]+$"
+_PRINTABLE_WORDS: Final = "write it in printable ASCII without spaces"
+
+
+class BrokerKind(Model):
+    """How a queue in one kind of broker is reached."""
+
+    ENCRYPTED: ClassVar[str]
+    """CEL on the object's own fields, beginning with one of them: true when the connection is encrypted."""
+    ENCRYPTED_WORDS: ClassVar[str]
+    """What to write to have it encrypted."""
+
+    def variables(self) -> dict[str, str]:
+        """What its workers are told: the variable's name behind `QUEUE_<NAME>_`, and its value."""
+        raise NotImplementedError
+
+
+class RedisStream(BrokerKind):
+    """A Redis stream read by a consumer group."""
+
+    ENCRYPTED = "url.startsWith('rediss://')"
+    ENCRYPTED_WORDS = "write the url as rediss://"
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
+        json_schema_extra=rules(
+            Rule(
+                cel="self.startsWith('redis://') || self.startsWith('rediss://')",
+                message="the url must start with redis:// or rediss://, such as redis://redis:6379/0",
+            ),
+            NO_PASSWORD,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[0-9]{{0,5}})?$')",
+                message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
+                "fragment behind it",
+            ),
+        ),
+    )
+    stream: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=_PRINTABLE,
+        description="Key of the stream.",
+        json_schema_extra=explained(_PRINTABLE_WORDS),
+    )
+    group: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=_PRINTABLE,
+        description="Name of the consumer group.",
+        json_schema_extra=explained(_PRINTABLE_WORDS),
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The address, the stream and the group."""
+        return {"URL": self.url, "STREAM": self.stream, "GROUP": self.group}
+
+
+class Kinds(Model):
+    """One field for each kind of broker, of which a queue sets exactly one."""
+
+    redis_stream: RedisStream | None = Field(default=None, description="A Redis stream read by a consumer group.")
+
+
+KINDS: Final[Mapping[str, type[BrokerKind]]] = {
+    field.alias or name: get_args(field.annotation)[0] for name, field in Kinds.model_fields.items()
+}
+"""By the name of the field in the resource."""

@@ -1,0 +1,36 @@
+"""Every kind of queue that the resource has is one that its workers and the collector can reach."""
+
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+
+from tests.support.pools import pool
+from workerpool import _source, errors
+from workerpool.broker import Broker
+from workerpool_operator.api.brokers import KINDS
+from workerpool_operator.collector import sources
+from workerpool_operator.domain.desired import contract
+
+QUEUES: Final[dict[str, dict[str, Any]]] = {
+    "redisStream": {"url": "redis://redis:6379/0", "stream": "thumbs", "group": "g"},
+}
+"""One of each kind."""
+
+
+def test_there_is_one_of_each_kind() -> None:
+    assert set(QUEUES) == set(KINDS) == set(sources.KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_collector_and_the_workers_reach_it_by_the_same_name(kind: str, tmp_path: Path) -> None:
+    described = {"name": "main", kind: QUEUES[kind]}
+    observed = sources.connect_from(tmp_path)("web", described)
+    variables = contract.environment(pool(queues=[described]), version="v1")
+    [source] = _source.sources_from({each["name"]: each.get("value", "") for each in variables}).values()
+    assert source.connect().stream == cast("Broker", observed).stream == "thumbs"
+
+
+def test_a_kind_that_only_a_newer_operator_knows_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(errors.ConfigurationError, match="does not know"):
+        sources.connect_from(tmp_path)("web", {"name": "main", "pigeon": {"url": "pigeon://loft"}})
