@@ -55,9 +55,7 @@ async def drain(in_flight: InFlight, *, seconds: float, stop: Stop, hand_back: C
     await _first(in_flight.wait_empty(), stop.hurry.wait(), seconds=seconds)
     stragglers = [one for one in in_flight if not one.settling and one.task is not None]
     for one in stragglers:
-        one.cancelled = one.cancelled or Cancelled.DRAIN
-        if one.task is not None:
-            one.task.cancel()
+        one.cancel(Cancelled.DRAIN)
     tasks = [one.task for one in stragglers if one.task is not None]
     pending: set[asyncio.Task[None]] = set()
     if tasks:

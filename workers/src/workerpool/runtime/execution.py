@@ -103,8 +103,7 @@ class Execution:
         except NotHere:
             return HandBack(running)
         except LeaseLost:
-            _count_failure(running, figures, FailureReason.LEASE_LOST)
-            return Drop(running)
+            return _lost(running, figures)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
             late = handler.timeout is not None and clock() - began >= handler.timeout
             reason = FailureReason.ERROR
@@ -126,9 +125,12 @@ class Execution:
         _tell(running, Verdict.DONE)
         return Done(running)
 
-    def overdue(self, running: Running, figures: LaneMetrics) -> Outcome:
-        """It was cancelled at its timeout and goes on: it has failed, whatever it does from now on."""
+    def given_up(self, running: Running, figures: LaneMetrics) -> Outcome:
+        """It was cancelled and goes on: whatever it does from now on counts no more."""
         running.took = asyncio.get_running_loop().time() - (running.started_at or running.taken_at)
+        self._log.warning("a handler does not heed its cancellation", job_id=running.job.job_id)
+        if running.cancelled is not None:
+            return self._cancelled(running, figures)
         return self._fail(running, figures, FailureReason.TIMEOUT, "it was cancelled at its timeout and went on")
 
     def _refuse(self, running: Running, figures: LaneMetrics) -> Outcome | None:
@@ -150,14 +152,15 @@ class Execution:
             case Cancelled.DRAIN:
                 return HandBack(running)
             case Cancelled.LEASE_LOST:
-                _count_failure(running, figures, FailureReason.LEASE_LOST)
-                return Drop(running)
+                return _lost(running, figures)
             case None:  # by the handler itself, or by a library that leaked it
                 return self._fail(running, figures, FailureReason.ERROR, "the handler was cancelled from within")
 
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
+        if running.settling:  # it was given up, and has ended after all
+            return Drop(running)
         spared = _tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason, spared=spared)
         text, trace = _described(cause)
@@ -205,7 +208,7 @@ class Execution:
 
 def _tell(running: Running, verdict: Verdict) -> bool:
     """Tell the guards how an attempt went. True: its failure is that of what it calls, and does not count."""
-    if running.fallback:
+    if running.fallback or running.settling:
         return False
     running.verdict = verdict
     if running.circuit is None:
@@ -224,6 +227,12 @@ def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason
     figures.failed[reason] += 1
     if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT and not spared:
         figures.first_failures += 1
+
+
+def _lost(running: Running, figures: LaneMetrics) -> Drop:
+    if not running.settling:  # else it was given up, and has ended after all
+        _count_failure(running, figures, FailureReason.LEASE_LOST)
+    return Drop(running)
 
 
 def _described(cause: BaseException | str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The jobs in flight: taken, and not yet acknowledged, retried, dead-lettered or handed back."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,7 @@ class Running:
     timeout: float | None = None
     task: "asyncio.Task[None] | None" = None
     cancelled: Cancelled | None = None
+    cancelled_at: float | None = None
     settling: bool = False
     circuit: "Circuit | None" = None
     """That admitted it, and is told how it ended."""
@@ -54,6 +56,19 @@ class Running:
     """Its lane; None: no slot of a lane is taken, it goes back to its queue."""
     trace: JobTrace | None = None
     """None: it is not traced."""
+
+    def cancel(self, why: Cancelled) -> None:
+        """Cancel its handler, if it runs: once, for what is cancelled again does not get to clean up."""
+        if self.cancelled is None and self.task is not None:
+            self.cancelled, self.cancelled_at = why, self._loop.time()
+            self.task.cancel()
+
+    def late(self, now: float) -> float:
+        """Seconds since its handler should have ended: it was cancelled, or its time was up; -inf: neither."""
+        ends = math.inf if self.cancelled_at is None else self.cancelled_at
+        if self.started_at is not None and self.timeout:
+            ends = min(ends, self.started_at + self.timeout)
+        return now - ends
 
     async def checkpoint(self, state: bytes) -> None:
         """See `Hold`."""

@@ -16,7 +16,7 @@ from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 from workerpool.telemetry.tracing import QueueTraces
 
 _HEED_SECONDS: Final = 2.0
-"""How long a handler in the event loop may go on after its timeout."""
+"""How long a handler in the event loop may go on after its timeout, or when it was cancelled."""
 
 _OPERATIONS: Final[Mapping[type[Outcome], str]] = {
     Done: "ack",
@@ -164,14 +164,13 @@ class Jobs:
                 pass
 
     def give_up_the_deaf(self) -> None:
-        """Settle jobs whose handlers went on after their timeout: else each would keep its slot for ever."""
+        """Settle jobs whose handlers do not heed their cancellation: else each would keep its slot for ever."""
         now = asyncio.get_running_loop().time()
         for one in self.in_flight:
-            late = one.started_at is not None and one.timeout and now - one.started_at > one.timeout + _HEED_SECONDS
-            if not late or one.settling or one.task is None or one.station is None:
+            if one.late(now) <= _HEED_SECONDS or one.settling or one.task is None or one.station is None:
                 continue
             if one.station.abandon(one.task):
-                self._settle(self._execution.overdue(one, one.station.figures))
+                self._settle(self._execution.given_up(one, one.station.figures))
 
 
 def _admitted(running: Running, handler: Runnable, now: float) -> bool:

@@ -58,8 +58,7 @@ class LeaseKeeper:
         if running.settling or running.task is None or running.cancelled is not None:
             return
         self._log.warning("lease lost, cancelling the handler", job_id=running.job.job_id, queue=self._queue)
-        running.cancelled = Cancelled.LEASE_LOST
-        running.task.cancel()
+        running.cancel(Cancelled.LEASE_LOST)
 
 
 async def maintain(broker: Broker, comeback: Comeback) -> None:
