@@ -6,8 +6,9 @@ on composes the message then: so a burst of changes costs one message.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
@@ -20,6 +21,7 @@ workers that look missing."""
 _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
+_MOST_QUEUES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class WorkerState:
             fence=said.fence[:_SHORT] if said else "",
             draining=said.draining if said else False,
             paused=said.paused[:_LONG] if said else "",
+            troubles=_shortened(said.troubles) if said else {},
             remaining_seconds=remaining if remaining is not None and math.isfinite(remaining) else None,
             boot_id=self.boot_id[:_SHORT],
             counters=said.counters if said else Counters(),
@@ -227,3 +230,7 @@ class Board:
             for uid, since in self._ready_since.items()
             if since <= latest and self.pods[uid].pool == pool and not self.pods[uid].terminating
         )
+
+
+def _shortened(troubles: Mapping[str, str]) -> dict[str, str]:
+    return {queue[:_LONG]: why[:_LONG] for queue, why in islice(troubles.items(), _MOST_QUEUES)}

@@ -74,6 +74,9 @@ class WorkerReport(_Message):
     fence: Short = Field(default="", description="Id of the fence that the worker says is in force.")
     draining: bool = False
     paused: Name = Field(default="", description="Why it takes nothing, if it has a reason of its own.")
+    troubles: dict[Name, Name] = Field(
+        default={}, max_length=64, description="By queue: why it can take nothing from that one."
+    )
     remaining_seconds: float | None = 0.0
     boot_id: Short = ""
     counters: Counters = Counters()

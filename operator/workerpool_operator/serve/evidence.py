@@ -61,4 +61,5 @@ def _word(report: WorkerReport) -> Word:
         full=report.in_flight >= report.slots,
         fenced=fence != "" and not leaving,
         paused=report.paused != "" or leaving,
+        barred=frozenset(report.troubles),
     )

@@ -40,13 +40,14 @@ def state(report: Report, **hello: str) -> WorkerState:
     "said",
     [
         state(Report(in_flight=0, slots=1, paused="broker: " + "x" * 5000)),
+        state(Report(in_flight=0, slots=1, troubles={str(number) * 300: "x" * 5000 for number in range(99)})),
         state(Report(in_flight=0, slots=1, fence="x" * 5000)),
         state(Report(in_flight=0, slots=1), version="x" * 5000),
         state(Report(in_flight=0, slots=1), boot_id="x" * 5000),
         state(Report(in_flight=1, slots=1, remaining_seconds=float("nan"))),
         state(Report(in_flight=1, slots=1, remaining_seconds=float("inf"))),
     ],
-    ids=["paused", "fence", "version", "boot id", "not a number", "infinite"],
+    ids=["paused", "troubles", "fence", "version", "boot id", "not a number", "infinite"],
 )
 def test_whatever_a_worker_says_there_is_a_message_about_all_workers(said: WorkerState) -> None:
     """A broker's long error text, for example, must not keep the others' reports from the operator."""

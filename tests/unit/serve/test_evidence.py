@@ -72,6 +72,13 @@ def test_a_worker_that_cannot_take_or_says_why_it_does_not_is_not_idle(stage: St
     assert stage.conduct.idle == 0
 
 
+def test_a_worker_that_cannot_reach_one_of_its_queues_may_be_idle_for_the_others(stage: Stage) -> None:
+    for _ in range(2):
+        stage.now += 5
+        stage.worker(troubles={"other": "BrokerUnavailable"})
+    assert (stage.conduct.idle, stage.conduct.last.barred) == (5, frozenset({"other"}))
+
+
 def test_the_fence_of_the_operator_holds_the_idle_time(stage: Stage) -> None:
     stage.worker()
     stage.now += 5

@@ -18,6 +18,7 @@ class Teller:
     full: bool = False
     fenced: bool = False
     paused: bool = False
+    barred: frozenset[str] = frozenset()
     silent: bool = False
     per_second: int = 0
     """Jobs that it begins each second."""
@@ -56,7 +57,7 @@ class Story:
         for uid, one in self.workers.items():
             one.taken += one.per_second
             if uid not in unheard and not one.silent:
-                word = Word(boot_id=one.boot, taken=one.taken, full=one.full, fenced=one.fenced, paused=one.paused)
+                word = Word(one.boot, one.taken, one.full, fenced=one.fenced, paused=one.paused, barred=one.barred)
                 self.conducts[uid] = heard(self.conducts.get(uid), word, at=self.now)
         for name, waiting in self.waiting.items():
             if waiting is None:

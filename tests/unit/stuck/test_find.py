@@ -184,6 +184,39 @@ def test_of_several_queues_one_whose_broker_does_not_count_proves_nothing() -> N
     assert Story({"a": busy(), "b": stuck()}, waiting={"main": 10, "other": 0}).run(LONG).stuck == set()
 
 
+# Of several queues one that a worker cannot reach
+
+BOTH: dict[str, int | None] = {"main": 10, "other": 10}
+MAIN, OTHER = frozenset({"main"}), frozenset({"other"})
+
+
+def test_a_worker_that_cannot_reach_one_queue_is_stuck_when_it_takes_nothing_from_the_other() -> None:
+    story = Story({"a": busy(barred=OTHER), "b": stuck(barred=OTHER)}, waiting=dict(BOTH), drawn=MAIN).run(AFTER + 2)
+    assert story.stuck == {"b"}
+    assert story.found().waiting == 10
+
+
+def test_what_waits_where_a_worker_cannot_reach_it_is_nothing_against_this_worker() -> None:
+    story = Story({"a": busy(), "b": stuck(barred=MAIN)}, waiting={"main": 10, "other": 0}, drawn=MAIN | OTHER)
+    assert story.run(LONG).stuck == set()
+
+
+def test_a_worker_that_reaches_a_queue_again_has_its_time_anew() -> None:
+    story = Story({"a": busy(), "b": stuck(barred=MAIN)}, waiting={"main": 10, "other": 0}, drawn=MAIN | OTHER)
+    story.run(LONG).workers["b"].barred = frozenset()
+    assert story.run(AFTER).stuck == set()
+    assert story.run(2).stuck == {"b"}
+
+
+def test_without_a_peer_that_goes_on_a_queue_that_one_cannot_reach_makes_nobody_stuck() -> None:
+    """It is away for all of them, some have yet to notice. What waits elsewhere counts."""
+    waiting: dict[str, int | None] = {"main": 10, "other": 0}
+    story = Story({"a": stuck(), "b": stuck(barred=MAIN)}, waiting=waiting).run(LONG)
+    assert story.stuck == set()
+    waiting["other"] = 10
+    assert story.run(2 * AFTER + 2).stuck == {"a", "b"}
+
+
 # Without a peer to compare with
 
 

@@ -28,6 +28,8 @@ class Word(NamedTuple):
     """Whether it obeys a fence of the operator."""
     paused: bool = False
     """Whether it takes nothing for a reason of its own: it says which (the broker is away, it drains, a limit)."""
+    barred: frozenset[str] = frozenset()
+    """Queues from which it can take nothing, as it says, while it may take from others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +60,12 @@ def heard(before: Conduct | None, word: Word, *, at: float) -> Conduct:
         return Conduct(since=at, heard_at=at, last=word, full_at=at if word.full else None)
     at = max(at, before.heard_at)
     idle, moved = _idle_until(before, word, at=at), word.taken > before.last.taken
+    regained = before.last.barred - word.barred  # it has its time anew for what waits there
     return replace(
         before,
         heard_at=at,
         last=word,
-        idle=0.0 if moved or word.paused else idle,
+        idle=0.0 if moved or word.paused or regained else idle,
         moved_at=at if moved else before.moved_at,
         full_at=at if word.full else before.full_at,
         rested_at=at if idle >= REST_SECONDS and not word.fenced else before.rested_at,

@@ -2,7 +2,9 @@
 
 A queue in which jobs have waited all the time, a worker that had room and began none, and a peer that did begin jobs
 and was full: that worker is stuck. Without a peer that began any (a single worker, or all of them at a loss) the same
-is asked for twice the time, and nobody may have said why it takes nothing: where the broker is away, they do.
+is asked for twice the time, and nobody may have said why it takes nothing: where the broker is away, they do. Of
+several queues, those do not count against a worker from which it says that it cannot take; and without a peer that
+goes on, what one says of a queue holds for all.
 """
 
 from collections.abc import Mapping
@@ -42,20 +44,22 @@ def find(
         limit = after
     else:
         witnessed = False
-        waited = dict(queues)
+        barred = frozenset[str]().union(*(one.last.barred for one in workers.values()))
+        waited = {name: one for name, one in queues.items() if name not in barred}
         limit = ALONE_FACTOR * after
     longest = max((one.seconds(now) for one in waited.values()), default=0.0)
     idlest = max((one.idle for one in workers.values()), default=0.0)
-    stuck = frozenset(uid for uid, one in workers.items() if one.idle >= limit)
+    overdue = {name for name, one in waited.items() if one.seconds(now) >= limit}
+    stuck = frozenset(uid for uid, one in workers.items() if one.idle >= limit and overdue - one.last.barred)
     contradicted = not witnessed and (moving or any(one.last.paused for one in workers.values()))
-    if contradicted or longest < limit or not stuck:
+    if contradicted or not stuck:
         possible = workers and any(one.since is not None for one in queues.values())
         again = max(RECHECK_SECONDS, after - min(longest, idlest))
         return Findings(look_again=again if possible else None)
     return Findings(
         stuck=stuck,
         witnessed=witnessed,
-        waiting=sum(one.last.waiting for one in waited.values() if one.seconds(now) >= limit),
+        waiting=sum(waited[name].last.waiting for name in overdue),
     )
 
 

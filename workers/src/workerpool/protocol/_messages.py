@@ -55,6 +55,9 @@ class Report(_Message):
         description="Why nothing is being taken, other than fence and drain: also where what waits is not for this "
         "worker now. One that has room and says nothing while others take what waits is taken for stuck.",
     )
+    troubles: dict[str, str] = Field(
+        default={}, description="By queue: why nothing can be taken from that one, while others may be well."
+    )
     remaining_seconds: float | None = Field(
         default=0.0,
         description="Longest declared timeout minus age over all jobs in flight; 0 when idle; None when any job "

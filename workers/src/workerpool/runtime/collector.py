@@ -229,6 +229,7 @@ def _report(state: State) -> Report:
         fence=state.fence,
         draining=state.draining,
         paused=state.paused,
+        troubles=dict(state.troubles),
         remaining_seconds=state.remaining_seconds,
         counters=_counters(state.totals),
     )

@@ -309,19 +309,25 @@ class Engine:
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=self._pause_reason(),
+            troubles=self._troubles(),
             remaining_seconds=self._jobs.in_flight.remaining_seconds(asyncio.get_running_loop().time()),
             totals=self._metrics.totals(),
         )
 
     def _pause_reason(self) -> str:
-        trouble = next((line.intake.trouble for line in self._lines.values() if line.intake.trouble), "")
-        if trouble:
-            return f"broker: {trouble}"
+        """Why nothing at all is taken."""
+        troubles = self._troubles()
+        if len(troubles) == len(self._lines):
+            return f"broker: {next(iter(troubles.values()), '')}"
         if self._circuits is not None and self._circuits.shut:
             return f"circuit open: {self._circuits.shut}"
         if self._stations.measuring:
             return "adaptive limit: measuring"
         return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""
+
+    def _troubles(self) -> dict[str, str]:
+        """Queues from which nothing can be taken now, and the names of the errors."""
+        return {name: line.intake.trouble for name, line in self._lines.items() if line.intake.trouble}
 
     def _obey(self, orders: Orders) -> None:
         """What the collector says now."""

@@ -1,5 +1,6 @@
 """Who a worker is and what it does right now, as it tells its collector."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workerpool.telemetry.metrics import Totals
@@ -25,5 +26,6 @@ class State:
     fence: str
     draining: bool
     paused: str
+    troubles: Mapping[str, str]
     remaining_seconds: float | None
     totals: Totals
