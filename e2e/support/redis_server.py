@@ -28,9 +28,15 @@ class RedisServer:
     """
 
     def __init__(
-        self, folder: Path, *, options: Mapping[str, str] | None = None, tls: Mapping[str, Path] | None = None
+        self,
+        folder: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        tls: Mapping[str, Path] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
+        self._env = {**os.environ, **(env or {})}
         self._options = dict(options or {})
         self._tls = dict(tls or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +66,9 @@ class RedisServer:
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self._folder / "redis.log").open("ab") as log:
             # Ctrl-C is not for it: who started it may still ask it what became of the jobs.
-            self._process = subprocess.Popen([program, *arguments], stdout=log, stderr=log, process_group=0)
+            self._process = subprocess.Popen(
+                [program, *arguments], stdout=log, stderr=log, env=self._env, process_group=0
+            )
         deadline = time.monotonic() + 20
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +14,21 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.component.sdk.lanes.conftest import Lanes, figure
+from tests.support.clock import WallClock
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess
 from workerpool import BrokerUnavailable
+from workerpool.broker import connect
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "fates.md"
 LEASE = {"LEASE_SECONDS": "0.5"}
 """For jobs that kill their worker: they come back soon."""
+SHORT_LEASE = {"LEASE_SECONDS": "2"}
+"""For what waits for the end of one."""
 
 
 class Fate(NamedTuple):
@@ -95,22 +100,41 @@ ENTRIES: dict[str, dict[str, str]] = {
 }
 
 
-async def restarted(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
-    server.kill()
-    await until(lambda: "cannot " in worker.output, what="the worker noticing")
-    server.start()
+class Scene(NamedTuple):
+    """A worker at work, and what may fail under it."""
+
+    lanes: Lanes
+    worker: WorkerProcess
+    proxy: Proxy
+    clock: WallClock | None
+
+    @property
+    def server(self) -> RedisServer:
+        return self.lanes.server
+
+    def set_clock(self, seconds: int) -> None:
+        assert self.clock is not None
+        self.clock.set(seconds)
+        assert abs(self.server.client().time()[0] - time.time() - seconds) < 60
+
+
+async def restarted(scene: Scene) -> AsyncIterator[None]:
+    scene.server.kill()
+    await until(lambda: "cannot " in scene.worker.output, what="the worker noticing")
+    scene.server.start()
     yield
 
 
-async def failed_over(server: RedisServer, worker: WorkerProcess, proxy: Proxy) -> AsyncIterator[None]:
+async def failed_over(scene: Scene) -> AsyncIterator[None]:
     """The replica becomes the primary, and the primary its replica, with all its connections; and back in the end."""
+    server, proxy = scene.server, scene.proxy
     with TemporaryDirectory() as folder, RedisServer(Path(folder)) as other:
         server.client().config_set("repl-diskless-sync-delay", 0)
         other.client().replicaof("127.0.0.1", server.port)
         await until(lambda: other.client().info("replication").get("master_link_status") == "up", what="a replica")
         await hand_over(server, other)
         proxy.lead_to(other.port)
-        await until(lambda: "cannot " in worker.output, what="the worker noticing")
+        await until(lambda: "cannot " in scene.worker.output, what="the worker noticing")
         yield
         await until(lambda: server.client().info("replication").get("master_link_status") == "up", what="a replica")
         await hand_over(other, server)
@@ -127,33 +151,59 @@ async def hand_over(primary: RedisServer, replica: RedisServer) -> None:
     primary.client().execute_command("CLIENT", "UNPAUSE")
 
 
-async def full(server: RedisServer, _worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
-    server.client().config_set("maxmemory", "1")
+async def full(scene: Scene) -> AsyncIterator[None]:
+    scene.server.client().config_set("maxmemory", "1")
     yield
-    server.client().config_set("maxmemory", "0")
+    scene.server.client().config_set("maxmemory", "0")
 
 
-async def slow(server: RedisServer, worker: WorkerProcess, _proxy: Proxy) -> AsyncIterator[None]:
-    server.pause()
-    asyncio.get_running_loop().call_later(2, server.resume)
-    yield
-
-
-async def half_open(_server: RedisServer, worker: WorkerProcess, proxy: Proxy) -> AsyncIterator[None]:
-    proxy.freeze()
-    await until(lambda: "cannot " in worker.output, what="the worker noticing", seconds=60)
-    proxy.thaw()
+async def slow(scene: Scene) -> AsyncIterator[None]:
+    scene.server.pause()
+    asyncio.get_running_loop().call_later(2, scene.server.resume)
     yield
 
 
-Trouble = Callable[[RedisServer, WorkerProcess, Proxy], AsyncIterator[None]]
+async def half_open(scene: Scene) -> AsyncIterator[None]:
+    scene.proxy.freeze()
+    await until(lambda: "cannot " in scene.worker.output, what="the worker noticing", seconds=60)
+    scene.proxy.thaw()
+    yield
+
+
+async def clock_ahead(scene: Scene) -> AsyncIterator[None]:
+    """While a peer has room, that would take over what has expired."""
+    stream = scene.lanes.stream
+    peer = connect(scene.server.url, stream=stream, lease_seconds=float(SHORT_LEASE["LEASE_SECONDS"]))
+    try:
+        await peer.maintain()
+        scene.set_clock(86_400)
+        found = await peer.take(limit=20, wait=0.05)
+        assert not any(job.redelivered for job in found)
+        await peer.hand_back(found)
+        yield
+    finally:
+        await peer.close()
+
+
+async def clock_back(scene: Scene) -> AsyncIterator[None]:
+    """After a peer died with jobs in hand."""
+    stream = scene.lanes.stream
+    assert scene.server.client().xreadgroup(stream, "dead", {stream: ">"}, count=3)
+    scene.set_clock(-86_400)
+    yield
+
+
+Trouble = Callable[[Scene], AsyncIterator[None]]
 TROUBLES: dict[str, Trouble] = {
     "Redis restarts": restarted,
     "Redis fails over, and the former primary goes on as a replica": failed_over,
     "Redis is full (`maxmemory`, `noeviction`)": full,
     "Redis is slow": slow,
     "the connection is half open": half_open,
+    "Redis' clock jumps a day ahead": clock_ahead,
+    "Redis' clock jumps a day back": clock_back,
 }
+CLOCKS: set[Trouble] = {clock_ahead, clock_back}
 
 
 def test_every_row_is_played() -> None:
@@ -187,15 +237,19 @@ async def test_the_fate_of_a_bad_job_is_as_documented(lanes: Lanes, row: Fate) -
 
 @pytest.mark.parametrize("row", [row for row in rows() if row.input in TROUBLES], ids=lambda row: row.input)
 async def test_jobs_outlive_the_troubles_of_their_broker(tmp_path: Path, redis_stream: str, row: Fate) -> None:
-    async with own_redis(tmp_path, redis_stream) as (lanes, proxy):
+    trouble = TROUBLES[row.input]
+    clock = WallClock(tmp_path / "clock") if trouble in CLOCKS else None
+    async with own_redis(tmp_path, redis_stream, clock) as (lanes, proxy):
         worker = lanes.start(
-            QUEUE_MAIN_URL=proxy.url, RECORD_URL=proxy.url.replace(str(proxy.port), str(lanes.server.port))
+            QUEUE_MAIN_URL=proxy.url,
+            RECORD_URL=proxy.url.replace(str(proxy.port), str(lanes.server.port)),
+            **(SHORT_LEASE if trouble in CLOCKS else {}),
         )
         await lanes.enqueue("cpu", "sleep", 0.1, job_id="warm")
         await until(lanes.finished, what="the worker at work")
         await lanes.enqueue("io-unrecorded", "sleep", 1, count=20)
         await until(lambda: lanes.server.client().xpending(lanes.stream, lanes.stream)["pending"], what="jobs running")
-        async for _ in TROUBLES[row.input](lanes.server, worker, proxy):
+        async for _ in trouble(Scene(lanes, worker, proxy, clock)):
             await until(lambda: all_done(lanes), what="all jobs done", seconds=60)
         assert lanes.dead() == []
         await until(lambda: seen(worker, row.seen_in), what=row.seen_in)
@@ -259,8 +313,8 @@ async def works_on(lanes: Lanes, worker: WorkerProcess) -> None:
 
 
 @asynccontextmanager
-async def own_redis(folder: Path, stream: str) -> AsyncIterator[tuple[Lanes, Proxy]]:
-    with RedisServer(folder / "redis") as server:
+async def own_redis(folder: Path, stream: str, clock: WallClock | None) -> AsyncIterator[tuple[Lanes, Proxy]]:
+    with RedisServer(folder / "redis", env=clock.env if clock else None) as server:
         async with Proxy(server.port) as proxy:
             lanes = Lanes(server, stream, folder)
             try:

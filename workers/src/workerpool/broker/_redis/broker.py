@@ -18,6 +18,7 @@ from workerpool.broker._redis import dead, reading, scripts
 from workerpool.broker._redis.blocking import Blocking
 from workerpool.broker._redis.capabilities import CAPABILITIES
 from workerpool.broker._redis.chunks import chunks, put_chunks
+from workerpool.broker._redis.clock import ServerClock
 from workerpool.broker._redis.held import Held
 from workerpool.broker._redis.keys import Keys
 from workerpool.broker._redis.link import RedisAddress, RedisLink
@@ -88,7 +89,7 @@ class RedisBroker:
         self._interrupted = 0  # number of the last take that was to end early
         self._uncertain = False
         self._doubt_until = 0.0
-        self._clock_ahead = 0.0  # Redis' unix time minus our monotonic time, seconds
+        self._clock = ServerClock()
         self._next_reclaim = 0.0
         self._ordered = 0  # 1: jobs wait in a fair order beside the stream
         self._limits = ""  # of tenants, as they are announced
@@ -246,10 +247,11 @@ class RedisBroker:
             scripts.MAINTAIN,
             (self._stream, self._keys.delayed, self._keys.dead, self._keys.stats, self._keys.leases),
             *(self._group, _ms(self._lease), _ms(max(FORGET_SECONDS, 10 * self._lease)), limits),
+            *self._clock.expected(self._lease),
         )
         self._limits_said = limits
         now, due, self._ordered = int(reply[0]), int(reply[1]), reply[2]
-        self._set_clock(now)
+        self._clock.heard(now, self._lease)
         return MAINTAIN_SECONDS if due < 0 else min(MAINTAIN_SECONDS, max(0.005, (due - now) / 1000.0))
 
     async def depth(self) -> Depth:
@@ -296,9 +298,10 @@ class RedisBroker:
             scripts.RECLAIM,
             (self._stream, self._keys.stats, self._keys.leases, self._keys.checkpoints),
             *(self._group, self._consumer, limit, _ms(self._lease), _ms(min(0.25, self._lease / 8))),
+            *self._clock.expected(self._lease),
         )
         self._uncertain = False
-        self._set_clock(now_ms)
+        self._clock.heard(now_ms, self._lease)
         if len(entries) >= limit:  # there may be more
             self._next_reclaim = 0.0
         held = [entry for entry in entries if entry[0].decode() in self._held]
@@ -353,7 +356,7 @@ class RedisBroker:
         now_ms, entries, again, dropped = await self._commands.run(scripts.TAKE, keys, *head, *more)
         self._uncertain = False
         self._weeding.count(*dropped)
-        self._set_clock(now_ms)
+        self._clock.heard(now_ms, self._lease)
         seconds = math.inf if again < 0 else again and max(_SHORTEST_BLOCK_SECONDS, again / 1000.0)
         return self._hold([(entry_id, fields, 1) for entry_id, fields in entries]), seconds
 
@@ -386,12 +389,9 @@ class RedisBroker:
 
     def _hold(self, entries: Iterable[Sequence[Any]]) -> list[Taken]:
         """Jobs of entries `(id, fields, deliveries)`, but for those that we hold already."""
-        now_ms = (time.monotonic() + self._clock_ahead) * 1000.0
+        now_ms = self._clock.now_ms()
         jobs = [taken_from(entry[0], entry[1], deliveries=int(entry[2]), now_ms=now_ms) for entry in entries]
         return self._held.add(jobs)
-
-    def _set_clock(self, now_ms: int) -> None:
-        self._clock_ahead = now_ms / 1000.0 - time.monotonic()
 
 
 def _ms(seconds: float) -> int:

@@ -23,18 +23,22 @@ local BURST_SECONDS, SAY_MS, LOOK_AGAIN_MS = {BURST_SECONDS}, {SAY_SECONDS * 100
 class Script:
     """A script and the name by which Redis caches it. Read when it is first used: nobody uses all of them."""
 
-    def __init__(self, name: str, *, order: bool = True, full: bool = False, folder: Path = _FOLDER) -> None:
-        """`folder`: where its text is.
+    def __init__(
+        self, name: str, *, order: bool = True, clock: bool = False, full: bool = False, folder: Path = _FOLDER
+    ) -> None:
+        """From its file and from those whose functions it calls.
 
         Args:
             name: Of its file.
             order: It may touch jobs that wait in a fair order, or tenants' limits.
+            clock: It decides by the time since something else happened.
             full: It runs also when Redis is out of memory (`maxmemory`, `noeviction`), for it frees some, or moves
                 what is there. Others may write then only if a write that takes none comes first.
             folder: Where its text is.
         """
         self._name = name
         self._order = order
+        self._clock = clock
         self._full = full
         self._folder = folder
 
@@ -42,6 +46,8 @@ class Script:
     def text(self) -> str:
         """What Redis runs."""
         parts = [_read("common"), _read(self._name, self._folder)]
+        if self._clock:
+            parts.insert(1, _read("clock"))
         if self._order:
             parts[1:1] = [_CONSTANTS, _read("tenants"), _read("shed"), _read("order")]
         if self._full:
@@ -68,10 +74,10 @@ GROUP: Final = Script("group", order=False, full=True)
 HAND_BACK: Final = Script("handback")
 IDENTITY: Final = Script("identity", order=False, full=True)
 LEAVE: Final = Script("leave", order=False)
-MAINTAIN: Final = Script("maintain", full=True)
+MAINTAIN: Final = Script("maintain", clock=True, full=True)
 MINE: Final = Script("mine")
 PUT: Final = Script("put")
-RECLAIM: Final = Script("reclaim", full=True)
+RECLAIM: Final = Script("reclaim", clock=True, full=True)
 REDRIVE: Final = Script("redrive")
 RELEASE: Final = Script("release", order=False)
 RETRY: Final = Script("retry")

@@ -1,10 +1,11 @@
--- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms limits
+-- KEYS stream delayed dead stats leases   ARGV group lease_ms forget_ms limits expected_ms slack_ms
 -- Makes delayed jobs due, trims what every group has finished, forgets consumers that died with nothing in hand.
 -- Returns {now_ms, when the next delayed job is due, or there is more to delete, or -1, whether the queue is ordered}.
 local stream, delayed, dead, stats, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, forget = ARGV[1], tonumber(ARGV[3])
 local now = now_ms()
 local q = queue(stream, stats, group)
+watch_clock(q, leases, now, tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[2]))
 redis.call('HSET', leases, ARGV[2], whole(now))
 announce(q, ARGV[4])
 

@@ -1,11 +1,15 @@
--- KEYS stream stats leases checkpoints   ARGV group consumer limit own_lease_ms pause_ms
+-- KEYS stream stats leases checkpoints   ARGV group consumer limit own_lease_ms pause_ms expected_ms slack_ms
 -- Takes over up to `limit` entries whose lease has expired: {now_ms, {{id, fields, deliveries}...}, vanished, whether the queue is ordered}.
--- One pool scans once per pause, however many workers ask, and goes on where the last scan ended.
+-- One pool scans once per pause, however many workers ask, and goes on where the last scan ended. Who does not know what
+-- the clock should show (expected_ms below 0) learns it, and takes over nothing yet: leases may only seem to have expired.
 local stream, stats, leases = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, limit, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = now_ms()
 local q = queue(stream, stats, group)
 local order = ordered(q) and 1 or 0
+local expected = tonumber(ARGV[6])
+if expected < 0 then return {now, {}, 0, order} end
+watch_clock(q, leases, now, expected, tonumber(ARGV[7]), lease)
 local scanned = tonumber(redis.call('HGET', stats, 'scanned:' .. group) or '0')
 if now - scanned < tonumber(ARGV[5]) and now >= scanned then return {now, {}, 0, order} end
 if redis.call('EXISTS', stream) == 0 then return {now, {}, 0, order} end
