@@ -6,6 +6,7 @@ import typer
 
 from workerpool_operator import __version__
 from workerpool_operator.cli.load import command as load_command
+from workerpool_operator.cli.size import command as size_command
 
 app = typer.Typer(
     name="wpool",
@@ -33,3 +34,4 @@ def main(
 
 
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
+app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
