@@ -73,7 +73,7 @@ async def worker(contract: Environment) -> AsyncIterator[Worker]:
 
 
 def result(server: RedisServer, stream: str, job_id: str) -> Any:
-    kept = server.client().get(f"{{{stream}}}:result:{job_id}")
+    kept = server.client().get(f"{{{stream}}}:user:result:{job_id}")
     return json.loads(kept) if kept else None
 
 
@@ -91,7 +91,7 @@ async def test_pages_are_fetched_and_kept_once(
     assert site.agents == {"workerpool-reference-io"}
     assert site.asked["/page"] == 20
     assert site.asked["/robots.txt"] == 1, "also by jobs that begin together"
-    assert 0 < redis_server.client().ttl(f"{{{redis_stream}}}:result:p-7") <= 24 * 3600
+    assert 0 < redis_server.client().ttl(f"{{{redis_stream}}}:user:result:p-7") <= 24 * 3600
     # A repeated job (here by a producer that writes to Redis itself) finds its result and fetches nothing.
     fields = {"type": "fetch", "payload": json.dumps({"url": f"{site.url}/page"}), "id": "p-7"}
     redis_server.client().xadd(redis_stream, fields)
@@ -153,7 +153,7 @@ async def test_a_sleeping_job_tells_when_it_starts_and_ends(
 ) -> None:
     await queue.enqueue("sleep", {"seconds": 0.01, "record": True, "fail_attempts": 1}, job_id="s")
     await until(lambda: finished(queue), what="the job done")
-    records = [fields for _, fields in redis_server.client().xrange(f"{{{redis_stream}}}:results")]
+    records = [fields for _, fields in redis_server.client().xrange(f"{{{redis_stream}}}:user:results")]
     assert [(fields[b"event"], fields[b"attempt"]) for fields in records] == [
         (b"start", b"1"),
         (b"fail", b"1"),

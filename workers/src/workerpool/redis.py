@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from workerpool._queue import Queue
-from workerpool.broker._redis.keys import beside
+from workerpool.broker._redis.keys import Keys, beside
 from workerpool.broker._redis.link import RedisAddress, RedisLink
 from workerpool.broker._redis.scripts import Script
 
@@ -31,8 +31,17 @@ class Redis:
         )
 
     def key(self, name: str) -> str:
-        """A key of this name in the hash slot of the queue's stream."""
-        return beside(self._stream, name)
+        """A key of your own: `{S}:user:NAME`, in the hash slot of the queue's stream S. No key of the SDK begins so."""
+        return beside(self._stream, f"user:{name}")
+
+    @property
+    def dead_letters(self) -> str:
+        """The key of the queue's dead letters, to read."""
+        return Keys(self._stream, "").dead
+
+    def cache_keys(self, cache: str, key: str) -> tuple[str, str]:
+        """Of a value in the cache of this name, and of the lock on it."""
+        return beside(self._stream, f"cache:v:{cache}:{key}"), beside(self._stream, f"cache:l:{cache}:{key}")
 
     async def call(self, *command: Any) -> Any:
         """Send one command; the answer as Redis gives it: bytes, ints, lists, None.

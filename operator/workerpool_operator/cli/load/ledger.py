@@ -1,6 +1,6 @@
 """What became of each job, added up from the records that workers write.
 
-A worker of job type `sleep` appends a record to the stream `{S}:results` when it starts a job and when it ends it,
+A worker of job type `sleep` appends a record to the stream `{S}:user:results` when it starts a job and when it ends it,
 before the acknowledgement. So a job that was cut off shows as a start without an end, followed by another start; one
 that was done twice, as two ends. The record's own id is the time, by the clock of Redis.
 """

@@ -26,11 +26,11 @@ class Batch:
 
 
 class RecordReader:
-    """Follows `{S}:results` and `{S}:dead` of stream `S` from now on. Methods raise `BrokerError`."""
+    """Follows `{S}:user:results` and `{S}:dead` of stream `S` from now on. Methods raise `BrokerError`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._results, self._dead = redis.key("results").encode(), redis.key("dead").encode()
+        self._results, self._dead = redis.key("results").encode(), redis.dead_letters.encode()
         self._seen: dict[bytes, bytes] = {}
 
     async def begin(self) -> None:

@@ -69,6 +69,76 @@ async def test_a_value_is_kept_for_all_until_it_is_forgotten(cache: MakeCache) -
     assert await one.get_or_fill("key", origin, ttl=60) == {"number": 4}
 
 
+async def test_no_key_meets_what_belongs_to_another_one(
+    cache: MakeCache, redis_server: RedisServer, redis_stream: str
+) -> None:
+    """Not its lock, and neither the queue's own keys nor those of handlers."""
+    origin, one = Origin(), cache()
+    for key in ("a", "a:lock", "lock:a", "l:cache:a", "a"):
+        await one.get_or_fill(key, origin, ttl=60)
+    assert origin.asked == 4
+    with pytest.raises(ConfigurationError, match="colon"):
+        cache(name="a:b")
+    async with Redis(Queue.connect(redis_server.url, stream=redis_stream)) as redis:
+        assert redis.key("dead") != redis.dead_letters == f"{{{redis_stream}}}:dead"
+        for name in ("cache:v:cache:a", "delayed", ""):
+            assert redis.key(name).startswith(f"{{{redis_stream}}}:user:")
+
+
+def extended(server: RedisServer) -> int:
+    """How often a lock was, or a value kept."""
+    return int(server.client().info("commandstats").get("cmdstat_pexpire", {}).get("calls", 0))
+
+
+def rights(server: RedisServer, *more: str) -> str:
+    """The URL of a user who may do what the page says of workers."""
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "worker-contract.md").read_text()
+    [documented] = [line.split() for line in page.splitlines() if line.strip().startswith("~thumbs")]
+    server.client().execute_command("ACL", "SETUSER", "worker", "reset", "on", ">pw", *documented, *more)
+    return server.url.replace("://", "://worker:pw@")
+
+
+def needed_by_the_cache() -> list[str]:
+    page = (Path(__file__).parents[4] / "docs" / "reference" / "worker-contract.md").read_text()
+    [documented] = [line.split() for line in page.splitlines() if line.strip().startswith("+pttl")]
+    return documented
+
+
+async def test_the_documented_rights_are_enough(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    origin = Origin()
+    with RedisServer(tmp_path) as server:
+        url = rights(server, *needed_by_the_cache())
+        async with Redis(Queue.connect(url, stream="thumbs")) as redis:
+            cache = Cache(redis, lock_seconds=0.1)
+            for _ in range(2):
+                assert await cache.get_or_fill("key", origin, ttl=60) == {"number": 1}
+            origin.let.clear()
+            filling = asyncio.create_task(cache.get_or_fill("slow", origin, ttl=60))
+            await until(origin.waits_for(2), what="the origin asked")
+            await until(lambda: extended(server) > 1, what="its lock extended")
+            origin.let.set()
+            assert await filling == await cache.get_or_fill("slow", origin, ttl=60)
+            origin.error = OSError("down")
+            with pytest.raises(OSError, match="down"):
+                await cache.get_or_fill("failing", origin, ttl=60)
+            with pytest.raises(FillFailed):
+                await cache.get_or_fill("failing", origin, ttl=60)
+            await cache.forget("key")
+    assert caplog.messages == []
+
+
+async def test_missing_rights_are_called_by_their_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    origin = Origin()
+    with RedisServer(tmp_path) as server:
+        async with Redis(Queue.connect(rights(server), stream="thumbs")) as redis:
+            cache = Cache(redis)
+            for number in (1, 2):
+                assert await cache.get_or_fill("key", origin, ttl=60) == {"number": number}
+    [said] = caplog.records
+    assert said.getMessage() == "the cache's Redis refuses its commands, asking the origin"
+    assert str(said.__dict__["error"]).startswith("AuthenticationFailed: ")
+
+
 async def test_what_is_forgotten_while_it_is_got_is_not_kept(cache: MakeCache) -> None:
     origin, one, other = Origin(), cache(), cache()
     origin.let.clear()
@@ -94,7 +164,7 @@ async def test_a_value_expires_within_the_jitter_before_its_ttl(
     for number in range(40):
         await one.get_or_fill(f"{number}", Origin(), ttl=1000)
     with redis_server.client() as client:
-        left = [client.ttl(f"{{{redis_stream}}}:cache:{number}") for number in range(40)]
+        left = [client.ttl(f"{{{redis_stream}}}:cache:v:cache:{number}") for number in range(40)]
     assert 790 <= min(left) < max(left) <= 1000
     assert max(left) - min(left) > 50
 

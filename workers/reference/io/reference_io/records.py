@@ -1,7 +1,7 @@
 """Tells on a stream beside the queue when a job starts and how it ends: what load generators and tests count by.
 
-The stream of queue `S` is `{S}:results`, on the same Redis. Each entry has the fields `event` (`start`, `finish` or
-`fail`), `job`, `attempt`, `pod` and `node`; its id is the time, by the clock of Redis.
+The stream of queue `S` is `{S}:user:results`, on the same Redis. Each entry has the fields `event` (`start`, `finish`
+or `fail`), `job`, `attempt`, `pod` and `node`; its id is the time, by the clock of Redis.
 """
 
 import os

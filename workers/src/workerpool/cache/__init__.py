@@ -12,7 +12,7 @@ it, in this order:
 | the moment of expiry | who reads a value may refresh it before: the later and the more expensive, the more likely |
 | values that were got together | do not expire together: the time to live is shortened by chance, by up to `jitter` |
 | a fill that raises | is told to everybody who asks within the next `error_seconds`, and not repeated before |
-| Redis is away | the origin is asked, by one caller per process and key at a time; nothing is kept |
+| Redis is away, or refuses | the origin is asked, by one caller per process and key at a time; nothing is kept |
 
 The fencing token need not be a number that grows: lock and value are in one Redis, and the script that stores a value
 looks at the lock in the same move.
@@ -34,7 +34,7 @@ from typing import Any, Final, NamedTuple
 
 from workerpool._job import encode
 from workerpool.broker._redis.scripts import Script
-from workerpool.errors import BrokerError, ConfigurationError, FillFailed
+from workerpool.errors import BrokerError, BrokerUnavailable, ConfigurationError, FillFailed
 from workerpool.redis import Redis
 from workerpool.telemetry.logs import Log
 
@@ -73,7 +73,7 @@ class Cache:
 
     Args:
         redis: Where it is.
-        name: Tells it from other caches beside the same queue.
+        name: Tells it from other caches beside the same queue. Without a colon.
         lock_seconds: After which the lock of a filler that died is gone. One that lives extends it.
         fill_seconds: After which a fill is cancelled, and TimeoutError.
         error_seconds: For how long the error of a fill is told to others in its stead.
@@ -94,6 +94,8 @@ class Cache:
         beta: float = 1.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        if ":" in name:
+            raise ConfigurationError(f"a cache named {name!r}: with a colon it could have the keys of another one")
         if min(lock_seconds, fill_seconds) <= 0 or error_seconds < 0 or beta < 0 or not 0 <= jitter <= 1:
             raise ConfigurationError("lock_seconds and fill_seconds are above 0, error_seconds and beta not below it")
         self._redis = redis
@@ -105,7 +107,7 @@ class Cache:
         self._beta = beta
         self._chance = chance
         self._flights: dict[str, _Flight] = {}
-        self._away = False
+        self._trouble = ""
 
     async def get_or_fill(self, key: str, fill: Fill, *, ttl: float) -> Any:
         """The value of this key, from JSON: the one that is kept, or what `fill` returns, which is then kept.
@@ -160,9 +162,9 @@ class Cache:
                     _LOOK, self._keys(key), token, _ms(self._lock_seconds), f"{early:.6f}"
                 )
             except BrokerError as error:
-                self._is_away(error)
+                self._say(error)
                 return _Found(await self._ask(fill))
-            self._away = False
+            self._trouble = ""
             match state:
                 case b"value":
                     return _Found(found[0])
@@ -201,7 +203,7 @@ class Cache:
         try:
             await self._redis.run(_STORE, [value, lock], token, text, _ms(lives), _ms(clock() - began))
         except BrokerError as error:
-            self._is_away(error)
+            self._say(error)
         return text
 
     async def _ask(self, fill: Fill) -> bytes:
@@ -215,7 +217,7 @@ class Cache:
             try:
                 await self._redis.run(_KEEP, [lock], token, _ms(self._lock_seconds))
             except BrokerError as error:
-                self._is_away(error)
+                self._say(error)
 
     async def _give_up(self, lock: str, token: str, error: BaseException) -> None:
         """A cancelled fill says nothing about the origin: the next one may try at once."""
@@ -223,17 +225,19 @@ class Cache:
         try:
             await self._redis.run(_FAIL, [lock], token, ms, f"{type(error).__name__}: {error}"[:_LONGEST_ERROR])
         except BrokerError as away:
-            self._is_away(away)
+            self._say(away)
 
     def _keys(self, key: str) -> list[str]:
         """Of the value and of its lock."""
-        value = self._redis.key(f"{self._name}:{key}")
-        return [value, f"{value}:lock"]
+        return list(self._redis.cache_keys(self._name, key))
 
-    def _is_away(self, error: BrokerError) -> None:
-        if not self._away:
-            Log().warning("the cache's Redis is away, asking the origin", error=f"{type(error).__name__}: {error}")
-        self._away = True
+    def _say(self, error: BrokerError) -> None:
+        """Once, until it works again or something else is wrong."""
+        kind = type(error).__name__
+        if kind != self._trouble:
+            what = "is away" if isinstance(error, BrokerUnavailable) else "refuses its commands"
+            Log().warning(f"the cache's Redis {what}, asking the origin", error=f"{kind}: {error}")
+        self._trouble = kind
 
 
 def _ms(seconds: float) -> int:

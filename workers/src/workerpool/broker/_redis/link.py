@@ -40,7 +40,15 @@ _NOT_NOW: Final = (
 # Of these, the ones of a server that is no primary (any more): there may be another one at its address by now, and only
 # a new connection gets there.
 _NOT_HERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
-_NO_ACCESS: Final = ("NOAUTH", "WRONGPASS", "NOPERM", "ERR AUTH", "ERR invalid password")
+_NO_ACCESS: Final = (
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "ERR AUTH",
+    "ERR invalid password",
+    "ERR The user executing the script can't run",  # NOPERM of a script's command, Redis 7.0
+    "ERR ACL failure in script",  # since 7.2
+)
 
 
 @dataclass(frozen=True, slots=True)
