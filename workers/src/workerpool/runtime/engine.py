@@ -116,9 +116,7 @@ class Engine:
             metrics=metrics,
             log=log,
         )
-        self._watchdog = Watchdog(
-            handlers, self._stations, idle=lambda: not self._jobs.in_flight, metrics=metrics, log=log
-        )
+        self._watchdog = Watchdog(handlers, self._stations, self._jobs.in_flight, metrics=metrics, log=log)
         if not options.watchdog:
             self._watchdog.stop()
         self._stop = Stop()

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workerpool.broker import Broker, Taken
 from workerpool.errors import ConfigurationError, LeaseLost
@@ -132,6 +132,10 @@ class InFlight:
         self._running.pop(running, None)
         if not self._running:
             self._empty.set()
+
+    def of(self, task: "asyncio.Task[Any]") -> Running | None:
+        """The one that runs in this task. For any thread."""
+        return next((one for one in self if one.task is task), None)
 
     async def wait_empty(self) -> None:
         """Return when nothing is in flight."""

@@ -4,10 +4,11 @@
 worth a warning, and `resources` applies that to CPU, memory and open files.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
+from workerpool.runtime.inflight import InFlight
 from workerpool.runtime.lanes import Handler, Kind
 from workerpool.runtime.lanes.plan import cores
 from workerpool.runtime.stations import Stations
@@ -24,17 +25,20 @@ class Watchdog:
         self,
         handlers: Mapping[str, Handler],
         stations: Stations,
+        in_flight: InFlight,
         *,
-        idle: Callable[[], bool],
         metrics: Metrics,
         log: Any,
     ) -> None:
-        """`idle`: whether no job is in flight."""
-        in_loop = {name: handler for name, handler in handlers.items() if handler.kind is Kind.IO}
-        codes = {getattr(inspect.unwrap(one.function), "__code__", None): name for name, one in in_loop.items()}
+        in_loop = frozenset(name for name, handler in handlers.items() if handler.kind is Kind.IO)
+
+        def type_of(task: "asyncio.Task[Any]") -> str:
+            running = in_flight.of(task)
+            return running.job.type if running is not None and running.job.type in in_loop else ""
+
         self._loop = LoopWatch(
-            codes={code: name for code, name in codes.items() if code is not None},
-            idle=idle,
+            type_of=type_of,
+            idle=lambda: not in_flight,
             blocked=stations.blocked,
             log=log,
         )

@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from types import CodeType, FrameType
+from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 TICK_SECONDS: Final = 0.05
@@ -31,14 +31,19 @@ class LoopWatch:
     """Measures one event loop."""
 
     def __init__(
-        self, *, codes: Mapping[CodeType, str], idle: Callable[[], bool], blocked: Callable[[str], None], log: Any
+        self,
+        *,
+        type_of: Callable[["asyncio.Task[Any]"], str],
+        idle: Callable[[], bool],
+        blocked: Callable[[str], None],
+        log: Any,
     ) -> None:
         """Watch once it is woken.
 
-        `codes`: of the handlers, with the type of their jobs. `idle`: whether no handler runs now. `blocked` is called
-        in the loop after a handler has blocked it.
+        `type_of` the job whose handler runs in a task, empty if none does; called in a thread. `idle`: whether no
+        handler runs now. `blocked` is called in the loop after a handler has blocked it.
         """
-        self._codes = codes
+        self._type_of = type_of
         self._idle = idle
         self._blocked = blocked
         self._log = log
@@ -49,6 +54,7 @@ class LoopWatch:
         self._worst = 0.0
         self._culprit: str | None = None
         self._thread_id = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
@@ -56,7 +62,7 @@ class LoopWatch:
         if self._awake.is_set() or self._stopped:
             return
         if not self._thread_id:
-            self._thread_id = threading.get_ident()
+            self._thread_id, self._loop = threading.get_ident(), asyncio.get_running_loop()
             threading.Thread(target=self._look, name="workerpool-watchdog", daemon=True).start()
         self._idle_ticks = 0
         self._schedule()
@@ -103,19 +109,18 @@ class LoopWatch:
             beat = self._beat
             if beat == told or time.monotonic() - beat < TICK_SECONDS + BLOCKED_SECONDS:
                 continue
+            task = asyncio.current_task(self._loop)
             frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  documented, for debuggers
             if frame is None or frame.f_globals.get("__name__") in _WAITING:
                 continue
+            if task is not asyncio.current_task(self._loop):
+                continue  # it turned just now: nobody knows whose stack this is
             told = beat
-            self._tell(frame)
+            self._tell(frame, self._type_of(task) if task is not None else "")
 
-    def _tell(self, frame: FrameType) -> None:
+    def _tell(self, frame: FrameType, culprit: str) -> None:
+        """The task says whose job it is: handlers may share their code, or call each other."""
         stack = "".join(traceback.format_stack(frame, limit=_MOST_FRAMES))
-        culprit: str = self._codes.get(frame.f_code, "")
-        at = frame.f_back
-        while at is not None and not culprit:
-            culprit = self._codes.get(at.f_code, "")
-            at = at.f_back
         self._culprit = culprit
         text = "the event loop is blocked: nothing else runs; kind='thread' or 'cpu' would help"
         self._log.warning(text, job_type=culprit, stack=stack)
