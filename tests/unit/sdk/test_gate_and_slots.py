@@ -69,6 +69,18 @@ async def test_an_intake_waits_for_a_slot() -> None:
     assert not slots.contended
 
 
+async def test_a_wait_that_was_given_up_in_the_moment_of_its_turn_ends_like_any_other() -> None:
+    slots = Slots(1, intakes=1)
+    await slots.reserve()
+    waiting = asyncio.create_task(slots.reserve())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    slots.release(1)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await slots.reserve() == 1
+
+
 async def test_intakes_hold_no_more_than_their_share() -> None:
     slots = Slots(5, intakes=2)
     assert await slots.reserve() == 3

@@ -50,7 +50,7 @@ class Slots:
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self.release(1)
-                else:
+                elif turn in self._waiting:  # else somebody came to it who had a slot to give
                     self._waiting.remove(turn)
                 raise
             # The slot that ended the wait is ours already.
