@@ -2,16 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from workerpool import Job, Worker
 from workerpool.broker import Taken
 from workerpool.broker._memory import MemoryBroker
+from workerpool.runtime.stations import BLOCKS
 from workerpool.testing import Outcome, Process, Simulation, simulate
 
 ENV = {"MAX_WORKERS": "1", "LEASE_SECONDS": "6", "DRAIN_TIMEOUT": "1", "MAX_ATTEMPTS": "1"}
+
+
+class Watched(Worker):
+    """Lets its runtime be looked at."""
+
+    def assemble(self, *arguments: Any, **more: Any) -> Any:
+        self.assembled = super().assemble(*arguments, **more)
+        return self.assembled
 
 
 class Deaf:
@@ -19,7 +28,7 @@ class Deaf:
 
     def __init__(self, *, timeout: float | None) -> None:
         self.over = asyncio.Event()
-        self.worker = Worker()
+        self.worker = Watched()
 
         @self.worker.job("deaf", timeout=timeout)
         async def deaf(job: Job) -> None:
@@ -99,5 +108,22 @@ def test_a_drain_hands_its_job_back_and_says_that_it_lasts() -> None:
             drained = await simulation.stop(process)
             assert (drained.interrupted, drained.unsettled, drained.stubborn) == (1, 0, True)
             assert simulation.jobs["d"].outcome is Outcome.HANDED_BACK
+
+    simulate(scenario)
+
+
+def test_one_is_known_as_well_after_another_handler_has_moved_to_a_lane_of_its_own() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        with Deaf(timeout=5) as deaf:
+            process = simulation.start(deaf.worker, env=ENV)
+            await simulation.queue.enqueue("deaf")
+            await simulation.until(lambda: bool(wedged(process)), within=9)
+            stations = deaf.worker.assembled.engine._stations
+            for _ in range(BLOCKS):
+                stations.blocked("quick")
+            assert set(process.metrics.lanes) == {"io", "thread"}
+            assert (wedged(process), stations.wedged) == (1, True)
+            drained = await simulation.stop(process)
+            assert drained.stubborn, "the process is to leave without waiting for it"
 
     simulate(scenario)

@@ -254,8 +254,9 @@ class Stations:
     def _open_threads(self) -> None:
         """A thread lane with half of the io lane's slots."""
         io = self._stations[Kind.IO]
+        assert isinstance(io.lane, IoLane)
         half = max(1, io.lane.slots // 2)
-        io.lane = IoLane(max(1, io.lane.slots - half))
+        io.lane.slots = max(1, io.lane.slots - half)  # the same lane: it counts those who heed no cancellation
         figures = self._metrics.lanes[Kind.THREAD.value] = LaneMetrics(half)
         self._make(Kind.THREAD, figures)
         self._fit()
