@@ -1,12 +1,14 @@
 """A drained worker stays for the scrape that reads its last figures."""
 
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
 from workerpool.runtime.scrapes import MetricsServer
+from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import Metrics
 
 
@@ -39,3 +41,20 @@ def test_it_leaves_as_soon_as_they_were_read(server: MetricsServer) -> None:
     while not left.wait(0.01):
         scrape(server)
     waiting.join()
+
+
+def test_a_scrape_that_fails_says_so_to_who_asks_and_in_the_log_and_was_none(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def render(_metrics: Metrics) -> bytes:
+        raise KeyError("a bug")
+
+    server.wait_scraped(0)
+    monkeypatch.setattr(exposition, "render", render)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        scrape(server)
+    refused.value.close()
+    assert refused.value.code == 500
+    [line] = [record for record in caplog.records if record.message == "a page cannot be made"]
+    assert line.exc_info is not None
+    assert server.wait_scraped(0.01) is False

@@ -22,6 +22,7 @@ _REASONS: Final = {
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    500: "Internal Server Error",
     503: "Service Unavailable",
 }
 
@@ -103,8 +104,7 @@ class _Handler(socketserver.StreamRequestHandler):
         match self._read():
             case [b"GET", target]:
                 path = target.partition(b"?")[0].decode("latin-1")
-                page = self.server.pages.get(path)
-                answer = page() if page else Page(404, b"not found\n")
+                answer = self._page(path)
             case [_, _]:
                 answer = Page(405, b"only GET\n")
             case _:
@@ -115,6 +115,18 @@ class _Handler(socketserver.StreamRequestHandler):
         )
         self.wfile.write(head.encode("latin-1") + answer.body)
         self.server.answered(path)
+
+    def _page(self, path: str) -> Page:
+        page = self.server.pages.get(path)
+        if page is None:
+            return Page(404, b"not found\n")
+        try:
+            return page()
+        except Exception as error:  # noqa: BLE001  whatever it is, the next one who asks may have more luck
+            from workerpool.telemetry.logs import Log  # noqa: PLC0415  not before there is something to say
+
+            Log().error("a page cannot be made", path=path, exc_info=error)
+            return Page(500, b"this page cannot be made, the log says why\n")
 
     def _read(self) -> list[bytes]:
         """Method and target of a request; empty when it is none. What its headers say makes no difference."""

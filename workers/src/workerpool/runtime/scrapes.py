@@ -18,8 +18,10 @@ class MetricsServer:
     def _page(self) -> Page:
         from workerpool.telemetry import exposition  # noqa: PLC0415  see there: not before somebody asks
 
-        self._fresh = self._waiting
-        return Page(200, exposition.render(self._metrics), exposition.CONTENT_TYPE)
+        fresh = self._waiting
+        page = Page(200, exposition.render(self._metrics), exposition.CONTENT_TYPE)
+        self._fresh = fresh
+        return page
 
     def _answered(self, path: str) -> None:
         if path == "/metrics" and self._fresh:  # not a page that was made before the last figures were there
