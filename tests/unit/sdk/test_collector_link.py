@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from workerpool.runtime.collector import CollectorLink
+from workerpool.runtime.live import Orders
 
 pytestmark = pytest.mark.looptime
 
@@ -70,3 +71,74 @@ async def test_who_is_refused_by_a_collector_that_is_there_asks_again_soon() -> 
     """Its pod may be too new for the collector to know."""
     refused = aiohttp.ClientConnectionError("refused")
     assert (await back(refused, outage=0.6))[-1] <= 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        ValueError("Newline, carriage return, or null byte detected in headers."),
+        KeyError("a bug"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_whatever_goes_wrong_the_worker_dials_again(failure: Exception) -> None:
+    """Of a token's file, of a header, or by a mistake of ours: a worker does without the stream."""
+    assert (await back(failure, outage=0.6))[-1] <= 2
+
+
+class Stream:
+    """A connection that takes no report."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    async def send_str(self, _text: str) -> None:
+        raise AssertionError("the state has no report")
+
+    async def close(self) -> None:
+        self._closed.set()
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> None:
+        await self._closed.wait()
+        raise StopAsyncIteration
+
+
+async def test_a_report_that_cannot_be_made_ends_the_stream_and_says_why() -> None:
+    """A stream without reports would keep this worker's last one for ever."""
+    link = listening([])
+    stream: Any = Stream()
+    with pytest.raises(TypeError, match="not callable"):
+        await link._serve(stream)
+
+
+def listening(obeyed: list[Orders]) -> CollectorLink:
+    nothing: Any = None
+    log = structlog.get_logger()
+    return CollectorLink("c:1", identity=nothing, state=nothing, obey=obeyed.append, period=10, log=log)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"type": "settings", "fence": "1.2", "ttl_seconds": 9}', Orders(ttl_seconds=9, fence="1.2")),
+        (
+            '{"type": "settings", "fence": "1.2", "ttl_seconds": 9, "delivery": {"max_attempts": 0}}',
+            Orders(ttl_seconds=9, fence="1.2"),
+        ),
+        ('{"type": "settings", "fence": "1.2", "ttl_seconds": -1}', Orders(fence="1.2")),
+        ('{"type": "settings", "fence": "", "delivery": 1}', Orders()),
+        ('{"type": "settings", "fence": 1}', None),
+        ('{"type": "greetings", "fence": "1.2"}', None),
+        ("no JSON", None),
+    ],
+)
+def test_a_fence_is_obeyed_whatever_stands_beside_it(text: str, expected: Orders | None) -> None:
+    obeyed: list[Orders] = []
+    listening(obeyed)._receive(text)
+    assert obeyed == ([] if expected is None else [expected])

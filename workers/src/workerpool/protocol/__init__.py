@@ -26,6 +26,7 @@ from workerpool.protocol._messages import (
     Settings,
     TenantLimit,
     decode_down,
+    decode_fence,
     decode_up,
 )
 
@@ -44,5 +45,6 @@ __all__ = [
     "Settings",
     "TenantLimit",
     "decode_down",
+    "decode_fence",
     "decode_up",
 ]

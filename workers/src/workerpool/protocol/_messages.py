@@ -132,3 +132,21 @@ def decode_down(text: str | bytes) -> Settings | None:
         return _DOWN.validate_json(text)
     except ValidationError:
         return None
+
+
+class _Fence(_Message):
+    type: Literal["settings"]
+    ttl_seconds: object = None
+    fence: str
+
+
+def decode_fence(text: str | bytes) -> Settings | None:
+    """Of settings that this version cannot read as a whole, the fence: it is obeyed, whatever stands beside it."""
+    try:
+        said = _Fence.model_validate_json(text)
+        try:
+            return Settings(ttl_seconds=said.ttl_seconds, fence=said.fence)
+        except ValidationError:
+            return Settings(fence=said.fence)
+    except ValidationError:
+        return None

@@ -30,6 +30,7 @@ from workerpool.protocol import (
     LastWords,
     Report,
     decode_down,
+    decode_fence,
 )
 from workerpool.runtime.comeback import SPREAD_SECONDS, scattered
 from workerpool.runtime.live import Orders, Policy
@@ -42,7 +43,6 @@ _CONNECT_SECONDS: Final = 5.0
 _PING_SECONDS: Final = 10.0
 _LARGEST_MESSAGE: Final = 64 * 1024
 _GONE: Final = (aiohttp.ClientConnectorError, TimeoutError)
-_FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError, ConnectionError)
 
 
 class _Pauses:
@@ -110,6 +110,7 @@ class CollectorLink:
         self._changed = asyncio.Event()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._down = False
+        self._misread = False
 
     def changed(self) -> None:
         """Something that is reported changed: report it soon."""
@@ -130,22 +131,22 @@ class CollectorLink:
                     pauses = _Pauses()
                     await self._serve(connection)
                     self._lost("closed by the collector")
-                except _FAILURES as error:
+                except Exception as error:  # noqa: BLE001  whatever it is, a worker does without the stream
                     gone = isinstance(error, _GONE)
                     self._lost(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(pauses.next(gone=gone))
 
     async def last_words(self, totals: Totals, *, interrupted: int, seconds: float) -> None:
         """Say them, if there is someone to say them to."""
-        words = LastWords(counters=_counters(totals), interrupted=interrupted)
         connection = self._socket
         if connection is None or connection.closed:
             return
         try:
+            words = LastWords(counters=_counters(totals), interrupted=interrupted)
             async with asyncio.timeout(seconds):
                 await connection.send_str(words.model_dump_json())
                 await connection.close()
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001  the drain goes on
             self._lost(f"last words not delivered: {error}")
 
     async def _dial(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
@@ -182,8 +183,15 @@ class CollectorLink:
     def _receive(self, text: str) -> None:
         settings = decode_down(text)
         if settings is None:
-            self._log.debug("a message from the collector is not understood")
-            return
+            settings = decode_fence(text)
+            if settings is None:
+                self._log.debug("a message from the collector is not understood")
+                return
+            if not self._misread:
+                self._log.warning("settings from the collector are not understood, only their fence is obeyed")
+            self._misread = True
+        else:
+            self._misread = False
         said = settings.delivery
         policy = None
         if said is not None:
@@ -209,7 +217,7 @@ class CollectorLink:
                 self._changed.clear()
                 await connection.send_str(_report(self._state()).model_dump_json())
                 await asyncio.sleep(REPORT_MIN_SECONDS)
-        except _FAILURES:
+        finally:
             await connection.close()  # ends the reading side, which says so
 
     def _lost(self, why: str) -> None:
