@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
+from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.size import command as size_command
 
@@ -35,3 +36,4 @@ def main(
 
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
+app.command("check", help=check_command.HELP, epilog=check_command.EPILOG)(check_command.check)
