@@ -71,7 +71,7 @@ for phase in "${phases[@]}"; do
         component)
             scripts/setup.sh python redis promtool go
             # Minutes when cold; see stack_up.
-            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM); crds.monitoring()'
+            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring()'
             pytest_phase component tests/component
             ;;
         core | e2e)

@@ -1,3 +1,9 @@
 """Fixtures for all tests; each plugin's text says what it gives."""
 
-pytest_plugins = ["tests.support.apiserver", "tests.support.crds", "tests.support.postgres", "tests.support.redis"]
+pytest_plugins = [
+    "tests.support.apiserver",
+    "tests.support.crds",
+    "tests.support.nats",
+    "tests.support.postgres",
+    "tests.support.redis",
+]

@@ -87,6 +87,8 @@ COREDNS = Program(name="coredns", package="github.com/coredns/coredns@v1.12.4", 
 HELM = Program(name="helm", package="helm.sh/helm/v4/cmd/helm@v4.3.1", minutes=4)
 KWOK = Program(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok@v0.8.0", minutes=2)
 KIND = Program(name="kind", package="sigs.k8s.io/kind@v0.33.0", minutes=1)
+NATS_SERVER = Program(name="nats-server", package="github.com/nats-io/nats-server/v2@v2.15.2", minutes=1)
+"""No part of a cluster: a broker that component tests run against."""
 PROMETHEUS = Program(
     name="prometheus",
     package="github.com/prometheus/prometheus/cmd/prometheus",

@@ -74,12 +74,31 @@ def _redis(url: str, given: Given) -> Broker:
     )
 
 
+def _nats(url: str, given: Given) -> Broker:
+    from workerpool.broker._nats import NatsAddress, NatsBroker  # noqa: PLC0415  nats-py is an optional extra
+
+    return NatsBroker(
+        NatsAddress.parse(url),
+        stream=given.stream,
+        group=given.group or given.stream,
+        credentials=given.credentials,
+        timeout=given.timeout,
+        consumer=given.consumer,
+        lease_seconds=given.lease_seconds,
+    )
+
+
+_NATS: Final = Kind(
+    system="nats", open=_nats, named_by="STREAM", named_words="write the name of the JetStream stream", extra="nats"
+)
 _REDIS: Final = Kind(
     system="redis", open=_redis, named_by="STREAM", named_words="write the name of the Redis stream", extra="redis"
 )
 KINDS: Final[Mapping[str, Kind]] = {
     "redis": _REDIS,
     "rediss": _REDIS,
+    "nats": _NATS,
+    "tls": _NATS,
     "sqlite": Kind(system="sqlite", open=_sqlite, local=True),
     "memory": Kind(system="memory", open=_memory, local=True),
 }
@@ -113,9 +132,10 @@ def connect(
     """The broker at this address. No input or output happens here.
 
     Args:
-        url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `sqlite:///path`, or `memory://`.
-        stream: For Redis: the stream's key.
-        group: For Redis: the consumer group; the stream's name by default.
+        url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `nats://[user:password@]host[:port]`,
+            `tls://...` for NATS with TLS, `sqlite:///path`, or `memory://`.
+        stream: For Redis: the stream's key. For NATS: the stream.
+        group: For Redis: the consumer group. For NATS: the consumer. The stream's name by default.
         credentials: Files that are read anew for each connection; they win over those in the URL.
         timeout: Seconds after which a call fails with BrokerUnavailable.
         consumer: Who takes, unique among all processes that ever lived; a random one by default.

@@ -1,0 +1,217 @@
+"""From an address and files to a connection of nats-py."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from nats import errors as nats_errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from workerpool._own_thread import Lookup
+from workerpool.broker._credentials import Credentials
+from workerpool.broker._nats.address import NatsAddress
+from workerpool.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BrokerError,
+    BrokerUnavailable,
+    TLSFailed,
+)
+
+_GOODBYE_SECONDS: Final = 0.2
+_NO_ACCESS: Final = ("authorization", "authentication", "permissions")
+_OLDEST: Final = (2, 12)
+"""Its streams hold a message back until a given time."""
+
+
+class _StrictClient(Client):
+    """Sends no password in the clear to an address that is to be encrypted: nats-py goes by what the server wants."""
+
+    encrypted = False
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002
+        if self.encrypted and initial_connection:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise nats_errors.SecureConnWantedError
+            info["tls_required"] = True  # where it is the client's choice
+        await super()._process_info(info, initial_connection)
+
+
+class Connection:
+    """One connection."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it stands, as far as one knows."""
+        return bool(self.client.is_connected)
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of the largest message."""
+        return int(self.client.max_payload)
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Send."""
+        await self.client.publish(subject, payload, reply=reply, headers=headers)
+
+    async def hear(self, subject: str, heard: Callable[[Msg], Awaitable[None]]) -> None:
+        """Call `heard` for each message, of which none is dropped."""
+        await self.client.subscribe(subject, cb=heard, pending_msgs_limit=0, pending_bytes_limit=0)
+
+    async def hang_up(self) -> None:
+        """Close it. A server that hangs is not waited for. Never raises."""
+        writer = getattr(self.client._transport, "_io_writer", None)  # noqa: SLF001  nats-py closes politely only
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self.client.close()
+        if writer is not None:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # let the transport close its socket
+
+
+class Dialler:
+    """Finds a server that answers, of the one that was named and those that it told of."""
+
+    def __init__(self, address: NatsAddress, credentials: Credentials, *, timeout: float) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._timeout = timeout
+        self._lookup = Lookup(address.host)
+        self._others: list[tuple[str, int]] = []
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self._address.host}:{self._address.port}"
+
+    async def dial(self, *, lost: Callable[[str], None], forbidden: Callable[[str], None]) -> Connection:
+        """A connection. `lost` hears of its end, `forbidden` of what the server does not allow.
+
+        Raises:
+            BrokerError: one of its kinds.
+        """
+        options = self._options()
+        try:
+            async with asyncio.timeout(self._timeout):
+                targets = await self._targets()
+                for number, (host, port) in enumerate(targets):
+                    seconds = max(0.2, self._timeout / (len(targets) - number + 1))
+                    try:
+                        return await self._to(host, port, options, seconds=seconds, lost=lost, forbidden=forbidden)
+                    except BrokerUnavailable:
+                        if number == len(targets) - 1:
+                            raise
+        except TimeoutError as error:
+            raise BrokerUnavailable(f"{self.where}: no answer within {self._timeout:g} s") from error
+        except OSError as error:
+            raise BrokerUnavailable(f"{self.where}: {error}") from error
+        raise BrokerUnavailable(f"{self.where}: no address")
+
+    async def _targets(self) -> list[tuple[str, int]]:
+        try:
+            named = [(found.host, self._address.port) for found in await self._lookup.addresses()]
+        except OSError:
+            if not self._others:
+                raise
+            named = []
+        return [*named, *(other for other in self._others if other not in named)]
+
+    def _options(self) -> dict[str, Any]:
+        address, files = self._address, self._credentials
+        username = files.username() or address.username
+        password = files.password() or address.password
+        options: dict[str, Any] = {}
+        if username and password:
+            options |= {"user": username, "password": password}
+        elif username or password:
+            options |= {"token": password or username}
+        if address.tls:
+            options |= {"tls": self._tls(), "tls_hostname": address.host}
+        return options
+
+    def _tls(self) -> ssl.SSLContext:
+        files = self._credentials
+        files.require_tls_files()
+        try:
+            context = ssl.create_default_context(cafile=files.ca_file)
+            if files.cert_file is not None:
+                context.load_cert_chain(files.cert_file, files.key_file)
+        except (ssl.SSLError, OSError) as error:
+            raise TLSFailed(f"a certificate file cannot be used: {error}") from error
+        return context
+
+    async def _to(
+        self,
+        host: str,
+        port: int,
+        options: dict[str, Any],
+        *,
+        seconds: float,
+        lost: Callable[[str], None],
+        forbidden: Callable[[str], None],
+    ) -> Connection:
+        said: list[Exception] = []
+
+        async def error(problem: Exception) -> None:
+            said.append(problem)
+            if "permissions violation" in str(problem).lower():
+                forbidden(str(problem))
+
+        async def closed() -> None:
+            lost(str(said[-1]) if said else "the connection was lost")
+
+        client = _StrictClient()
+        client.encrypted = self._address.tls
+        connection = Connection(client)
+        try:
+            await client.connect(
+                servers=[f"{'tls' if self._address.tls else 'nats'}://{f'[{host}]' if ':' in host else host}:{port}"],
+                name="workerpool",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=seconds,  # type: ignore[arg-type]  # any number will do
+                flush_timeout=self._timeout,
+                ping_interval=20,
+                error_cb=error,
+                closed_cb=closed,
+                **options,
+            )
+            self._check_version(client)
+        except BaseException as problem:
+            await connection.hang_up()
+            if isinstance(problem, Exception):
+                raise self._explained(
+                    said[-1] if isinstance(problem, nats_errors.NoServersError) else problem
+                ) from problem
+            raise
+        self._others = [(uri.hostname, uri.port or 4222) for uri in client.discovered_servers if uri.hostname]
+        return connection
+
+    def _check_version(self, client: Client) -> None:
+        version = client.connected_server_version
+        if (version.major, version.minor) < _OLDEST:
+            wanted = ".".join(map(str, _OLDEST))
+            raise BadAnswer(f"{self.where}: this is NATS {version.major}.{version.minor}; {wanted} or later is needed")
+
+    def _explained(self, error: Exception) -> BrokerError:
+        if isinstance(error, BrokerError):
+            return error
+        text = str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLError):
+            return TLSFailed(f"{self.where}: {error.reason or error}")
+        if isinstance(error, nats_errors.SecureConnWantedError):
+            return TLSFailed(f"{self.where}: the server does not speak TLS")
+        if any(word in text.lower() for word in _NO_ACCESS):
+            return AuthenticationFailed(f"{self.where}: {text}")
+        if "INFO message" in text:
+            return BadAnswer(f"{self.where}: this is not NATS")
+        return BrokerUnavailable(f"{self.where}: {text}")

@@ -1,0 +1,163 @@
+"""Makes what a queue is made of, unless it is there.
+
+The stream is a work queue: what is acknowledged is gone, and what was never handed out stays if a consumer is deleted,
+so it holds just the jobs that are not finished. One with limits would keep what is done, and would have to be told what
+may go. It is made with three replicas where there is a cluster; who wants others makes the stream himself.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from workerpool.broker._nats.answers import (
+    CONSUMER_EXISTS,
+    CONSUMER_NOT_FOUND,
+    NAME_IN_USE,
+    NO_CLUSTER,
+    STREAM_NOT_FOUND,
+    ApiError,
+)
+from workerpool.broker._nats.link import NatsLink
+from workerpool.broker._nats.names import Names
+from workerpool.errors import QueueNotFound
+
+DEDUPLICATION_SECONDS: Final = 600.0
+"""How long a job id is remembered: longer than any producer's retries, short enough to cost little memory."""
+_REPLICAS: Final = 3
+_MOST_PULLS: Final = 10_000
+"""That may wait at a time: one or two for each worker."""
+
+
+class Topology:
+    """Of one queue."""
+
+    def __init__(self, link: NatsLink, names: Names) -> None:
+        self._link = link
+        self._names = names
+        self._made_for = -1
+
+    def doubt(self) -> None:
+        """Something of it may be gone."""
+        self._made_for = -1
+
+    async def ensure(self, lease: float) -> None:
+        """Once for each connection: a replica that took over may not have it. `lease`: of new consumers, seconds.
+
+        Raises:
+            QueueNotFound: it is not there and cannot be made, or what is there is no queue.
+            BrokerError: another of its kinds.
+        """
+        if self._made_for == self._link.generation:
+            return
+        names = self._names
+        subjects = [names.jobs, names.again, f"{names.later}*", names.dead, names.settled]
+        await self._stream(
+            names.stream,
+            {
+                "subjects": subjects,
+                "retention": "workqueue",
+                "discard": "old",
+                "duplicate_window": ns(DEDUPLICATION_SECONDS),
+                "allow_msg_schedules": True,
+                "allow_msg_ttl": True,
+            },
+        )
+        await self._stream(
+            names.bucket_stream,
+            {
+                "subjects": [f"{names.key_prefix}>"],
+                "max_msgs_per_subject": 1,
+                "discard": "new",
+                "allow_rollup_hdrs": True,
+                "deny_delete": True,
+            },
+        )
+        for subject, consumer in names.consumers.items():
+            await self._consumer(subject, consumer, lease)
+        self._made_for = self._link.generation
+
+    async def ack_wait(self, consumer: str) -> float:
+        """The lease that is in force, seconds."""
+        return seconds((await self._configuration(consumer)).get("ack_wait", 0))
+
+    async def set_ack_wait(self, lease: float) -> None:
+        """Put a lease in force, for jobs in flight too."""
+        for subject, consumer in self._names.consumers.items():
+            configuration = {**await self._configuration(consumer), "ack_wait": ns(lease)}
+            await self._make_consumer(subject, consumer, configuration, "update")
+
+    async def _configuration(self, consumer: str) -> Mapping[str, Any]:
+        answer = await self._link.api(f"CONSUMER.INFO.{self._names.stream}.{consumer}")
+        found: Mapping[str, Any] = answer.get("config", {})
+        return found
+
+    async def _stream(self, name: str, wanted: Mapping[str, Any]) -> None:
+        try:
+            there = (await self._link.api(f"STREAM.INFO.{name}")).get("config", {})
+        except ApiError as error:
+            if error.code != STREAM_NOT_FOUND:
+                raise
+            there = await self._make_stream({"name": name, "storage": "file", **wanted})
+        _check(name, there, wanted)
+
+    async def _make_stream(self, configuration: dict[str, Any]) -> Mapping[str, Any]:
+        name = configuration["name"]
+        for replicas in (_REPLICAS, 1):
+            try:
+                made = await self._link.api(f"STREAM.CREATE.{name}", {**configuration, "num_replicas": replicas})
+            except ApiError as error:
+                if error.code == NO_CLUSTER and replicas > 1:
+                    continue
+                if error.code == NAME_IN_USE:  # somebody else has just made it
+                    made = await self._link.api(f"STREAM.INFO.{name}")
+                else:
+                    raise QueueNotFound(f"stream {name} is not there and cannot be made: {error}") from error
+            found: Mapping[str, Any] = made.get("config", {})
+            return found
+        raise QueueNotFound(f"stream {name} is not there and cannot be made")
+
+    async def _consumer(self, subject: str, consumer: str, lease: float) -> None:
+        try:
+            await self._link.api(f"CONSUMER.INFO.{self._names.stream}.{consumer}")
+        except ApiError as error:
+            if error.code != CONSUMER_NOT_FOUND:
+                raise
+            configuration = {
+                "durable_name": consumer,
+                "filter_subject": subject,
+                "ack_policy": "explicit",
+                "ack_wait": ns(lease),
+                "deliver_policy": "all",
+                "replay_policy": "instant",
+                "max_deliver": -1,
+                "max_ack_pending": -1,
+                "max_waiting": _MOST_PULLS,
+            }
+            await self._make_consumer(subject, consumer, configuration, "create")
+
+    async def _make_consumer(self, subject: str, consumer: str, configuration: Mapping[str, Any], action: str) -> None:
+        body = {"stream_name": self._names.stream, "config": configuration, "action": action}
+        try:
+            await self._link.api(f"CONSUMER.CREATE.{self._names.stream}.{consumer}.{subject}", body)
+        except ApiError as error:
+            if error.code not in CONSUMER_EXISTS or action != "create":  # else somebody else has just made it
+                raise QueueNotFound(f"consumer {consumer} cannot be made or changed: {error}") from error
+
+
+def ns(duration: float) -> int:
+    """Nanoseconds, as JetStream counts."""
+    return round(duration * 1e9)
+
+
+def seconds(nanoseconds: object) -> float:
+    """From JetStream's count."""
+    return nanoseconds / 1e9 if isinstance(nanoseconds, int) else 0.0
+
+
+def _check(name: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Whether a stream that somebody else has made will do."""
+    root = wanted["subjects"][0].partition(".")[0]
+    if f"{root}.>" not in there.get("subjects", ()) and not set(wanted["subjects"]) <= set(there.get("subjects", ())):
+        raise QueueNotFound(f"stream {name} is there and lacks subjects: it needs {', '.join(wanted['subjects'])}")
+    for field in ("retention", "allow_msg_schedules", "max_msgs_per_subject"):
+        if field in wanted and there.get(field) != wanted[field]:
+            raise QueueNotFound(f"stream {name} is there and is no queue: it needs {field} {wanted[field]!r}")
