@@ -1,6 +1,7 @@
 """A Redis without memory (`maxmemory`, `noeviction`): what is done is freed, and jobs end, however they end."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -121,6 +122,25 @@ async def test_a_job_that_goes_back_keeps_its_attempt_and_its_checkpoint(
     await until(partial(take_into, found, other), what="the job again")
     assert [(again.attempt, again.redelivered, again.checkpoint) for again in found] == [(1, False, b"[1]")]
     assert await one.hand_back([job]) == frozenset({job.token}), "it is the other one's now"
+
+
+@pytest.mark.parametrize("state", [b"", b"[1]"], ids=["without a checkpoint", "with one"])
+async def test_a_job_that_goes_back_is_known_to_have_begun_and_not_shed(
+    open_broker: OpenBroker, server: RedisServer, redis_stream: str, state: bytes
+) -> None:
+    one, other = open_broker(url=server.url, lease=0.3), open_broker(url=server.url, lease=0.3)
+    await one.put(jobs(2))
+    begun, waited = await one.take(limit=2, wait=1)
+    assert not state or await one.checkpoint(begun, state)
+    fill(server)
+    assert await one.hand_back([replace(begun, begun=True), waited]) == frozenset()
+    other.shed_after({"normal": 0.0})
+    found: list[Taken] = []
+    await until(partial(take_into, found, other), what="the job again")
+    assert [(job.token, job.begun, job.checkpoint) for job in found] == [(begun.token, True, state)]
+    assert other.dropped() == {DeathReason.SHED: 1}
+    assert await other.ack(found) == frozenset()
+    assert server.client().hlen(f"{{{redis_stream}}}:checkpoints") == 0
 
 
 async def test_a_dead_letter_says_less(open_broker: OpenBroker, server: RedisServer) -> None:

@@ -65,14 +65,19 @@ class Settling:
 
         keys = (self._stream, self._keys.delayed, self._keys.stats, self._keys.checkpoints)
         jobs = [retry.job for retry in retries]
-        return await self._settle(jobs, _Move(scripts.RETRY, keys, (), fields), full=self._release(fields))
+        release = self._release(lambda job: (*fields(job), 0))
+        return await self._settle(jobs, _Move(scripts.RETRY, keys, (), fields), full=release)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Append anew, with the attempts made before this one."""
         keys = (self._stream, self._keys.stats, self._keys.checkpoints)
         move = _Move(scripts.HAND_BACK, keys, (), lambda job: (job.token, job.attempt - 1, int(job.begun)))
         pause = round(_LET_OTHERS_SECONDS * 1000)
-        return await self._settle(jobs, move, full=self._release(lambda job: (job.token, pause, job.attempt - 1)))
+
+        def release(job: Taken) -> tuple[Any, ...]:
+            return (job.token, pause, job.attempt - 1, int(job.begun))
+
+        return await self._settle(jobs, move, full=self._release(release))
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move to the dead-letter stream, with what is known of the end."""
@@ -90,7 +95,8 @@ class Settling:
         return await self._settle(jobs, _Move(scripts.DEAD, keys, (), fields), full=brief)
 
     def _release(self, fields: Callable[[Taken], tuple[Any, ...]]) -> _Move:
-        return _Move(scripts.RELEASE, (self._stream, self._keys.leases), (round(self._lease() * 1000),), fields)
+        keys = (self._stream, self._keys.leases, self._keys.checkpoints)
+        return _Move(scripts.RELEASE, keys, (round(self._lease() * 1000),), fields)
 
     async def _settle(self, jobs: Sequence[Taken], move: _Move, *, full: _Move | None = None) -> frozenset[str]:
         """`full`: what is done instead when Redis is."""

@@ -60,12 +60,16 @@ local function lease_in_force(leases, now, least)
 end
 
 -- A checkpoint lies beside the stream while its job is in flight: an entry cannot be changed. Where the job is written
--- anew, or given to somebody, it is one of its fields.
+-- anew, or given to somebody, it is one of its fields. Whose job has one, be it empty, had begun.
 local function with_checkpoint(checkpoints, id, flat)
   local state = redis.call('HGET', checkpoints, id)
-  if state then
+  if state and state ~= '' then
     flat[#flat + 1] = 'checkpoint'
     flat[#flat + 1] = state
+  end
+  if state then
+    flat[#flat + 1] = 'begun'
+    flat[#flat + 1] = '1'
   end
   return flat
 end
