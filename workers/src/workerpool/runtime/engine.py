@@ -149,8 +149,8 @@ class Engine:
         self._lines = {source.name: self._make_line(source) for source in self._contract.sources}
         services = [self._beat(), self._heartbeat(), self._fence.run()]
         services += [life.failed()] if life.lasts else []
-        for line in self._lines.values():
-            services += [line.settler.run(), line.leases.run(), maintain(line.broker, line.comeback)]
+        for name, line in self._lines.items():
+            services += [line.settler.run(), line.leases.run(), maintain(name, line.broker, line.comeback, self._log)]
         background = _Background(services)
         intakes = _Background([line.intake.run() for line in self._lines.values()])
         link = _Background([self._keep_link()] if self._contract.collector else [])

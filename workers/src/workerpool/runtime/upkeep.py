@@ -61,13 +61,24 @@ class LeaseKeeper:
         running.cancel(Cancelled.LEASE_LOST)
 
 
-async def maintain(broker: Broker, comeback: Comeback) -> None:
-    """Keep a queue in shape until cancelled. All workers of a pool do it; what is due is done once."""
+async def maintain(queue: str, broker: Broker, comeback: Comeback, log: Any) -> None:
+    """Keep a queue in shape until cancelled. All workers of a pool do it; what is due is done once.
+
+    It may fail where taking does not: then jobs run, but delayed ones do not become due, and nothing is trimmed.
+    """
+    trouble = ""
     while True:
         await comeback.turn()
         try:
             pause = await broker.maintain()
-        except BrokerError:  # the intake reports it
+        except BrokerError as error:
+            name = type(error).__name__
+            if name != trouble:
+                log.warning("cannot keep the queue in shape", queue=queue, error=name, detail=str(error))
+            trouble = name
             comeback.failed()
         else:
+            if trouble:
+                log.info("the queue is kept in shape again", queue=queue)
+            trouble = ""
             await asyncio.sleep(pause)
