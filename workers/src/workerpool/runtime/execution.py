@@ -95,25 +95,18 @@ class Execution:
 
     async def _attempt(self, running: Running, figures: LaneMetrics, handler: Runnable, job: Job) -> Outcome:
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, not_here = clock(), None
         try:
             await (handler.run if not running.fallback or handler.fallback is None else handler.fallback)(job)
         except asyncio.CancelledError:
             return self._cancelled(running, figures)
-        except NotHere:
-            return HandBack(running)
+        except NotHere as error:
+            not_here = error
         except LeaseLost:
             return _lost(running, figures)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
             late = handler.timeout is not None and clock() - began >= handler.timeout
-            reason = FailureReason.ERROR
-            if isinstance(error, RejectJob):
-                reason = FailureReason.REJECTED
-            elif isinstance(error, ProcessDied):
-                reason = FailureReason.CRASHED
-            elif isinstance(error, TimeoutError) and late:
-                reason = FailureReason.TIMEOUT
-            return self._fail(running, figures, reason, error)
+            return self._fail(running, figures, _reason(error, late=late), error)
         finally:
             running.took = clock() - (began if running.began_at is None else running.began_at)
             figures.processing.observe(running.took)
@@ -122,8 +115,17 @@ class Execution:
                 if running.trace is not None:
                     running.trace.slow()
             figures.duplicates_skipped += running.duplicate
+        if not_here is not None:
+            return await self._go_back(running, figures, pause=not_here.pause)
         _tell(running, Verdict.DONE)
         return Done(running)
+
+    async def _go_back(self, running: Running, figures: LaneMetrics, *, pause: float) -> Outcome:
+        try:
+            await asyncio.sleep(pause)
+        except asyncio.CancelledError:
+            return self._cancelled(running, figures)
+        return HandBack(running)
 
     def given_up(self, running: Running, figures: LaneMetrics) -> Outcome:
         """It was cancelled and goes on: whatever it does from now on counts no more."""
@@ -227,6 +229,15 @@ def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason
     figures.failed[reason] += 1
     if running.job.attempt == 1 and reason not in _NOT_ITS_FAULT and not spared:
         figures.first_failures += 1
+
+
+def _reason(error: BaseException, *, late: bool) -> FailureReason:
+    """`late`: its time was up."""
+    if isinstance(error, RejectJob):
+        return FailureReason.REJECTED
+    if isinstance(error, ProcessDied):
+        return FailureReason.CRASHED
+    return FailureReason.TIMEOUT if isinstance(error, TimeoutError) and late else FailureReason.ERROR
 
 
 def _lost(running: Running, figures: LaneMetrics) -> Drop:

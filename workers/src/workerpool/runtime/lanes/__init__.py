@@ -119,7 +119,15 @@ class HandlerRejected(HandlerFailed, RejectJob):
 
 
 class NotHere(Exception):  # noqa: N818  it says what happened
-    """The handler cannot run in the lane that it was moved to: hand the job back, its attempt does not count."""
+    """The handler cannot run in its lane now: hand the job back, its attempt does not count.
+
+    Attributes:
+        pause: Seconds for which its slot is to stay taken.
+    """
+
+    def __init__(self, *, pause: float = 0.0) -> None:
+        super().__init__()
+        self.pause = pause
 
 
 class ProcessDied(Exception):  # noqa: N818  it says what happened

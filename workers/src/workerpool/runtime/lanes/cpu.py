@@ -19,6 +19,7 @@ from workerpool._job import Job
 from workerpool.runtime.lanes import Bound, Handler, ProcessDied
 from workerpool.runtime.lanes.address import Address, address_of
 from workerpool.runtime.lanes.process import Answer, ChildProcess
+from workerpool.runtime.lanes.shortage import Shortage
 from workerpool.runtime.recycle import Recycle
 from workerpool.telemetry import logs, tracing
 from workerpool.telemetry.metrics import Threads
@@ -41,6 +42,7 @@ class CpuLane:
         self._idle: list[ChildProcess] = []
         self._busy: set[ChildProcess] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._shortage = Shortage(of="process", log=log)
 
     def bind(self, handler: Handler) -> Bound:
         """A function at the top level of its module, plain or `async def`; there it has an event loop of its own."""
@@ -60,8 +62,8 @@ class CpuLane:
         return [child.pid for child in (*self._idle, *self._busy)]
 
     def problem(self) -> str:
-        """None: a process can always be replaced."""
-        return ""
+        """None can be started. One that is there can always be replaced."""
+        return "" if self._busy or self._idle else self._shortage.problem()
 
     async def close(self) -> None:
         """End all processes."""
@@ -104,8 +106,16 @@ class CpuLane:
                 break
             self._see_off(child)
         else:
-            child = ChildProcess(log=self._log_fields)
+            child = self._start()
         self._busy.add(child)
+        return child
+
+    def _start(self) -> ChildProcess:
+        try:
+            child = ChildProcess(log=self._log_fields)
+        except OSError as error:
+            raise self._shortage.refused(error) from error
+        self._shortage.over()
         return child
 
     def _put(self, child: ChildProcess) -> None:

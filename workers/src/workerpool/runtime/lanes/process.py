@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -41,17 +42,11 @@ class ChildProcess:
     """
 
     def __init__(self, *, log: Mapping[str, str]) -> None:
-        """For the event loop's own thread. `log`: pool, version and worker, for the lines that it logs."""
-        ours, theirs = socket.socketpair()
-        setup = {"socket": theirs.fileno(), "path": sys.path, "log": dict(log)}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable, "-c", _PROGRAM, json.dumps(setup)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._ours = ours
+        """For the event loop's own thread. `log`: pool, version and worker, for the lines that it logs.
+
+        Raises:
+            OSError: there can be no more processes, threads or open files.
+        """
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._started = False
         self._running = False
@@ -60,7 +55,27 @@ class ChildProcess:
         self.open_files = 0.0
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[int] = self._loop.create_future()
-        threading.Thread(target=self._wait, name="workerpool-reaper", daemon=True).start()
+        self._ours, theirs = socket.socketpair()
+        setup = {"socket": theirs.fileno(), "path": sys.path, "log": dict(log)}
+        with contextlib.ExitStack() as failed:
+            failed.callback(self._ours.close)
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603  ourselves
+                    [sys.executable, "-c", _PROGRAM, json.dumps(setup)],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            failed.callback(self._process.wait)
+            failed.callback(self.kill)
+            self._have_reaped()
+            failed.pop_all()
+
+    def _have_reaped(self) -> None:
+        try:
+            threading.Thread(target=self._wait, name="workerpool-reaper", daemon=True).start()
+        except RuntimeError as error:
+            raise BlockingIOError(errno.EAGAIN, str(error)) from error
 
     @property
     def pid(self) -> int:

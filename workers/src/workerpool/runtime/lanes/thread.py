@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from workerpool._job import Job
 from workerpool.runtime.lanes import Bound, Handler, within
+from workerpool.runtime.lanes.shortage import Shortage
 from workerpool.telemetry.metrics import Threads
 
 HEED_SECONDS: Final = 1.0
@@ -39,6 +40,7 @@ class ThreadLane:
         self._idle: list[_Thread] = []
         self._busy = 0
         self._wedged = 0
+        self._shortage = Shortage(of="thread", log=log)
 
     @property
     def slots(self) -> int:
@@ -63,9 +65,9 @@ class ThreadLane:
         return ()
 
     def problem(self) -> str:
-        """Too many threads are wedged."""
+        """Too many threads are wedged, or there are none."""
         if self._wedged <= self._allowed:
-            return ""
+            return "" if self._busy or self._idle else self._shortage.problem()
         return f"{self._wedged} threads are wedged in handlers that do not end: their calls need timeouts"
 
     async def close(self) -> None:
@@ -75,7 +77,7 @@ class ThreadLane:
         self._idle.clear()
 
     async def _run(self, call: "_Call") -> object:
-        thread = self._idle.pop() if self._idle else _Thread()
+        thread = self._idle.pop() if self._idle else self._start()
         self._busy += 1
         thread.run(call)
         ended = call.ended
@@ -93,6 +95,14 @@ class ThreadLane:
             else:
                 self._give_up(thread, call)
         return ended.result()
+
+    def _start(self) -> "_Thread":
+        try:
+            thread = _Thread()
+        except RuntimeError as error:
+            raise self._shortage.refused(error) from error
+        self._shortage.over()
+        return thread
 
     def _give_up(self, thread: "_Thread", call: "_Call") -> None:
         self._wedged += 1
