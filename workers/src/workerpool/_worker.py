@@ -17,6 +17,7 @@ from workerpool._job import Job
 from workerpool._own_thread import in_own_thread
 from workerpool._queue import Queue
 from workerpool.errors import ConfigurationError
+from workerpool.runtime import exits
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
 from workerpool.runtime.engine import Engine
@@ -203,7 +204,7 @@ class Worker:
             with self._health(health) as serving:
                 contract = self._contract()
                 configure(pool=contract.pool, version=contract.version, worker=contract.pod)
-                drained, leaving = asyncio.run(self._serve_process(contract, serving))
+                drained, leaving = exits.run(self._serve_process(contract, serving), log=Log())
         except ConfigurationError as error:
             refuse(error)
         leaving.loop_ended()

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -223,8 +224,15 @@ async def in_io(job: Job) -> None:
             record.hincrby(f"{KEY}:begun", job.id, 1)
             await asyncio.sleep(seconds)
             record.hincrby(f"{KEY}:done", job.id, 1)
+        case ["exit_in_a_task", status]:
+            record.hincrby(f"{KEY}:begun", job.id, 1)
+            await asyncio.gather(leave(status))
         case _:
             act(job)
+
+
+async def leave(status: int) -> None:
+    sys.exit(status)
 
 
 @worker.job("io-brief", timeout=0.3)

@@ -63,6 +63,7 @@ INPUTS = {
     "a handler that hangs, lane thread": Input("thread-brief", "sleep", 3600),
     "a handler that hangs, lane cpu": Input("cpu-brief", "sleep", 3600),
     "a handler that ignores its cancellation": Input("io-brief", "deaf", 3600),
+    "`sys.exit` in a task of a handler": Input("io", "exit_in_a_task", 3),
     "`os._exit` in lane io": Input("io", "end_process", 1, LEASE),
     "`os._exit` in lane thread": Input("thread", "end_process", 1, LEASE),
     "`os._exit` in lane cpu": Input("cpu", "end_process", 0),
