@@ -78,10 +78,59 @@ class RedisStream(BrokerKind):
         return {"URL": self.url, "STREAM": self.stream, "GROUP": self.group}
 
 
+_NATS_NAME: Final = "^[A-Za-z0-9_-]+$"
+_NATS_NAME_WORDS: Final = "write it in a-z, A-Z, 0-9, '-' and '_'"
+
+
+class NatsJetStream(BrokerKind):
+    """A JetStream stream of NATS 2.12 or later, read by durable consumers; they are made unless they are there."""
+
+    ENCRYPTED = "url.startsWith('tls://')"
+    ENCRYPTED_WORDS = "write the url as tls://"
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address: nats://HOST:PORT, or tls:// for TLS. No user, password or options in it.",
+        json_schema_extra=rules(
+            Rule(
+                cel="self.startsWith('nats://') || self.startsWith('tls://')",
+                message="the url must start with nats:// or tls://, such as nats://nats:4222",
+            ),
+            NO_PASSWORD,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?$')",
+                message="write the url as nats://HOST:PORT with a port from 1 to 65535 and nothing behind it",
+            ),
+        ),
+    )
+    stream: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=_NATS_NAME,
+        description="Name of the stream. Its subjects begin with it.",
+        json_schema_extra=explained(_NATS_NAME_WORDS),
+    )
+    consumer: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=_NATS_NAME,
+        description="Name of the durable consumer.",
+        json_schema_extra=explained(_NATS_NAME_WORDS),
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The address, the stream and the consumer."""
+        return {"URL": self.url, "STREAM": self.stream, "GROUP": self.consumer}
+
+
 class Kinds(Model):
     """One field for each kind of broker, of which a queue sets exactly one."""
 
     redis_stream: RedisStream | None = Field(default=None, description="A Redis stream read by a consumer group.")
+    nats_jet_stream: NatsJetStream | None = Field(
+        default=None, description="A JetStream stream of NATS 2.12 or later, read by durable consumers."
+    )
 
 
 KINDS: Final[Mapping[str, type[BrokerKind]]] = {

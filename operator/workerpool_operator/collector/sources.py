@@ -26,7 +26,17 @@ def _redis_stream(fields: Mapping[str, Any], credentials: broker.Credentials) ->
     )
 
 
-KINDS: Final[Mapping[str, Connect]] = {"redisStream": _redis_stream}
+def _nats_jet_stream(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return broker.connect(
+        fields["url"],
+        stream=fields["stream"],
+        group=fields["consumer"],
+        credentials=credentials,
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
+KINDS: Final[Mapping[str, Connect]] = {"redisStream": _redis_stream, "natsJetStream": _nats_jet_stream}
 
 
 def connect_from(credentials: Path) -> Callable[[str, dict[str, Any]], Observed]:

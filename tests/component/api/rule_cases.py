@@ -17,6 +17,11 @@ def url(address: str) -> dict[str, Any]:
     return {"queues": [queue(redisStream={"url": address})]}
 
 
+def nats(**fields: str) -> dict[str, Any]:
+    whole = {"url": "nats://nats:4222", "stream": "s", "consumer": "c"} | fields
+    return {"queues": [{"name": "main", "natsJetStream": whole}]}
+
+
 def mount(path: str, *, name: str = "data", volume: str = "data") -> dict[str, Any]:
     return worker(volumes=[{"name": volume, "emptyDir": {}}], volumeMounts=[{"name": name, "mountPath": path}])
 
@@ -109,6 +114,16 @@ ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
     "url with an address": url("redis://10.0.0.1:6379"),
     "url with the last port": url("redis://redis:65535"),
     "url with an IPv6 address": url("redis://[fd00::1]:6379/15"),
+    "a stream of NATS": nats(),
+    "a stream of NATS with TLS": {
+        "queues": [
+            {
+                "name": "main",
+                "natsJetStream": {"url": "tls://nats", "stream": "s", "consumer": "c"},
+                "tls": {"caRef": {"name": "ca"}},
+            }
+        ]
+    },
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
     "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
@@ -317,7 +332,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
     "queue of no kind": (
         {"queues": [{"name": "main"}]},
         "spec.queues[0]",
-        "set exactly one kind of broker: redisStream",
+        "set exactly one kind of broker: redisStream, natsJetStream",
     ),
     "stream with a space": (
         {"queues": [queue(redisStream={"stream": "a b"})]},
@@ -343,6 +358,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
     "url with a port that is none": (url("redis://redis:65536/0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url without a host": (url("redis:///0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url with a variable": (url("redis://$(HOST):6379"), "spec.queues[0].redisStream.url", URL_WORDS),
+    "a stream of NATS with a dot": (
+        nats(stream="a.b"),
+        "spec.queues[0].natsJetStream.stream",
+        "write it in a-z, A-Z, 0-9, '-' and '_'",
+    ),
+    "a consumer of NATS with a space": (
+        nats(consumer="a b"),
+        "spec.queues[0].natsJetStream.consumer",
+        "write it in a-z, A-Z, 0-9, '-' and '_'",
+    ),
+    "a NATS url of another kind": (
+        nats(url="redis://nats:4222"),
+        "spec.queues[0].natsJetStream.url",
+        "the url must start with nats:// or tls://, such as nats://nats:4222",
+    ),
+    "a NATS url with a password": (
+        nats(url="nats://user:hunter2@nats:4222"),
+        "spec.queues[0].natsJetStream.url",
+        "leave user and password out of the url: put them into a Secret and name it in credentials",
+    ),
+    "a NATS url with several servers": (
+        nats(url="nats://a:4222,nats://b:4222"),
+        "spec.queues[0].natsJetStream.url",
+        "write the url as nats://HOST:PORT with a port from 1 to 65535 and nothing behind it",
+    ),
     "tls on a plain url": (
         {"queues": [queue(tls={"caRef": {"name": "ca"}})]},
         "spec.queues[0]",

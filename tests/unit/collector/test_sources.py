@@ -14,6 +14,7 @@ from workerpool_operator.domain.desired import contract
 
 QUEUES: Final[dict[str, dict[str, Any]]] = {
     "redisStream": {"url": "redis://redis:6379/0", "stream": "thumbs", "group": "g"},
+    "natsJetStream": {"url": "nats://nats:4222", "stream": "thumbs", "consumer": "g"},
 }
 """One of each kind."""
 
