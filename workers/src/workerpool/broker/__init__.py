@@ -6,9 +6,9 @@ The same object serves a producer, a consumer and an observer that only asks for
 
 from workerpool.broker._connect import connect
 from workerpool.broker._credentials import Credentials
+from workerpool.broker._protocol import Broker
 from workerpool.broker._types import (
     EACH_TENANT,
-    Broker,
     Capabilities,
     DeadJob,
     DeadJobs,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from workerpool.broker._credentials import Credentials
-from workerpool.broker._types import Broker
+from workerpool.broker._protocol import Broker
 from workerpool.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import itertools
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from workerpool.broker import _clock
+from workerpool.broker import _clock, _memory_dead
 from workerpool.broker._bucket import draw
 from workerpool.broker._memory_store import Entry, Lease, MemoryStore
 from workerpool.broker._shed import TEXTS, spoiled
@@ -21,7 +19,6 @@ from workerpool.broker._types import (
     DeathReason,
     Depth,
     NewJob,
-    Priority,
     Retry,
     Taken,
     TenantLimit,
@@ -223,37 +220,21 @@ class MemoryBroker:
         ours, lost = self._release([letter.job for letter in letters])
         for letter in letters:
             if letter.job.token in ours:
-                self._bury(letter)
+                _memory_dead.bury(self._store, letter)
         self._ended(ours.values())
         return lost
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
         """A page of them."""
-        start = int(after or -1)
-        return list(itertools.islice((job for serial, job in self._store.dead.items() if serial > start), limit))
+        return _memory_dead.page(self._store, limit=limit, after=after)
 
     async def redrive(self, which: DeadJobs) -> int:
         """Let them wait again."""
-        dead, now = self._dig_up(which), _clock.now()
-        for job in dead:
-            entry = Entry(
-                job.job_id,
-                job.type,
-                job.payload,
-                due=now,
-                serial=next(self._store.serial),
-                tenant=job.tenant,
-                priority=Priority(job.priority),
-                ordering_key=job.ordering_key,
-                trace=job.trace,
-            )
-            self._store.waiting.add(entry)
-        self._store.wake()
-        return len(dead)
+        return _memory_dead.redrive(self._store, which, now=_clock.now())
 
     async def purge(self, which: DeadJobs) -> int:
         """Forget them."""
-        return len(self._dig_up(which))
+        return len(_memory_dead.dig_up(self._store, which))
 
     async def take_tokens(self, bucket: str, *, count: int, rate: float, burst: float) -> Tokens:
         """A level per bucket."""
@@ -324,7 +305,7 @@ class MemoryBroker:
             return
         del self._store.in_flight[job.token]
         self._dropped[reason] += 1
-        self._bury(DeadLetter(replace(job, attempt=job.attempt - 1), reason, TEXTS[reason]))
+        _memory_dead.bury(self._store, DeadLetter(replace(job, attempt=job.attempt - 1), reason, TEXTS[reason]))
         self._store.waiting.ended(entry, now, unused=not redelivered)
 
     def _lease_out(self, entry: Entry, now: float, *, redelivered: bool) -> Taken:
@@ -348,42 +329,12 @@ class MemoryBroker:
             begun=entry.begun,
         )
 
-    def _bury(self, letter: DeadLetter) -> None:
-        serial, job = next(self._store.serial), letter.job
-        self._store.dead[serial] = DeadJob(
-            token=str(serial),
-            job_id=job.job_id,
-            type=job.type,
-            payload=job.payload,
-            attempts=job.attempt,
-            reason=letter.reason.value,
-            error=letter.error,
-            traceback=letter.traceback,
-            version=letter.version,
-            worker=letter.worker,
-            died_at=time.time(),
-            tenant=job.tenant,
-            priority=job.priority,
-            ordering_key=job.ordering_key,
-            trace=job.trace,
-        )
-
     def _ended(self, entries: Iterable[Entry]) -> None:
         """Done or dead: others of their keys may run."""
         for entry in entries:
             self._store.waiting.ended(entry, _clock.now())
         if self._store.waiting:
             self._store.wake()
-
-    def _dig_up(self, which: DeadJobs) -> list[DeadJob]:
-        dead = [
-            job
-            for job in self._store.dead.values()
-            if which.reason in {"", job.reason} and which.job_id in {"", job.job_id}
-        ]
-        for job in dead:
-            del self._store.dead[int(job.token)]
-        return dead
 
     def _release(self, jobs: Iterable[Taken]) -> tuple[dict[str, Entry], frozenset[str]]:
         ours: dict[str, Entry] = {}
