@@ -41,8 +41,9 @@ from e2e.support.stack import Stack
 from e2e.support.wait import until
 from workerpool.broker import BrokerError
 from workerpool_operator.cli.load import Load, Report, Schedule, Target, burst, run, steady
-from workerpool_operator.cli.load.report import End, Quantiles, spread
+from workerpool_operator.cli.load.report import End, spread
 from workerpool_operator.cli.pool_watch import PoolWatch, watch_pool
+from workerpool_operator.cli.quantiles import Quantiles
 from workerpool_operator.kube import ClusterAccess, KubeError
 
 NAMESPACE = "bench-reaction"

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from workerpool_operator.cli.load.command import ExitCode, exit_code
 from workerpool_operator.cli.load.ledger import Outcome
-from workerpool_operator.cli.load.report import End, Quantiles, Report
+from workerpool_operator.cli.load.report import End, Report
+from workerpool_operator.cli.quantiles import Quantiles
 
 
 def a_report(*, end: End = End.DONE, **changes: Any) -> Report:

@@ -1,7 +1,7 @@
 """What the reaction benchmark writes."""
 
 from bench.reaction import AIMS, Awake, Figures
-from workerpool_operator.cli.load.report import Quantiles
+from workerpool_operator.cli.quantiles import Quantiles
 
 
 def test_the_object_for_machines_has_exactly_these_keys() -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from e2e.demo.result import Result
 from e2e.demo.show import WAVES, Shown
-from workerpool_operator.cli.load.report import End, Quantiles, Reaction, Report
+from workerpool_operator.cli.load.report import End, Reaction, Report
+from workerpool_operator.cli.quantiles import Quantiles
 
 JOBS = sum(size for _, size in WAVES)
 

@@ -114,6 +114,16 @@ class Worker:
         self._stop: Stop | None = None
         self.health_port, self.metrics_port = self._ports
 
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What is registered, by type of job: for tools that run a handler by itself."""
+        return dict(self._handlers)
+
+    @property
+    def lifespan(self) -> Callable[[], AbstractAsyncContextManager[Any]]:
+        """What was given, or one that yields None."""
+        return self._lifespan
+
     def job(
         self,
         name: str,

@@ -1,7 +1,6 @@
 """The figures of a load: as one flat object for machines, and as a table for people. Times are in seconds."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from workerpool_operator.cli.load.ledger import Outcome
 from workerpool_operator.cli.load.reaction import PoolHistory
+from workerpool_operator.cli.quantiles import Quantiles
 
 
 class End(StrEnum):
@@ -24,28 +24,6 @@ class End(StrEnum):
     """Jobs were left in the queue when patience ended."""
     BROKER_LOST = "broker_lost"
     """The broker took no more jobs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantiles:
-    """Of one measured time; None where nothing was measured."""
-
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    max: float | None = None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Quantiles":
-        """By nearest rank: each is one of the measured values."""
-        if not values:
-            return cls()
-        ascending = sorted(values)
-
-        def rank(share: float) -> float:
-            return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
-
-        return cls(p50=rank(0.5), p95=rank(0.95), p99=rank(0.99), max=ascending[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
