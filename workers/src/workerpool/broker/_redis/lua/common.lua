@@ -24,9 +24,24 @@ local function to_flat(map)
   return flat
 end
 
--- A stream entry of any origin may have more fields than a Lua call takes arguments.
+-- A stream entry of any origin may have more fields than a Lua call takes arguments: of those that are not ours, some of
+-- 2,000 and more are lost.
+local OURS = {
+  'type', 'payload', 'id', 'attempt', 'due', 'tenant', 'priority', 'key', 'traceparent', 'tracestate', 'expires', 'serial',
+  'checkpoint', 'begun',
+}
 local function capped(flat)
-  return unpack(flat, 1, math.min(#flat, 4000))
+  if #flat <= 4000 then return unpack(flat) end
+  local rest, first = to_map(flat), {}
+  for _, field in ipairs(OURS) do
+    if rest[field] then
+      first[#first + 1] = field
+      first[#first + 1] = rest[field]
+      rest[field] = nil
+    end
+  end
+  for _, value in ipairs(to_flat(rest)) do first[#first + 1] = value end
+  return unpack(first, 1, 4000)
 end
 
 -- What this consumer owns, as a set of entry ids. No stream or no group: nothing.
