@@ -213,17 +213,17 @@ class Fleet:
         """The operator's process."""
         for process in psutil.process_iter(["cmdline", "environ"]):
             with suppress(psutil.Error):
-                environ = process.info["environ"] or {}
-                if environ.get("KUBECONFIG") == str(
-                    self.stage.operator.kubeconfig
-                ) and "workerpool_operator" in " ".join(process.info["cmdline"] or []):
+                environ, arguments = process.info["environ"] or {}, process.info["cmdline"] or []
+                mine = environ.get("KUBECONFIG") == str(self.stage.operator.kubeconfig)
+                if mine and arguments[1:] == ["-m", "workerpool_operator"]:
                     return process
         raise RuntimeError("the operator does not run; see " + str(self.stage.operator.log))
 
     def cpu(self) -> float:
-        """Seconds of CPU that the operator has used."""
-        times = self.process().cpu_times()
-        return float(times.user + times.system)
+        """Seconds of CPU that the operator and the process that answers HPAs have used."""
+        operator = self.process()
+        times = [process.cpu_times() for process in (operator, *operator.children())]
+        return float(sum(one.user + one.system for one in times))
 
 
 def namespace_of(number: int) -> str:

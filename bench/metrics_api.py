@@ -43,7 +43,7 @@ from e2e.cluster.progress import say
 from e2e.faults.collector import Script, ScriptedCollector
 from e2e.faults.process import NAMESPACE
 from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE
-from workerpool_operator.domain.desired.autoscaler import METRIC
+from workerpool_operator.domain.metric import METRIC
 
 BASE = "/apis/external.metrics.k8s.io/v1beta1"
 HPA = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"

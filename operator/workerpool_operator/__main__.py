@@ -1,40 +1,29 @@
 """`python -m workerpool_operator`: run the operator."""
 
 import asyncio
-import gc
 import signal
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from typing import Final
 
 from prometheus_client import disable_created_metrics
 
-from workerpool_operator import logs
+from workerpool_operator import garbage, logs
 from workerpool_operator.controller.app import Operator
 from workerpool_operator.controller.config import HELP, ConfigError, OperatorConfig
 from workerpool_operator.kube import AccessError, ClusterAccess
-
-GC_THRESHOLDS: Final = (10_000, 10, 50)
-
-
-def _calm_garbage_collector() -> None:
-    """Have it stop the threads seldom.
-
-    What was imported stays, so it is no longer looked at: each full pass over it took 0.15 s. With a thousand pools
-    the passes over what is stored took 0.1 to 0.3 s, every few seconds while pools change: Python counts what was
-    replaced as if it were garbage in circles, of which there is little.
-    """
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _run(config: OperatorConfig) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for wish in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(wish, stop.set)
+
+    def heed_signals() -> None:
+        for wish in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(wish, stop.set)
+
+    heed_signals()
     access = await ClusterAccess.find()
-    await Operator(config, access).run(stop)
+    await Operator(config, access, heed_signals=heed_signals).run(stop)
 
 
 def main() -> int:
@@ -50,7 +39,7 @@ def main() -> int:
         config = OperatorConfig.from_environment()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double each counter, and nothing asks for them
         logs.configure(level=config.log_level.upper())
-        _calm_garbage_collector()
+        garbage.calm()
         asyncio.run(_run(config))
     except (ConfigError, AccessError) as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201  before there are logs

@@ -5,7 +5,7 @@ Stop: no new work, then the events, then the Lease is handed back, so that the n
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from workerpool_operator.controller.external_metrics import ExternalMetrics
 from workerpool_operator.controller.facts import FactsKeeper
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.leadership import Leadership
+from workerpool_operator.controller.metrics_feed import Changes, Feed
 from workerpool_operator.controller.namespaces import NamespaceReconciler
 from workerpool_operator.controller.queue import Key, Outcome, WorkQueue
 from workerpool_operator.controller.reconcile import PoolReconciler
@@ -28,8 +29,12 @@ from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
 from workerpool_operator.kube import ClusterAccess, EventRecorder, Kube, LeaderElector, errors
 from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.metrics_api.messages import Settings
 from workerpool_operator.protocol import TOKEN_AUDIENCE
-from workerpool_operator.serve import Health, Peer, StreamServer, StreamState, ValueBoard, health_app
+from workerpool_operator.serve.health import Health, health_app
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.stream import StreamServer
+from workerpool_operator.serve.values import ValueBoard
 
 _log = structlog.get_logger(__name__)
 
@@ -37,12 +42,17 @@ _log = structlog.get_logger(__name__)
 class Operator:
     """One replica. `run` returns when `stop` is set, and raises when a vital part has failed."""
 
-    def __init__(self, config: OperatorConfig, access: ClusterAccess) -> None:
+    def __init__(
+        self, config: OperatorConfig, access: ClusterAccess, *, heed_signals: Callable[[], None] = lambda: None
+    ) -> None:
+        """`heed_signals()` has the process' signals handled by whoever runs this; called when others took them."""
         self._config = config
+        self._heed_signals = heed_signals
         self._access = access
         self._metrics = OperatorMetrics()
         self._store = Store()
         self._watching = asyncio.Event()
+        self._metrics_api: ExternalMetrics | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -65,7 +75,8 @@ class Operator:
         queue = WorkQueue(self._handle, gate=lambda: leadership.gate(), metrics=self._metrics)  # noqa: PLW0108  made below
         router = Router(self._store, queue)
         serves_metric = self._config.external_metrics_port > 0
-        board = ValueBoard()
+        changes = Changes()
+        board = ValueBoard(on_change=changes.note) if serves_metric else ValueBoard()
         streams = StreamState(on_change=router.stream_changed, readings=board)
         resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
         facts = FactsKeeper(kube, serves_metric=serves_metric, changed=router.mark_everything)
@@ -107,11 +118,19 @@ class Operator:
         self._start("streams", self._stream_server(kube, streams).run())
         self._start("health", self._serve_health())
         if serves_metric:
-            self._start("external_metrics", self._external_metrics(elector, board).run())
+            elector.on_change(lambda leading: changes.note())  # noqa: ARG005  the shape of the elector's callback
+            self._metrics_api = self._external_metrics(elector, board, changes)
+            self._start("external_metrics", self._metrics_api.run())
         self._start("lease", elector.run())
         handlers = watches.registry(router, access=self._access)
         stop_watching = asyncio.Event()
-        watching = watches.watch(handlers, identity=self._config.pod, ready=self._watching, stop=stop_watching)
+        watching = watches.watch(
+            handlers,
+            identity=self._config.pod,
+            ready=self._watching,
+            stop=stop_watching,
+            spawned=self._heed_signals,
+        )
         self._start("watches", watching)
         try:
             await self._until(stop)
@@ -169,18 +188,22 @@ class Operator:
             port=self._config.stream_port,
         )
 
-    def _external_metrics(self, elector: LeaderElector, board: ValueBoard) -> ExternalMetrics:
-        return ExternalMetrics(
-            config=self._config,
-            access=self._access,
-            elector=elector,
-            store=self._store,
-            board=board,
-            metrics=self._metrics,
+    def _external_metrics(self, elector: LeaderElector, board: ValueBoard, changes: Changes) -> ExternalMetrics:
+        settings = Settings(
+            tls=self._config.tls,
+            host=self._config.bind,
+            port=self._config.external_metrics_port,
+            server_name=self._config.external_metrics_host,
+            log_level=self._config.log_level,
         )
 
+        def feed() -> Feed:
+            return Feed(store=self._store, board=board, lead=elector, changes=changes)
+
+        return ExternalMetrics(settings, feed=feed, metrics=self._metrics)
+
     async def _serve_health(self) -> None:
-        health = Health(alive=self._alive, ready=self._watching.is_set, metrics=self._metrics.exposition)
+        health = Health(alive=self._alive, ready=self._ready, metrics=self._metrics.exposition)
         runner = web.AppRunner(health_app(health), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -191,6 +214,9 @@ class Operator:
 
     def _alive(self) -> bool:
         return not any(task.done() for task in self._tasks.values())
+
+    def _ready(self) -> bool:
+        return self._watching.is_set() and (self._metrics_api is None or self._metrics_api.ready)
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)
@@ -212,14 +238,14 @@ class Operator:
             await events.flush()
         await _cancel(self._tasks["events"])
         await _cancel(self._tasks["lease"])
-        stop_watching.set()
+        if "external_metrics" in self._tasks:
+            await _cancel(self._tasks["external_metrics"])
+        stop_watching.set()  # kopf, when it stops, cancels what others began after it
         with suppress(TimeoutError, Exception):
             async with asyncio.timeout(5):
                 await self._tasks["watches"]
         await _cancel(self._tasks["watches"])
-        for name in ("external_metrics", "health"):
-            if name in self._tasks:
-                await _cancel(self._tasks[name])
+        await _cancel(self._tasks["health"])
         _log.info("stopped")
 
 

@@ -8,7 +8,7 @@ pool; the rest of what the operator owns is compared at each resync.
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import kopf
@@ -135,13 +135,24 @@ def settings() -> kopf.OperatorSettings:
     return result
 
 
-async def watch(handlers: kopf.OperatorRegistry, *, identity: str, ready: asyncio.Event, stop: asyncio.Event) -> None:
+async def watch(
+    handlers: kopf.OperatorRegistry,
+    *,
+    identity: str,
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    spawned: Callable[[], None] = lambda: None,
+) -> None:
     """Watch until `stop` is set, as `identity`.
+
+    `spawned()` is called as soon as kopf runs, which then has the process' signals: at SIGTERM it would end by itself,
+    before everything else, and cancel whatever it finds in the loop.
 
     Left to itself, kopf asks for a user name, which a container with nothing but a user id does not have.
     """
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    await kopf.operator(
+    not_its_own = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=handlers,
         settings=settings(),
         identity=cast("Any", identity),
@@ -150,6 +161,8 @@ async def watch(handlers: kopf.OperatorRegistry, *, identity: str, ready: asynci
         ready_flag=ready,
         stop_flag=stop,
     )
+    spawned()
+    await kopf.run_tasks(tasks, ignored=not_its_own)
 
 
 def _watch(kind: Kind, sink: Sink, *, handlers: kopf.OperatorRegistry) -> None:

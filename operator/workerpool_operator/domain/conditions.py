@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
-from workerpool_operator.domain import desired
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.scaling import HpaState, Outcome
 from workerpool_operator.domain.snapshot import Absence, Snapshot
@@ -97,7 +97,7 @@ _REMEDIES: Final = {
     Stage.DUE: "one is restarted as soon as it has no job",
 }
 _PROVIDE: Final = (
-    f"Install the chart with externalMetrics.enabled=true, or have another provider serve {desired.METRIC}, or set "
+    f"Install the chart with externalMetrics.enabled=true, or have another provider serve {METRIC}, or set "
     "scaling.mode to direct"
 )
 _OTHER_HPA: Final = "Delete the HPA that is not the pool's own: two on one pool stop each other"
@@ -260,7 +260,7 @@ def _hpa_disagrees(case: Case) -> Verdict | None:
         return None
     message = (
         f"spec.replicas stays at {pool.spec.replicas} where {case.plan.decision.desired} are wanted: see whether the "
-        f"HPA controller runs, and who serves {desired.METRIC} (kubectl describe apiservice "
+        f"HPA controller runs, and who serves {METRIC} (kubectl describe apiservice "
         "v1beta1.external.metrics.k8s.io)"
     )
     return Verdict(_FALSE, Reason.METRICS_DISAGREE, message)

@@ -105,10 +105,6 @@ class ClusterAccess:
         configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
         return cls(configuration, load=load, reread_seconds=reread_seconds)
 
-    async def another(self) -> Self:
-        """The same access for use on another event loop: two loops must not read one set of credentials anew."""
-        return await self._loaded(self._load, reread_seconds=self._reread_seconds)
-
     @property
     def server(self) -> str:
         """URL of the API server, without a slash at its end."""

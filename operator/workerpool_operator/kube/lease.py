@@ -24,6 +24,7 @@ operator: a new record starts at the minutes since 2020, which grows faster than
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -139,9 +140,13 @@ class LeaderElector:
 
     @property
     def leading(self) -> bool:
-        """Whether this process may write, at this very moment. May be asked from another thread."""
-        renewed_at = self._renewed_at
-        return renewed_at is not None and self._clock() < renewed_at + self._times.deadline_seconds
+        """Whether this process may write, at this very moment."""
+        return self._clock() < self.leads_until
+
+    @property
+    def leads_until(self) -> float:
+        """Until when this process leads unless it renews the lease: in the past while it does not lead."""
+        return -math.inf if self._renewed_at is None else self._renewed_at + self._times.deadline_seconds
 
     @property
     def epoch(self) -> int:
@@ -155,12 +160,8 @@ class LeaderElector:
 
     @property
     def holder_address(self) -> str:
-        """Where the last known holder says that it can be reached; empty when it says nothing, or nobody holds it.
-
-        May be asked from another thread.
-        """
-        record = self._record
-        return record.address if record and record.holder else ""
+        """Where the last known holder says that it can be reached; empty when it says nothing, or nobody holds it."""
+        return self._record.address if self._record and self._record.holder else ""
 
     def check(self) -> None:
         """Raise NotLeader unless this process leads: the gate before every write."""

@@ -66,6 +66,10 @@ class OperatorMetrics:
             "external_metrics_request_seconds",
             "How long a request to the external metrics API took, reviews of the caller's rights included.",
         )
+        self._metrics_restarts = self._counter(
+            "external_metrics_restarts",
+            "Times the process that serves the external metrics API ended by itself and was started again.",
+        )
         self._leader = Gauge(
             f"{_PREFIX}_leader", "1 while this replica holds the lease and acts, else 0.", registry=self.registry
         )
@@ -102,6 +106,10 @@ class OperatorMetrics:
         """A request to the external metrics API was answered."""
         self._metrics_requests.labels(str(code)).inc()
         self._metrics_seconds.observe(seconds)
+
+    def metrics_restart(self) -> None:
+        """The process that serves the external metrics API has ended by itself, and is started again."""
+        self._metrics_restarts.inc()
 
     def leading(self, leading: bool) -> None:  # noqa: FBT001  the shape of the elector's callback
         """Leadership changed. A replica that does not lead exports no pool: two would count everything twice."""

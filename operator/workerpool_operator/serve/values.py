@@ -4,13 +4,11 @@ Two sides write: the reconciler publishes what it decided, and `StreamState` tel
 it counts. A value is as fresh as the readings that it follows from, so a pool at rest, whose size nobody decides anew,
 stays fresh as long as its queues are read; when the readings stop, the value lapses with them.
 
-Written by the operator's event loop, read by the thread of the metrics API. There is no lock: a reader takes whole
-dictionary values, each of which is replaced, never changed, in one step. Under a lock the reader would wait for a
-writer that has been preempted while it holds it, which is what answers within milliseconds cannot afford.
+Written and read by the operator's event loop. The process that answers has a copy, which is told what has changed.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,10 +20,11 @@ PoolId: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A pool's wanted number of workers, as of the reading that is `age` seconds old."""
+    """A pool's wanted number of workers, as of a reading, and until when it may be believed; monotonic seconds."""
 
     value: int
-    age: float
+    read_at: float
+    fresh_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,14 @@ _NO_READINGS: Final[Mapping[str, _Reading]] = {}
 class ValueBoard:
     """The values of all pools. Empty and closed while this replica does not lead."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        on_change: Callable[[Iterable[PoolId]], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_change(pools)` is called when what `get` says of these, or `open`, may have changed."""
+        self._on_change = on_change
         self._clock = clock
         self._published: dict[PoolId, _Published] = {}
         self._readings: dict[PoolId, Mapping[str, _Reading]] = {}
@@ -61,13 +67,13 @@ class ValueBoard:
 
     def begin(self) -> None:
         """A term begins, and what was published in an earlier one is void."""
-        self._published = {}
         self._open = True
+        self._clear()
 
     def end(self) -> None:
         """This replica leads no longer."""
         self._open = False
-        self._published = {}
+        self._clear()
 
     def publish(self, namespace: str, pool: str, value: int, *, queues: Collection[str]) -> None:
         """So many workers are wanted, decided on what is known of `queues` at this moment.
@@ -81,10 +87,12 @@ class ValueBoard:
         fresh = frozenset(queue for queue in known if readings[queue].fresh_until >= now)
         # None is fresh when the last has aged out since the decision: then the value is back when they all are.
         self._published[namespace, pool] = _Published(value, fresh or known)
+        self._on_change([(namespace, pool)])
 
     def withdraw(self, namespace: str, pool: str) -> None:
         """The pool has no such number any more: it is gone, or a person sets its size."""
-        self._published.pop((namespace, pool), None)
+        if self._published.pop((namespace, pool), None) is not None:
+            self._on_change([(namespace, pool)])
 
     def read(self, namespace: str, pool: str, queue: str, *, age: float, stale_after: float) -> None:
         """A queue of the pool was read `age` seconds ago; the reading counts until it is `stale_after` old."""
@@ -93,6 +101,8 @@ class ValueBoard:
         known = readings.get(queue)
         if known is None or known.read_at <= read_at:
             self._readings[namespace, pool] = {**readings, queue: _Reading(read_at, read_at + stale_after)}
+            if (namespace, pool) in self._published:
+                self._on_change([(namespace, pool)])
 
     def tidy(self) -> None:
         """Forget queues and pools whose readings have not counted for long."""
@@ -110,8 +120,12 @@ class ValueBoard:
         readings = self._readings.get((namespace, pool), _NO_READINGS)
         if published is None or not published.queues or not published.queues <= readings.keys():
             return None
-        now = self._clock()
         used = [readings[queue] for queue in published.queues]
-        if any(reading.fresh_until < now for reading in used):
+        fresh_until = min(reading.fresh_until for reading in used)
+        if fresh_until < self._clock():
             return None
-        return Value(published.value, age=now - min(reading.read_at for reading in used))
+        return Value(published.value, read_at=min(reading.read_at for reading in used), fresh_until=fresh_until)
+
+    def _clear(self) -> None:
+        cleared, self._published = list(self._published), {}
+        self._on_change(cleared)

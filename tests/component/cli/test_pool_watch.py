@@ -107,7 +107,7 @@ async def test_a_watch_that_is_left_leaves_no_socket_behind(plane: ControlPlane,
     async with Proxy(address.port) as proxy:
 
         async def watch_and_leave() -> None:
-            access = await direct.another()
+            access = await ClusterAccess.find(plane.kubeconfig)
             access.configuration.host = f"https://{address.hostname}:{proxy.port}"
             async with Kube(direct) as kube, Mirror(access, kube, kinds.POD, namespace=namespace) as mirror:
                 await kube.create(pod(namespace, "seen"))

@@ -14,8 +14,7 @@ from aiohttp import web
 
 from e2e.cluster.pki import Authority, Pair
 from tests.support.waiting import until
-from workerpool_operator.domain.desired.autoscaler import METRIC
-from workerpool_operator.serve import ValueBoard
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.serve.external_metrics import (
     Backend,
     Forwarder,
@@ -30,6 +29,7 @@ from workerpool_operator.serve.external_metrics import (
 )
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
 from workerpool_operator.serve.tls import TrustedAuthority
+from workerpool_operator.serve.values import ValueBoard
 
 BASE = "/apis/external.metrics.k8s.io/v1beta1"
 HOST = "workerpool-operator-external-metrics.workerpool-system.svc"

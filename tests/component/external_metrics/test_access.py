@@ -18,9 +18,9 @@ from tests.component.external_metrics.serving import BASE, HPA, Answer, Caller, 
 from tests.component.kube.test_identity import token_for
 from tests.support.crds import kubectl
 from tests.support.waiting import until
-from workerpool_operator.controller.external_metrics import FRONT_PROXY_CONFIG
-from workerpool_operator.domain.desired.autoscaler import METRIC
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
+from workerpool_operator.metrics_api.process import FRONT_PROXY_CONFIG
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 

@@ -18,7 +18,7 @@ from tests.support.pools import pool_body
 from tests.support.waiting import until
 from workerpool_operator import api
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.desired.autoscaler import METRIC
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]

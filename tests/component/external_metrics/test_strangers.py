@@ -19,7 +19,7 @@ from e2e.cluster.pki import Authority, Pair
 from e2e.cluster.ports import free_port
 from tests.component.external_metrics.serving import BASE, HOST, HPA, Caller, Replica, certify, serving
 from tests.support.waiting import until
-from workerpool_operator.domain.desired.autoscaler import METRIC
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.serve import listener
 from workerpool_operator.serve.external_metrics import server
 

@@ -21,7 +21,8 @@ from workerpool.protocol import STREAM_PATH, TOKEN_AUDIENCE, Hello, Report, Sett
 from workerpool_operator.collector.app import Collector
 from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.protocol import PoolConfig
-from workerpool_operator.serve import Peer, StreamServer, StreamState
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.stream import StreamServer
 
 NAMESPACE = "media"
 ISSUER = "https://kubernetes.default.svc"

@@ -25,7 +25,7 @@ from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import PoolConfig
-from workerpool_operator.serve import ValueBoard
+from workerpool_operator.serve.values import ValueBoard
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 

@@ -13,7 +13,9 @@ from e2e.cluster.pki import Authority
 from e2e.cluster.ports import free_port
 from tests.support.waiting import until
 from workerpool_operator.protocol import STREAM_PATH
-from workerpool_operator.serve import Peer, StreamServer, StreamState, listener, stream
+from workerpool_operator.serve import listener, stream
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.stream import StreamServer
 
 pytestmark = pytest.mark.component
 

@@ -31,7 +31,7 @@ from workerpool_operator.domain.stuck import Restarts
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import PoolConfig
-from workerpool_operator.serve import ValueBoard
+from workerpool_operator.serve.values import ValueBoard
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 

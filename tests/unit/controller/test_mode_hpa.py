@@ -21,7 +21,7 @@ from workerpool_operator.domain.plan import Apply
 from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples
-from workerpool_operator.serve import Peer, StreamState
+from workerpool_operator.serve.state import Peer, StreamState
 
 KEY = PoolKey("media", "thumbs")
 

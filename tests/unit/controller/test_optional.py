@@ -20,7 +20,8 @@ from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 from workerpool_operator.metrics import OperatorMetrics
-from workerpool_operator.serve import StreamState, ValueBoard
+from workerpool_operator.serve.state import StreamState
+from workerpool_operator.serve.values import ValueBoard
 
 RULE = desired.prometheus_rule(pool(), settings=desired.RuleSettings())
 

@@ -22,7 +22,8 @@ from workerpool_operator.domain.stuck import Restarts
 from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples, WorkerReport, Workers
-from workerpool_operator.serve import Peer, StreamState, ValueBoard
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.values import ValueBoard
 
 KEY: Final = PoolKey("media", "thumbs")
 COLLECTOR: Final = Peer(namespace="media", pod="c")

@@ -12,7 +12,8 @@ from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples
-from workerpool_operator.serve import Peer, StreamState, ValueBoard
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.values import ValueBoard
 
 KEY = PoolKey("media", "thumbs")
 

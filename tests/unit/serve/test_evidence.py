@@ -7,7 +7,7 @@ import pytest
 from workerpool.protocol import Counters
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, SampleError, Samples, WorkerReport, Workers
-from workerpool_operator.serve import Peer, StreamState
+from workerpool_operator.serve.state import Peer, StreamState
 
 A = Peer(namespace="ns", pod="collector-a")
 B = Peer(namespace="ns", pod="collector-b")

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
 from workerpool_operator.protocol import Config, Fence, PoolConfig, PoolSettings, QueueSample, Samples
-from workerpool_operator.serve import Peer, StreamState
+from workerpool_operator.serve.state import Peer, StreamState
 
 A = Peer(namespace="ns", pod="collector-a")
 DELIVERY = Delivery(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)

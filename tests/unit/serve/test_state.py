@@ -17,7 +17,7 @@ from workerpool_operator.protocol import (
     WorkerReport,
     Workers,
 )
-from workerpool_operator.serve import Peer, StreamState
+from workerpool_operator.serve.state import Peer, StreamState
 
 A = Peer(namespace="ns", pod="collector-a")
 B = Peer(namespace="ns", pod="collector-b")

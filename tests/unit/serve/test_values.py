@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from workerpool_operator.protocol import QueueSample, SampleError, Samples
-from workerpool_operator.serve import Peer, StreamState, ValueBoard
-from workerpool_operator.serve.values import Value
+from workerpool_operator.serve.state import Peer, StreamState
+from workerpool_operator.serve.values import Value, ValueBoard
 
 A = Peer(namespace="media", pod="collector-a")
 
@@ -30,7 +30,7 @@ def test_a_value_is_as_old_as_the_oldest_reading_behind_it() -> None:
     values.read("media", "web", "b", age=0.0, stale_after=5.0)
     values.publish("media", "web", 7, queues=("a", "b"))
     clock.now += 2.0
-    assert values.get("media", "web") == Value(7, age=3.0)
+    assert values.get("media", "web") == Value(7, read_at=clock.now - 3.0, fresh_until=clock.now + 2.0)
 
 
 def test_a_value_lapses_with_the_first_of_its_readings_and_comes_back_with_the_next() -> None:
@@ -89,8 +89,7 @@ def test_an_older_reading_does_not_replace_a_newer_one() -> None:
     values.read("media", "web", "a", age=0.0, stale_after=5.0)
     values.read("media", "web", "a", age=4.0, stale_after=5.0)
     values.publish("media", "web", 7, queues=("a",))
-    clock.now += 3.0
-    assert values.get("media", "web") == Value(7, age=3.0)
+    assert values.get("media", "web") == Value(7, read_at=clock.now, fresh_until=clock.now + 5.0)
 
 
 def test_a_withdrawn_value_is_gone() -> None:
@@ -138,7 +137,7 @@ def test_every_usable_reading_that_arrives_is_told() -> None:
     clock.now += 4.0
     receive(waiting=0, in_flight=0)
     clock.now += 4.5
-    assert values.get("media", "web") == Value(7, age=5.0)
+    assert values.get("media", "web") == Value(7, read_at=clock.now - 5.0, fresh_until=clock.now)
     receive(error=SampleError.UNREACHABLE)
     receive(waiting=3)
     clock.now += 0.1

@@ -4,7 +4,7 @@ Each builder names every field that the operator owns, every time: a field that 
 given up. What is empty is left out, because the API server drops it too, and amounts are spelled as it spells them.
 """
 
-from workerpool_operator.domain.desired.autoscaler import METRIC, autoscaler
+from workerpool_operator.domain.desired.autoscaler import autoscaler
 from workerpool_operator.domain.desired.collector import CollectorSettings, collector
 from workerpool_operator.domain.desired.controller_revision import Revision, revision_for, stored_template
 from workerpool_operator.domain.desired.deployment import PROGRESS_DEADLINE_SECONDS, deployment
@@ -31,7 +31,6 @@ __all__ = [
     "DELETION_COST",
     "MANAGED_BY_LABEL",
     "MANAGER",
-    "METRIC",
     "POOL_LABEL",
     "PROGRESS_DEADLINE_SECONDS",
     "RESTART_ANNOTATION",

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from workerpool_operator.api import API_VERSION, KIND, WorkerPool
 from workerpool_operator.domain.desired.names import metadata, worker_labels
+from workerpool_operator.domain.metric import METRIC, METRIC_POOL_LABEL
 
-METRIC: Final = "workerpool_desired_replicas"
-METRIC_POOL_LABEL: Final = "pool"
 _POLICY_SECONDS: Final = 15
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from workerpool_operator.domain.desired.autoscaler import METRIC_POOL_LABEL
+from workerpool_operator.domain.metric import METRIC_POOL_LABEL
 
 Json = dict[str, Any]
 

@@ -41,7 +41,9 @@ class MetricsServer:
         tls: Path,
         host: str | None,
         port: int,
+        started: Callable[[], None] = lambda: None,
     ) -> None:
+        """`started()` is called when the port is open."""
         self._app = app
         self._refusal = refusal
         self._admission = Admission(strangers=MAX_STRANGERS, vouched=MAX_FRONT_PROXIES)
@@ -49,11 +51,13 @@ class MetricsServer:
         self._tls = tls
         self._host = host
         self._port = port
+        self._started = started
 
     async def run(self) -> None:
         """Serve until cancelled. Raises when the certificate or the port cannot be used at the start."""
         proxy = self._keeper.current
         certificate, listener = await self._start(proxy)
+        self._started()
         try:
             while True:
                 wanted = await self._changed(proxy, certificate)

@@ -1,15 +1,16 @@
 """What a question for the metric's values is answered with, out of memory."""
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from workerpool_operator.domain.desired.autoscaler import METRIC, METRIC_POOL_LABEL
+from workerpool_operator.domain.metric import METRIC, METRIC_POOL_LABEL
 from workerpool_operator.serve.external_metrics import documents, selector
 from workerpool_operator.serve.external_metrics.documents import Json, PoolValue
 from workerpool_operator.serve.external_metrics.selector import Selector
-from workerpool_operator.serve.values import ValueBoard
+from workerpool_operator.serve.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,39 @@ class Question:
     selector: str = ""
 
 
+class Board(Protocol):
+    """The values of all pools."""
+
+    @property
+    def open(self) -> bool:
+        """Whether this replica has begun to lead, and knows which pools there are."""
+
+    def get(self, namespace: str, pool: str) -> Value | None:
+        """The pool's value, or None where there is none that may be believed now."""
+
+
 class Pools(Protocol):
     """Which pools there are."""
 
     def __call__(self, namespace: str) -> Collection[str]:
-        """Names of the pools in the namespace: may change at any moment, so copy them in one step, or ask for one."""
+        """Names of the pools in the namespace."""
 
 
 class Values:
     """Answers for a leader."""
 
     def __init__(
-        self, board: ValueBoard, pools: Pools, *, wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        board: Board,
+        pools: Pools,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`clock` is the one by which values are dated."""
         self._board = board
         self._pools = pools
+        self._clock = clock
         self._wall_clock = wall_clock
 
     def answer(self, question: Question) -> Json:
@@ -69,14 +88,14 @@ class Values:
     def _selected(self, namespace: str, wanted: Selector) -> list[str]:
         """Names, in order. An HPA names its pool, which need not be looked for among all."""
         there, named = self._pools(namespace), wanted.values(METRIC_POOL_LABEL)
-        names = tuple(there) if named is None else [name for name in named if name in there]
+        names = there if named is None else [name for name in named if name in there]
         return sorted(name for name in names if wanted.matches({METRIC_POOL_LABEL: name}))
 
     def _value(self, namespace: str, name: str) -> PoolValue | None:
         found = self._board.get(namespace, name)
         if found is None:
             return None
-        return PoolValue(name, found.value, self._wall_clock() - timedelta(seconds=found.age))
+        return PoolValue(name, found.value, self._wall_clock() - timedelta(seconds=self._clock() - found.read_at))
 
 
 def _why_missing(namespace: str, names: list[str]) -> str:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from workerpool_operator.domain.desired.autoscaler import METRIC
-from workerpool_operator.serve import ValueBoard
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.serve.external_metrics.documents import ApiError
 from workerpool_operator.serve.external_metrics.values import Question, Values
+from workerpool_operator.serve.values import ValueBoard
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -24,7 +24,9 @@ class Scene:
         for name, value in (("web", 7), ("api", 0)):
             self.board.read("media", name, "main", age=2.0, stale_after=5.0)
             self.board.publish("media", name, value, queues=("main",))
-        self._values = Values(self.board, lambda namespace: self.pools.get(namespace, ()), wall_clock=lambda: NOW)
+        self._values = Values(
+            self.board, lambda namespace: self.pools.get(namespace, ()), clock=lambda: self.now, wall_clock=lambda: NOW
+        )
 
     def ask(self, selector: str = "", *, namespace: str = "media", metric: str = METRIC) -> dict[str, str]:
         """Value by pool."""

@@ -10,13 +10,13 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from workerpool_operator.domain.desired.autoscaler import METRIC
-from workerpool_operator.serve import ValueBoard
+from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.serve.external_metrics import Backend, Gate, Values, metrics_app
 from workerpool_operator.serve.external_metrics.documents import ApiError, unavailable
 from workerpool_operator.serve.external_metrics.forward import FORWARDED_HEADER
 from workerpool_operator.serve.external_metrics.identity import FrontProxy
 from workerpool_operator.serve.external_metrics.values import Question
+from workerpool_operator.serve.values import ValueBoard
 
 BASE = "/apis/external.metrics.k8s.io/v1beta1"
 WEB = f"{BASE}/namespaces/media/{METRIC}"
