@@ -1,7 +1,7 @@
 """Who asks, and whether they may: front proxy, else bearer token, else nobody; then the cluster's own rules.
 
 Tokens and rights are the API server's to judge (TokenReview, SubjectAccessReview); its answers are remembered for
-`REVIEW_SECONDS`. While it cannot be asked, nobody gets in.
+`REVIEW_SECONDS`, and asked for anew before that while they are wanted. While it cannot be asked, nobody gets in.
 
 Anybody can send tokens that nobody gave out, one after the other. They are reviewed a few at a time, so that the API
 server is not flooded; and apart from everything else, so that HPAs and other replicas do not wait for them.
@@ -24,6 +24,8 @@ from workerpool_operator.serve.external_metrics.remember import Remembered, Seen
 Json = dict[str, Any]
 
 REVIEW_SECONDS: Final = 10.0
+RENEW_SECONDS: Final = 5.0
+"""How old an answer of the API server is when it is asked again, while its last one still counts."""
 MAX_TOKENS: Final = 256
 MAX_DECISIONS: Final = 4096
 MAX_BAD_TOKENS: Final = 4096
@@ -80,11 +82,13 @@ class Gate:
         self._turns = asyncio.Semaphore(MAX_REVIEWS)
         self._strangers_turns = asyncio.Semaphore(MAX_STRANGERS_REVIEWS)
         self._strangers_waiting = 0
-        self._users = Remembered[bytes, User](seconds=REVIEW_SECONDS, limit=MAX_TOKENS, clock=clock)
+        self._users = Remembered[bytes, User](
+            seconds=REVIEW_SECONDS, limit=MAX_TOKENS, renew_after=RENEW_SECONDS, clock=clock
+        )
         self._good = Seen[bytes](seconds=GOOD_SECONDS, limit=MAX_TOKENS, clock=clock)
         self._bad = Seen[bytes](seconds=REVIEW_SECONDS, limit=MAX_BAD_TOKENS, clock=clock)
         self._decisions = Remembered[tuple[User, Access], bool](
-            seconds=REVIEW_SECONDS, limit=MAX_DECISIONS, clock=clock
+            seconds=REVIEW_SECONDS, limit=MAX_DECISIONS, renew_after=RENEW_SECONDS, clock=clock
         )
 
     async def check(

@@ -89,3 +89,91 @@ async def test_it_keeps_no_more_than_its_limit(oracle: Oracle, answers: Remember
     assert await answers.get("c", oracle.ask) == 3
     assert await answers.get("b", oracle.ask) == 2
     assert await answers.get("a", oracle.ask) == 4
+
+
+class TestRenewal:
+    """Answers that are asked for anew from their fifth second on."""
+
+    @pytest.fixture
+    def answers(self, oracle: Oracle) -> Remembered[str, int]:
+        return Remembered(seconds=10.0, limit=2, renew_after=5.0, clock=oracle)
+
+    async def test_who_wants_an_old_answer_has_it_renewed_and_does_not_wait(
+        self, oracle: Oracle, answers: Remembered[str, int]
+    ) -> None:
+        await answers.get("a", oracle.ask)
+        oracle.now = 4.9
+        await answers.get("a", oracle.ask)
+        assert oracle.asked == 1
+        oracle.now = 5.0
+        oracle.go.clear()
+        assert [await answers.get("a", oracle.ask) for _ in range(3)] == [1, 1, 1]
+        await until(lambda: oracle.asked == 2, what="the question")
+        assert await answers.get("a", oracle.ask) == 1
+        oracle.go.set()
+        await until(lambda: renewed(answers, oracle), what="the other answer")
+        oracle.now = 14.9
+        assert await answers.get("a", oracle.ask) == 2
+        oracle.now = 15.0
+        assert await answers.get("a", oracle.ask) >= 3, "the time counts from the question"
+
+    async def test_without_a_renewal_the_old_answer_counts_to_its_end_and_no_longer(
+        self, oracle: Oracle, answers: Remembered[str, int]
+    ) -> None:
+        await answers.get("a", oracle.ask)
+        oracle.now, oracle.failing = 5.0, True
+        await answers.get("a", oracle.ask)
+        await until(lambda: oracle.asked == 2, what="the question")
+        oracle.now = 9.9
+        assert await answers.get("a", oracle.ask) == 1
+        oracle.now = 10.0
+        with pytest.raises(ConnectionError):
+            await answers.get("a", oracle.ask)
+        assert oracle.asked == 3, "one question for a renewal"
+
+    async def test_a_renewal_that_comes_too_late_takes_no_newer_answers_place(
+        self, oracle: Oracle, answers: Remembered[str, int]
+    ) -> None:
+        late = asyncio.Event()
+
+        async def ask_late() -> int:
+            await late.wait()
+            return -1
+
+        await answers.get("a", oracle.ask)
+        oracle.now = 5.0
+        await answers.get("a", ask_late)
+        oracle.now = 10.0
+        assert await answers.get("a", oracle.ask) == 2
+        late.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert await answers.get("a", oracle.ask) == 2
+
+    async def test_a_question_that_is_under_way_is_not_asked_again(
+        self, oracle: Oracle, answers: Remembered[str, int]
+    ) -> None:
+        oracle.go.clear()
+        waiting = [asyncio.create_task(answers.get("a", oracle.ask))]
+        await until(lambda: oracle.asked, what="the question")
+        oracle.now = 6.0
+        waiting.append(asyncio.create_task(answers.get("a", oracle.ask)))
+        await asyncio.sleep(0)
+        oracle.go.set()
+        assert await asyncio.gather(*waiting) == [1, 1]
+
+    async def test_what_had_to_give_way_comes_back_by_no_renewal(
+        self, oracle: Oracle, answers: Remembered[str, int]
+    ) -> None:
+        await answers.get("a", oracle.ask)
+        oracle.now = 5.0
+        oracle.go.clear()
+        await answers.get("a", oracle.ask)
+        oracle.go.set()
+        for key in ("b", "c"):
+            await answers.get(key, oracle.ask)
+        assert await answers.get("a", oracle.ask) == oracle.asked, "asked for anew"
+
+
+async def renewed(answers: Remembered[str, int], oracle: Oracle) -> bool:
+    return await answers.get("a", oracle.ask) == 2
