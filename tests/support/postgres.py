@@ -1,54 +1,45 @@
-"""A real PostgreSQL for component tests, one server per test run; tests that need it are skipped without one."""
+"""A real PostgreSQL for component tests; tests that need it are skipped without one.
 
-import os
-import pwd
-import shutil
-import signal
-import subprocess
+`postgres_server` is one server per test run; tests share it and use queues of their own. A test that stops, restarts or
+configures its server starts its own: `with PostgresServer(postgres_folder)`.
+"""
+
+import contextlib
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from e2e.cluster.ports import free_port
+from e2e.support.postgres_server import PostgresServer
+
+__all__ = ["PostgresServer", "postgres", "postgres_folder", "postgres_server"]
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres_server() -> Iterator[PostgresServer]:
+    """The run's own PostgreSQL; do not stop or configure it."""
+    with _folder() as folder, PostgresServer(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> str:
     """The address of a database of its own, as drivers take it."""
-    program = shutil.which("postgres")
-    if program is None:
+    return postgres_server.address
+
+
+@pytest.fixture
+def postgres_folder() -> Iterator[Path]:
+    """For a server of the test's own: not below pytest's own folders, which PostgreSQL's user may not enter."""
+    with _folder() as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    if not PostgresServer.is_there():
         pytest.skip("there is no PostgreSQL server on this machine")
-    tools = Path(program).resolve().parent
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        data, port = Path(folder) / "data", free_port()
-        shutil.chown(folder, user)
-        make = [str(tools / "initdb"), "-D", str(data), "-U", "test", "--auth=trust", "--no-sync"]
-        subprocess.run(make, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        serve = [program, "-D", str(data), "-p", str(port), "-k", folder, "-c", "fsync=off"]
-        process = subprocess.Popen(serve, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        address = f"postgresql://test@127.0.0.1:{port}/postgres"
-        try:
-            _wait(address, process)
-            yield address
-        finally:
-            process.send_signal(signal.SIGINT)  # does not wait for clients to leave
-            process.wait(timeout=20)
-
-
-def _wait(address: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            psycopg.connect(address, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail("PostgreSQL does not start")
-            time.sleep(0.02)
-        else:
-            return
+        Path(folder).chmod(0o755)
+        yield Path(folder)

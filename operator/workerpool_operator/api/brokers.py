@@ -124,6 +124,44 @@ class NatsJetStream(BrokerKind):
         return {"URL": self.url, "STREAM": self.stream, "GROUP": self.consumer}
 
 
+class Postgres(BrokerKind):
+    """A queue in a PostgreSQL database."""
+
+    ENCRYPTED = "url.endsWith('sslmode=disable') == false"
+    ENCRYPTED_WORDS = "leave ?sslmode=disable out of the url"
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address: postgresql://HOST:PORT/DATABASE, with TLS; without it ?sslmode=disable stands behind it. "
+        "No user, password or other options in it.",
+        json_schema_extra=rules(
+            Rule(
+                cel="self.startsWith('postgresql://')",
+                message="the url must start with postgresql://, such as postgresql://postgres:5432/jobs",
+            ),
+            NO_PASSWORD,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?/[-_.A-Za-z0-9]+"
+                r"([?]sslmode=(disable|verify-full))?$')",
+                message="write the url as postgresql://HOST:PORT/DATABASE with a port from 1 to 65535; the only option "
+                "is ?sslmode=disable, for a connection that is not encrypted",
+            ),
+        ),
+    )
+    queue: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=_PRINTABLE,
+        description="Name of the queue in the database, which may hold many.",
+        json_schema_extra=explained(_PRINTABLE_WORDS),
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The address and the queue."""
+        return {"URL": self.url, "QUEUE": self.queue}
+
+
 class Kinds(Model):
     """One field for each kind of broker, of which a queue sets exactly one."""
 
@@ -131,6 +169,7 @@ class Kinds(Model):
     nats_jet_stream: NatsJetStream | None = Field(
         default=None, description="A JetStream stream of NATS 2.12 or later, read by durable consumers."
     )
+    postgres: Postgres | None = Field(default=None, description="A queue in a PostgreSQL database.")
 
 
 KINDS: Final[Mapping[str, type[BrokerKind]]] = {

@@ -36,7 +36,15 @@ def _nats_jet_stream(fields: Mapping[str, Any], credentials: broker.Credentials)
     )
 
 
-KINDS: Final[Mapping[str, Connect]] = {"redisStream": _redis_stream, "natsJetStream": _nats_jet_stream}
+def _postgres(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
+
+
+KINDS: Final[Mapping[str, Connect]] = {
+    "redisStream": _redis_stream,
+    "natsJetStream": _nats_jet_stream,
+    "postgres": _postgres,
+}
 
 
 def connect_from(credentials: Path) -> Callable[[str, dict[str, Any]], Observed]:

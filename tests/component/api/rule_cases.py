@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.component.api import delivery_rules
 from tests.support.pools import queue
+from workerpool_operator.api.brokers import KINDS
 
 TLS_URL: dict[str, Any] = {"redisStream": {"url": "rediss://redis:6379/0", "stream": "s", "group": "g"}}
 SECRET = {"secretKeyRef": {"name": "redis", "key": "password"}}
@@ -20,6 +21,10 @@ def url(address: str) -> dict[str, Any]:
 def nats(**fields: str) -> dict[str, Any]:
     whole = {"url": "nats://nats:4222", "stream": "s", "consumer": "c"} | fields
     return {"queues": [{"name": "main", "natsJetStream": whole}]}
+
+
+def postgres(address: str, **more: Any) -> dict[str, Any]:
+    return {"queues": [{"name": "main", "postgres": {"url": address, "queue": "jobs"}, **more}]}
 
 
 def mount(path: str, *, name: str = "data", volume: str = "data") -> dict[str, Any]:
@@ -124,12 +129,19 @@ ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
             }
         ]
     },
+    "postgres": postgres("postgresql://postgres.media.svc:5432/jobs", tls={"caRef": {"name": "ca"}}),
+    "postgres without TLS": postgres("postgresql://[fd00::1]/jobs?sslmode=disable"),
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
     "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
+POSTGRES_WORDS = (
+    "write the url as postgresql://HOST:PORT/DATABASE with a port from 1 to 65535; the only option is "
+    "?sslmode=disable, for a connection that is not encrypted"
+)
+KIND_WORDS = f"set exactly one kind of broker: {', '.join(KINDS)}"
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
 MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: choose another path"
 LABEL_WORDS = "app.kubernetes.io/component are the operator's: choose other keys"
@@ -332,7 +344,42 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
     "queue of no kind": (
         {"queues": [{"name": "main"}]},
         "spec.queues[0]",
-        "set exactly one kind of broker: redisStream, natsJetStream",
+        KIND_WORDS,
+    ),
+    "tls on a plain connection to NATS": (
+        {"queues": [nats()["queues"][0] | {"tls": {"caRef": {"name": "ca"}}}]},
+        "spec.queues[0]",
+        "tls needs an encrypted connection: write the url as tls://, or leave tls out",
+    ),
+    "queue of two kinds": (
+        {"queues": [queue(postgres={"url": "postgresql://postgres/jobs", "queue": "q"})]},
+        "spec.queues[0]",
+        KIND_WORDS,
+    ),
+    "postgres url of another kind": (
+        postgres("mysql://db/jobs"),
+        "spec.queues[0].postgres.url",
+        "the url must start with postgresql://, such as postgresql://postgres:5432/jobs",
+    ),
+    "postgres url with a password": (
+        postgres("postgresql://me:hunter2@postgres/jobs"),
+        "spec.queues[0].postgres.url",
+        "leave user and password out of the url: put them into a Secret and name it in credentials",
+    ),
+    "postgres url without a database": (
+        postgres("postgresql://postgres:5432"),
+        "spec.queues[0].postgres.url",
+        POSTGRES_WORDS,
+    ),
+    "postgres url that encrypts for nobody": (
+        postgres("postgresql://postgres/jobs?sslmode=require"),
+        "spec.queues[0].postgres.url",
+        POSTGRES_WORDS,
+    ),
+    "postgres tls on a plain connection": (
+        postgres("postgresql://postgres/jobs?sslmode=disable", tls={"caRef": {"name": "ca"}}),
+        "spec.queues[0]",
+        "tls needs an encrypted connection: leave ?sslmode=disable out of the url, or leave tls out",
     ),
     "stream with a space": (
         {"queues": [queue(redisStream={"stream": "a b"})]},

@@ -20,7 +20,9 @@ LEASE = 0.4
 Open = Callable[..., Broker]
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite", "redis", "nats"])
+@pytest_asyncio.fixture(
+    params=["memory", "sqlite", "redis", "nats", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
 async def another(request: pytest.FixtureRequest, tmp_path: Path, redis_stream: str) -> AsyncIterator[Open]:
     """Opens one more view of the same queue: another consumer, producer or observer."""
     opened: list[Broker] = []

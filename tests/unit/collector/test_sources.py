@@ -15,6 +15,7 @@ from workerpool_operator.domain.desired import contract
 QUEUES: Final[dict[str, dict[str, Any]]] = {
     "redisStream": {"url": "redis://redis:6379/0", "stream": "thumbs", "group": "g"},
     "natsJetStream": {"url": "nats://nats:4222", "stream": "thumbs", "consumer": "g"},
+    "postgres": {"url": "postgresql://jobs@postgres:5432/jobs", "queue": "thumbs"},
 }
 """One of each kind."""
 

@@ -348,7 +348,7 @@ def test_what_cannot_be_rendered_is_named(worker: dict[str, Any], words: str) ->
 
 def test_a_queue_of_a_kind_that_only_a_newer_definition_has_is_named() -> None:
     with pytest.raises(RenderError, match="queue main is of a kind that this version of the operator does not know"):
-        template(pool(queues=[{"name": "main", "rabbitmq": {"url": "amqp://broker"}}]))
+        template(pool(queues=[{"name": "main", "pigeons": {"url": "pigeon://loft"}}]))
 
 
 def test_nothing_that_changes_in_a_pods_life_is_in_the_template() -> None:

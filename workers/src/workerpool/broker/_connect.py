@@ -88,17 +88,39 @@ def _nats(url: str, given: Given) -> Broker:
     )
 
 
+def _postgres(url: str, given: Given) -> Broker:
+    from workerpool.broker._postgres import PostgresAddress, PostgresBroker  # noqa: PLC0415  as above
+
+    return PostgresBroker(
+        PostgresAddress.parse(url),
+        queue=given.stream,
+        credentials=given.credentials,
+        timeout=given.timeout,
+        consumer=given.consumer,
+        lease_seconds=given.lease_seconds,
+    )
+
+
 _NATS: Final = Kind(
     system="nats", open=_nats, named_by="STREAM", named_words="write the name of the JetStream stream", extra="nats"
 )
 _REDIS: Final = Kind(
     system="redis", open=_redis, named_by="STREAM", named_words="write the name of the Redis stream", extra="redis"
 )
+_POSTGRES: Final = Kind(
+    system="postgresql",
+    open=_postgres,
+    named_by="QUEUE",
+    named_words="write the name of the queue in the database",
+    extra="postgres",
+)
 KINDS: Final[Mapping[str, Kind]] = {
     "redis": _REDIS,
     "rediss": _REDIS,
     "nats": _NATS,
     "tls": _NATS,
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
     "sqlite": Kind(system="sqlite", open=_sqlite, local=True),
     "memory": Kind(system="memory", open=_memory, local=True),
 }
@@ -133,8 +155,9 @@ def connect(
 
     Args:
         url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `nats://[user:password@]host[:port]`,
-            `tls://...` for NATS with TLS, `sqlite:///path`, or `memory://`.
-        stream: For Redis: the stream's key. For NATS: the stream.
+            `tls://...` for NATS with TLS, `postgresql://[user[:password]@]host[:port]/database`, with TLS unless
+            `?sslmode=disable` is behind it, `sqlite:///path`, or `memory://`.
+        stream: For Redis: the stream's key. For NATS: the stream. For PostgreSQL: the queue's name in the database.
         group: For Redis: the consumer group. For NATS: the consumer. The stream's name by default.
         credentials: Files that are read anew for each connection; they win over those in the URL.
         timeout: Seconds after which a call fails with BrokerUnavailable.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from workerpool.broker._sqlite.trace import from_text, to_text
+from workerpool.broker._trace_text import from_text, to_text
 from workerpool.broker._types import DeadJob, DeadJobs, DeadLetter
 
 CHUNK: Final = 500

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from workerpool.broker._sqlite import clock
-from workerpool.broker._sqlite.trace import to_text
+from workerpool.broker._trace_text import to_text
 from workerpool.broker._types import NewJob
 
 _DEDUPLICATION_SECONDS: Final = 600.0

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from workerpool.broker._sqlite import fair
 from workerpool.broker._sqlite.shed import CHUNK, sweep
 from workerpool.broker._sqlite.tenants import Rooms
-from workerpool.broker._sqlite.trace import from_text
+from workerpool.broker._trace_text import from_text
 from workerpool.broker._types import DeathReason, Taken
 
 _EXPIRED: Final = """
