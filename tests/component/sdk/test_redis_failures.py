@@ -2,21 +2,16 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis.exceptions import NoPermissionError
 
 from tests.component.sdk.conftest import OpenBroker
+from tests.support.authority import Authority
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -225,51 +220,6 @@ def test_a_stream_whose_braces_are_no_hash_tag_is_refused(open_broker: OpenBroke
     for stream in ("a{}", "a{b", "}"):
         with pytest.raises(ConfigurationError, match="hash tag"):
             open_broker(stream=stream)
-
-
-class Authority:
-    """A certificate authority and a server certificate for 127.0.0.1."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.ca, self.cert, self.key = folder / "ca.crt", folder / "tls.crt", folder / "tls.key"
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
-        ca = _certificate(ca_name, ca_name, ca_key, ca_key, ca=True)
-        server_key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
-        certificate = _certificate(name, ca_name, server_key, ca_key, ca=False)
-        self.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-        self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        self.key.write_bytes(
-            server_key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-
-
-def _certificate(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    signer: ec.EllipticCurvePrivateKey,
-    *,
-    ca: bool,
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(names, critical=False)
-        .sign(signer, hashes.SHA256())
-    )
 
 
 @pytest.fixture

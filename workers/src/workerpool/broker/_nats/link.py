@@ -216,8 +216,9 @@ class NatsLink:
 
     def _forbidden(self, text: str) -> None:
         """The server says so beside the answers: to publish to a subject, or to hear at our inbox at all."""
+        said = text.lower()  # as nats-py has made it anyway
         for subject, sink in list(self._waiting.values()):
-            if f'"{subject}"' in text or "subscription" in text.lower():
+            if f'"{subject.lower()}"' in said or "subscription" in said:
                 sink(AuthenticationFailed(f"not allowed: {text}"))
 
     async def _connected(self) -> Connection:

@@ -1,7 +1,7 @@
 """What an observer sees of a queue.
 
-How many jobs are unfinished is of one moment; how many of them are in flight, and how long the first one waits, are of
-moments right after it.
+How many jobs are unfinished is of one moment; how many of them wait, and how long the first one does, are of moments
+right after it.
 """
 
 from typing import Any, NamedTuple
@@ -37,17 +37,18 @@ async def read(link: NatsLink, names: Names) -> Reading:
     state: dict[str, Any] = answer.get("state", {})
     counts: dict[str, int] = state.get("subjects") or {}
     unfinished = counts.get(names.jobs, 0) + counts.get(names.again, 0)
-    in_flight = 0
+    waiting = 0
     after: dict[str, int] = {}
     for subject, consumer in names.consumers.items():
         info = await _consumer(link, names, consumer)
-        in_flight += int(info.get("num_ack_pending", 0))
+        waiting += int(info.get("num_pending", counts.get(subject, 0)))
         after[subject] = int(info.get("delivered", {}).get("stream_seq", 0))
-    in_flight = min(in_flight, unfinished)
-    ages = [await _age(link, names, subject, seen) for subject, seen in after.items() if unfinished > in_flight]
+    # Not from what the consumers have pending: after a server was killed they forget for a while what was done.
+    waiting = min(waiting, unfinished)
+    ages = [await _age(link, names, subject, seen) for subject, seen in after.items() if waiting]
     depth = Depth(
-        waiting=unfinished - in_flight,
-        in_flight=in_flight,
+        waiting=waiting,
+        in_flight=unfinished - waiting,
         delayed=max(0, int(state.get("messages", 0)) - sum(counts.values())),
         oldest_age_seconds=max(ages, default=0.0),
         arrivals_total=None,

@@ -1,0 +1,295 @@
+"""A job moves once, whoever dies at whatever point, and whoever is late."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.nats import NatsServer, cluster_of
+from tests.support.waiting import until
+from workerpool import broker as brokers
+from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Retry, Taken
+from workerpool.broker._nats import NatsBroker
+from workerpool.errors import BrokerError, BrokerUnavailable
+
+pytestmark = [pytest.mark.component, pytest.mark.nats]
+
+LEASE = 0.4
+Open = Callable[..., NatsBroker]
+
+
+@pytest_asyncio.fixture
+async def another(nats_server: NatsServer, nats_stream: str) -> AsyncIterator[Open]:
+    """Opens one more view of the same queue."""
+    opened: list[Broker] = []
+
+    def open_one(*, lease: float = LEASE, url: str = "", timeout: float = 5.0) -> NatsBroker:
+        one = brokers.connect(
+            url or nats_server.url, stream=nats_stream, group="g", lease_seconds=lease, timeout=timeout
+        )
+        assert isinstance(one, NatsBroker)
+        opened.append(one)
+        return one
+
+    yield open_one
+    for one in opened:
+        await one.close()
+
+
+async def take(broker: Broker, limit: int = 1) -> list[Taken]:
+    found: list[Taken] = []
+
+    async def enough() -> bool:
+        found.extend(await broker.take(limit=limit - len(found), wait=0.1))
+        return len(found) == limit
+
+    await until(enough, what=f"{limit} jobs")
+    return found
+
+
+async def unfinished(broker: Broker) -> int:
+    depth = await broker.depth()
+    return depth.waiting + depth.in_flight + depth.delayed
+
+
+def dies_before_it_acknowledges(broker: NatsBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell(*_: Any) -> None:
+        raise BrokerUnavailable("gone")
+
+    monkeypatch.setattr(broker._link, "tell", tell)
+
+
+MOVES: dict[str, Callable[[Broker, Taken], Any]] = {
+    "retry": lambda broker, job: broker.retry_later([Retry(job, 0.0)]),
+    "retry later": lambda broker, job: broker.retry_later([Retry(job, 0.3)]),
+    "hand back": lambda broker, job: broker.hand_back([job]),
+    "dead letter": lambda broker, job: broker.dead_letter([DeadLetter(job, DeathReason.REJECTED)]),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+async def test_who_dies_in_the_middle_of_a_move_doubles_no_job(
+    move: str, another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying, others = another(), another()
+    await dying.put([NewJob(type="t", payload=b"1", job_id="x")])
+    [job] = await take(dying)
+    dies_before_it_acknowledges(dying, monkeypatch)
+    with pytest.raises(BrokerUnavailable):
+        await MOVES[move](dying, job)
+
+    async def settled() -> bool:
+        await others.ack(await others.take(limit=5, wait=0.1))
+        return await unfinished(others) == 0
+
+    await until(settled, what="the old message acknowledged by whoever got it")
+    assert (await others.depth()).dead_letters == (move == "dead letter")
+
+
+@pytest.mark.parametrize("move", MOVES)
+async def test_a_move_whose_answer_was_lost_can_be_repeated(
+    move: str, another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = another(lease=60)
+    await mine.put([NewJob(type="t", payload=b"1")])
+    [job] = await take(mine)
+    with monkeypatch.context() as patch:
+        dies_before_it_acknowledges(mine, patch)
+        with pytest.raises(BrokerUnavailable):
+            await MOVES[move](mine, job)
+    assert await MOVES[move](mine, job) == frozenset()
+    assert await unfinished(mine) == (move != "dead letter")
+
+
+async def test_who_is_late_to_acknowledge_keeps_the_job_from_those_who_would_get_it(another: Open) -> None:
+    """Nobody has it yet; from then on nobody gets it."""
+    mine, others = another(), another()
+    await mine.put([NewJob(type="t", payload=b"1")])
+    [job] = await take(mine)
+    await asyncio.sleep(1.5 * LEASE)
+    assert await mine.ack([job]) == frozenset()
+    assert await unfinished(others) == 0
+    assert await others.take(limit=1, wait=2 * LEASE) == []
+
+
+async def test_who_is_late_with_anything_has_lost_what_another_took_over(another: Open) -> None:
+    mine, thief = another(), another()
+    await mine.put([NewJob(type="t", payload=b"1")])
+    [job] = await take(mine)
+    [stolen] = await take(thief)
+    assert not await mine.checkpoint(job, b"1")
+    for move in MOVES.values():
+        assert await move(mine, job) == {job.token}
+    assert await mine.ack([job]) == {job.token}
+    assert await thief.ack([stolen]) == frozenset()
+    assert await unfinished(thief) == 0
+
+
+async def test_our_own_late_job_is_not_given_to_us_again(another: Open) -> None:
+    mine = another()
+    await mine.put([NewJob(type="t", payload=b"1")])
+    [job] = await take(mine)
+    assert await mine.take(limit=1, wait=3 * LEASE) == []
+    assert await mine.extend([job]) == frozenset()
+    assert await mine.ack([job]) == frozenset()
+    assert await unfinished(mine) == 0
+
+
+async def test_a_job_that_was_let_go_comes_back_as_another_attempt(another: Open) -> None:
+    mine = another()
+    await mine.put([NewJob(type="t", payload=b"1")])
+    [job] = await take(mine)
+    mine.let_go([job])
+    [again] = await take(mine)
+    assert (again.attempt, again.redelivered) == (2, True)
+
+
+async def test_jobs_that_were_taken_over_come_before_the_others(another: Open) -> None:
+    mine, others = another(), another()
+    await mine.put([NewJob(type="t", payload=str(number).encode()) for number in range(9)])
+    await take(mine, 2)
+    await asyncio.sleep(2 * LEASE)
+    found = await take(others, 3)
+    first = [job.payload for job in found]
+    assert {b"0", b"1"} <= set(first + [job.payload for job in await take(others, 2)])
+
+
+async def test_what_a_job_says_goes_with_it_over_every_move(another: Open) -> None:
+    """Also over one of a worker that died, with its checkpoint."""
+    mine, others = another(), another()
+    await mine.put([NewJob(type="t", payload=b"1", job_id="i", tenant="acme", ordering_key="k", expires_in=600)])
+    [job] = await take(mine)
+    assert await mine.checkpoint(job, b'{"at": 1}')
+    await mine.retry_later([Retry(job, 0.0)])
+    [job] = await take(mine)
+    assert (job.attempt, job.checkpoint) == (2, b'{"at": 1}')
+    await mine.checkpoint(job, b'{"at": 2}')
+    [job] = await take(others)
+    assert (job.attempt, job.checkpoint, job.redelivered) == (3, b'{"at": 2}', True)
+    await others.hand_back([job])
+    [job] = await take(mine)
+    assert (job.attempt, job.checkpoint, job.redelivered) == (3, b'{"at": 2}', False)
+    assert (job.job_id, job.tenant, job.ordering_key, job.expired) == ("i", "acme", "k", False)
+    await mine.dead_letter([DeadLetter(job, DeathReason.MAX_ATTEMPTS, "boom", "trace", "v1", "w1")])
+    [dead] = await mine.dead_letters(limit=9)
+    assert (dead.job_id, dead.tenant, dead.ordering_key, dead.attempts) == ("i", "acme", "k", 3)
+    assert (dead.reason, dead.error, dead.traceback, dead.version, dead.worker) == (
+        "max_attempts",
+        "boom",
+        "trace",
+        "v1",
+        "w1",
+    )
+    assert await mine.redrive(DeadJobs(job_id="other")) == 0
+    assert await mine.redrive(DeadJobs(job_id="i")) == 1
+    [job] = await take(mine)
+    assert (job.attempt, job.checkpoint, job.job_id, job.tenant) == (1, b"", "i", "acme")
+    assert await mine._bucket.keys("checkpoint.") == [], "a checkpoint is gone with its job"
+
+
+async def test_dead_letters_are_listed_in_pages_and_purged(another: Open) -> None:
+    broker = another(lease=60)
+    await broker.put([NewJob(type="t", payload=str(number).encode()) for number in range(5)])
+    jobs = await take(broker, 5)
+    reasons = [DeathReason.REJECTED, DeathReason.MAX_ATTEMPTS]
+    await broker.dead_letter([DeadLetter(job, reasons[number % 2]) for number, job in enumerate(jobs)])
+    first = await broker.dead_letters(limit=3)
+    rest = await broker.dead_letters(limit=3, after=first[-1].token)
+    assert [job.payload for job in first + rest] == [b"0", b"1", b"2", b"3", b"4"]
+    assert await broker.purge(DeadJobs(reason="max_attempts")) == 2
+    assert await broker.redrive(DeadJobs()) == 3
+    assert [job.payload for job in await take(broker, 3)] == [b"0", b"2", b"4"]
+    assert (await broker.depth()).dead_letters == 0
+
+
+async def test_what_expired_or_waited_too_long_is_given_to_nobody(another: Open) -> None:
+    broker = another(lease=60)
+    await broker.put([NewJob(type="t", payload=b"1", expires_in=0.05), NewJob(type="t", payload=b"2")])
+    await asyncio.sleep(0.1)
+    [job] = await take(broker)
+    assert job.payload == b"2"
+    await broker.hand_back([job])
+    broker.shed_after({"normal": 0.01})
+    await asyncio.sleep(0.05)
+    assert await broker.take(limit=1, wait=0.1) == []
+    assert broker.dropped() == {DeathReason.EXPIRED: 1, DeathReason.SHED: 1}
+    assert [job.attempts for job in await broker.dead_letters(limit=9)] == [0, 0]
+
+
+async def test_all_draw_from_one_bucket(another: Open) -> None:
+    views = [another() for _ in range(3)]
+    drawn = await asyncio.gather(
+        *(view.take_tokens("pool:media/thumbs", count=3, rate=0.01, burst=5.0) for view in views)
+    )
+    assert sum(tokens.granted for tokens in drawn) == 5
+    assert (await views[0].take_tokens("pool:media/thumbs", count=-2, rate=0.01, burst=5.0)).granted == -2
+    assert (await views[1].take_tokens("pool:media/thumbs", count=3, rate=0.01, burst=5.0)).granted == 2
+    assert (await views[1].take_tokens("another", count=9, rate=0.01, burst=5.0)).granted == 5
+
+
+async def test_a_lease_that_nobody_goes_by_any_more_is_no_longer_in_force(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, hasty = another(lease=60.0), another()
+    await patient.maintain()
+    await hasty.maintain()
+    assert await hasty._topology.ack_wait("g") == 60.0
+    monkeypatch.setattr("workerpool.broker._nats.leases._FORGET_SECONDS", 0.2)
+    await asyncio.sleep(0.3)
+    hasty.set_lease(LEASE)
+    hasty._leases._said = ("", 0.0)
+    await hasty.maintain()
+    assert await hasty._topology.ack_wait("g") == LEASE
+    await patient.extend([])
+    patient._leases._said = ("", 0.0)
+    await patient.maintain()
+    assert await hasty._topology.ack_wait("g") == 60.0
+
+
+async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_path: Path) -> None:
+    """The stream has a replica on each of three servers; the one that everybody is connected to is killed."""
+    servers = cluster_of(tmp_path)
+    try:
+        for server in servers:
+            server.launch()
+        for server in servers:
+            server.wait()
+        producer, consumer = (another(url=servers[0].url, lease=30, timeout=5) for _ in range(2))
+        ids = {f"job-{number}" for number in range(60)}
+        waiting = sorted(ids)
+
+        async def put() -> bool:
+            """A repetition does no harm: each job has an id."""
+            try:
+                await producer.put([NewJob(type="t", payload=b"1", job_id=one) for one in waiting[:20]])
+            except BrokerError:
+                return False
+            del waiting[:20]
+            return True
+
+        await until(put, what="a leader", seconds=30)
+        held = await take(consumer, 5)
+        made = await producer._link.api(f"STREAM.INFO.{producer.stream}")
+        assert made["config"]["num_replicas"] == 3
+        servers[0].kill()
+        await until(put, what="another server", seconds=30)
+        await until(put, what="another server", seconds=30)
+        done: set[str] = set()
+
+        async def all_done() -> bool:
+            try:
+                batch = held or await consumer.take(limit=10, wait=0.2)
+                lost = await consumer.ack(batch)
+            except BrokerError:
+                return False
+            done.update(job.job_id for job in batch if job.token not in lost)
+            held.clear()
+            return done == ids
+
+        await until(all_done, what="all jobs", seconds=60)
+    finally:
+        for server in servers:
+            server.kill()
