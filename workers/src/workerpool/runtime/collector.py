@@ -136,16 +136,15 @@ class CollectorLink:
                     self._lost(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(pauses.next(gone=gone))
 
-    async def last_words(self, totals: Totals, *, interrupted: int, seconds: float) -> None:
+    async def last_words(self, totals: Totals, *, interrupted: int) -> None:
         """Say them, if there is someone to say them to."""
         connection = self._socket
         if connection is None or connection.closed:
             return
         try:
             words = LastWords(counters=_counters(totals), interrupted=interrupted)
-            async with asyncio.timeout(seconds):
-                await connection.send_str(words.model_dump_json())
-                await connection.close()
+            await connection.send_str(words.model_dump_json())
+            await connection.close()
         except Exception as error:  # noqa: BLE001  the drain goes on
             self._lost(f"last words not delivered: {error}")
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
 from functools import partial
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from workerpool._own_thread import in_own_thread
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError
+from workerpool.runtime.background import Background, in_time, run_until
 from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.contract import Contract
-from workerpool.runtime.drain import Drained, Stop, drain
+from workerpool.runtime.drain import CANCEL_SECONDS, Drained, Stop, drain
 from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.execution import Execution, RanBy
 from workerpool.runtime.fence import FenceKeeper
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 2.0
+"""How long brokers may take to be told good-bye; who is gone is forgotten by and by."""
 _LINK_AFTER_SECONDS: Final = (2.0, 4.0)
 """Bounds of the random wait before the collector is dialled for the first time."""
 DRAIN: Final = "drain"
@@ -151,46 +154,51 @@ class Engine:
         services += [life.failed()] if life.lasts else []
         for name, line in self._lines.items():
             services += [line.settler.run(), line.leases.run(), maintain(name, line.broker, line.comeback, self._log)]
-        background = _Background(services)
-        intakes = _Background([line.intake.run() for line in self._lines.values()])
-        link = _Background([self._keep_link()] if self._contract.collector else [])
+        background = Background(services)
+        intakes = Background([line.intake.run() for line in self._lines.values()])
+        link = Background([self._keep_link()] if self._contract.collector else [])
         try:
             self._evidence.start(stuck_seconds=self._contract.stuck_seconds)
             self._metrics.ready()
             self._log.info("ready", queues=list(self._lines), slots=self._stations.capacity)
-            await background.watch(stop.asked, also=[intakes, link])
+            await run_until(stop.asked, background, intakes, link)
             return await self._drain(stop, intakes)
         finally:
             self._watchdog.stop()
             for group in (intakes, background, link):
                 await group.cancel()
             await self._stations.close()
-            for line in self._lines.values():
-                await line.broker.close()
+            await in_time(_CLOSE_SECONDS, *(line.broker.close() for line in self._lines.values()))
 
-    async def _drain(self, stop: Stop, intakes: "_Background") -> Drained:
+    async def _drain(self, stop: Stop, intakes: Background) -> Drained:
         self._evidence.drain()
         for line in self._lines.values():
             line.comeback.hurry()
         self._log.info("draining", in_flight=len(self._jobs.in_flight), seconds=self._contract.drain_seconds)
         self._changed()
-        await self._gate.close(DRAIN)
+        # A take that its broker holds up for longer is cancelled: what it may still bring comes back with its lease.
+        await in_time(max(CANCEL_SECONDS, self._left(stop)), self._gate.close(DRAIN))
         self._changed()
         await intakes.cancel()
-        left = max(0.0, self._contract.drain_seconds - stop.seconds_ago)
-        drained = await drain(self._jobs.in_flight, seconds=left, stop=stop, hand_back=self._jobs.hand_back)
+        drained = await drain(self._jobs.in_flight, seconds=self._left(stop), stop=stop, hand_back=self._jobs.hand_back)
         if self._stations.wedged:
             drained = replace(drained, stubborn=True)
         self._metrics.drain_seconds = stop.seconds_ago
         self._log.info("drained", seconds=round(stop.seconds_ago, 3), **asdict(drained))
-        if self._link is not None:
-            totals, interrupted = self._metrics.totals(), drained.interrupted
-            await self._link.last_words(totals, interrupted=interrupted, seconds=_LAST_WORDS_SECONDS)
-        if self._rate_limiter is not None:
-            await self._rate_limiter.give_back()
+        await in_time(_LAST_WORDS_SECONDS, *self._last_words(drained))
         if self._tracing is not None:
             await self._tracing.flush()
         return drained
+
+    def _left(self, stop: Stop) -> float:
+        """Seconds of the drain."""
+        return max(0.0, self._contract.drain_seconds - stop.seconds_ago)
+
+    def _last_words(self, drained: Drained) -> Iterator[Coroutine[Any, Any, None]]:
+        if self._link is not None:
+            yield self._link.last_words(self._metrics.totals(), interrupted=drained.interrupted)
+        if self._rate_limiter is not None:
+            yield self._rate_limiter.give_back()
 
     def _make_line(self, source: Source) -> _Line:
         # Unique among all processes that ever were: a restarted container must not be taken for its former self.
@@ -369,27 +377,3 @@ class Engine:
         for name, line in self._lines.items():
             with contextlib.suppress(BrokerError):  # the intake reports it
                 self._metrics.queue_depth[name] = (await line.broker.depth()).waiting
-
-
-class _Background:
-    """Tasks that run until they are cancelled; one that ends before is an error of ours."""
-
-    def __init__(self, coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
-        self._tasks = [asyncio.create_task(one) for one in coroutines]
-
-    async def watch(self, until: asyncio.Event, *, also: "Sequence[_Background]") -> None:
-        """Return when `until` is set; raise what one of the tasks raised, should one end."""
-        waiting = asyncio.create_task(until.wait())
-        tasks = [*self._tasks, *(task for group in also for task in group._tasks)]  # noqa: SLF001  its own kind
-        try:
-            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            waiting.cancel()
-
-    async def cancel(self) -> None:
-        """End them all."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)

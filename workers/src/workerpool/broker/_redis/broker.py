@@ -265,13 +265,15 @@ class RedisBroker:
 
     async def close(self) -> None:
         """Hand back what a lost answer left with us, then leave the group if nothing of ours is in it."""
-        with contextlib.suppress(BrokerError):
-            if self._uncertain:
-                await self.hand_back(self._hold(await self._strays()))
-            if self._blocking.used:
-                await self._commands.run(scripts.LEAVE, (self._stream,), self._group, self._consumer)
-        await self._reads.close()
-        await self._commands.close()
+        try:
+            with contextlib.suppress(BrokerError):
+                if self._uncertain:
+                    await self.hand_back(self._hold(await self._strays()))
+                if self._blocking.used:
+                    await self._commands.run(scripts.LEAVE, (self._stream,), self._group, self._consumer)
+        finally:
+            await self._reads.close()
+            await self._commands.close()
 
     async def _recover(self, limit: int) -> list[Taken]:
         """What Redis gave us in an answer that never arrived: it is ours, and nobody works on it.
