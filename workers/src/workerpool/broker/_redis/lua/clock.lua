@@ -1,6 +1,7 @@
 -- Redis measures leases and waits by its wall clock. Who calls knows what that should show, by a clock that nobody sets:
 -- where it shows something else, it was set, or another server with a clock of its own has taken over. Set forward, all
 -- that runs would be taken over at once; set back, what the dead left behind would come as late as it was set back.
+-- Expects before it: common.lua; order.lua (its `q`).
 
 -- The lease of whatever is in flight begins now, for whoever holds it: the living extend theirs long before it ends.
 local function begin_leases(q)

@@ -1,4 +1,5 @@
--- Shared by all scripts: put before each of them. Redis runs a script whole, so each is one atomic move.
+-- Shared by all scripts: scripts.py puts it before each of them, and after it what else the script calls, as one text.
+-- Redis runs a script whole, so each is one atomic move.
 
 local function now_ms()
   local t = redis.call('TIME')

@@ -24,7 +24,7 @@ if ordered(q) then
     local oldest = redis.call('ZRANGE', base .. name, 0, 0, 'WITHSCORES')[2]
     if oldest then since = math.min(since, tonumber(oldest)) end
   end
-  local stopped, oldest = held(q)
+  local stopped, oldest = at_limit(q)
   blocked, since = blocked + stopped, math.min(since, oldest or since)
 end
 local added, last = 0, '0-0'

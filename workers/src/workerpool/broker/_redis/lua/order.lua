@@ -1,7 +1,8 @@
 -- Fair order: jobs with a tenant, a priority or an ordering key wait in a backlog beside the stream, and are appended to
 -- the stream only as far as somebody is about to take them: so the order is that of the backlog, whatever comes later.
--- From the first such job on (`ordered` in the stats) all jobs of the queue do. The rules are those of broker/_fair.py,
--- and AGEING_MS is written before this text.
+-- From the first such job on (`ordered` in the stats) all jobs of the queue do. The rules are those of broker/_fair.py.
+-- Expects before it: common.lua; tenants.lua; shed.lua; AGEING_MS of scripts.py. All of these share one `q`, made by
+-- `queue`: where the keys are, and what a script knows for as long as it runs.
 --   backlog  hash   serial -> job, as a JSON object of the fields of an entry
 --   rank:C   zset   serials of class C that may run, by start tag; ties by serial
 --   due:C    zset   the same, by when they became due, unix ms
@@ -11,7 +12,7 @@
 --   busy     hash   hash of an ordering key -> serial of the job that holds it: waiting, in flight or delayed for a retry
 --   lines    zset   score 0, hash of an ordering key .. serial: those that wait for their key
 --   blocked  zset   the same serials, by when they became due
---   held     hash   entry id -> hash of the ordering key that the job in this entry holds
+--   key_of   hash   entry id -> hash of the ordering key that the job in this entry holds
 -- Those of tenants with a limit wait in lines of their own, see lua/tenants.lua, until they may have a tag.
 
 local function queue(stream, stats, group)
@@ -44,7 +45,7 @@ end
 local function line_up(q, serial, job)
   local class, tenant = class_of(job), job.tenant or ''
   if stands_in_line(q, class, tenant) then
-    hold(q, class, tenant, serial, job.due)
+    wait_at_limit(q, class, tenant, serial, job.due)
   else
     rank(q, serial, job)
   end
@@ -112,15 +113,15 @@ end
 -- What was in this entry is done or dead.
 local function release_entry(q, id)
   off_stream(q, id)
-  local key = redis.call('HGET', q.base .. 'held', id)
+  local key = redis.call('HGET', q.base .. 'key_of', id)
   if not key then return end
-  redis.call('HDEL', q.base .. 'held', id)
+  redis.call('HDEL', q.base .. 'key_of', id)
   release(q, key)
 end
 
 -- What was in this entry has not run: it waits again.
 local function put_back(q, id, job)
-  redis.call('HDEL', q.base .. 'held', id)
+  redis.call('HDEL', q.base .. 'key_of', id)
   off_stream(q, id)
   spend(q, job.tenant, -1)
   admit(q, job, false, rank_first)
@@ -229,7 +230,7 @@ local function pop(q)
         spend(q, tenant, 1)
         return job
       else
-        hold(q, class, tenant, serial, job.due, math.ceil(again))
+        wait_at_limit(q, class, tenant, serial, job.due, math.ceil(again))
       end
     end
   end
@@ -247,7 +248,7 @@ local function feed(q, upto)
     local key = job.key and redis.sha1hex(job.key)
     local id = redis.call('XADD', q.stream, '*', capped(to_flat(job)))
     redis.call('HINCRBY', q.stats, 'requeued', 1)
-    if key then redis.call('HSET', q.base .. 'held', id, key) end
+    if key then redis.call('HSET', q.base .. 'key_of', id, key) end
     if job.tenant then
       on_stream(q, id, job.tenant)
       look_soon(q, job.tenant)
@@ -270,7 +271,7 @@ end
 local function tidy(q)
   local info = group_of(q.stream, q.group)
   local last = info and info['last-delivered-id']
-  for hash, at in pairs({held = 'tidied', whose = 'tidied:whose'}) do
+  for hash, at in pairs({key_of = 'tidied', whose = 'tidied:whose'}) do
     local reply = redis.call('HSCAN', q.base .. hash, redis.call('HGET', q.stats, at) or '0', 'COUNT', 100)
     redis.call('HSET', q.stats, at, reply[1])
     for i = 1, #reply[2], 2 do

@@ -11,7 +11,7 @@ for i = 3, #ARGV, 3 do
     job.attempt = ARGV[i + 2]
     job.due, job.begun = nil, nil
     job.serial = job.serial or next_serial(stats) -- by which it holds its key
-    if job.key then redis.call('HDEL', q.base .. 'held', id) end
+    if job.key then redis.call('HDEL', q.base .. 'key_of', id) end
     if job.tenant then off_stream(q, id) end
     redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), cjson.encode(job))
     redis.call('XACK', stream, ARGV[1], id)

@@ -1,5 +1,7 @@
--- Jobs that are not to be run go to the dead letters; the rules are those of broker/_shed.py, the texts are written before
--- this one. `q.weed` holds how long the jobs of each class may wait, ms; nil: nobody looks now.
+-- Jobs that are not to be run go to the dead letters; the rules are those of broker/_shed.py.
+-- Expects before it: common.lua; tenants.lua (CLASSES); EXPIRED_TEXT and SHED_TEXT of scripts.py.
+-- `q.weed`: how long the jobs of each class may wait, ms; nil: nobody looks now. `q.consumer`: who looks. `q.buried`: how
+-- many were buried, by why.
 
 -- Why this job, which waits, is not to be run; nil when it is.
 local function spoiled(q, class, job, due, now)

@@ -1,10 +1,11 @@
 -- Limits of tenants: how many of their jobs are in flight, and begin per second. The rules are those of
--- broker/_tenants.py. BURST_SECONDS, SAY_MS and LOOK_AGAIN_MS are written before this text.
+-- broker/_tenants.py.
+-- Expects before it: common.lua; BURST_SECONDS, SAY_MS and LOOK_AGAIN_MS of scripts.py.
 --   limits        hash    tenant, or * for each that is not named -> 'jobs per second, jobs in flight', either one `-`
 --   limits:said   hash    the limits as a consumer announces them, JSON -> when it did last, unix ms
 --   whose         hash    entry id -> tenant: of jobs on the stream, from when they are appended until they are settled
 --   running       hash    tenant -> how many of those
---   held:C:T      zset    serials of class C and tenant T, which has a limit, by when they became due
+--   at_limit:C:T  zset    serials of class C and tenant T, which has a limit, by when they became due
 --   look          zset    C:T of each of these -> when the tenant may have room, unix ms
 --   rate:T        string  the token bucket of tenant T: tokens, unix us
 
@@ -84,8 +85,8 @@ local function off_stream(q, id)
   look_soon(q, tenant)
 end
 
-local function hold(q, class, tenant, serial, due, look_at)
-  redis.call('ZADD', q.base .. 'held:' .. class .. ':' .. tenant, due, serial)
+local function wait_at_limit(q, class, tenant, serial, due, look_at)
+  redis.call('ZADD', q.base .. 'at_limit:' .. class .. ':' .. tenant, due, serial)
   if look_at then
     redis.call('ZADD', q.base .. 'look', whole(look_at), class .. ':' .. tenant)
   else
@@ -96,7 +97,7 @@ end
 -- Whether a job of this class and tenant has to stand in its line.
 local function stands_in_line(q, class, tenant)
   if tenant == '' then return false end
-  return limit_of(q, tenant) ~= nil or redis.call('EXISTS', q.base .. 'held:' .. class .. ':' .. tenant) == 1
+  return limit_of(q, tenant) ~= nil or redis.call('EXISTS', q.base .. 'at_limit:' .. class .. ':' .. tenant) == 1
 end
 
 -- The serials that may run by now: the first of each line whose tenant has room.
@@ -105,7 +106,7 @@ local function let_go(q)
   local free_to_run = {}
   for _, place in ipairs(ready) do
     local class, tenant = string.match(place, '^(%a+):(.*)$')
-    local line = q.base .. 'held:' .. place
+    local line = q.base .. 'at_limit:' .. place
     local free, again = room(q, tenant)
     local count = 0
     if free == math.huge then count = 100 elseif free > 0 then count = 1 end
@@ -126,10 +127,10 @@ end
 
 -- How many jobs stand in lines and could not run now, and since when the oldest one there has waited (nil: none). Where
 -- very many tenants wait, those that are looked at last count as if they had no room: a reading must stay short.
-local function held(q)
+local function at_limit(q)
   local stopped, oldest, tenants, counts = 0, nil, {}, {}
   for _, place in ipairs(redis.call('ZRANGE', q.base .. 'look', 0, -1)) do
-    local tenant, line = string.match(place, '^%a+:(.*)$'), q.base .. 'held:' .. place
+    local tenant, line = string.match(place, '^%a+:(.*)$'), q.base .. 'at_limit:' .. place
     if not counts[tenant] then tenants[#tenants + 1] = tenant end
     counts[tenant] = (counts[tenant] or 0) + redis.call('ZCARD', line)
     local due = tonumber(redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2])
