@@ -7,6 +7,7 @@ import typer
 from workerpool_operator import __version__
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.load import command as load_command
+from workerpool_operator.cli.look import command as look_command
 from workerpool_operator.cli.profile import command as profile_command
 from workerpool_operator.cli.size import command as size_command
 
@@ -39,3 +40,5 @@ app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_com
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
 app.command("check", help=check_command.HELP, epilog=check_command.EPILOG)(check_command.check)
 app.command("profile", help=profile_command.HELP, epilog=profile_command.EPILOG)(profile_command.profile)
+app.command("dump", help=look_command.DUMP_HELP, epilog=look_command.DUMP_EPILOG)(look_command.dump)
+app.command("flame", help=look_command.FLAME_HELP, epilog=look_command.FLAME_EPILOG)(look_command.flame_graph)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -17,6 +18,7 @@ from workerpool._job import Job
 from workerpool._own_thread import in_own_thread
 from workerpool._queue import Queue
 from workerpool.errors import ConfigurationError
+from workerpool.introspect.door import open_door
 from workerpool.runtime import exits
 from workerpool.runtime.contract import Contract
 from workerpool.runtime.drain import Drained, Stop
@@ -38,6 +40,7 @@ from workerpool.telemetry.tracing import Tracing, tracing
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Breaker
     from workerpool.guards.endpoint import Endpoint
+    from workerpool.introspect.subject import Subject
 
 H = TypeVar("H", bound=Callable[[Job], Any])
 _SCRAPE_SECONDS: Final = 10.0
@@ -315,9 +318,17 @@ class Worker:
         scraped.start()
         Log().info("listening", health_port=health.port, metrics_port=scraped.port)
         try:
-            yield _Opened(engine, metrics, scraped)
+            with open_door(partial(self._subject, contract, engine)):
+                yield _Opened(engine, metrics, scraped)
         finally:
             scraped.stop()
+
+    def _subject(self, contract: Contract, engine: Engine) -> "Subject":
+        """Who is asked by `workerpool.introspect`."""
+        from workerpool.introspect.subject import Subject  # noqa: PLC0415  when somebody asks
+
+        about = {"role": "worker", "pool": contract.pool, "version": contract.version, "worker": contract.pod}
+        return Subject(about, loop=engine.loop, in_flight=engine.in_flight, endpoints=self._endpoints)
 
 
 def _kind(name: str) -> Kind:

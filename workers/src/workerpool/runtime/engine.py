@@ -22,7 +22,7 @@ from workerpool.runtime.evidence import Evidence
 from workerpool.runtime.execution import Execution, RanBy
 from workerpool.runtime.fence import FenceKeeper
 from workerpool.runtime.gate import Gate
-from workerpool.runtime.inflight import Running
+from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.intake import Intake
 from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
@@ -64,7 +64,11 @@ class _Line(NamedTuple):
 
 
 class Engine:
-    """A worker at work. Runs once."""
+    """A worker at work. Runs once.
+
+    Attributes:
+        loop: The event loop that it runs in; None: it does not yet.
+    """
 
     def __init__(
         self,
@@ -130,10 +134,17 @@ class Engine:
         self._tracing = tracing
         self._link: CollectorLink | None = None
         self._rate_limiter: RateLimiter | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The jobs in flight."""
+        return self._jobs.in_flight
 
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
         self._stop = stop
+        self.loop = asyncio.get_running_loop()
         life = Life(self._lifespan, stop=stop, seconds=self._contract.drain_seconds, log=self._log)
         if not await life.begin():
             self._evidence.drain()

@@ -18,14 +18,18 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib import import_module
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from workerpool.runtime.lanes.address import Address
 from workerpool.runtime.lanes.frames import HEADER, decode, encode
+
+if TYPE_CHECKING:
+    from workerpool.introspect.subject import Subject
 
 _LONGEST_TRACEBACK: Final = 8_000
 _TRACES: Final = "workerpool.telemetry.tracing.handover"
@@ -205,15 +209,23 @@ def _not_here(*_arguments: Any, **_named: Any) -> None:
     """`Worker.run` in here."""
 
 
+def _subject(log_fields: Mapping[str, str]) -> "Subject":
+    from workerpool.introspect.subject import Subject  # noqa: PLC0415  when somebody asks
+
+    return Subject({"role": "cpu lane", **log_fields})
+
+
 def main(setup: dict[str, Any]) -> NoReturn:
     """Serve the socket with this number; the process leads a process group of its own."""
     connection = socket.socket(fileno=setup["socket"])
     _watch_over(connection)
     from workerpool import _worker  # noqa: PLC0415  after the sentinel
+    from workerpool.introspect.door import open_door  # noqa: PLC0415
     from workerpool.telemetry import logs  # noqa: PLC0415
 
     setattr(_worker.Worker, "run", _not_here)  # noqa: B010  see the module's text
     logs.configure(**setup["log"])
-    _Child(_Channel(connection)).serve()
+    with open_door(partial(_subject, setup["log"])):
+        _Child(_Channel(connection)).serve()
     sys.stdout.flush()
     os._exit(0)
