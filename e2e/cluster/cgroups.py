@@ -12,6 +12,7 @@ seen at work here.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,17 @@ class Group:
         """Give all processes of the group and of the groups below it."""
         found: set[int] = set()
         for tree in trees():
-            for listing in (tree / self.path).rglob("cgroup.procs"):
+            for folder, _, _ in os.walk(tree / self.path):  # groups may go meanwhile: it passes them over
                 with contextlib.suppress(OSError):
-                    found.update(map(int, listing.read_text().split()))
+                    found.update(map(int, Path(folder, "cgroup.procs").read_text().split()))
         return found
 
     def remove(self) -> None:
         """Remove the group and all below it from every tree; its processes must have ended."""
         for tree in trees():
-            top = tree / self.path
-            for folder in sorted((*top.rglob("*/"), top), key=lambda each: len(each.parts), reverse=True):
+            for folder, _, _ in os.walk(tree / self.path, topdown=False):
                 with contextlib.suppress(OSError):
-                    folder.rmdir()
+                    Path(folder).rmdir()
 
     def exists(self) -> bool:
         """Tell whether any tree has it."""
