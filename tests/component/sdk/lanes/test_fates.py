@@ -256,7 +256,7 @@ async def test_jobs_outlive_the_troubles_of_their_broker(tmp_path: Path, redis_s
         await until(lambda: seen(worker, row.seen_in), what=row.seen_in)
         assert (row.job, row.worker) == ("done", "works on")
         await works_on(lanes, worker)
-        assert figure(worker, "jobs_processed_total") >= 22
+        await until(lambda: figure(worker, "jobs_processed_total") >= 22, what="each job settled, and counted")
 
 
 async def settled(lanes: Lanes, worker: WorkerProcess, env: dict[str, str]) -> tuple[WorkerProcess, int]:
