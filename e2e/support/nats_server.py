@@ -25,11 +25,14 @@ class NatsServer:
     What it has acknowledged is in its files, so `kill` loses nothing that a client was told.
     """
 
-    def __init__(self, folder: Path, *, name: str = "one", settings: str = "", tls: bool = False) -> None:
-        """`settings`: more of its configuration. `tls`: whether these make it encrypt."""
+    def __init__(
+        self, folder: Path, *, name: str = "one", settings: str = "", jetstream: str = "", tls: bool = False
+    ) -> None:
+        """`settings`: more of its configuration; `jetstream`: of that of JetStream. `tls`: whether these encrypt."""
         self._folder = folder
         self._name = name
         self._settings = settings
+        self._jetstream = jetstream
         self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -55,9 +58,10 @@ class NatsServer:
         toolchain.ensure(toolchain.NATS_SERVER)
         self._folder.mkdir(parents=True, exist_ok=True)
         configuration = self._folder / "nats.conf"
+        jetstream = f'store_dir: "{self._folder}/js", max_file: 4GB, max_mem: 256MB, {self._jetstream}'
         configuration.write_text(
             f'server_name: {self._name}\nlisten: "127.0.0.1:{self.port}"\n'
-            f'jetstream {{ store_dir: "{self._folder}/js", max_file: 4GB, max_mem: 256MB }}\n{self._settings}\n'
+            f"jetstream {{ {jetstream} }}\n{self._settings}\n"
         )
         with (self._folder / "nats.log").open("ab") as log:
             # Ctrl-C is not for it: who started it may still ask it what became of the jobs.

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from e2e.support.nats_server import NatsServer
 from e2e.support.redis_server import RedisServer
 
 
@@ -52,6 +53,25 @@ def redis(folder: Path) -> Iterator[Broker]:
         yield _Redis(server)
 
 
+class _Nats:
+    restarts = 1
+
+    def __init__(self, server: NatsServer) -> None:
+        self._server = server
+        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_STREAM": "storm"}
+
+    def restart(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+
+@contextmanager
+def nats(folder: Path) -> Iterator[Broker]:
+    """A NATS that has every message on the disk before it answers, as it would have to after a power cut."""
+    with NatsServer(folder / "nats", jetstream="sync_interval: always") as server:
+        yield _Nats(server)
+
+
 class _Sqlite:
     restarts = 0
 
@@ -68,4 +88,8 @@ def sqlite(folder: Path) -> Iterator[Broker]:
     yield _Sqlite(folder / "jobs.db")
 
 
-BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {"redis": redis, "sqlite": sqlite}
+BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {
+    "redis": redis,
+    "nats": nats,
+    "sqlite": sqlite,
+}
