@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import Metric
 
 from workerpool.telemetry import exposition
-from workerpool.telemetry.metrics import Metrics
+from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, Metrics
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.metrics import CollectorMetrics
 from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
@@ -85,6 +85,7 @@ def worker() -> list[Metric]:
     """A worker's; outside of a pool it also reads the queue."""
     metrics = Metrics(pool="thumbnails", version="0123abcd", slots={"io": 1})
     metrics.queue_depth["main"] = 0
+    metrics.lanes["io"].batches = Histogram(BATCH_JOBS)
     return _own(exposition.families(metrics))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from workerpool import ConfigurationError, Job, Worker
-from workerpool.runtime.lanes import Handler
+from workerpool.runtime.lanes import Given, Handler
 
 SAMPLES: Final = "workerpool_operator.cli.samples:worker"
 
@@ -28,6 +28,11 @@ class Program:
         """A first attempt that no broker knows of: its checkpoints go nowhere."""
         return Job(f"trial-{number}", self.type, self.payload, 1, "trial", context, _hold=Trial())
 
+    def given(self, number: int, *, context: Any = None) -> Given:
+        """What the handler is given: such a job, or a batch of one."""
+        job = self.job(number, context=context)
+        return job if self.handler.batch is None else [job]
+
 
 class Trial:
     """What a job on trial has of its worker: nothing is kept, and it is never told to stop."""
@@ -40,6 +45,10 @@ class Trial:
 
     def skip(self) -> None:
         """See `Hold`."""
+
+    def fail(self, error: Exception | str) -> None:
+        """See `Hold`."""
+        raise error if isinstance(error, Exception) else RuntimeError(error)
 
     def begins(self) -> None:
         """See `Hold`."""

@@ -1,6 +1,7 @@
 """The verdict on a handler from measured runs, and how it is told."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
@@ -10,14 +11,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from workerpool import ConfigurationError, Worker
-from workerpool.runtime.lanes import Kind
+from workerpool import Batch, ConfigurationError, Job, Worker
+from workerpool.runtime.lanes import Handler, Kind
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.profile.classify import Bound, Nature, Sample, bound_of, classify
 from workerpool_operator.cli.profile.meter import Reading, difference
 from workerpool_operator.cli.profile.report import Profile, slo_sheet
 from workerpool_operator.cli.profile.run import Measured, Order
-from workerpool_operator.cli.programs import load, parse_payload
+from workerpool_operator.cli.programs import Program, load, parse_payload
 
 
 def sample(
@@ -174,6 +175,17 @@ async def test_a_job_on_trial_keeps_nothing_and_is_not_stopped(own_run: None) ->
     job.checkpoint_sync({"page": 4})
     assert not job.cancelled
     await asyncio.sleep(0)
+
+
+def test_a_handler_of_batches_is_given_one_whose_job_fails_as_if_it_raised() -> None:
+    async def index(jobs: list[Job]) -> None:
+        jobs[0].fail("no")
+
+    handler = Handler(index, None, Kind.IO, batch=Batch())
+    given = Program(type="index", handler=handler, payload={}, lifespan=contextlib.nullcontext).given(1)
+    assert isinstance(given, list)
+    with pytest.raises(RuntimeError, match="no"):
+        asyncio.run(index(given))
 
 
 def test_a_payload_that_is_not_json_is_wrong_usage() -> None:

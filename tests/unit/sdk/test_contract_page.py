@@ -8,7 +8,7 @@ from workerpool.broker import DeathReason
 from workerpool.runtime import contract
 from workerpool.runtime.evidence import START_SECONDS
 from workerpool.telemetry import exposition
-from workerpool.telemetry.metrics import FailureReason, Metrics
+from workerpool.telemetry.metrics import BATCH_JOBS, FailureReason, Histogram, Metrics
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md").read_text()
 
@@ -16,6 +16,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker-contract.md")
 def test_every_metric_is_documented() -> None:
     metrics = Metrics(pool="p", version="v", slots={"io": 1})
     metrics.queue_depth["main"] = 1
+    metrics.lanes["io"].batches = Histogram(BATCH_JOBS)
     for family in exposition.families(metrics):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert f"| `{name}" in PAGE

@@ -22,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from workerpool._batch import Batch
     from workerpool._job import Job, JobSpec
     from workerpool._queue import Queue
     from workerpool._run import run
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationFailed",
     "BadAnswer",
+    "Batch",
     "Breaker",
     "BrokerError",
     "BrokerUnavailable",
@@ -80,6 +82,7 @@ __all__ = [
 ]
 
 _HOME: Final = {
+    "Batch": "workerpool._batch",
     "Breaker": "workerpool.guards.breaker",
     "CallTimeout": "workerpool.guards.timeouts",
     "Credentials": "workerpool.broker",

@@ -28,6 +28,10 @@ class Hold(Protocol):
         """The job turned out to be done already."""
         ...
 
+    def fail(self, error: Exception | str) -> None:
+        """Of the jobs of a batch this one failed."""
+        ...
+
     def begins(self) -> None:
         """Its handler begins only now: until now a process for it was started, which is not the job's own time."""
         ...
@@ -110,6 +114,16 @@ class Job:
 
         return self._first(once_sync(connection, self.stream or self.queue, self.id))
 
+    def fail(self, error: Exception | str) -> None:
+        """For handlers that do batches: this job has failed, whatever becomes of the others.
+
+        It is tried again as any job that failed. With a `RejectJob` it is dead-lettered, for no attempt can succeed.
+
+        Raises:
+            ConfigurationError: its handler takes one job at a time; there the error is raised.
+        """
+        self._held().fail(error)
+
     def _first(self, first: bool) -> bool:  # noqa: FBT001  the answer
         if not first and self._hold is not None:
             self._hold.skip()
@@ -120,6 +134,8 @@ class Job:
         """For functions in the thread lane, which nobody can interrupt: whether to stop, within a second.
 
         The job's time is up, its lease is lost, or the worker leaves. In the other lanes a handler is interrupted.
+        A batch is interrupted when that holds for all of its jobs: where this is true for some of them (but in the cpu
+        lane, which does not learn of it), those are somebody else's, and need not be done.
         """
         return self._hold is not None and self._hold.told_to_stop()
 

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, overload
 
 from workerpool._job import Job
 from workerpool._own_thread import in_own_thread
@@ -38,11 +38,13 @@ from workerpool.telemetry.metrics import Metrics
 from workerpool.telemetry.tracing import Tracing, tracing
 
 if TYPE_CHECKING:
+    from workerpool._batch import Batch
     from workerpool.guards.breaker import Breaker
     from workerpool.guards.endpoint import Endpoint
     from workerpool.introspect.subject import Subject
 
 H = TypeVar("H", bound=Callable[[Job], Any])
+B = TypeVar("B", bound=Callable[[list[Job]], Any])
 _SCRAPE_SECONDS: Final = 10.0
 MARGIN_SECONDS: Final = 20.0
 """What the pod's grace period must give beyond the drain: cancel, hand back, last words, the last scrape."""
@@ -69,7 +71,8 @@ class Worker:
         health_port: Where `/healthz` and `/ready` are; 0 chooses a free one.
         metrics_port: Where `/metrics` is; 0 chooses a free one.
         slots: Jobs at a time of each lane, for example `{"cpu": 2}`. The lanes that are not named share what
-            `MAX_WORKERS` leaves: the cpu lane gets one per core, the others get equal parts.
+            `MAX_WORKERS` leaves: the cpu lane gets one per core (one for each job of a batch per core, where it has a
+            handler for batches), the others get equal parts.
         adaptive: Run as many jobs at a time as what they call can take, found by how long they take: each lane but the
             cpu lane has a limit of its own between 1 and its slots. For handlers that wait for something.
         recycle_after_jobs: Drain and exit with status 0 after so many jobs: in a pool the worker is started anew.
@@ -127,6 +130,7 @@ class Worker:
         """What was given, or one that yields None."""
         return self._lifespan
 
+    @overload
     def job(
         self,
         name: str,
@@ -136,7 +140,33 @@ class Worker:
         slow: float | None = None,
         breaker: "Breaker | None" = None,
         fallback: Callable[[Job], Any] | None = None,
-    ) -> Callable[[H], H]:
+        batch: None = None,
+    ) -> Callable[[H], H]: ...
+
+    @overload
+    def job(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+        kind: str = "",
+        slow: float | None = None,
+        breaker: "Breaker | None" = None,
+        fallback: Callable[[list[Job]], Any] | None = None,
+        batch: "Batch",
+    ) -> Callable[[B], B]: ...
+
+    def job(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+        kind: str = "",
+        slow: float | None = None,
+        breaker: "Breaker | None" = None,
+        fallback: Callable[[Any], Any] | None = None,
+        batch: "Batch | None" = None,
+    ) -> Callable[[Any], Any]:
         """Register the handler of a type of job.
 
         Args:
@@ -149,6 +179,8 @@ class Worker:
                 always kept. Default: `SLOW_JOB_SECONDS` of the environment, or 2.
             breaker: Keeps jobs from being run while what they call is down; see `Breaker`.
             fallback: Runs them then, in the same lane. Without one they wait.
+            batch: The handler takes a list of jobs, gathered like this. `timeout` and `slow` are then of a whole batch,
+                and so is a call that `breaker` counts. See docs/how-to/batch-jobs.md.
 
         Raises:
             ConfigurationError: the name is taken, there is no such kind, or the fallback fits nowhere.
@@ -162,12 +194,12 @@ class Worker:
         if fallback is not None and breaker is None:
             raise ConfigurationError(f"the fallback of {name!r} would never run: it needs a breaker")
 
-        def register(handler: H) -> H:
+        def register(handler: Any) -> Any:
             default = Kind.IO if inspect.iscoroutinefunction(handler) else Kind.THREAD
             lane = _kind(kind) if kind else default
             if fallback is not None and lane is Kind.IO and not inspect.iscoroutinefunction(fallback):
                 raise ConfigurationError(f"the fallback of {name!r} runs in the event loop: make it an `async def`")
-            self._handlers[name] = Handler(handler, timeout, lane, slow, breaker, fallback)
+            self._handlers[name] = Handler(handler, timeout, lane, slow, breaker, fallback, batch)
             return handler
 
         return register
@@ -292,8 +324,12 @@ class Worker:
         tracing: Tracing | None = None,
     ) -> "Assembled":
         """The runtime with this worker's handlers, without servers and signals: what `workerpool.testing` drives."""
-        kinds = [handler.kind for handler in self._handlers.values()]
-        slots = share(contract.slots, kinds, cores=cores(), chosen=self._options.slots)
+        handlers = self._handlers.values()
+        kinds = [handler.kind for handler in handlers]
+        batches = [one.batch.size for one in handlers if one.batch is not None and one.kind is Kind.CPU]
+        slots = share(
+            contract.slots, kinds, cores=cores(), chosen=self._options.slots, per_process=max(batches, default=1)
+        )
         figures = {kind.value: count for kind, count in slots.items()}
         metrics = Metrics(pool=contract.pool, version=contract.version, slots=figures)
         metrics.locks = {name: endpoint.figures for name, endpoint in self._endpoints.items()}

@@ -11,12 +11,12 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from workerpool import ConfigurationError, Job
-from workerpool.runtime.lanes import Kind
+from workerpool import ConfigurationError
+from workerpool.runtime.lanes import Bound, Given, Kind
 from workerpool.runtime.lanes.address import address_of
 from workerpool_operator.cli.profile.meter import Meter, difference
 from workerpool_operator.cli.programs import Program, load
@@ -29,7 +29,7 @@ async def measure(program: Program, meter: Meter, *, runs: int, warmup: int, tel
     async with _ready(program) as (run, context):
         tell({"pickling": _pickling(program), "refused": _refused(program), "async": _is_async(program)})
         for number in range(-warmup, runs):
-            job = program.job(number, context=context)
+            job = program.given(number, context=context)
             in_loop = program.handler.kind is Kind.IO
             await asyncio.sleep(0)  # what was begun before is not this run's
             meter.loop.longest = 0.0
@@ -47,7 +47,7 @@ async def measure(program: Program, meter: Meter, *, runs: int, warmup: int, tel
 
 
 @contextlib.asynccontextmanager
-async def _ready(program: Program) -> AsyncIterator[tuple[Callable[[Job], Awaitable[object]], Any]]:
+async def _ready(program: Program) -> AsyncIterator[tuple[Bound, Any]]:
     """How its lane runs it, and what the lifespan yields; the cpu lane gives its jobs none."""
     function, kind = program.handler.function, program.handler.kind
     if kind is Kind.IO:
@@ -55,7 +55,7 @@ async def _ready(program: Program) -> AsyncIterator[tuple[Callable[[Job], Awaita
             yield (function if _is_async(program) else _plain(function)), context
         return
 
-    def call(job: Job) -> None:
+    def call(job: Given) -> None:
         if _is_async(program):
             asyncio.run(function(job))
         else:
@@ -63,7 +63,7 @@ async def _ready(program: Program) -> AsyncIterator[tuple[Callable[[Job], Awaita
 
     with ThreadPoolExecutor(1) as thread:
 
-        async def run(job: Job) -> None:
+        async def run(job: Given) -> None:
             await asyncio.get_running_loop().run_in_executor(thread, call, job)
 
         if kind is Kind.CPU:
@@ -73,8 +73,8 @@ async def _ready(program: Program) -> AsyncIterator[tuple[Callable[[Job], Awaita
             yield run, context
 
 
-def _plain(function: Callable[[Job], Any]) -> Callable[[Job], Awaitable[object]]:
-    async def run(job: Job) -> None:
+def _plain(function: Callable[[Any], Any]) -> Bound:
+    async def run(job: Given) -> None:
         await asyncio.sleep(0)
         function(job)
 

@@ -120,6 +120,7 @@ class Engine:
             ),
             taken=self._taken,
             freed=self._freed,
+            max_attempts=lambda: self._live.policy.max_attempts,
             metrics=metrics,
             log=log,
         )
@@ -191,6 +192,7 @@ class Engine:
         await in_time(max(CANCEL_SECONDS, self._left(stop)), self._gate.close(DRAIN))
         self._changed()
         await intakes.cancel()
+        self._jobs.no_more()
         drained = await drain(self._jobs.in_flight, seconds=self._left(stop), stop=stop, hand_back=self._jobs.hand_back)
         if self._stations.wedged:
             drained = replace(drained, stubborn=True)

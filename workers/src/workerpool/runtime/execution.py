@@ -33,7 +33,11 @@ class RanBy(NamedTuple):
 
 
 class Execution:
-    """Runs jobs and decides what becomes of them. Never raises: whatever a handler does is an outcome."""
+    """Runs jobs and decides what becomes of them. Never raises: whatever a handler does is an outcome.
+
+    Attributes:
+        handlers: In their lanes, by type of job.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Execution:
         log: Any,
     ) -> None:
         """`slow`: seconds from which on an attempt is slow, by type of job."""
-        self._handlers = handlers
+        self.handlers = handlers
         self._policy = policy
         self._ran_by = ran_by
         self._slow = slow
@@ -58,6 +62,14 @@ class Execution:
         """Run it to its end; `figures` are its lane's."""
         job = running.job
         logs.bind(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
+        begun = self.begin(running, figures, context)
+        if not isinstance(begun, Job):
+            return begun
+        return await self._attempt(running, figures, self.handlers[job.type], begun)
+
+    def begin(self, running: Running, figures: LaneMetrics, context: Any) -> Job | Outcome:
+        """What its handler is given; an outcome, if there is nothing to run."""
+        job = running.job
         refused = self._refuse(running, figures)
         if refused is not None:
             return refused
@@ -69,28 +81,22 @@ class Execution:
             return self._fail(running, figures, FailureReason.MALFORMED, text)
         figures.started += 1
         figures.first_attempts += job.attempt == 1 and not _is_probe(running)
-        handler = self._handlers.get(job.type)
-        if handler is None:
-            known = ", ".join(sorted(self._handlers)) or "none"
+        if job.type not in self.handlers:
+            known = ", ".join(sorted(self.handlers)) or "none"
             return self._fail(running, figures, FailureReason.UNKNOWN_TYPE, f"no handler for this type; known: {known}")
-        return await self._attempt(
+        return Job(
+            job.job_id,
+            job.type,
+            payload,
+            job.attempt,
+            running.queue,
+            context,
+            checkpointed,
+            running.broker.identity,
+            job.tenant,
+            job.priority,
+            job.ordering_key,
             running,
-            figures,
-            handler,
-            Job(
-                job.job_id,
-                job.type,
-                payload,
-                job.attempt,
-                running.queue,
-                context,
-                checkpointed,
-                running.broker.identity,
-                job.tenant,
-                job.priority,
-                job.ordering_key,
-                running,
-            ),
         )
 
     async def _attempt(self, running: Running, figures: LaneMetrics, handler: Runnable, job: Job) -> Outcome:
@@ -99,22 +105,17 @@ class Execution:
         try:
             await (handler.run if not running.fallback or handler.fallback is None else handler.fallback)(job)
         except asyncio.CancelledError:
-            return self._cancelled(running, figures)
+            return self.cancelled(running, figures)
         except NotHere as error:
             not_here = error
         except LeaseLost:
-            return _lost(running, figures)
+            return self.lost(running, figures)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is, it is this job's failure
             late = handler.timeout is not None and clock() - began >= handler.timeout
-            return self._fail(running, figures, _reason(error, late=late), error)
+            return self._fail(running, figures, reason_of(error, late=late), error)
         finally:
             running.took = clock() - (began if running.began_at is None else running.began_at)
-            figures.processing.observe(running.took)
-            if running.took >= self._slow[job.type]:
-                figures.first_slow += job.attempt == 1
-                if running.trace is not None:
-                    running.trace.slow()
-            figures.duplicates_skipped += running.duplicate
+            self.count(running, figures)
         if not_here is not None:
             return await self._go_back(running, figures, pause=not_here.pause)
         _tell(running, Verdict.DONE)
@@ -124,15 +125,24 @@ class Execution:
         try:
             await asyncio.sleep(pause)
         except asyncio.CancelledError:
-            return self._cancelled(running, figures)
+            return self.cancelled(running, figures)
         return HandBack(running)
+
+    def count(self, running: Running, figures: LaneMetrics) -> None:
+        """Its handler has ended."""
+        figures.processing.observe(running.took)
+        if running.took >= self._slow[running.job.type]:
+            figures.first_slow += running.job.attempt == 1
+            if running.trace is not None:
+                running.trace.slow()
+        figures.duplicates_skipped += running.duplicate
 
     def given_up(self, running: Running, figures: LaneMetrics) -> Outcome:
         """It was cancelled and goes on: whatever it does from now on counts no more."""
         running.took = asyncio.get_running_loop().time() - (running.started_at or running.taken_at)
         self._log.warning("a handler does not heed its cancellation", job_id=running.job.job_id)
         if running.cancelled is not None:
-            return self._cancelled(running, figures)
+            return self.cancelled(running, figures)
         return self._fail(running, figures, FailureReason.TIMEOUT, "it was cancelled at its timeout and went on")
 
     def _refuse(self, running: Running, figures: LaneMetrics) -> Outcome | None:
@@ -149,37 +159,59 @@ class Execution:
             return self._fail(running, figures, FailureReason.MAX_ATTEMPTS, text)
         return None
 
-    def _cancelled(self, running: Running, figures: LaneMetrics) -> Outcome:
+    def lost(self, running: Running, figures: LaneMetrics) -> Outcome:
+        """It is not ours any more."""
+        if not running.settling:  # else it was given up, and has ended after all
+            _count_failure(running, figures, FailureReason.LEASE_LOST)
+        return Drop(running)
+
+    def cancelled(self, running: Running, figures: LaneMetrics) -> Outcome:
+        """Its handler was cancelled."""
         match running.cancelled:
             case Cancelled.DRAIN:
                 return HandBack(running)
             case Cancelled.LEASE_LOST:
-                return _lost(running, figures)
+                return self.lost(running, figures)
             case None:  # by the handler itself, or by a library that leaked it
                 return self._fail(running, figures, FailureReason.ERROR, "the handler was cancelled from within")
 
     def _fail(
         self, running: Running, figures: LaneMetrics, reason: FailureReason, cause: BaseException | str
     ) -> Outcome:
+        spared = _tell(running, VERDICTS.get(reason, Verdict.NONE))
+        return self.failed(running, figures, reason, cause, spared=spared)
+
+    def failed(
+        self,
+        running: Running,
+        figures: LaneMetrics,
+        reason: FailureReason,
+        cause: BaseException | str,
+        *,
+        spared: bool = False,
+    ) -> Outcome:
+        """What becomes of a job that failed. `spared`: by its circuit, which is told of it before."""
         if running.settling:  # it was given up, and has ended after all
             return Drop(running)
-        spared = _tell(running, _VERDICTS.get(reason, Verdict.NONE))
         _count_failure(running, figures, reason, spared=spared)
-        text, trace = _described(cause)
+        text, trace = described(cause)
+        # What runs a batch has no one job's id bound.
+        job = running.job
+        about = {"job_id": job.job_id, "job_type": job.type, "attempt": job.attempt, "reason": reason.value}
         if running.trace is not None:
             running.trace.failed(reason.value, text, trace)
         if spared:
-            self._log.warning("job failed, and goes back: its circuit is open", reason=reason.value, error=text)
+            self._log.warning("job failed, and goes back: its circuit is open", **about, error=text)
             return HandBack(running)
         final = _FINAL.get(reason)
         again = self._again(running, figures) if final is None else None
         if again is not None:
             delay = round(again.delay, 3)
-            self._log.warning("job failed, will be retried", reason=reason.value, error=text, delay=delay)
+            self._log.warning("job failed, will be retried", **about, error=text, delay=delay)
             figures.retried += 1
             return again
         death = final or DeathReason.MAX_ATTEMPTS
-        self._log.error("job failed for good, dead-lettered", reason=death.value, error=text)
+        self._log.error("job failed for good, dead-lettered", **{**about, "reason": death.value}, error=text)
         return self._bury(running, death, text, trace)
 
     def broken(self, running: Running, error: BaseException) -> Outcome:
@@ -187,7 +219,7 @@ class Execution:
         policy = self._policy()
         if running.job.attempt < policy.max_attempts:
             return TryAgain(running, policy.backoff_max_seconds)
-        return self._bury(running, DeathReason.MAX_ATTEMPTS, *_described(error))
+        return self._bury(running, DeathReason.MAX_ATTEMPTS, *described(error))
 
     def _bury(self, running: Running, death: DeathReason, text: str, trace: str) -> Bury:
         text, trace, who = text[:_LONGEST_TRACEBACK], trace[-_LONGEST_TRACEBACK:], self._ran_by
@@ -206,6 +238,15 @@ class Execution:
             return TryAgain(running, retry_delay(policy, failures=attempt))
         figures.put_off += 1
         return TryAgain(running, policy.backoff_max_seconds * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def reason_of(error: BaseException, *, late: bool) -> FailureReason:
+    """Of what a handler raised; `late`: when its time was up."""
+    if isinstance(error, RejectJob):
+        return FailureReason.REJECTED
+    if isinstance(error, ProcessDied):
+        return FailureReason.CRASHED
+    return FailureReason.TIMEOUT if isinstance(error, TimeoutError) and late else FailureReason.ERROR
 
 
 def _tell(running: Running, verdict: Verdict) -> bool:
@@ -231,22 +272,7 @@ def _count_failure(running: Running, figures: LaneMetrics, reason: FailureReason
         figures.first_failures += 1
 
 
-def _reason(error: BaseException, *, late: bool) -> FailureReason:
-    """`late`: its time was up."""
-    if isinstance(error, RejectJob):
-        return FailureReason.REJECTED
-    if isinstance(error, ProcessDied):
-        return FailureReason.CRASHED
-    return FailureReason.TIMEOUT if isinstance(error, TimeoutError) and late else FailureReason.ERROR
-
-
-def _lost(running: Running, figures: LaneMetrics) -> Drop:
-    if not running.settling:  # else it was given up, and has ended after all
-        _count_failure(running, figures, FailureReason.LEASE_LOST)
-    return Drop(running)
-
-
-def _described(cause: BaseException | str) -> tuple[str, str]:
+def described(cause: BaseException | str) -> tuple[str, str]:
     """Text and traceback."""
     if isinstance(cause, str):
         return cause, ""
@@ -263,7 +289,7 @@ _FINAL: Final = {
     FailureReason.MAX_ATTEMPTS: DeathReason.MAX_ATTEMPTS,
 }
 """Reasons for which no further attempt is made."""
-_VERDICTS: Final = {
+VERDICTS: Final = {
     FailureReason.ERROR: Verdict.FAILED,
     FailureReason.CRASHED: Verdict.FAILED,
     FailureReason.TIMEOUT: Verdict.SLOW,

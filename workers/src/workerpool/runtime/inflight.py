@@ -15,6 +15,7 @@ from workerpool.telemetry.tracing import JobTrace
 
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Circuit
+    from workerpool.runtime.batches import Gathered
 
 
 class Cancelled(StrEnum):
@@ -56,10 +57,24 @@ class Running:
     """Its lane; None: no slot of a lane is taken, it goes back to its queue."""
     trace: JobTrace | None = None
     """None: it is not traced."""
+    batch: "Gathered | None" = None
+    """Whose call does it, and whose task is its own; None: it is done alone."""
+    failure: Exception | str | None = None
+    """What its handler said of it alone, in a batch."""
+    kept: bytes = b""
+    """Its last checkpoint of this attempt."""
 
     def cancel(self, why: Cancelled) -> None:
-        """Cancel its handler, if it runs: once, for what is cancelled again does not get to clean up."""
-        if self.cancelled is None and self.task is not None:
+        """Cancel its handler, if it runs: once, for what is cancelled again does not get to clean up.
+
+        That of a batch is cancelled when no other job is left in it.
+        """
+        if self.cancelled is not None:
+            return
+        if self.batch is not None:
+            self.cancelled = why
+            self.batch.cancel()
+        elif self.task is not None:
             self.cancelled, self.cancelled_at = why, self._loop.time()
             self.task.cancel()
 
@@ -88,6 +103,12 @@ class Running:
         """See `Hold`."""
         self.duplicate = True
 
+    def fail(self, error: Exception | str) -> None:
+        """See `Hold`."""
+        if self.batch is None:
+            raise ConfigurationError("`job.fail` is for handlers that do batches: raise the error")
+        self.failure = error
+
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         assert self.task is not None, "its handler runs"
@@ -98,6 +119,7 @@ class Running:
         ours = not self.settling and self.cancelled is not Cancelled.LEASE_LOST
         if not ours or not await self.broker.checkpoint(self.job, state):
             raise LeaseLost("this job is not ours any more")
+        self.kept = state
 
     def begins(self) -> None:
         """See `Hold`."""
@@ -144,9 +166,12 @@ class InFlight:
     def unstarted_since(self) -> float | None:
         """When the oldest job that is yet to start was taken; None when there is none.
 
-        What goes back without a start waits for the broker: that is no evidence against this worker.
+        What goes back without a start waits for the broker: that is no evidence against this worker. Nor is a batch
+        that is gathered.
         """
-        waiting = (one.taken_at for one in self._running if one.started_at is None and not one.settling)
+        waiting = (
+            one.taken_at for one in self._running if one.started_at is None and not one.settling and one.batch is None
+        )
         return min(waiting, default=None)
 
     def remaining_seconds(self, now: float) -> float | None:

@@ -1,10 +1,11 @@
 """The jobs of a worker between take and settlement: started in their lanes, counted, and settled once each."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from workerpool.broker import Broker, DeathReason, Taken
 from workerpool.runtime.comeback import Comeback
@@ -14,6 +15,9 @@ from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settl
 from workerpool.runtime.stations import Runnable, Station, Stations
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 from workerpool.telemetry.tracing import QueueTraces
+
+if TYPE_CHECKING:
+    from workerpool.runtime.batches import Batches, Gathered
 
 _HEED_SECONDS: Final = 2.0
 """How long a handler in the event loop may go on after its timeout, or when it was cancelled."""
@@ -43,14 +47,17 @@ class Jobs:
         *,
         taken: Callable[[], None],
         freed: Callable[[Running], None],
+        max_attempts: Callable[[], int],
         metrics: Metrics,
         log: Any,
     ) -> None:
-        """`taken`: some have come. `freed`: this one is settled, and so its slot is free."""
+        """`taken`: some have come. `freed`: this one is settled, and so its slot is free. `max_attempts`: now."""
         self._stations = stations
         self._execution = execution
         self._taken = taken
         self._freed = freed
+        self._max_attempts = max_attempts
+        self._batches: Batches | None = None
         self._metrics = metrics
         self._log = log
         self._settlers: dict[str, Settler] = {}
@@ -85,6 +92,9 @@ class Jobs:
                 running.trace = traces.attempt(job) if traces is not None else None
                 station.figures.redelivered += job.redelivered
                 station.figures.waits[job.priority].observe(job.waited)
+                if handler is not None and handler.batch is not None:
+                    self._gather(running, handler)
+                    continue
                 running.task = asyncio.create_task(self._run_job(running, station))
                 running.task.add_done_callback(partial(self._ended, running))
             else:
@@ -93,6 +103,9 @@ class Jobs:
                 self._settle(HandBack(running))
         if jobs:
             self._taken()
+        if self._batches is not None:
+            full = len(self.in_flight) >= self._stations.slots
+            self._batches.no_more(of=lambda station: full or station.full)
         if dropped := broker.dropped():
             self._count_dropped(queue, dropped)
         return refused
@@ -112,6 +125,43 @@ class Jobs:
             running.trace.begin()
         self._settle(await self._execution.run(running, station.figures, self.context))
 
+    def _gather(self, running: Running, handler: Runnable) -> None:
+        if self._batches is None:
+            from workerpool.runtime.batches import Batches  # noqa: PLC0415  few handlers do batches
+
+            self._batches = Batches(due=self._begin_batch, max_attempts=self._max_attempts)
+        self._batches.add(running, handler)
+
+    def no_more(self) -> None:
+        """The worker takes no more jobs: nobody needs to wait for them."""
+        if self._batches is not None:
+            self._batches.no_more()
+
+    def _begin_batch(self, gathered: "Gathered") -> None:
+        task = asyncio.create_task(self._run_batch(gathered))
+        gathered.begin(task)
+        task.add_done_callback(partial(self._batch_ended, gathered))
+
+    async def _run_batch(self, gathered: "Gathered") -> None:
+        turns = gathered.station.lane.turns
+        async with turns or contextlib.nullcontext():
+            await self._run_gathered(gathered)
+
+    async def _run_gathered(self, gathered: "Gathered") -> None:
+        from workerpool.runtime.batches import BatchRun  # noqa: PLC0415  it is loaded
+
+        assert self._batches is not None
+        self._batches.close(gathered)
+        run = BatchRun(gathered, self._execution, settle=self._settle, context=self.context, log=self._log)
+        await run.run()
+
+    def _batch_ended(self, gathered: "Gathered", task: "asyncio.Task[None]") -> None:
+        assert self._batches is not None
+        self._batches.close(gathered)  # it may have been cancelled before it began
+        for number, running in enumerate(gathered.jobs):
+            if not number or not running.settling:  # an error is told in any case
+                self._ended(running, task)
+
     def _ended(self, running: Running, task: "asyncio.Task[None]") -> None:
         """Whatever happened to the task, its job must be settled: else it would keep its slot for ever."""
         error = None if task.cancelled() else task.exception()
@@ -130,7 +180,9 @@ class Jobs:
         running = outcome.running
         if not running.settling:
             if running.station is not None and running.station.adaptive is not None:
-                self._stations.ended(running.job.type, running.took, running.verdict, station=running.station)
+                # A job's part of its batch: a call for more of them at a time takes longer, and is no sign of load.
+                took = running.took / (1 if running.batch is None else len(running.batch.jobs))
+                self._stations.ended(running.job.type, took, running.verdict, station=running.station)
             if running.trace is not None:
                 running.trace.ended(_OPERATIONS[type(outcome)])
             self._settlers[running.queue].submit(outcome)

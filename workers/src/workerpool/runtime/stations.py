@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from workerpool._job import Job
 from workerpool.runtime.contract import Contract
-from workerpool.runtime.lanes import Bound, Handler, Kind, Lane, NotHere
+from workerpool.runtime.lanes import Bound, Given, Handler, Kind, Lane, NotHere
 from workerpool.runtime.lanes.io import IoLane
+from workerpool.runtime.lanes.plan import cores
 from workerpool.runtime.recycle import Recycle
 from workerpool.runtime.verdict import Verdict
-from workerpool.telemetry.metrics import LaneMetrics, Metrics
+from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, LaneMetrics, Metrics
 
 if TYPE_CHECKING:
+    from workerpool._batch import Batch
     from workerpool.guards.adaptive import AdaptiveLimit
     from workerpool.guards.breaker import Circuit, Circuits
 
@@ -80,6 +81,8 @@ class Runnable(NamedTuple):
     circuit: "Circuit | None" = None
     fallback: Bound | None = None
     """Runs what the circuit does not admit."""
+    batch: "Batch | None" = None
+    """How its jobs are gathered; None: each is run by itself."""
 
 
 class Stations:
@@ -237,9 +240,9 @@ class Stations:
     def _on_trial(self, type_: str, there: Runnable) -> Bound:
         here = self.by_type[type_]
 
-        async def trial(job: Job) -> None:
+        async def trial(given: Given) -> None:
             try:
-                await there.run(job)
+                await there.run(given)
             except RuntimeError as error:
                 if self.by_type[type_].run is trial:
                     self.by_type[type_] = here
@@ -271,7 +274,12 @@ class Stations:
         circuit = self._circuits.of(type_) if self._circuits is not None else None
         other = handler.fallback
         fallback = station.lane.bind(handler._replace(function=other)) if other is not None else None
-        return Runnable(station.lane.bind(handler), handler.timeout, station, circuit, fallback)
+        if handler.batch is not None:
+            station.figures.batches = station.figures.batches or Histogram(BATCH_JOBS)
+            most = station.lane.slots
+            if handler.batch.size > most:
+                self._log.info("batches are smaller than they may be: raise MAX_WORKERS", job_type=type_, most=most)
+        return Runnable(station.lane.bind(handler), handler.timeout, station, circuit, fallback, handler.batch)
 
     def _make(self, kind: Kind, figures: LaneMetrics) -> Station:
         lane = self._lane(kind, figures.slots)
@@ -299,4 +307,6 @@ class Stations:
 
                 said = self._contract
                 fields = {"pool": said.pool, "version": said.version, "worker": said.pod}
-                return CpuLane(slots, recycle=self._recycle, log_fields=fields, log=self._log)
+                batches = any(one.batch is not None for one in self._handlers.values() if one.kind is kind)
+                processes = min(slots, cores()) if batches else None
+                return CpuLane(slots, recycle=self._recycle, log_fields=fields, log=self._log, processes=processes)

@@ -55,7 +55,7 @@ class LeaseKeeper:
 
     def _give_up(self, running: Running) -> None:
         """Someone else may run this job by now. One that is being settled is not looked at: it may be gone rightly."""
-        if running.settling or running.task is None or running.cancelled is not None:
+        if running.settling or running.cancelled is not None or (running.task is None and running.batch is None):
             return
         self._log.warning("lease lost, cancelling the handler", job_id=running.job.job_id, queue=self._queue)
         running.cancel(Cancelled.LEASE_LOST)

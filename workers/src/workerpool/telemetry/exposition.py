@@ -75,6 +75,9 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield _counter("jobs_failed", "Attempts that failed, by reason.", failures)
     text = "Time in the handler, of every attempt; the start of a process for it does not count."
     yield _histogram("job_processing_seconds", text, [(labels, lane.processing) for labels, lane in lanes])
+    batches = [(labels, lane.batches) for labels, lane in lanes if lane.batches is not None]
+    if batches:
+        yield _histogram("job_batch_size", "Jobs in each call of a handler that does batches.", batches)
     text = "From when a job became due until it was taken, by class of priority."
     waits = [({**labels, "priority": one}, waits) for labels, lane in lanes for one, waits in lane.waits.items()]
     yield _histogram("job_wait_seconds", text, waits)

@@ -15,6 +15,7 @@ from workerpool.broker import DeathReason, Priority
 from workerpool.telemetry import process
 
 PROCESSING_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BATCH_JOBS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 WAIT_SECONDS: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
 
 
@@ -107,6 +108,8 @@ class LaneMetrics:
         self.retried = self.put_off = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.waits = Histogram(PROCESSING_SECONDS), Waits()
+        self.batches: Histogram | None = None
+        """Jobs of each call that does batches; None where none does."""
         self.in_progress = 0
         self.threads: Callable[[], Threads] = Threads
 

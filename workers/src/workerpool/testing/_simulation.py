@@ -183,7 +183,7 @@ class Simulation:
 
     def _busy_elsewhere(self) -> bool:
         lanes = (lane for process in self.processes for lane in process.metrics.lanes.items())
-        return any(figures.in_progress for kind, figures in lanes if kind != Kind.IO)
+        return any(figures.threads().busy for kind, figures in lanes if kind != Kind.IO)
 
     def _reached(self, point: str, process: Process) -> bool:
         for crash in self._crashes:

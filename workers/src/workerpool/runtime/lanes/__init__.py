@@ -8,7 +8,8 @@
 
 To the rest of the runtime a job in any lane is a task that can be cancelled: `bind` makes of the user's function a
 coroutine function, so the way of an io job is as short as if there were no lanes. A lane learns of a timeout, of a
-drain and of a lost lease in the same way, as the cancellation of that coroutine.
+drain and of a lost lease in the same way, as the cancellation of that coroutine. Where one call does a batch of jobs
+(`runtime.batches`), "job" here means that call.
 
 Each lane has slots of its own (`lanes.plan`), so one that stands still cannot take those of another. A job whose lane
 is full is handed back to its queue (`runtime.rotation`).
@@ -24,10 +25,13 @@ from workerpool.errors import RejectJob
 from workerpool.telemetry.metrics import Threads
 
 if TYPE_CHECKING:
+    from workerpool._batch import Batch
     from workerpool.guards.breaker import Breaker
 
-Bound = Callable[[Job], Awaitable[object]]
-"""Runs one job; cancelled, it ends soon."""
+Given = Job | list[Job]
+"""What a handler is given: a list where it does batches."""
+Bound = Callable[[Any], Awaitable[object]]
+"""Runs one job, or one batch (`Given`, as its handler has it); cancelled, it ends soon."""
 
 
 class Kind(StrEnum):
@@ -44,16 +48,18 @@ class Kind(StrEnum):
 class Handler(NamedTuple):
     """What a program registered for a type of job."""
 
-    function: Callable[[Job], Any]
-    """Plain or `async def`."""
+    function: Callable[[Any], Any]
+    """Plain or `async def`; takes a job, or a list of jobs."""
     timeout: float | None
     """Seconds."""
     kind: Kind
     slow: float | None = None
     """Seconds from which on an attempt is slow; None: as the contract says."""
     breaker: "Breaker | None" = None
-    fallback: Callable[[Job], Any] | None = None
-    """What runs while the breaker's circuit is open."""
+    fallback: Callable[[Any], Any] | None = None
+    """What runs while the breaker's circuit is open; takes what the function takes."""
+    batch: "Batch | None" = None
+    """How its jobs are gathered; None: it takes them one by one."""
 
 
 def within(timeout: float | None, run: Bound) -> Bound:
@@ -61,9 +67,9 @@ def within(timeout: float | None, run: Bound) -> Bound:
     if timeout is None:
         return run
 
-    async def timed(job: Job) -> None:
+    async def timed(given: Given) -> None:
         async with asyncio.timeout(timeout):
-            await run(job)
+            await run(given)
 
     return timed
 
@@ -74,6 +80,11 @@ class Lane(Protocol):
     @property
     def slots(self) -> int:
         """How many jobs it can run at a time now."""
+        ...
+
+    @property
+    def turns(self) -> asyncio.Semaphore | None:
+        """What a batch holds while it runs, where fewer calls than jobs fit in; None: there is room for all calls."""
         ...
 
     def bind(self, handler: Handler) -> Bound:

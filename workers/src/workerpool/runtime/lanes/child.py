@@ -26,7 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from workerpool.runtime.lanes.address import Address
-from workerpool.runtime.lanes.frames import HEADER, decode, encode
+from workerpool.runtime.lanes.frames import HEADER, PLAIN_FIELDS, decode, encode
 
 if TYPE_CHECKING:
     from workerpool.introspect.subject import Subject
@@ -79,17 +79,22 @@ class _Channel:
 class _Hold:
     """The job's, in here: asks the worker, and waits for its answer."""
 
-    def __init__(self, channel: _Channel) -> None:
+    def __init__(self, channel: _Channel, place: int = 0) -> None:
+        """`place`: in its batch."""
         self._channel = channel
+        self._place = place
 
     async def checkpoint(self, state: bytes) -> None:
-        self._channel.ask("checkpoint", state)
+        self._channel.ask("checkpoint", self._place, state)
 
     def checkpoint_sync(self, state: bytes) -> None:
-        self._channel.ask("checkpoint", state)
+        self._channel.ask("checkpoint", self._place, state)
 
     def skip(self) -> None:
-        self._channel.ask("skip")
+        self._channel.ask("skip", self._place)
+
+    def fail(self, error: Exception | str) -> None:
+        self._channel.ask("fail", self._place, *_told(error))
 
     def begins(self) -> None:
         pass  # the worker knows
@@ -121,15 +126,11 @@ class _Child:
         os._exit(0)
 
     def _try(self, task: Callable[..., None], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        from workerpool.errors import RejectJob  # noqa: PLC0415  after the sentinel
-
         self._running = True
         try:
             task(*arguments)
         except (Exception, SystemExit, asyncio.CancelledError, KeyboardInterrupt) as error:  # noqa: BLE001
-            text, trace = _text(error), "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
-            name = "RejectJob" if isinstance(error, RejectJob) else type(error).__name__
-            return ("failed", _used(), name, text, trace)
+            return ("failed", _used(), *_told(error))
         finally:
             self._running = False
         return ("done", _used())
@@ -145,16 +146,20 @@ class _Child:
     def _run(
         self,
         address: tuple[str, str, str],
-        fields: dict[str, Any],
+        plain: tuple[Any, ...] | list[tuple[Any, ...]],
         log_fields: dict[str, Any],
         trace: dict[str, str] | None,
     ) -> None:
         from workerpool._job import Job  # noqa: PLC0415  after the sentinel
         from workerpool.telemetry import logs  # noqa: PLC0415
 
+        def job(values: tuple[Any, ...], place: int) -> Job:
+            return Job(**dict(zip(PLAIN_FIELDS, values, strict=True)), _hold=_Hold(self._channel, place))
+
+        given = job(plain, 0) if isinstance(plain, tuple) else [job(values, at) for at, values in enumerate(plain)]
         logs.bind(**log_fields)
         with self._traced(trace):
-            _call(self._handlers[Address(*address)], Job(**fields, _hold=_Hold(self._channel)))
+            _call(self._handlers[Address(*address)], given)
 
     def _traced(self, trace: dict[str, str] | None) -> AbstractContextManager[None]:
         if trace is None:
@@ -175,6 +180,16 @@ def _used() -> tuple[int, float]:
     return resident_bytes(), used / allowed
 
 
+def _told(error: BaseException | str) -> tuple[str, str, str]:
+    """Kind, text and traceback."""
+    from workerpool.errors import RejectJob  # noqa: PLC0415  after the sentinel
+
+    if isinstance(error, str):
+        return "", error, ""
+    name = "RejectJob" if isinstance(error, RejectJob) else type(error).__name__
+    return name, _text(error), "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+
+
 def _text(error: BaseException) -> str:
     try:
         return str(error)
@@ -182,13 +197,13 @@ def _text(error: BaseException) -> str:
         return f"(its text cannot be had: {broken!r})"
 
 
-def _call(handler: Any, job: Any) -> None:
+def _call(handler: Any, given: Any) -> None:
     process = os.getpid()
     try:
         if inspect.iscoroutinefunction(handler):
-            asyncio.run(handler(job))
+            asyncio.run(handler(given))
         else:
-            handler(job)
+            handler(given)
     finally:
         if os.getpid() != process:  # the handler forked and came back here in the child, which has our socket
             os._exit(0)

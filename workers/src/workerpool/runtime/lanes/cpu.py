@@ -8,17 +8,22 @@ not end its children when the worker is killed (see `child`).
 
 A process is started when a job needs one, and kept. It is replaced between two jobs when it has run so many, or has
 grown so large, as `Recycle` allows, or when it is about to have too many files open.
+
+A batch goes over to its process in one message, and what became of its jobs comes back in one: for a job of a few
+microseconds that is most of what it costs. A lane with batches has slots for more jobs than processes; what finds all
+processes at work waits here for its turn.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
 
 from workerpool._job import Job
-from workerpool.runtime.lanes import Bound, Handler, ProcessDied
+from workerpool.runtime.lanes import Bound, Given, Handler, ProcessDied
 from workerpool.runtime.lanes.address import Address, address_of
-from workerpool.runtime.lanes.process import Answer, ChildProcess
+from workerpool.runtime.lanes.frames import PLAIN_FIELDS
+from workerpool.runtime.lanes.process import Answer, ChildProcess, raised
 from workerpool.runtime.lanes.shortage import Shortage
 from workerpool.runtime.recycle import Recycle
 from workerpool.telemetry import logs, tracing
@@ -30,12 +35,25 @@ _STARTS: Final = 3
 """Processes that may die before they begin with a job, one after the other, until the job fails by it."""
 
 
-class CpuLane:
-    """At most `slots` processes."""
+_plain = attrgetter(*PLAIN_FIELDS)
+"""What of a job can go over to another process: its data, not what this process has made for it."""
 
-    def __init__(self, slots: int, *, recycle: Recycle, log_fields: Mapping[str, str], log: Any) -> None:
-        """`log_fields`: pool, version and worker."""
+
+class CpuLane:
+    """At most `slots` processes, or as many as are named."""
+
+    def __init__(
+        self,
+        slots: int,
+        *,
+        recycle: Recycle,
+        log_fields: Mapping[str, str],
+        log: Any,
+        processes: int | None = None,
+    ) -> None:
+        """`log_fields`: pool, version and worker. `processes`: where several jobs may share one."""
         self.slots = slots
+        self.turns = None if processes is None else asyncio.Semaphore(processes)
         self._recycle = recycle
         self._log_fields = log_fields
         self._log = log
@@ -46,12 +64,17 @@ class CpuLane:
 
     def bind(self, handler: Handler) -> Bound:
         """A function at the top level of its module, plain or `async def`; there it has an event loop of its own."""
-        address, timeout = address_of(handler.function), handler.timeout
+        address, timeout, turns = address_of(handler.function), handler.timeout, self.turns
 
-        async def run(job: Job) -> None:
-            await self._run(address, timeout, job)
+        async def run(given: Given) -> None:
+            await self._run(address, timeout, given)
 
-        return run
+        async def run_in_turn(job: Job) -> None:
+            assert turns is not None
+            async with turns:
+                await self._run(address, timeout, job)
+
+        return run if turns is None or handler.batch is not None else run_in_turn  # a batch has its turn already
 
     def threads(self) -> Threads:
         """Processes. None is ever wedged: they can be killed."""
@@ -74,18 +97,20 @@ class CpuLane:
         if self._leaving:
             await asyncio.wait(self._leaving)
 
-    async def _run(self, address: Address, timeout: float | None, job: Job) -> None:  # noqa: ASYNC109  a handler's
+    async def _run(self, address: Address, timeout: float | None, given: Given) -> None:  # noqa: ASYNC109  a handler's
         trace = tracing.current()
-        order = ("run", tuple(address), _plain(job), dict(logs.bound()), trace and trace.carrier())
-        answer = _answers(job)
+        jobs = [given] if isinstance(given, Job) else given
+        plain = _plain(given) if isinstance(given, Job) else [_plain(job) for job in jobs]
+        order = ("run", tuple(address), plain, dict(logs.bound()), trace and trace.carrier())
         for start in range(1, _STARTS + 1):
             child = self._take()
             try:
                 await child.load(address)
-                if job._hold is not None:  # noqa: SLF001  the lanes are what makes it
-                    job._hold.begins()  # noqa: SLF001
+                for job in jobs:
+                    if job._hold is not None:  # noqa: SLF001  the lanes are what makes it
+                        job._hold.begins()  # noqa: SLF001
                 async with asyncio.timeout(timeout):  # a process takes its time to start: not the job's
-                    await child.run(order, answer)
+                    await child.run(order, _answers(jobs), jobs=len(jobs))
             except (asyncio.CancelledError, TimeoutError):
                 await child.cancel()
                 raise
@@ -93,7 +118,7 @@ class CpuLane:
                 if child.took_it or start == _STARTS:
                     raise
                 # It died while it was idle, or could not start: not this job's doing.
-                self._log.warning("a process of the cpu lane was gone before its job", job_id=job.id)
+                self._log.warning("a process of the cpu lane was gone before its job", job_id=jobs[0].id)
             else:
                 return
             finally:
@@ -137,24 +162,22 @@ class CpuLane:
         task.add_done_callback(self._leaving.discard)
 
 
-def _plain(job: Job) -> dict[str, Any]:
-    """What of a job can go over to another process: its data, not what this process has made for it."""
-    names = [field.name for field in fields(job)]
-    return {name: getattr(job, name) for name in names if name != "context" and not name.startswith("_")}
-
-
-def _answers(job: Job) -> Answer:
-    """What its handler may ask for."""
+def _answers(jobs: Sequence[Job]) -> Answer:
+    """What their handler may ask for, each time for one of them, by its place."""
     trace = tracing.current()
 
     async def answer(name: str, *arguments: Any) -> Any:
-        hold = job._hold  # noqa: SLF001  the lanes are what makes it
+        if name == "spans" and trace is not None:
+            trace.adopt(*arguments)
+            return
+        place, *rest = arguments
+        hold = jobs[place]._hold  # noqa: SLF001  the lanes are what makes it
         if name == "checkpoint" and hold is not None:
-            await hold.checkpoint(*arguments)
+            await hold.checkpoint(*rest)
         elif name == "skip" and hold is not None:
             hold.skip()
-        elif name == "spans" and trace is not None:
-            trace.adopt(*arguments)
+        elif name == "fail" and hold is not None:
+            hold.fail(raised(*rest))
         else:
             raise LookupError(name)
 

@@ -8,6 +8,19 @@ import struct
 from typing import Any, Final
 
 HEADER: Final = struct.Struct("!I")
+PLAIN_FIELDS: Final = (
+    "id",
+    "type",
+    "payload",
+    "attempt",
+    "queue",
+    "checkpointed",
+    "stream",
+    "tenant",
+    "priority",
+    "ordering_key",
+)
+"""What of a `Job` goes over, in this order."""
 
 
 def encode(message: tuple[Any, ...]) -> bytes:

@@ -4,25 +4,23 @@ import asyncio
 import inspect
 from collections.abc import Sequence
 
-from workerpool._job import Job
-from workerpool.runtime.lanes import Bound, Handler, within
+from workerpool.runtime.lanes import Bound, Given, Handler, within
 from workerpool.telemetry.metrics import Threads
 
 
 class IoLane:
     """Runs handlers where everything else runs: they must not block."""
 
+    turns = None
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._deaf = 0
+        self._deaf: set[asyncio.Task[None]] = set()
 
     def abandon(self, task: "asyncio.Task[None]") -> None:
-        """The handler in this task does not heed its cancellation: its job has been settled without it."""
-        self._deaf += 1
-        task.add_done_callback(self._heard)
-
-    def _heard(self, _task: "asyncio.Task[None]") -> None:
-        self._deaf -= 1
+        """The handler in this task does not heed its cancellation: its job, or jobs, have been settled without it."""
+        self._deaf.add(task)
+        task.add_done_callback(self._deaf.discard)
 
     def bind(self, handler: Handler) -> Bound:
         """The function itself; a plain one, which somebody put here on purpose, is called in a coroutine."""
@@ -30,15 +28,15 @@ class IoLane:
             return within(handler.timeout, handler.function)
         function = handler.function
 
-        async def call(job: Job) -> None:
+        async def call(given: Given) -> None:
             await asyncio.sleep(0)  # between two of them the loop turns
-            function(job)
+            function(given)
 
         return within(handler.timeout, call)
 
     def threads(self) -> Threads:
         """None; wedged ones are handlers that heed no cancellation."""
-        return Threads(wedged=self._deaf)
+        return Threads(wedged=len(self._deaf))
 
     def processes(self) -> Sequence[int]:
         """None."""
@@ -46,9 +44,9 @@ class IoLane:
 
     def problem(self) -> str:
         """Too many handlers heed no cancellation: nothing but the end of the process ends them."""
-        if self._deaf <= self.slots:
+        if len(self._deaf) <= self.slots:
             return ""
-        return f"{self._deaf} handlers do not heed their cancellation: they swallow CancelledError"
+        return f"{len(self._deaf)} handlers do not heed their cancellation: they swallow CancelledError"
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -28,12 +28,15 @@ def cores(cpu_max: Path = _CPU_MAX) -> int:
     return max(1, math.ceil(min(schedulable, allowed)))
 
 
-def share(total: int, kinds: Iterable[Kind], *, cores: int, chosen: Mapping[Kind, int]) -> dict[Kind, int]:
+def share(
+    total: int, kinds: Iterable[Kind], *, cores: int, chosen: Mapping[Kind, int], per_process: int = 1
+) -> dict[Kind, int]:
     """The slots of each of these lanes.
 
     The cpu lane gets one per core, since more would only take time from each other, and what is left is shared evenly.
-    `chosen` are those that the program names itself. Every lane has at least one: with fewer slots than lanes they
-    share, for the worker never runs more than `total` jobs.
+    Where a process of it does several jobs at a time, `per_process`, it gets so many per core, and no more than its
+    even part. `chosen` are those that the program names itself. Every lane has at least one: with fewer slots than
+    lanes they share, for the worker never runs more than `total` jobs.
 
     Raises:
         ConfigurationError: what was chosen does not fit into `total`.
@@ -48,7 +51,9 @@ def share(total: int, kinds: Iterable[Kind], *, cores: int, chosen: Mapping[Kind
     others = [kind for kind in used if kind not in slots]
     if Kind.CPU in others:
         others.remove(Kind.CPU)
-        slots[Kind.CPU] = max(1, min(cores, total - sum(slots.values()) - len(others)))
+        free = total - sum(slots.values())
+        part = cores if per_process == 1 else max(cores, free // (len(others) + 1))
+        slots[Kind.CPU] = max(1, min(cores * per_process, part, free - len(others)))
     left = total - sum(slots.values())
     for index, kind in enumerate(others):
         slots[kind] = max(1, (left + len(others) - 1 - index) // len(others))

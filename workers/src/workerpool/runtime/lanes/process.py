@@ -115,14 +115,14 @@ class ChildProcess:
             raise HandlerFailed(f"{address.module or address.file} was not imported in {LOAD_SECONDS:.0f} s") from None
         self._loaded.add(address)
 
-    async def run(self, order: tuple[Any, ...], answer: Answer) -> None:
-        """Have it run one job.
+    async def run(self, order: tuple[Any, ...], answer: Answer, *, jobs: int = 1) -> None:
+        """Have it run one job, or a batch of so many.
 
         Raises:
             HandlerFailed: the handler raised.
             ProcessDied: it ended in the middle, or before (`took_it`).
         """
-        self.jobs += 1
+        self.jobs += jobs
         await self._do(order, answer)
 
     async def _do(self, order: tuple[Any, ...], answer: Answer) -> None:
@@ -144,7 +144,7 @@ class ChildProcess:
                         return
                     case ("failed", used, name, text, trace):
                         self._ran(used)
-                        raise _raised(name, text, trace)
+                        raise raised(name, text, trace)
         except (OSError, EOFError):
             self.kill()
             status = await asyncio.shield(self._exited)
@@ -211,8 +211,11 @@ async def _answered(answer: Answer, name: str, arguments: list[Any]) -> tuple[An
         return (False, type(error).__name__, str(error))
 
 
-def _raised(name: str, text: str, trace: str) -> Exception:
+def raised(name: str, text: str, trace: str) -> Exception:
+    """What a handler raised over there."""
     match name:
+        case "":  # only a text was given
+            return HandlerFailed(text)
         case "RejectJob":
             return HandlerRejected(f"{name}: {text}", trace=trace)
         case "LeaseLost":

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from workerpool._job import Job
-from workerpool.runtime.lanes import Bound, Handler, within
+from workerpool.runtime.lanes import Bound, Given, Handler, within
 from workerpool.runtime.lanes.shortage import Shortage
 from workerpool.telemetry.metrics import Threads
 
@@ -31,6 +31,8 @@ HEED_SECONDS: Final = 1.0
 
 class ThreadLane:
     """Threads that are started when they are needed, and kept."""
+
+    turns = None
 
     def __init__(self, slots: int, *, resized: Callable[[], None], log: Any) -> None:
         """`resized` is called when `slots` has changed."""
@@ -51,8 +53,8 @@ class ThreadLane:
         """Any callable; an `async def` gets an event loop of its own, for each job."""
         function = handler.function
 
-        async def run(job: Job) -> object:
-            return await self._run(_Call(function, job, asyncio.get_running_loop()))
+        async def run(given: Given) -> object:
+            return await self._run(_Call(function, given, asyncio.get_running_loop()))
 
         return within(handler.timeout, run)
 
@@ -106,7 +108,7 @@ class ThreadLane:
 
     def _give_up(self, thread: "_Thread", call: "_Call") -> None:
         self._wedged += 1
-        self._log.warning("a handler does not end, its thread is given up", job_id=call.job.id, wedged=self._wedged)
+        self._log.warning("a handler does not end, its thread is given up", job_id=call.job_id, wedged=self._wedged)
         if self._wedged > self._allowed:
             self._log.error("too many threads are wedged, the thread lane loses a slot", slots=self.slots)
             self._resized()
@@ -144,25 +146,37 @@ class _Hold:
         if self._hold is not None:
             self._hold.skip()
 
+    def fail(self, error: Exception | str) -> None:
+        if self._hold is not None and not self._told.is_set():  # by then its job may run once more, without this thread
+            self._hold.fail(error)
+
     def begins(self) -> None:
         """A thread is there at once."""
 
     def told_to_stop(self) -> bool:
-        return self._told.is_set()
+        return self._told.is_set() or (self._hold is not None and self._hold.told_to_stop())
 
 
 class _Call:
-    """One job, as both sides see it."""
+    """One job, or one batch, as both sides see it."""
 
-    def __init__(self, function: Callable[[Job], Any], job: Job, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, function: Callable[[Any], Any], given: Given, loop: asyncio.AbstractEventLoop) -> None:
         self._told = threading.Event()
-        self.job = replace(job, _hold=_Hold(job, self._told))
+        self._given: Given = self._held(given) if isinstance(given, Job) else [self._held(job) for job in given]
         self.ended: asyncio.Future[object] = loop.create_future()
         self._function = function
         self._loop = loop
         self._context = contextvars.copy_context()
         self._stop: Callable[[], object] | None = None
         self._lock = threading.Lock()
+
+    def _held(self, job: Job) -> Job:
+        return replace(job, _hold=_Hold(job, self._told))
+
+    @property
+    def job_id(self) -> str:
+        """For logs; of a batch the ids of all."""
+        return self._given.id if isinstance(self._given, Job) else ", ".join(job.id for job in self._given)
 
     def cancel(self) -> None:
         """Tell the handler. An `async def` is cancelled at its next await."""
@@ -186,12 +200,12 @@ class _Call:
 
     def _call(self) -> object:
         if not inspect.iscoroutinefunction(self._function):
-            return self._function(self.job)
+            return self._function(self._given)
         with asyncio.Runner() as runner:
             return runner.run(self._await())
 
     async def _await(self) -> object:
-        task, loop = asyncio.ensure_future(self._function(self.job)), asyncio.get_running_loop()
+        task, loop = asyncio.ensure_future(self._function(self._given)), asyncio.get_running_loop()
         with self._lock:
             self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
             if self._told.is_set():

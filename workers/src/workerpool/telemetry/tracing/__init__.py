@@ -34,6 +34,10 @@ class JobTrace(Protocol):
         """It begins, in this task: what the handler does is part of it."""
         ...
 
+    def batched(self, first: "JobTrace", jobs: int) -> None:
+        """It has begun, with so many in one call: what their handler does is part of the first one."""
+        ...
+
     def failed(self, reason: str, text: str, trace: str) -> None:
         """It failed: kind, text and traceback of the error."""
         ...

@@ -70,6 +70,15 @@ class Attempt:
         set_current(self)
 
     @contained
+    def batched(self, first: JobTrace, jobs: int) -> None:
+        """With a link to the span under which the handler's own spans are."""
+        if self._span is None:
+            return
+        self._span.set_attribute("workerpool.batch.jobs", jobs)
+        if first is not self and isinstance(first, Attempt) and first._span is not None:  # noqa: SLF001  its own kind
+            self._span.add_link(first._span.get_span_context())  # noqa: SLF001
+
+    @contained
     def failed(self, reason: str, text: str, trace: str) -> None:
         """With the exception as an event, if there was one."""
         if self._span is None or self._over:
