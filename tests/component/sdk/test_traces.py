@@ -166,9 +166,13 @@ async def test_an_endpoint_in_trouble_costs_no_job_and_little_time(stage: Stage,
         stage.receiver.hold.clear()
     else:
         stage.receiver.status = 503
+    # What a process takes to start, by the state of this machine, is not what an endpoint costs.
+    began = time.monotonic()
+    stage.put({"type": "io", "payload": {}}, OTEL_SDK_DISABLED="true")
+    plain = time.monotonic() - began
     began = time.monotonic()
     stage.put(*[{"type": "io", "payload": {}, "job_id": str(number)} for number in range(300)], **env)
-    assert time.monotonic() - began < 8, "the producer leaves, too"
+    assert time.monotonic() - began < 2 * plain + 6, "the producer leaves, too"
     worker = stage.start(**env)
     await until(stage.finished, what="all jobs done")
     if trouble != "away":
