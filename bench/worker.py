@@ -92,8 +92,8 @@ async def throughput(url: str, jobs: int, slots: int) -> dict[str, float]:
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
     depth = await queue.depth()
     await queue.close()
-    if depth.waiting + depth.in_flight or done != jobs:
-        raise SystemExit(f"{depth.waiting + depth.in_flight} jobs were not done")
+    if depth.unfinished or done != jobs:
+        raise SystemExit(f"{depth.unfinished} jobs were not done")
     return {"jobs_per_core_second": jobs / cpu, "jobs_per_second": jobs / clock}
 
 

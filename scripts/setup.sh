@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [promtool] [go] [cluster]     # default: all
+#   scripts/setup.sh [python] [redis] [rabbitmq] [promtool] [go] [cluster]     # default: all
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
-# redis    redis-server, the broker of the component tests
+# redis    redis-server, the broker of most component tests
+# rabbitmq rabbitmq-server, for those that are about it
 # promtool of Debian's package prometheus; the alerts are tested by it
 # go       only checked: the API server of the component tests is built from Go modules
 # cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
@@ -58,6 +59,13 @@ setup_redis() {
     command -v redis-server >/dev/null || packages "the broker that the tests run against" redis-server
 }
 
+setup_rabbitmq() {
+    [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] && return
+    packages "RabbitMQ, a broker that the tests run against" rabbitmq-server
+    # The package brings a server that runs; the tests start their own.
+    if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now rabbitmq-server; fi
+}
+
 setup_promtool() {
     command -v promtool >/dev/null && return
     packages "promtool, which tests the alerts" prometheus
@@ -79,10 +87,10 @@ setup_go() {
 
 setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 
-(($#)) || set -- python redis promtool go cluster
+(($#)) || set -- python redis rabbitmq promtool go cluster
 for what in "$@"; do
     case $what in
-        python | redis | promtool | go | cluster) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, promtool, go or cluster" ;;
+        python | redis | rabbitmq | promtool | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, rabbitmq, promtool, go or cluster" ;;
     esac
 done

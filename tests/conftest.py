@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.support.crds",
     "tests.support.nats",
     "tests.support.postgres",
+    "tests.support.rabbitmq",
     "tests.support.redis",
 ]

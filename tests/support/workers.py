@@ -136,7 +136,7 @@ class Workers:
             depth = await self.queue.depth()
         except BrokerUnavailable:  # the test restarted it: the first look may still find the old connection
             return False
-        return depth.waiting + depth.in_flight + depth.delayed == 0
+        return depth.unfinished == 0
 
     async def end(self) -> None:
         """Leave nothing behind."""

@@ -230,7 +230,7 @@ class Storm:
             depth = await self._queue.depth()
         except BrokerUnavailable:
             return None
-        return depth.waiting + depth.in_flight + depth.delayed
+        return depth.unfinished
 
     async def _left(self) -> int:
         """Jobs in the queue after an early end; all of them where the broker does not say, since none is known lost."""

@@ -5,6 +5,7 @@ of the workers and the reference are made from it; `workerpool_operator.collecto
 the collector reaches each of them.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, get_args
 
@@ -30,9 +31,9 @@ class BrokerKind(Model):
     ENCRYPTED_WORDS: ClassVar[str]
     """What to write to have it encrypted."""
 
+    @abstractmethod
     def variables(self) -> dict[str, str]:
         """What its workers are told: the variable's name behind `QUEUE_<NAME>_`, and its value."""
-        raise NotImplementedError
 
 
 class RedisStream(BrokerKind):

@@ -7,7 +7,7 @@ from workerpool import Queue
 async def finished(queue: Queue) -> bool:
     """Whether the queue holds no job that will be run."""
     depth = await queue.depth()
-    return depth.waiting + depth.in_flight + depth.delayed == 0
+    return depth.unfinished == 0
 
 
 def dead(server: RedisServer, stream: str) -> list[str]:

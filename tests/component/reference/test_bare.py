@@ -131,7 +131,7 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
 
 async def settled(queue: Queue) -> bool:
     depth = await queue.depth()
-    return depth.waiting + depth.in_flight == 0
+    return depth.unfinished == 0
 
 
 async def in_flight(queue: Queue, count: int) -> bool:

@@ -21,6 +21,7 @@ PROGRAM = Path(__file__).with_name("checkpoint_program.py")
 __all__ = ["another", "broker"]  # fixtures
 
 
+@pytest.mark.needs("extend")
 async def test_the_last_checkpoint_goes_with_the_job_wherever_it_goes(broker: Broker, another: Open) -> None:
     await broker.put(jobs(1))
     [job] = await take(broker, 1)
@@ -57,6 +58,7 @@ async def test_each_job_has_its_own(another: Open) -> None:
     }
 
 
+@pytest.mark.needs("extend")
 async def test_only_the_owner_can_keep_one(broker: Broker, another: Open) -> None:
     await broker.put(jobs(1))
     [mine] = await take(broker, 1)
@@ -101,6 +103,7 @@ async def test_nothing_of_it_is_left_when_the_job_is_gone(
     assert client.hlen(key) == 0
 
 
+@pytest.mark.needs("extend")
 async def test_a_handler_sees_that_the_job_is_not_its_own_any_more(another: Open) -> None:
     """And leaves: nothing is counted as done or retried, the other one has it."""
     queue, seen = Queue.connect("memory://"), []

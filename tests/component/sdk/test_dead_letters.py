@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, broker, counts, jobs, take
+from tests.component.sdk.test_broker_conformance import Open, another, assert_arrived, broker, counts, jobs, take, told
 from workerpool import Queue
 from workerpool.broker import Broker, DeadJob, DeadJobs, DeadLetter, DeathReason, NewJob, Retry
 
@@ -64,8 +64,9 @@ async def test_redriven_jobs_wait_again_in_their_order_as_if_never_tried(broker:
     await broker.dead_letter([DeadLetter(job, DeathReason.MAX_ATTEMPTS)])
     await bury(broker, 3)
     assert await broker.redrive(ALL) == 4
-    depth = await broker.depth()
-    assert (depth.waiting, depth.in_flight, depth.dead_letters, depth.arrivals_total) == (4, 0, 0, 4)
+    assert await counts(broker) == told(broker, 4, 0, 0)
+    await assert_arrived(broker, 4)
+    assert (await broker.depth()).dead_letters == 0
     again = await take(broker, 4)
     assert [(job.payload, job.attempt, job.redelivered) for job in again] == [
         (payload, 1, False) for payload in (b"tried", b"0", b"1", b"2")

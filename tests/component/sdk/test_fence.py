@@ -301,7 +301,7 @@ async def test_last_words_name_what_was_interrupted(queue: Queue, redis_server: 
 
 async def _is_empty(queue: Queue) -> bool:
     depth = await queue.depth()
-    return depth.waiting + depth.in_flight + depth.delayed == 0
+    return depth.unfinished == 0
 
 
 async def _dead(queue: Queue, count: int) -> bool:

@@ -52,7 +52,7 @@ async def take(broker: Broker, limit: int = 1) -> list[Taken]:
 
 async def unfinished(broker: Broker) -> int:
     depth = await broker.depth()
-    return depth.waiting + depth.in_flight + depth.delayed
+    return depth.unfinished
 
 
 def dies_before_it_acknowledges(broker: NatsBroker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ async def test_a_worker_counts_what_it_skips(shop: sqlite3.Connection) -> None:
 
     async def done() -> bool:
         depth = await queue.depth()
-        return depth.waiting + depth.in_flight + depth.delayed == 0
+        return depth.unfinished == 0
 
     await until(done, what="the job done")
     page = await asyncio.to_thread(_metrics, worker)
@@ -142,7 +142,7 @@ async def _once_in(url: str, shop: sqlite3.Connection, *, dies: bool = False) ->
 
     async def over() -> bool:
         depth = await queue.depth()
-        return serving.done() or not (dies or depth.waiting + depth.in_flight + depth.delayed)
+        return serving.done() or not (dies or depth.unfinished)
 
     await until(over, what="the jobs done")
     worker.stop()

@@ -21,7 +21,7 @@ from workerpool.broker._memory_store import Entry
 from workerpool.broker._redis import RedisBroker
 from workerpool.broker._sqlite import SqliteBroker
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.needs("ordering", "priority", "fair")]
 HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 
 __all__ = ["another", "broker"]  # fixtures

@@ -55,6 +55,7 @@ async def test_an_expired_job_is_not_given_out_and_one_in_time_is(broker: Broker
     assert (letter.tenant, letter.type) == (tenant, "t")
 
 
+@pytest.mark.needs("in_flight")
 @pytest.mark.parametrize("tenant", ["", "a"])
 async def test_the_time_counts_from_enqueueing_over_a_retry_and_a_delay(broker: Broker, tenant: str) -> None:
     await broker.put([mortal(0, tenant=tenant, expires_in=0.5), mortal(1, tenant=tenant, expires_in=0.3, delay=0.2)])
@@ -65,6 +66,7 @@ async def test_the_time_counts_from_enqueueing_over_a_retry_and_a_delay(broker: 
     assert sorted(await letters(broker)) == [("expired", 0, b"1"), ("expired", 1, b"0")]
 
 
+@pytest.mark.needs("extend")
 async def test_one_that_its_consumer_left_behind_expires_too(another: Open) -> None:
     dead, alive = another(lease=LEASE), another(lease=LEASE)
     await dead.put([mortal(0, expires_in=0.2), mortal(1, expires_in=3600)])
@@ -74,6 +76,7 @@ async def test_one_that_its_consumer_left_behind_expires_too(another: Open) -> N
     assert [(reason, payload) for reason, _, payload in await letters(alive)] == [("expired", b"0")]
 
 
+@pytest.mark.needs("fair")
 @pytest.mark.parametrize("ordered", [False, True])
 async def test_thousands_go_without_taking_the_time_of_jobs(broker: Broker, ordered: bool) -> None:  # noqa: FBT001
     """By a consumer that takes one job at a time: in hardly more takes than there are jobs to run."""
@@ -95,12 +98,14 @@ async def test_thousands_go_without_taking_the_time_of_jobs(broker: Broker, orde
     assert (depth.dead_letters, sum(broker.dropped().values())) == (6000, 6000)
 
 
+@pytest.mark.needs("ordering")
 async def test_the_key_of_an_expired_job_is_let_go(broker: Broker) -> None:
     await broker.put([mortal(0, key="k"), mortal(1, key="k"), new(2, key="k")])
     await asyncio.sleep(0.06)
     assert [job.payload for job in await drained(broker)] == [b"2"]
 
 
+@pytest.mark.needs("tenant_limits")
 async def test_an_expired_job_costs_nothing_of_its_tenants_limit(broker: Broker) -> None:
     broker.limit_tenants({"a": TenantLimit(rate_per_second=0.001, max_in_flight=1)})
     await broker.put([mortal(n, tenant="a") for n in range(5)] + [new("alive", tenant="a")])
@@ -109,6 +114,7 @@ async def test_an_expired_job_costs_nothing_of_its_tenants_limit(broker: Broker)
     assert await counts(broker) == (0, 0, 0)
 
 
+@pytest.mark.needs("priority")
 async def test_those_that_waited_too_long_for_their_class_are_shed(broker: Broker) -> None:
     broker.shed_after({"low": 0.1, "normal": 3600.0})
     late = [new(f"{one}{n}", priority=one) for one in Priority for n in range(3)]
@@ -174,6 +180,7 @@ async def test_a_job_that_a_drain_interrupted_is_run_on_by_the_next_worker() -> 
     assert (await queue.depth()).dead_letters == 0
 
 
+@pytest.mark.needs("priority")
 async def test_plain_jobs_are_of_class_normal(another: Open) -> None:
     other, shedding = another(lease=60), another(lease=60)
     shedding.shed_after({"normal": 0.05})
@@ -197,6 +204,7 @@ async def drained_but(broker: Broker, *, in_flight: int) -> list[Taken]:
     return found
 
 
+@pytest.mark.needs("extend")
 async def test_one_that_is_taken_over_is_not_shed(another: Open) -> None:
     dead, alive = another(lease=LEASE), another(lease=LEASE)
     await dead.put(jobs(2))

@@ -18,7 +18,7 @@ from workerpool.broker._bucket import burst
 from workerpool.broker._redis import RedisBroker
 from workerpool.broker._tenants import SAY_SECONDS
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.needs("tenant_limits")]
 
 __all__ = ["another", "broker"]  # fixtures
 

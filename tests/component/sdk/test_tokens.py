@@ -9,7 +9,7 @@ from tests.component.sdk.test_broker_conformance import Open, another, broker
 from workerpool import ConfigurationError
 from workerpool.broker import Broker, Tokens
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.needs("tokens")]
 RATE, BURST, BATCH = 400.0, 20.0, 5
 
 __all__ = ["another", "broker"]  # fixtures

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import LEASE, Open, another, broker, take
+from tests.component.sdk.test_broker_conformance import LEASE, Open, another, assert_arrived, broker, counts, take, told
 from tests.support.redis import RedisServer
 from workerpool import broker as brokers
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken, TraceContext
@@ -40,7 +40,15 @@ async def redriven(broker: Broker, job: Taken) -> None:
 
 @pytest.mark.parametrize(
     "wishes",
-    [{}, {"job_id": "a"}, {"delay": 0.01}, {"tenant": "acme", "priority": Priority.HIGH, "ordering_key": "k"}],
+    [
+        {},
+        {"job_id": "a"},
+        {"delay": 0.01},
+        pytest.param(
+            {"tenant": "acme", "priority": Priority.HIGH, "ordering_key": "k"},
+            marks=pytest.mark.needs("priority", "ordering"),
+        ),
+    ],
     ids=lambda wishes: ",".join(wishes) or "plain",
 )
 @pytest.mark.parametrize("fate", [retried, handed_back, redriven])
@@ -55,6 +63,7 @@ async def test_it_is_kept_over_every_fate(
     assert (again.trace, again.job_id, again.malformed) == (TRACE, first.job_id, "")
 
 
+@pytest.mark.needs("extend")
 async def test_who_takes_a_job_over_from_the_dead_has_it(another: Open) -> None:
     await another().put([traced()])
     await take(another(), 1)
@@ -66,8 +75,8 @@ async def test_who_takes_a_job_over_from_the_dead_has_it(another: Open) -> None:
 async def test_with_and_without_go_side_by_side(broker: Broker) -> None:
     await broker.put([NewJob(type="t", payload=b"0"), NewJob(type="t", payload=b"1", trace=BARE), traced()])
     assert [job.trace for job in await take(broker, 3)] == [None, BARE, TRACE]
-    depth = await broker.depth()
-    assert (depth.arrivals_total, depth.in_flight) == (3, 3)
+    await assert_arrived(broker, 3)
+    assert await counts(broker) == told(broker, 0, 3, 0)
 
 
 async def test_a_traced_job_asks_for_no_order(redis_server: RedisServer, redis_stream: str) -> None:

@@ -62,7 +62,7 @@ class Stage:
 
     async def finished(self) -> bool:
         depth = await self.depth()
-        return depth.waiting + depth.in_flight + depth.delayed == 0
+        return depth.unfinished == 0
 
     async def span(self, name: str) -> Received:
         """The only one of this name, when it has come."""

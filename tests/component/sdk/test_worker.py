@@ -359,12 +359,12 @@ def _pending(client: Any, stream: str) -> bool:
 
 
 async def _in_flight(queue: Queue) -> bool:
-    return (await queue.depth()).in_flight > 0
+    return bool((await queue.depth()).in_flight)
 
 
 async def _settled(queue: Queue, *, dead: int = 0) -> bool:
     depth = await queue.depth()
-    return depth.waiting + depth.in_flight + depth.delayed == 0 and depth.dead_letters == dead
+    return depth.unfinished == 0 and depth.dead_letters == dead
 
 
 async def _count(worker: Worker, reason: str) -> bool:

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from workerpool import BrokerUnavailable, ConfigurationError, JobSpec, PayloadInvalid, Queue, QueueFull, RateLimited
 from workerpool.broker import NewJob
+from workerpool.broker._redis.capabilities import CAPABILITIES
 
 
 class Broker:
     """Accepts by a script: a number of jobs, or an error."""
+
+    capabilities = CAPABILITIES
 
     def __init__(self, *script: int | Exception) -> None:
         self.script = list(script)
@@ -76,6 +80,14 @@ async def test_a_broker_that_is_away_is_tried_again_only_where_that_is_safe() ->
     broker = Broker(away)
     with pytest.raises(BrokerUnavailable):
         await queue_on(broker).enqueue_many(specs(2))
+    assert broker.got == []
+
+
+async def test_where_duplicates_are_not_dropped_nothing_is_put_twice() -> None:
+    broker = Broker(BrokerUnavailable("away"))
+    broker.capabilities = replace(CAPABILITIES, deduplicate=False)
+    with pytest.raises(BrokerUnavailable):
+        await queue_on(broker).enqueue_many(specs(2, ids=True))
     assert broker.got == []
 
 

@@ -123,7 +123,7 @@ class Queue:
             max_depth: Put none that would make more jobs wait than this.
             on_full: With no room, or no turn within the rate limit: `wait` for it up to `timeout`, or `raise` at once.
             timeout: Seconds to wait for room, for a turn, and for a broker that is away when every job has an id of its
-                own: only then can a repetition do no harm.
+                own and the broker drops duplicates: only then can a repetition do no harm.
 
         Raises:
             QueueFull: there was no room; `.enqueued` of the jobs, from the first, are in the queue.
@@ -144,7 +144,7 @@ class Queue:
     async def _put(self, jobs: Sequence[NewJob], *, max_depth: int | None, on_full: OnFull, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         deadline, pause, put = loop.time() + seconds, _FIRST_PAUSE_SECONDS, 0
-        repeatable = all(job.job_id for job in jobs)
+        repeatable = self._broker.capabilities.deduplicate and all(job.job_id for job in jobs)
         turns = 0
         while put < len(jobs):
             turns = turns or await self._turns(len(jobs) - put, deadline if on_full == "wait" else 0.0, enqueued=put)

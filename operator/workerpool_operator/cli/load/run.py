@@ -168,7 +168,7 @@ class _Run:
             self._trouble, self._empty_since = str(error), None
         else:
             self._trouble = ""
-            self._depth = (depth.waiting + depth.delayed, depth.in_flight)
+            self._depth = (depth.waiting + (depth.delayed or 0), depth.in_flight or 0)
             empty = self._depth == (0, 0)
             self._empty_since = (self._empty_since or time.monotonic()) if empty else None
         lags = self._feeder.lags

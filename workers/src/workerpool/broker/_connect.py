@@ -74,6 +74,19 @@ def _redis(url: str, given: Given) -> Broker:
     )
 
 
+def _rabbitmq(url: str, given: Given) -> Broker:
+    from workerpool.broker._rabbitmq import RabbitAddress, RabbitBroker  # noqa: PLC0415  pamqp is an optional extra
+
+    return RabbitBroker(
+        RabbitAddress.parse(url),
+        queue=given.stream,
+        credentials=given.credentials,
+        timeout=given.timeout,
+        consumer=given.consumer,
+        lease_seconds=given.lease_seconds,
+    )
+
+
 def _nats(url: str, given: Given) -> Broker:
     from workerpool.broker._nats import NatsAddress, NatsBroker  # noqa: PLC0415  nats-py is an optional extra
 
@@ -114,6 +127,13 @@ _POSTGRES: Final = Kind(
     named_words="write the name of the queue in the database",
     extra="postgres",
 )
+_RABBITMQ: Final = Kind(
+    system="rabbitmq",
+    open=_rabbitmq,
+    named_by="QUEUE",
+    named_words="write the name of the RabbitMQ queue",
+    extra="rabbitmq",
+)
 KINDS: Final[Mapping[str, Kind]] = {
     "redis": _REDIS,
     "rediss": _REDIS,
@@ -121,6 +141,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "tls": _NATS,
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
     "sqlite": Kind(system="sqlite", open=_sqlite, local=True),
     "memory": Kind(system="memory", open=_memory, local=True),
 }
@@ -156,8 +178,10 @@ def connect(
     Args:
         url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `nats://[user:password@]host[:port]`,
             `tls://...` for NATS with TLS, `postgresql://[user[:password]@]host[:port]/database`, with TLS unless
-            `?sslmode=disable` is behind it, `sqlite:///path`, or `memory://`.
-        stream: For Redis: the stream's key. For NATS: the stream. For PostgreSQL: the queue's name in the database.
+            `?sslmode=disable` is behind it, `amqp://[user:password@]host[:port][/vhost]`, `amqps://...` for TLS,
+            `sqlite:///path`, or `memory://`.
+        stream: For Redis: the stream's key. For NATS: the stream. For PostgreSQL: the queue's name in the database. For
+            RabbitMQ: the queue's name.
         group: For Redis: the consumer group. For NATS: the consumer. The stream's name by default.
         credentials: Files that are read anew for each connection; they win over those in the URL.
         timeout: Seconds after which a call fails with BrokerUnavailable.

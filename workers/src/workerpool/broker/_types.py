@@ -50,9 +50,9 @@ class Depth:
 
     waiting: int
     """Ready to be taken, delayed jobs that have become due included."""
-    in_flight: int
+    in_flight: int | None
     """Taken and not finished, also those whose lease has expired and that nobody has taken again."""
-    delayed: int
+    delayed: int | None
     """Not due yet."""
     oldest_age_seconds: float | None
     """How long the oldest waiting job has been due; 0 when none waits. Deliberate delay does not count."""
@@ -62,6 +62,11 @@ class Depth:
     blocked: int = 0
     """Of those waiting, the ones that no free worker could take: they wait for an earlier job of their ordering key, or
     their tenant is at its limit."""
+
+    @property
+    def unfinished(self) -> int:
+        """Waiting, in flight and delayed, as far as the broker tells."""
+        return self.waiting + (self.in_flight or 0) + (self.delayed or 0)
 
 
 class Priority(StrEnum):

@@ -11,6 +11,7 @@ from workerpool._source import Source, sources_from
 from workerpool.broker import Priority, TenantLimit
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.live import Policy
+from workerpool.runtime.needs import require
 
 _DEFAULTS: Final = {
     "MAX_WORKERS": "20",
@@ -56,6 +57,18 @@ class Contract:
             ConfigurationError: something is missing or wrong; the text names the variable.
         """
         pool = env.get("WORKERPOOL_NAME", "")
+        policy = Policy(
+            max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
+            backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
+            backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),
+            lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
+            rate_limit_per_second=_rate(env, "RATE_LIMIT_PER_SECOND"),
+            concurrency_per_worker=_limit(env, "CONCURRENCY_PER_WORKER"),
+            tenant_limits=_tenant_limits(env, "TENANT_LIMITS"),
+            shed_after=_shed_after(env, "SHED_AFTER_SECONDS"),
+        )
+        sources = _sources(env, pool=pool, chosen=source)
+        require(policy, sources)
         return cls(
             pool=pool,
             namespace=env.get("WORKERPOOL_NAMESPACE", ""),
@@ -68,17 +81,8 @@ class Contract:
             drain_seconds=_seconds(env, "DRAIN_TIMEOUT", least=0),
             stuck_seconds=_seconds(env, "STUCK_AFTER", least=1),
             slow_job_seconds=_seconds(env, "SLOW_JOB_SECONDS", least=0),
-            policy=Policy(
-                max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
-                backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
-                backoff_max_seconds=_seconds(env, "BACKOFF_MAX_SECONDS", least=0),
-                lease_seconds=_seconds(env, "LEASE_SECONDS", least=0.1),
-                rate_limit_per_second=_rate(env, "RATE_LIMIT_PER_SECOND"),
-                concurrency_per_worker=_limit(env, "CONCURRENCY_PER_WORKER"),
-                tenant_limits=_tenant_limits(env, "TENANT_LIMITS"),
-                shed_after=_shed_after(env, "SHED_AFTER_SECONDS"),
-            ),
-            sources=_sources(env, pool=pool, chosen=source),
+            policy=policy,
+            sources=sources,
         )
 
 

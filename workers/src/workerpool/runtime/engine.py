@@ -28,6 +28,7 @@ from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
 from workerpool.runtime.life import Life
 from workerpool.runtime.live import LiveSettings, Orders
+from workerpool.runtime.needs import Possible
 from workerpool.runtime.options import Options
 from workerpool.runtime.settle import Settler
 from workerpool.runtime.slots import Slots
@@ -90,6 +91,7 @@ class Engine:
         self._log = log
         self._boot_id = os.urandom(6).hex()
         self._live = LiveSettings(contract.policy)
+        self._possible = Possible(contract.sources, log=log)
         self._applied = contract.policy
         self._gate = Gate()
         self._circuits = self._open_circuits(handlers)
@@ -350,7 +352,7 @@ class Engine:
 
     def _obey(self, orders: Orders) -> None:
         """What the collector says now."""
-        self._live.apply(orders)
+        self._live.apply(self._possible(orders))
         self._fence.look()
         self._apply_policy()
 

@@ -1,0 +1,171 @@
+"""A rabbitmq-server of our own on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from e2e.cluster.ports import free_ports
+
+_SCRIPTS: Final = Path("/usr/lib/rabbitmq/bin")
+"""Debian's own, without the wrapper in /usr/sbin that becomes another user and writes into /var."""
+_START_SECONDS: Final = 60.0
+_HELLO: Final = b"AMQP\x00\x00\x09\x01"
+
+
+class ServerDoesNotStart(Exception):  # noqa: N818  reads as what happened
+    """The message says why, with the end of its log."""
+
+
+class RabbitServer:
+    """A RabbitMQ process on a free port of 127.0.0.1, with its files in `folder`; a node by itself.
+
+    Erlang's nodes find each other by a daemon, epmd, which each would start and leave behind: here it is a child of
+    ours, on a port of its own. Users, virtual hosts and rights are a file that the server reads as it starts.
+    """
+
+    def __init__(
+        self, folder: Path, *, options: Mapping[str, str] | None = None, tls: Mapping[str, Path] | None = None
+    ) -> None:
+        """`options`: lines of rabbitmq.conf. `tls`: cacertfile, certfile, keyfile; then it speaks nothing else."""
+        self._folder = folder
+        self._options = dict(options or {})
+        self._tls = dict(tls or {})
+        self._users: list[dict[str, Any]] = []
+        self._permissions: list[dict[str, str]] = []
+        self._vhosts = ["/"]
+        self._processes: list[subprocess.Popen[bytes]] = []  # epmd, then the server
+        self.port, self._epmd_port, self._distribution_port = free_ports(3)
+        self.allow("guest", "guest", tags=["administrator"])
+
+    @property
+    def url(self) -> str:
+        """Its address, with the default virtual host and user."""
+        return f"{'amqps' if self._tls else 'amqp'}://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._processes, "the server is not running"
+        return self._processes[-1].pid
+
+    def allow(self, user: str, password: str, *, vhost: str = "/", only: str = ".*", tags: Sequence[str] = ()) -> None:
+        """Before the start: there is this user, with these rights on what matches `only`."""
+        if vhost not in self._vhosts:
+            self._vhosts.append(vhost)
+        self._users.append({"name": user, "password": password, "tags": list(tags)})
+        rights = {"configure": only, "write": only, "read": only}
+        self._permissions.append({"user": user, "vhost": vhost, **rights})
+
+    def start(self) -> None:
+        """Start (again, on the same port and files) and wait until it answers."""
+        program, epmd = _SCRIPTS / "rabbitmq-server", shutil.which("epmd")
+        if not program.exists() or epmd is None:
+            raise ServerDoesNotStart("rabbitmq-server is not installed: apt-get install rabbitmq-server")
+        self._configure()
+        with (self._folder / "rabbitmq.log").open("ab") as log:
+            for command in ([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"], [str(program)]):
+                # Ctrl-C is not for it: who started it may still ask it what became of the jobs.
+                self._processes.append(
+                    subprocess.Popen(
+                        command, env=self._env, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        process_group=0,
+                    )
+                )  # fmt: skip
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._processes[-1].poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                said = (self._folder / "rabbitmq.log").read_text(errors="replace")[-2000:]
+                raise ServerDoesNotStart(f"rabbitmq-server does not start: {said}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it by SIGKILL: connections reset, nothing said goodbye."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Accept connections and answer nothing, as a hung server does, until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def ctl(self, *words: str) -> str:
+        """What `rabbitmqctl` says; it takes seconds."""
+        command = [str(_SCRIPTS / "rabbitmqctl"), "--quiet", *words]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"rabbitmqctl {words[0]}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self._folder),  # of the cookie by which nodes and tools know each other
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RUNNING_UNDER_SYSTEMD": "true",  # Erlang in place of the script: then the process is the server
+            "RABBITMQ_CONF_ENV_FILE": str(self._folder / "none"),
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self._folder),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq.conf"),
+            # Idle threads of Erlang's spin for a while, which other tests feel.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+
+    def _configure(self) -> None:
+        listener = f"127.0.0.1:{self.port}"
+        options = {"listeners.tcp": "none", "listeners.ssl.1": listener} if self._tls else {"listeners.tcp.1": listener}
+        options |= {f"ssl_options.{name}": str(path) for name, path in self._tls.items()}
+        options |= {"load_definitions": str(self._folder / "definitions.json"), "disk_free_limit.absolute": "10MB"}
+        options |= self._options
+        (self._folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in options.items()))
+        (self._folder / "plugins").write_text("[].\n")
+        definitions = {
+            "vhosts": [{"name": name} for name in self._vhosts],
+            "users": self._users,
+            "permissions": self._permissions,
+        }
+        (self._folder / "definitions.json").write_text(json.dumps(definitions))
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"" if self._tls else _HELLO)
+                return bool(self._tls or probe.recv(8))
+        except OSError:
+            return False
+
+    def _end(self, how: signal.Signals) -> None:
+        while self._processes:
+            process = self._processes.pop()
+            process.send_signal(how)
+            process.wait(timeout=30)
+            how = signal.SIGKILL  # epmd keeps nothing
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.kill()

@@ -1,0 +1,434 @@
+"""Each way in which a RabbitMQ can fail has an error of its own, comes in time, and is over when the cause is."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pamqp import commands
+
+from tests.support.proxy import Proxy
+from tests.support.rabbitmq import RabbitServer
+from tests.support.waiting import until
+from workerpool import broker as brokers
+from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken
+from workerpool.broker._rabbitmq import RabbitBroker
+from workerpool.broker._rabbitmq.amqp import AmqpConnection
+from workerpool.broker._rabbitmq.messages import ConnectionLostError, Message
+from workerpool.broker._rabbitmq.queues import count
+from workerpool.errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    BrokerUnavailable,
+    ConfigurationError,
+    CredentialsMissing,
+    PayloadInvalid,
+    QueueNotFound,
+)
+
+pytestmark = [pytest.mark.component, pytest.mark.rabbitmq]
+
+Open = Callable[..., RabbitBroker]
+
+
+@pytest_asyncio.fixture
+async def open_broker(rabbitmq_server: RabbitServer) -> AsyncIterator[Open]:
+    """Opens one more view of the test's queue, or of another one."""
+    opened: list[RabbitBroker] = []
+    queue = f"jobs-{secrets.token_hex(4)}"
+
+    def open_one(
+        *, url: str = "", timeout: float = 5.0, lease: float = 60.0, **more: Credentials | str
+    ) -> RabbitBroker:
+        more.setdefault("stream", queue)
+        broker = brokers.connect(url or rabbitmq_server.url, timeout=timeout, lease_seconds=lease, **more)  # type: ignore[arg-type]
+        assert isinstance(broker, RabbitBroker)
+        opened.append(broker)
+        return broker
+
+    yield open_one
+    for broker in opened:
+        await broker.close()
+
+
+def jobs(total: int) -> list[NewJob]:
+    return [NewJob(type="t", payload=str(number).encode()) for number in range(total)]
+
+
+def credentials(folder: Path, username: str, password: str) -> Credentials:
+    (folder / "username").write_text(username + "\n")
+    (folder / "password").write_text(password + "\n")
+    return Credentials(username_file=folder / "username", password_file=folder / "password")
+
+
+def through(proxy: Proxy) -> str:
+    return f"amqp://127.0.0.1:{proxy.port}"
+
+
+async def one(broker: RabbitBroker, *, seconds: float = 20.0) -> Taken:
+    """The next job, however long the broker is away until then."""
+    found: list[Taken] = []
+
+    async def look() -> bool:
+        with contextlib.suppress(BrokerUnavailable):
+            found.extend(await broker.take(limit=1, wait=0.2))
+        return bool(found)
+
+    await until(look, what="a job", seconds=seconds)
+    return found[0]
+
+
+async def raw(broker: RabbitBroker) -> AmqpConnection:
+    """The connection on which it puts, to do what a broker never would."""
+    await broker.depth()
+    connection = broker._writes.current
+    assert connection is not None
+    return connection
+
+
+class TestWhoAsks:
+    async def test_a_refused_connection_is_unavailable(self, open_broker: Open) -> None:
+        with pytest.raises(BrokerUnavailable):
+            await open_broker(url="amqp://127.0.0.1:1").depth()
+
+    async def test_a_name_that_does_not_resolve_is_unavailable(self, open_broker: Open) -> None:
+        with pytest.raises(BrokerUnavailable):
+            await open_broker(url="amqp://no-such-host.invalid").depth()
+
+    async def test_something_that_is_not_rabbitmq_is_a_bad_answer(self, open_broker: Open) -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(8)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(BadAnswer):
+                await open_broker(url=f"amqp://127.0.0.1:{port}", timeout=1).depth()
+
+    @pytest.mark.parametrize("given", [("guest", "wrong"), ("nobody", "guest")])
+    async def test_wrong_credentials(self, open_broker: Open, tmp_path: Path, given: tuple[str, str]) -> None:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await open_broker(credentials=credentials(tmp_path, *given)).depth()
+        assert "wrong" not in str(caught.value)
+
+    async def test_a_virtual_host_that_is_not_there(self, open_broker: Open, rabbitmq_server: RabbitServer) -> None:
+        with pytest.raises(QueueNotFound, match="nowhere"):
+            await open_broker(url=f"{rabbitmq_server.url}/nowhere").depth()
+
+    async def test_a_virtual_host_that_is_others(self, open_broker: Open, tmp_path: Path) -> None:
+        with pytest.raises(AuthenticationFailed, match="refused for user"):
+            await open_broker(credentials=credentials(tmp_path, "elsewhere", "pw")).depth()
+
+    async def test_a_virtual_host_of_ones_own(
+        self, open_broker: Open, rabbitmq_server: RabbitServer, tmp_path: Path
+    ) -> None:
+        files = credentials(tmp_path, "elsewhere", "pw")
+        assert (await open_broker(url=f"{rabbitmq_server.url}/other", credentials=files).depth()).waiting == 0
+
+    async def test_a_user_without_rights_on_the_queue(self, open_broker: Open, tmp_path: Path) -> None:
+        with pytest.raises(AuthenticationFailed, match="access to queue"):
+            await open_broker(credentials=credentials(tmp_path, "weak", "pw")).depth()
+
+    async def test_a_credentials_file_that_is_not_there(self, open_broker: Open, tmp_path: Path) -> None:
+        with pytest.raises(CredentialsMissing, match="password"):
+            await open_broker(credentials=Credentials(password_file=tmp_path / "password")).depth()
+
+    async def test_credentials_are_read_anew_for_each_connection(self, open_broker: Open, tmp_path: Path) -> None:
+        broker = open_broker(credentials=credentials(tmp_path, "guest", "wrong"))
+        with pytest.raises(AuthenticationFailed):
+            await broker.depth()
+        credentials(tmp_path, "guest", "guest")
+        assert (await broker.depth()).waiting == 0
+
+    async def test_a_queue_that_was_declared_otherwise(self, open_broker: Open) -> None:
+        connection = await raw(open_broker(stream="others"))
+        name = f"classic-{secrets.token_hex(4)}"
+        await connection.call(commands.Queue.Declare(queue=name, durable=True), commands.Queue.DeclareOk)
+        with pytest.raises(QueueNotFound, match="declared otherwise"):
+            await open_broker(stream=name).take(limit=1, wait=0.1)
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://", "amqp:///v", "amqp://h:port", "amqp://h/a/b", "amqp://h/?heartbeat=1", "amqp://h/#x"]
+)
+def test_a_url_that_is_none_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="amqp://host:5672/vhost"):
+        brokers.connect(url, stream="q")
+
+
+def test_a_queue_needs_a_name() -> None:
+    with pytest.raises(ConfigurationError, match="name"):
+        brokers.connect("amqp://h")
+
+
+@pytest.mark.parametrize(
+    ("job", "what"),
+    [
+        (NewJob("t", b"1", ordering_key="k"), "ordering_key"),
+        (NewJob("t", b"1", priority=Priority.HIGH), "priorit"),
+        (NewJob("t", b"1", job_id="i" * 256), "255"),
+        (NewJob("t", b"1", delay=5e6), "49 days"),
+    ],
+)
+async def test_what_nobody_would_heed_is_refused_before_anything_is_put(
+    open_broker: Open, job: NewJob, what: str
+) -> None:
+    broker = open_broker()
+    with pytest.raises(ConfigurationError, match=what):
+        await broker.put([NewJob("t", b"1"), job])
+    assert (await broker.depth()).waiting == 0
+
+
+class TestJobs:
+    async def test_a_consumer_that_is_gone_gives_its_jobs_to_others_as_a_second_attempt(
+        self, open_broker: Open
+    ) -> None:
+        mine, others = open_broker(), open_broker()
+        await mine.put(jobs(1))
+        [job] = await mine.take(limit=1, wait=5)
+        assert await mine.extend([job]) == frozenset()
+        mine._reads.drop()
+        again = await one(others)
+        assert (again.attempt, again.redelivered, again.job_id) == (2, True, job.job_id)
+        lost = frozenset({job.token})
+        assert await mine.extend([job]) == lost
+        assert await mine.ack([job]) == lost
+        assert await mine.retry_later([Retry(job, 0.0)]) == lost
+        assert await mine.hand_back([job]) == lost
+        assert await mine.dead_letter([DeadLetter(job, DeathReason.REJECTED)]) == lost
+        assert not await mine.checkpoint(job, b"1")
+        assert await others.ack([again]) == frozenset()
+        depth = await others.depth()
+        assert (depth.waiting, depth.dead_letters) == (0, 0)
+
+    async def test_a_token_of_a_connection_before_is_not_one_of_this(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(2))
+        [old] = await broker.take(limit=1, wait=5)
+        broker._reads.drop()
+        new = await one(broker)
+        assert await broker.ack([old]) == frozenset({old.token})
+        assert await broker.ack([new]) == frozenset()
+
+    async def test_some_of_many_are_acknowledged_and_the_others_stay(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(6))
+        taken = await broker.take(limit=6, wait=5)
+        assert await broker.ack([taken[0], taken[1], taken[3], taken[5]]) == frozenset()
+        await broker.close()
+        left = [await one(broker), await one(broker)]
+        assert [job.payload for job in left] == [b"2", b"4"]
+
+    async def test_what_nobody_works_on_is_given_back_at_once(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(1))
+        [job] = await broker.take(limit=1, wait=5)
+        broker.let_go([job])
+        assert (await one(open_broker())).payload == b"0"
+
+    async def test_a_take_leaves_what_it_was_not_to_take(self, open_broker: Open) -> None:
+        broker, others = open_broker(), open_broker()
+        await broker.put(jobs(5))
+        taken = await broker.take(limit=2, wait=5)
+        await broker.ack(taken)
+        assert (await broker.depth()).waiting == 3
+        assert len(await others.take(limit=9, wait=1)) == 3
+
+    async def test_a_checkpoint_goes_with_a_retry(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(1))
+        [job] = await broker.take(limit=1, wait=5)
+        assert await broker.checkpoint(job, b'{"step": 1}')
+        with pytest.raises(PayloadInvalid):
+            await broker.checkpoint(job, b"1" * 70_000)
+        await broker.retry_later([Retry(job, 0.01)])
+        again = await one(broker)
+        assert (again.attempt, again.checkpoint) == (2, b'{"step": 1}')
+        await broker.hand_back([again])
+        assert (await one(broker)).checkpoint == b'{"step": 1}'
+
+    async def test_a_short_delay_is_not_held_up_by_a_long_one_before_it(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put([NewJob("t", b"late", delay=60.0), NewJob("t", b"soon", delay=0.1)])
+        assert (await one(broker, seconds=10)).payload == b"soon"
+
+    async def test_a_large_job_is_whole(self, open_broker: Open) -> None:
+        broker = open_broker()
+        payload = b'"' + b"x" * 500_000 + b'"'
+        await broker.put([NewJob("t", payload), *jobs(1)])
+        assert [job.payload for job in await broker.take(limit=2, wait=5)] == [payload, b"0"]
+
+    async def test_messages_of_strangers_are_malformed_or_jobs(self, open_broker: Open) -> None:
+        broker = open_broker()
+        connection = await raw(broker)
+        strange = [
+            commands.Basic.Properties(),
+            commands.Basic.Properties(message_type="t", headers={"attempt": "many"}),
+            commands.Basic.Properties(message_type="t", headers={"due": -1}),
+            commands.Basic.Properties(message_type="t"),
+        ]
+        await connection.publish([Message(broker.stream, properties, b"1") for properties in strange])
+        taken = await broker.take(limit=4, wait=5)
+        assert ["type" in taken[0].malformed, "attempt" in taken[1].malformed, "due" in taken[2].malformed] == [
+            True
+        ] * 3
+        assert (taken[3].malformed, taken[3].attempt) == ("", 1)
+        assert taken[3].job_id
+
+    async def test_a_letter_with_a_long_traceback_is_kept_with_its_end(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(1))
+        letter = DeadLetter(
+            await one(broker), DeathReason.REJECTED, error="e" * 100_000, traceback="t" * 500_000 + "end"
+        )
+        assert await broker.dead_letter([letter]) == frozenset()
+        [dead] = await broker.dead_letters(limit=1)
+        assert dead.traceback.endswith("end")
+        assert await broker.purge(DeadJobs()) == 1
+
+
+class TestConnections:
+    async def test_a_silent_server_is_unavailable_in_time_and_loses_nothing(
+        self, open_broker: Open, rabbitmq_server: RabbitServer
+    ) -> None:
+        async with Proxy(rabbitmq_server.port) as proxy:
+            broker = open_broker(url=through(proxy), timeout=0.5)
+            await broker.put(jobs(2))
+            [job] = await broker.take(limit=1, wait=5)
+            proxy.freeze()
+            for asked in (broker.ack([job]), broker.put(jobs(1)), broker.take(limit=1, wait=0.1), broker.depth()):
+                async with asyncio.timeout(3):
+                    with pytest.raises(BrokerUnavailable, match="no answer"):
+                        await asked
+            assert not broker.connected
+            proxy.thaw()
+            assert (await broker.depth()).waiting >= 1
+            await broker.close()
+
+    async def test_an_end_that_is_gone_without_a_word_is_found_by_its_silence(
+        self, open_broker: Open, rabbitmq_server: RabbitServer
+    ) -> None:
+        async with Proxy(rabbitmq_server.port) as proxy:
+            broker = open_broker(url=through(proxy), lease=2.0)
+            await broker.put(jobs(1))
+            [job] = await broker.take(limit=1, wait=5)
+            proxy.freeze()
+            await until(lambda: _lost(broker, job), what="the end of the silent connection", seconds=20)
+            # RabbitMQ hears nothing from us either, and gives the job to somebody else.
+            assert (await one(open_broker(), seconds=20)).attempt == 2
+            await broker.close()
+
+    async def test_an_idle_connection_is_kept(self, open_broker: Open) -> None:
+        """Nothing is said on it for several times as long as either side would wait, but for heartbeats."""
+        broker = open_broker(lease=2.0)
+        await broker.put(jobs(1))
+        [job] = await broker.take(limit=1, wait=5)
+        await asyncio.sleep(5)
+        assert await broker.ack([job]) == frozenset()
+
+    async def test_a_queue_deleted_under_its_users_is_an_error_once(self, open_broker: Open) -> None:
+        broker = open_broker()
+        connection = await raw(open_broker())
+        await broker.put(jobs(1))
+        await connection.call(commands.Queue.Delete(queue=broker.stream), commands.Queue.DeleteOk)
+        with pytest.raises((QueueNotFound, BrokerUnavailable), match=r"no queue|could not write"):
+            await broker.put(jobs(1))
+        await broker.put(jobs(1))
+        assert (await one(broker)).payload == b"0"
+
+    async def test_a_take_ends_when_its_queue_is_deleted(self, open_broker: Open) -> None:
+        taker = open_broker()
+        connection = await raw(open_broker())
+        waiting = asyncio.create_task(taker.take(limit=1, wait=60))
+        await until(lambda: _consumers(connection, taker.stream), what="a consumer")
+        await connection.call(commands.Queue.Delete(queue=taker.stream), commands.Queue.DeleteOk)
+        async with asyncio.timeout(10):
+            with pytest.raises(BrokerUnavailable, match="cancelled"):
+                await waiting
+
+    async def test_a_channel_that_the_server_closes_gives_its_jobs_back(self, open_broker: Open) -> None:
+        broker = open_broker()
+        await broker.put(jobs(1))
+        [job] = await broker.take(limit=1, wait=5)
+        connection = broker._reads.current
+        assert connection is not None
+        connection.send(commands.Basic.Ack(4711))
+        await until(lambda: _lost(broker, job), what="the end of the channel")
+        assert (await one(open_broker())).attempt == 2
+        with pytest.raises(ConnectionLostError, match="unknown delivery tag"):
+            await connection.call(commands.Basic.Qos(), commands.Basic.QosOk)
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One that these tests stop and configure; each leaves it running as it was."""
+    with RabbitServer(tmp_path_factory.mktemp("rabbitmq-own")) as server:
+        yield server
+
+
+class TestServer:
+    async def test_a_kill_of_the_server_loses_nothing(self, open_broker: Open, own_server: RabbitServer) -> None:
+        broker = open_broker(url=own_server.url)
+        await broker.put([*jobs(10), NewJob("t", b"late", delay=1.0)])
+        taken = await broker.take(limit=4, wait=5)
+        [buried, *_] = taken
+        await broker.dead_letter([DeadLetter(buried, DeathReason.REJECTED)])
+        await asyncio.to_thread(own_server.kill)
+        with contextlib.suppress(BrokerUnavailable):  # the news of the end may not have come
+            assert await broker.ack(taken[1:]) == {job.token for job in taken[1:]}
+        await asyncio.to_thread(own_server.start)
+        found: list[Taken] = []
+        while len(found) < 10:
+            found.append(await one(broker))
+        assert sorted(job.payload for job in found) == sorted([b"late", *(job.payload for job in jobs(10)[1:])])
+        assert {job.payload: job.attempt for job in found if job.attempt > 1} == {b"1": 2, b"2": 2, b"3": 2}
+        assert await broker.ack(found) == frozenset()
+        assert (await broker.depth()).dead_letters == 1
+
+    async def test_a_server_without_memory_refuses_jobs_in_time_and_gives_out_those_it_has(
+        self, open_broker: Open, own_server: RabbitServer
+    ) -> None:
+        broker = open_broker(url=own_server.url, timeout=1.0)
+        await broker.put(jobs(3))
+        taken = await broker.take(limit=1, wait=5)
+        await asyncio.to_thread(own_server.ctl, "set_vm_memory_high_watermark", "0")
+        try:
+            async with asyncio.timeout(5):
+                with pytest.raises(BrokerUnavailable, match="takes no jobs now"):
+                    await broker.put(jobs(1))
+            assert await broker.ack(taken) == frozenset()
+            assert await broker.ack(await broker.take(limit=1, wait=5)) == frozenset()
+            [last] = await broker.take(limit=1, wait=5)
+            with pytest.raises(BrokerUnavailable, match="takes no jobs now"):
+                await broker.retry_later([Retry(last, 0.0)])
+            assert await broker.extend([last]) == frozenset(), "still ours"
+        finally:
+            await asyncio.to_thread(own_server.ctl, "set_vm_memory_high_watermark", "0.8")
+        await until(partial(_retried, broker, last), what="the retry")
+        # The job that was refused may be there as well: RabbitMQ reads it when it has memory again.
+        found = [await one(broker)]
+        while found[-1].attempt != 2:
+            found.append(await one(broker))
+        assert len(found) <= 2
+
+
+async def _lost(broker: RabbitBroker, job: Taken) -> bool:
+    return bool(await broker.extend([job]))
+
+
+async def _consumers(connection: AmqpConnection, queue: str) -> bool:
+    return (await count(connection, queue))[1] > 0
+
+
+async def _retried(broker: RabbitBroker, job: Taken) -> bool:
+    try:
+        return await broker.retry_later([Retry(job, 0.0)]) == frozenset()
+    except BrokerUnavailable:
+        return False

@@ -1,0 +1,24 @@
+"""A real RabbitMQ for component tests.
+
+`rabbitmq_server` is one server per test run, started by the first test that needs it: it takes seconds. Tests share it
+and use queues of their own. A test that stops, restarts or configures its server starts its own:
+`with RabbitServer(tmp_path)`.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.support.rabbitmq_server import RabbitServer
+
+__all__ = ["RabbitServer", "rabbitmq_server"]
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """The run's own RabbitMQ; do not stop or configure it."""
+    server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
+    server.allow("elsewhere", "pw", vhost="other")
+    server.allow("weak", "pw", only="^other-jobs$")
+    with server:
+        yield server
