@@ -64,7 +64,7 @@ class Stage:
 
     async def finished(self) -> bool:
         depth = await self.queue.depth()
-        return depth.waiting + depth.in_flight + depth.delayed == 0
+        return depth.unfinished == 0
 
 
 @pytest_asyncio.fixture(params=["redis", "sqlite"])
