@@ -10,6 +10,7 @@ from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.look import command as look_command
 from workerpool_operator.cli.profile import command as profile_command
 from workerpool_operator.cli.size import command as size_command
+from workerpool_operator.cli.sweep import command as sweep_command
 
 app = typer.Typer(
     name="wpool",
@@ -42,3 +43,4 @@ app.command("check", help=check_command.HELP, epilog=check_command.EPILOG)(check
 app.command("profile", help=profile_command.HELP, epilog=profile_command.EPILOG)(profile_command.profile)
 app.command("dump", help=look_command.DUMP_HELP, epilog=look_command.DUMP_EPILOG)(look_command.dump)
 app.command("flame", help=look_command.FLAME_HELP, epilog=look_command.FLAME_EPILOG)(look_command.flame_graph)
+app.command("sweep", help=sweep_command.HELP, epilog=sweep_command.EPILOG)(sweep_command.sweep)
