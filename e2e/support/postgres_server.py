@@ -1,5 +1,6 @@
 """A PostgreSQL server of one's own, on a free port of this machine."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -89,8 +90,11 @@ class PostgresServer:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """As a crash of the machine would: it recovers from its log at the next start."""
-        self._end(signal.SIGQUIT)
+        """SIGKILL to all of its processes: it recovers from its log at the next start."""
+        self._signal_all(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(timeout=60)
+        self._process = None
 
     def pause(self) -> None:
         """It hangs: connections stand, and nobody answers. The server's processes, and those of its clients."""
@@ -110,7 +114,8 @@ class PostgresServer:
         assert self._process is not None
         found = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         for process in (self._process.pid, *map(int, found.split())):
-            os.kill(process, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:

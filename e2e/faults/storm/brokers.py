@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 from e2e.support.nats_server import NatsServer
+from e2e.support.postgres_server import PostgresServer
 from e2e.support.redis_server import RedisServer
 
 
@@ -88,8 +90,32 @@ def sqlite(folder: Path) -> Iterator[Broker]:
     yield _Sqlite(folder / "jobs.db")
 
 
+class _Postgres:
+    restarts = 1
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_QUEUE": "storm"}
+
+    def restart(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+
+@contextmanager
+def postgres(_: Path) -> Iterator[Broker]:
+    """A PostgreSQL that has every commit on the disk before it answers, but for those that give jobs out."""
+    # Not below the storm's own folder, which PostgreSQL's user may not enter.
+    with tempfile.TemporaryDirectory(prefix="storm-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with PostgresServer(folder / "server", {"fsync": "on"}) as server:
+            yield _Postgres(server)
+
+
 BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {
     "redis": redis,
     "nats": nats,
     "sqlite": sqlite,
+    "postgres": postgres,
 }

@@ -12,6 +12,7 @@ import pytest
 
 from e2e.faults.storm.brokers import BROKERS, Broker
 from e2e.faults.storm.driver import Plan, Row, Storm
+from e2e.support.postgres_server import PostgresServer
 from e2e.support.redis_server import RedisServer
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
@@ -30,6 +31,8 @@ async def blow(name: str, broker: Broker, plan: Plan, folder: Path) -> Row:
 
 @pytest.mark.parametrize("name", BROKERS)
 async def test_killed_workers_and_a_killed_broker_lose_no_job_and_double_no_effect(name: str, tmp_path: Path) -> None:
+    if name == "postgres" and not PostgresServer.is_there():
+        pytest.skip("there is no PostgreSQL server on this machine")
     with BROKERS[name](tmp_path) as broker:
         row = await blow(name, broker, PLAN, tmp_path)
         restarts = broker.restarts

@@ -1,4 +1,4 @@
-"""Brokers on a real Redis that are closed after the test."""
+"""Brokers on a real Redis or PostgreSQL that are closed after the test."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
@@ -10,6 +10,7 @@ from tests.support.redis import RedisServer
 from workerpool import Queue
 from workerpool import broker as brokers
 from workerpool.broker import Credentials, NewJob
+from workerpool.broker._postgres import PostgresBroker
 from workerpool.broker._redis import RedisBroker
 
 
@@ -67,3 +68,28 @@ async def queue(redis_server: RedisServer, redis_stream: str) -> AsyncIterator[Q
     """The test's queue, as a producer has it."""
     async with Queue.connect(redis_server.url, stream=redis_stream) as queue:
         yield queue
+
+
+class OpenPostgres(Protocol):
+    """Opens one more view of a queue in a database."""
+
+    def __call__(
+        self, url: str, *, queue: str = "q", timeout: float = 5.0, credentials: Credentials | None = None
+    ) -> PostgresBroker: ...
+
+
+@pytest_asyncio.fixture
+async def connect() -> AsyncIterator[OpenPostgres]:
+    opened: list[PostgresBroker] = []
+
+    def open_one(
+        url: str, *, queue: str = "q", timeout: float = 5.0, credentials: Credentials | None = None
+    ) -> PostgresBroker:
+        one = brokers.connect(url, stream=queue, timeout=timeout, credentials=credentials)
+        assert isinstance(one, PostgresBroker)
+        opened.append(one)
+        return one
+
+    yield open_one
+    for one in opened:
+        await one.close()
