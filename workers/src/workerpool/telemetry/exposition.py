@@ -83,6 +83,8 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield _histogram("job_wait_seconds", text, waits)
     yield gauge("worker_jobs_in_progress", "Jobs taken and not yet settled.", lambda lane: lane.in_progress)
     yield gauge("worker_slots", "Jobs that this worker runs at a time.", lambda lane: lane.slots)
+    text = "Jobs at a time that would keep the lane's cores busy, by what they took: cores x (1 + wait / service)."
+    yield gauge("worker_slots_hint", f"{text} 0: not known.", lambda lane: lane.slots_hint)
     threads = [
         ({**labels, "state": state}, float(count))
         for labels, lane in lanes

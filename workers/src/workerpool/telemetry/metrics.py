@@ -103,6 +103,8 @@ class LaneMetrics:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
+        self.slots_hint = 0
+        """Jobs at a time that would keep its cores busy; 0: not known."""
         self.started = self.processed = self.first_attempts = self.first_failures = 0
         self.first_slow = self.duplicates_skipped = 0
         self.retried = self.put_off = self.dead_lettered = self.redelivered = self.refused = 0

@@ -99,6 +99,10 @@ class Lane(Protocol):
         """What its threads or processes do now; zeros when it has none."""
         ...
 
+    def cpu_seconds(self) -> float:
+        """CPU time that its handlers have used in threads of their own."""
+        ...
+
     def processes(self) -> Sequence[int]:
         """Pids of the processes that it runs jobs in, beside the worker's own."""
         ...

@@ -80,6 +80,10 @@ class CpuLane:
         """Processes. None is ever wedged: they can be killed."""
         return Threads(busy=len(self._busy), idle=len(self._idle), wedged=0)
 
+    def cpu_seconds(self) -> float:
+        """None: it has no threads."""
+        return 0.0
+
     def processes(self) -> Sequence[int]:
         """All that there are."""
         return [child.pid for child in (*self._idle, *self._busy)]

@@ -38,6 +38,10 @@ class IoLane:
         """None; wedged ones are handlers that heed no cancellation."""
         return Threads(wedged=len(self._deaf))
 
+    def cpu_seconds(self) -> float:
+        """None: it has no threads."""
+        return 0.0
+
     def processes(self) -> Sequence[int]:
         """None."""
         return ()

@@ -15,6 +15,7 @@ import contextvars
 import inspect
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
@@ -42,6 +43,7 @@ class ThreadLane:
         self._idle: list[_Thread] = []
         self._busy = 0
         self._wedged = 0
+        self._cpu_seconds = 0.0
         self._shortage = Shortage(of="thread", log=log)
 
     @property
@@ -61,6 +63,10 @@ class ThreadLane:
     def threads(self) -> Threads:
         """Wedged ones included, which are in use and beyond the slots."""
         return Threads(busy=self._busy, idle=len(self._idle), wedged=self._wedged)
+
+    def cpu_seconds(self) -> float:
+        """Of the calls that have ended."""
+        return self._cpu_seconds
 
     def processes(self) -> Sequence[int]:
         """None."""
@@ -93,6 +99,7 @@ class ThreadLane:
         finally:
             self._busy -= 1
             if ended.done():
+                self._cpu_seconds += call.cpu_seconds
                 self._idle.append(thread)
             else:
                 self._give_up(thread, call)
@@ -164,6 +171,7 @@ class _Call:
         self._told = threading.Event()
         self._given: Given = self._held(given) if isinstance(given, Job) else [self._held(job) for job in given]
         self.ended: asyncio.Future[object] = loop.create_future()
+        self.cpu_seconds = 0.0
         self._function = function
         self._loop = loop
         self._context = contextvars.copy_context()
@@ -189,12 +197,14 @@ class _Call:
         """In the thread."""
         result: object = None
         error: BaseException | None = None
+        began = time.thread_time()
         try:
             result = self._context.run(self._call)
         except StopIteration:  # which no future can hold
             error = RuntimeError("the handler raised StopIteration")
         except BaseException as raised:  # noqa: BLE001  whatever it is, it is this job's failure
             error = raised
+        self.cpu_seconds = time.thread_time() - began
         with contextlib.suppress(RuntimeError):  # the loop is closed: the worker has left without this thread
             self._loop.call_soon_threadsafe(self._end, result, error)
 

@@ -1,12 +1,13 @@
 """What a worker notices about itself while it works.
 
 `loop` measures how late the event loop is and catches who holds it up, in the act; `trends` decides when a figure is
-worth a warning, and `resources` applies that to CPU, memory and open files.
+worth a warning, and `resources` applies that to CPU, memory and open files. `sizing` tells how many jobs at a time a
+lane's cores could do.
 """
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workerpool.runtime.inflight import InFlight
 from workerpool.runtime.lanes import Handler, Kind
@@ -16,6 +17,9 @@ from workerpool.runtime.watchdog.loop import LoopWatch
 from workerpool.runtime.watchdog.resources import Resources
 from workerpool.telemetry.metrics import Metrics
 from workerpool.telemetry.process import open_files
+
+if TYPE_CHECKING:
+    from workerpool.runtime.watchdog.sizing import Sizing
 
 
 class Watchdog:
@@ -45,6 +49,8 @@ class Watchdog:
         self._resources = Resources(cores=cores(), open_files=open_files, log=log)
         self._stations = stations
         self._metrics = metrics
+        self._sizing: Sizing | None = None
+        self._log = log
 
     def wake(self) -> None:
         """Jobs were taken. For the running loop's own thread."""
@@ -59,3 +65,13 @@ class Watchdog:
         metrics = self._metrics
         metrics.heartbeat(children=self._stations.processes(), loop_lag=self._loop.worst())
         self._resources.look(cpu_percent=metrics.cpu_percent, memory_bytes=metrics.memory_bytes)
+        self._size()
+
+    def _size(self) -> None:
+        if self._loop.stopped:  # nobody watches: in a played time CPU says nothing
+            return
+        if self._sizing is None:
+            from workerpool.runtime.watchdog.sizing import Sizing  # noqa: PLC0415  not at the start
+
+            self._sizing = Sizing(cores=cores(), log=self._log)
+        self._sizing.look(self._stations)

@@ -47,7 +47,7 @@ class LoopWatch:
         self._idle = idle
         self._blocked = blocked
         self._log = log
-        self._stopped = False
+        self.stopped = False
         self._awake = threading.Event()
         self._idle_ticks = 0
         self._beat = self._due = math.inf
@@ -59,7 +59,7 @@ class LoopWatch:
 
     def wake(self) -> None:
         """Jobs were taken: watch the running loop, from its own thread, until they have ended."""
-        if self._awake.is_set() or self._stopped:
+        if self._awake.is_set() or self.stopped:
             return
         if not self._thread_id:
             self._thread_id, self._loop = threading.get_ident(), asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class LoopWatch:
 
     def stop(self) -> None:
         """Watch no more."""
-        self._stopped = True
+        self.stopped = True
         self._awake.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -103,7 +103,7 @@ class LoopWatch:
     def _look(self) -> None:
         """In the thread."""
         told = 0.0
-        while not self._stopped:
+        while not self.stopped:
             self._awake.wait()
             time.sleep(TICK_SECONDS)
             beat = self._beat
