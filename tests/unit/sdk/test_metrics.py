@@ -3,12 +3,16 @@
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from workerpool import Job, Worker
 from workerpool.broker import DeathReason
 from workerpool.telemetry import exposition, process
-from workerpool.telemetry.metrics import FailureReason, LockMetrics, Metrics
+from workerpool.telemetry.metrics import FailureReason, LockMetrics, Metrics, current
+from workerpool.testing import Simulation, simulate
 
 
 def rendered(metrics: Metrics) -> dict[str, float]:
@@ -77,6 +81,42 @@ def test_what_waits_for_an_endpoint_is_backpressure() -> None:
     assert figures[f"backpressure_events_total[('endpoint', 'crm'), ('lane', ''), {worker}"] == 3
     assert figures[f"backpressure_events_total[('endpoint', ''), ('lane', 'io'), {worker}"] == 2
     assert figures[f"worker_lock_wait_seconds_sum[('lock', 'crm'), {worker}"] == 0.2
+
+
+def test_waits_for_a_cache_are_told_beside_those_for_endpoints() -> None:
+    metrics = Metrics(pool="p", version="v", slots={"io": 1})
+    metrics.locks["rates"] = LockMetrics()
+    metrics.cache("rates").observe(0.3)
+    assert metrics.cache("rates") is metrics.cache("rates")
+    figures = rendered(metrics)
+    worker = "('pool', 'p'), ('version', 'v')]"
+    assert figures[f"worker_lock_wait_seconds_sum[('lock', 'cache:rates'), {worker}"] == 0.3
+    assert figures[f"worker_lock_wait_seconds_sum[('lock', 'rates'), {worker}"] == 0
+    assert not any("'endpoint', 'cache" in series for series in figures)
+
+
+def test_lifespan_and_handlers_find_the_metrics_of_their_worker() -> None:
+    found: list[Metrics | None] = []
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        found.append(current())
+        yield
+
+    worker = Worker(lifespan=lifespan)
+
+    @worker.job("look", timeout=5)
+    async def look(job: Job) -> None:
+        found.append(current())
+
+    async def scenario(simulation: Simulation) -> None:
+        process = simulation.start(worker)
+        await simulation.queue.enqueue("look")
+        await simulation.finished()
+        assert found == [process.metrics, process.metrics]
+        assert current() is None, "that of nobody else"
+
+    simulate(scenario)
 
 
 def test_the_report_counts_the_jobs_of_all_lanes() -> None:

@@ -13,6 +13,7 @@ from tests.support.waiting import until
 from workerpool import ConfigurationError, PayloadInvalid, Queue
 from workerpool.cache import MAX_VALUE_BYTES, Cache, FillFailed
 from workerpool.redis import Redis
+from workerpool.telemetry.metrics import Metrics, set_current
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 MakeCache = Callable[..., Cache]
@@ -309,3 +310,28 @@ async def test_settings_that_make_no_sense_are_refused(cache: MakeCache, options
         cache(**options)
     with pytest.raises(ConfigurationError, match="ttl"):
         await cache().get_or_fill("key", Origin(), ttl=0)
+
+
+async def test_waits_for_another_one_that_fills_are_measured_and_hits_are_none(
+    cache: MakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics(pool="p", version="v", slots={})
+    set_current(metrics)
+    origin, first, second = Origin(), cache(), cache()
+    origin.let.clear()
+    filling = asyncio.create_task(first.get_or_fill("k", origin, ttl=60))
+    await until(origin.waits_for(1), what="the fill begun")
+    waiting = asyncio.create_task(second.get_or_fill("k", origin, ttl=60))
+    looks, look, began = [], second._redis.run, asyncio.get_running_loop().time()
+
+    async def counted(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return await look(*arguments)
+
+    monkeypatch.setattr(second._redis, "run", counted)
+    await until(lambda: len(looks) >= 3, what="it looks again")
+    origin.let.set()
+    assert await filling == await waiting == await first.get_or_fill("k", origin, ttl=60)
+    waits = metrics.cache("cache")
+    assert (sum(waits.counts), waits.counts[0]) == (2, 1), "who fills did not wait"
+    assert 0 < waits.sum <= asyncio.get_running_loop().time() - began

@@ -37,6 +37,7 @@ from workerpool.broker._redis.scripts import Script
 from workerpool.errors import BrokerError, BrokerUnavailable, ConfigurationError, FillFailed
 from workerpool.redis import Redis
 from workerpool.telemetry.logs import Log
+from workerpool.telemetry.metrics import current
 
 __all__ = ["MAX_VALUE_BYTES", "Cache", "FillFailed"]
 
@@ -70,6 +71,9 @@ class _Flight:
 
 class Cache:
     """A cache beside a queue. Make one per event loop, for example in the worker's `lifespan`.
+
+    Made there, or in a handler, it tells the worker's metrics how long jobs waited for values that another one fills:
+    `worker_lock_wait_seconds{lock="cache:NAME"}`.
 
     Args:
         redis: Where it is.
@@ -107,6 +111,8 @@ class Cache:
         self._beta = beta
         self._chance = chance
         self._flights: dict[str, _Flight] = {}
+        metrics = current()
+        self._waits = metrics.cache(name) if metrics is not None else None
         self._trouble = ""
 
     async def get_or_fill(self, key: str, fill: Fill, *, ttl: float) -> Any:
@@ -154,7 +160,8 @@ class Cache:
         await self._redis.call("DEL", *self._keys(key))
 
     async def _find(self, key: str, fill: Fill, ttl: float) -> _Found:
-        token, pause = secrets.token_hex(8), _FIRST_PAUSE_SECONDS
+        token, pause, since = secrets.token_hex(8), _FIRST_PAUSE_SECONDS, None
+        clock = asyncio.get_running_loop().time
         while True:
             early = self._beta * -math.log(1.0 - self._chance())
             try:
@@ -165,6 +172,8 @@ class Cache:
                 self._say(error)
                 return _Found(await self._ask(fill))
             self._trouble = ""
+            if self._waits is not None and state != b"wait" and (since is not None or state == b"fill"):
+                self._waits.observe(0.0 if since is None else clock() - since)
             match state:
                 case b"value":
                     return _Found(found[0])
@@ -175,6 +184,7 @@ class Cache:
                 case b"failed":
                     raise FillFailed(found[0].decode())
                 case _:
+                    since = clock() if since is None else since
                     await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
                     pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
 

@@ -36,7 +36,7 @@ from workerpool.runtime.stations import Stations
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.runtime.watchdog import Watchdog
 from workerpool.telemetry import process
-from workerpool.telemetry.metrics import Metrics
+from workerpool.telemetry.metrics import Metrics, set_current
 from workerpool.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class Engine:
 
     async def run(self, stop: Stop) -> Drained:
         """Until `stop` is asked for and the drain is over."""
+        set_current(self._metrics)
         self._stop = stop
         self.loop = asyncio.get_running_loop()
         life = Life(self._lifespan, stop=stop, seconds=self._contract.drain_seconds, log=self._log)

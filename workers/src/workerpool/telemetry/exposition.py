@@ -141,11 +141,13 @@ def _held_back(metrics: Metrics, worker: dict[str, str], lanes: _Lanes) -> Itera
     full = [({**labels, "endpoint": ""}, float(lane.refused)) for labels, lane in lanes]
     busy = [({**worker, "lane": "", "endpoint": name}, float(lock.waited)) for name, lock in locks]
     yield _counter("backpressure_events", text, full + busy)
-    if locks:
-        text = "How long jobs waited for their turn at an endpoint; 0 where nobody was before them."
-        yield _histogram(
-            "worker_lock_wait_seconds", text, [({**worker, "lock": name}, lock.wait) for name, lock in locks]
+    waits = {name: lock.wait for name, lock in locks}
+    waits |= {f"cache:{name}": wait for name, wait in list(metrics.caches.items())}
+    if waits:
+        text = (
+            "How long jobs waited for an endpoint, or for another one to fill a value of a cache; 0: nobody was first."
         )
+        yield _histogram("worker_lock_wait_seconds", text, [({**worker, "lock": name}, waits[name]) for name in waits])
 
 
 _Samples = Sequence[tuple[dict[str, str], float]]

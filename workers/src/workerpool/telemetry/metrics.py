@@ -4,6 +4,7 @@ The counters of prometheus-client take a lock per change and there are several p
 of a job; its exposition is.
 """
 
+import contextvars
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,8 @@ class Metrics:
         """Breaker -> whether its circuit is open."""
         self.locks: dict[str, LockMetrics] = {}
         """By the names of endpoints."""
+        self.caches: dict[str, Histogram] = {}
+        """By the names of caches: how long who wanted a value waited for the lock of who filled it."""
         self.shed = {DeathReason.EXPIRED: 0, DeathReason.SHED: 0}
         self.queue_depth: dict[str, int] = {}
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
@@ -181,3 +184,20 @@ class Metrics:
             # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
             handed_back=self.handed_back + sum(lane.refused for lane in lanes),
         )
+
+    def cache(self, name: str) -> Histogram:
+        """The waits for the locks of the cache of this name."""
+        return self.caches.setdefault(name, Histogram(WAIT_SECONDS))
+
+
+_CURRENT: Final[contextvars.ContextVar[Metrics | None]] = contextvars.ContextVar("workerpool_metrics", default=None)
+
+
+def current() -> Metrics | None:
+    """Those of the worker in which this runs: its lifespan and its handlers, but for those in the cpu lane."""
+    return _CURRENT.get()
+
+
+def set_current(metrics: Metrics) -> None:
+    """For this task, and the tasks that it starts."""
+    _CURRENT.set(metrics)
