@@ -2,4 +2,5 @@
 
 from workerpool_operator.cli.main import app
 
-app(prog_name="wpool")
+if __name__ == "__main__":  # the processes of `wpool bench` load this module, too
+    app(prog_name="wpool")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
+from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.look import command as look_command
@@ -44,3 +45,4 @@ app.command("profile", help=profile_command.HELP, epilog=profile_command.EPILOG)
 app.command("dump", help=look_command.DUMP_HELP, epilog=look_command.DUMP_EPILOG)(look_command.dump)
 app.command("flame", help=look_command.FLAME_HELP, epilog=look_command.FLAME_EPILOG)(look_command.flame_graph)
 app.command("sweep", help=sweep_command.HELP, epilog=sweep_command.EPILOG)(sweep_command.sweep)
+app.command("bench", help=bench_command.HELP, epilog=bench_command.EPILOG)(bench_command.bench)

@@ -1,6 +1,7 @@
 """Jobs to try the measuring commands with, where no program of the user's own is named.
 
-`http` fetches the URL of its payload, `compute` sums square roots, `mixed` does both; `seconds` says for how long.
+`http` fetches the URL of its payload, `http-plain` does it in a plain function, `compute` sums square roots, `mixed`
+waits and computes; `seconds` of the payload says for how long.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.request import urlopen
 
 import aiohttp
 
@@ -30,6 +32,13 @@ async def http(job: Job) -> None:
     """Fetch a URL."""
     async with job.context.get(job.payload["url"]) as answer:
         await answer.read()
+
+
+@worker.job("http-plain", timeout=60)
+def http_plain(job: Job) -> None:
+    """Fetch a URL with a client that blocks."""
+    with urlopen(job.payload["url"], timeout=60) as answer:  # noqa: S310  the commands' own server
+        answer.read()
 
 
 @worker.job("compute", timeout=60, kind="cpu")

@@ -153,7 +153,7 @@ def test_json_is_what_size_reads(profile: Profile, tmp_path: Path) -> None:
         ("nowhere", "x", "write package.module:name"),
         ("nowhere.at.all:worker", "x", "cannot be imported"),
         ("workerpool_operator.cli.samples:http", "x", "is no worker"),
-        ("workerpool_operator.cli.samples:worker", "x", "it has: compute, http, mixed"),
+        ("workerpool_operator.cli.samples:worker", "x", "it has: compute, http, http-plain, mixed"),
     ],
 )
 def test_a_program_that_cannot_be_had_is_said(program: str, job: str, says: str, own_run: None) -> None:
