@@ -376,8 +376,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServe
 class TestServer:
     async def test_a_kill_of_the_server_loses_nothing(self, open_broker: Open, own_server: RabbitServer) -> None:
         broker = open_broker(url=own_server.url)
-        # A node that is killed within milliseconds of a queue's making may find no leader for it:
-        # rabbitmq-server#10070.
+        # A node that is killed within milliseconds of a queue's making may never find it a leader again
+        # (rabbitmq-server#10070): make it before.
         await broker.put([NewJob("t", b"first", delay=1.0)])
         assert await broker.ack([await one(broker)]) == frozenset()
         await broker.put([*jobs(10), NewJob("t", b"late", delay=1.0)])
