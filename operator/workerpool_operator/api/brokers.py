@@ -30,6 +30,8 @@ class BrokerKind(Model):
     """CEL on the object's own fields, beginning with one of them: true when the connection is encrypted."""
     ENCRYPTED_WORDS: ClassVar[str]
     """What to write to have it encrypted."""
+    WITHOUT: ClassVar[tuple[str, ...]] = ()
+    """Fields of `spec.delivery` that need what this kind cannot do: they are refused beside it."""
 
     @abstractmethod
     def variables(self) -> dict[str, str]:
@@ -88,6 +90,7 @@ class NatsJetStream(BrokerKind):
 
     ENCRYPTED = "url.startsWith('tls://')"
     ENCRYPTED_WORDS = "write the url as tls://"
+    WITHOUT = ("tenantLimits",)
 
     url: str = Field(
         min_length=1,
@@ -163,6 +166,44 @@ class Postgres(BrokerKind):
         return {"URL": self.url, "QUEUE": self.queue}
 
 
+class RabbitMQ(BrokerKind):
+    """A quorum queue of RabbitMQ 3.10 or later; it is made unless it is there."""
+
+    ENCRYPTED = "url.startsWith('amqps://')"
+    ENCRYPTED_WORDS = "write the url as amqps://"
+    WITHOUT = ("rateLimitPerSecond", "tenantLimits")
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address: amqp://HOST:PORT/VHOST, or amqps:// for TLS; without a VHOST it is /. No user, password "
+        "or options in it.",
+        json_schema_extra=rules(
+            Rule(
+                cel="self.startsWith('amqp://') || self.startsWith('amqps://')",
+                message="the url must start with amqp:// or amqps://, such as amqp://rabbitmq:5672/jobs",
+            ),
+            NO_PASSWORD,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[-_.%A-Za-z0-9]*)?$')",
+                message="write the url as amqp://HOST:PORT/VHOST with a port from 1 to 65535, and a / in the vhost's "
+                "name as %2F",
+            ),
+        ),
+    )
+    queue: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=_PRINTABLE,
+        description="Name of the queue. Those of delayed jobs and dead letters begin with it.",
+        json_schema_extra=explained(_PRINTABLE_WORDS),
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The address and the queue."""
+        return {"URL": self.url, "QUEUE": self.queue}
+
+
 class Kinds(Model):
     """One field for each kind of broker, of which a queue sets exactly one."""
 
@@ -171,6 +212,7 @@ class Kinds(Model):
         default=None, description="A JetStream stream of NATS 2.12 or later, read by durable consumers."
     )
     postgres: Postgres | None = Field(default=None, description="A queue in a PostgreSQL database.")
+    rabbitmq: RabbitMQ | None = Field(default=None, description="A quorum queue of RabbitMQ 3.10 or later.")
 
 
 KINDS: Final[Mapping[str, type[BrokerKind]]] = {

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
+from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.worker import WorkerSpec
@@ -17,6 +18,24 @@ LEASE_HEARTBEATS: Final = 3
 """A lease outlives two missed heartbeats."""
 ALERT_HEARTBEATS: Final = 2
 """Between two heartbeats a healthy worker's last one grows almost a period old."""
+
+
+_UNSET: Final = {
+    "rateLimitPerSecond": "!has(self.delivery.rateLimitPerSecond)",
+    "tenantLimits": "!has(self.delivery.tenantLimits) || self.delivery.tenantLimits.size() == 0",
+}
+"""CEL: the field of `spec.delivery`, which not every kind of broker can do, asks for nothing."""
+
+
+def _not_beside(name: str, unset: str) -> Rule:
+    """Refuses the field of `spec.delivery` where a queue is of a kind that cannot do it."""
+    kinds = [kind for kind, broker in KINDS.items() if name in broker.WITHOUT]
+    return Rule(
+        cel=f"{unset} || !self.queues.exists(queue, {' || '.join(f'has(queue.{kind})' for kind in kinds)})",
+        message=f"delivery.{name} cannot be kept by every broker: leave it out, or use no queue of "
+        f"{' or '.join(kinds)}",
+        path=f".delivery.{name}",
+    )
 
 
 class ScalingMode(StrEnum):
@@ -141,6 +160,7 @@ class WorkerPoolSpec(Model):
                 "the other",
                 path=".delivery.concurrencyPerWorker",
             ),
+            *(_not_beside(name, unset) for name, unset in _UNSET.items()),
         )
     )
 

@@ -131,6 +131,17 @@ class Board:
             known.samples[sample.queue] = (sample, self._clock())
             self._announce("samples", pool)
 
+    def running(self, pool: str, *, queue: str) -> int:
+        """Jobs of this queue that the pool's workers run, as they say: all of theirs, without those of other queues.
+
+        For brokers that do not tell how many jobs are in flight. Other consumers of the queue are not known here.
+        """
+        reports = (state.report for state in self.workers.get(pool, {}).values())
+        known = self.pools.get(pool)
+        others = (sample for sample, _ in known.samples.values() if sample.queue != queue) if known else ()
+        said = sum(report.in_flight for report in reports if report is not None)
+        return max(0, said - sum(sample.in_flight or 0 for sample in others))
+
     def heard(self, pool: str, state: WorkerState) -> None:
         """A worker said something, came or went. One whose pod is gone by now is nobody's worker any more."""
         if state.uid in self.pods:

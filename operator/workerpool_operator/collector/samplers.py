@@ -111,7 +111,14 @@ class Samplers:
         def polled(seconds: float, error: str) -> None:
             self._observer.polled(pool, queue["name"], seconds=seconds, error=error)
 
-        return _Sampler(queue["name"], connect=lambda: self._connect(pool, queue), tell=tell, polled=polled)
+        name = queue["name"]
+        return _Sampler(
+            name,
+            connect=lambda: self._connect(pool, queue),
+            running=lambda: self._board.running(pool, queue=name),
+            tell=tell,
+            polled=polled,
+        )
 
 
 class _Sampler:
@@ -122,10 +129,13 @@ class _Sampler:
         queue: str,
         *,
         connect: Callable[[], Observed],
+        running: Callable[[], int],
         tell: Callable[[QueueSample], None],
         polled: Callable[[float, str], None],
     ) -> None:
+        """`running`: jobs of the queue that its workers say they run."""
         self._queue = queue
+        self._running = running
         self._tell = tell
         self._polled = polled
         self._cadence = Cadence()
@@ -183,7 +193,7 @@ class _Sampler:
             age_seconds=0.0,
             waiting=depth.waiting - depth.blocked,  # more workers would not help the others
             blocked=depth.blocked,
-            in_flight=depth.in_flight,
+            in_flight=self._running() if depth.in_flight is None else depth.in_flight,
             oldest_age_seconds=depth.oldest_age_seconds,
             arrivals_total=depth.arrivals_total,
             dead_letters=depth.dead_letters,

@@ -40,10 +40,15 @@ def _postgres(fields: Mapping[str, Any], credentials: broker.Credentials) -> Obs
     return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
 
 
+def _rabbitmq(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
+
+
 KINDS: Final[Mapping[str, Connect]] = {
     "redisStream": _redis_stream,
     "natsJetStream": _nats_jet_stream,
     "postgres": _postgres,
+    "rabbitmq": _rabbitmq,
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.component.api import delivery_rules
+from tests.component.api import delivery_rules, rabbitmq_rules
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
 
@@ -40,6 +40,7 @@ def env(**variable: Any) -> dict[str, Any]:
 
 
 ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
+    **rabbitmq_rules.ACCEPTED,
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
@@ -155,6 +156,7 @@ VOLUME_WORDS = "a pool may use no other kind of volume"
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
+    **rabbitmq_rules.REFUSED,
     # name -> (spec, field, words)
     "min above max": (
         {"scaling": {"minReplicas": 6, "maxReplicas": 5}},

@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from workerpool.broker import AuthenticationFailed, BrokerError, BrokerUnavailable, Capabilities, Depth
-from workerpool_operator.collector.board import Board
+from workerpool.protocol import Report
+from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.cadence import (
     BURST_SECONDS,
     BUSY_AFTER_SECONDS,
@@ -59,6 +60,7 @@ class Source:
 
     capabilities: Capabilities = NOTIFIES
     waiting: int = 0
+    in_flight: int | None = 0
     blocked: int = 0
     trouble: BrokerError | None = None
     watching: Callable[[float], Awaitable[bool]] | None = None
@@ -73,7 +75,7 @@ class Source:
         await asyncio.sleep(0)
         if self.trouble is not None:
             raise self.trouble
-        return Depth(self.waiting, 0, 0, 0.0, 0, 0, self.blocked)
+        return Depth(self.waiting, self.in_flight, 0, 0.0, 0, 0, self.blocked)
 
     async def wait_for_arrival(self, seconds: float) -> bool:
         self.watched_at.append(now())
@@ -140,6 +142,31 @@ async def test_a_queue_that_moves_is_read_and_not_watched() -> None:
         await asyncio.sleep(10.01)
     assert len(source.read_at) == pytest.approx(10 / BUSY_SECONDS, abs=2)
     assert source.watched_at == []
+
+
+async def test_where_the_broker_does_not_tell_what_is_in_flight_the_workers_do() -> None:
+    source = Source(in_flight=None)
+    async with sampling(source) as told:
+        for uid, running in (("a", 2), ("b", 3)):
+            pod = PodInfo(
+                name=uid,
+                uid=uid,
+                pool="web",
+                version="v",
+                node="n",
+                ip="",
+                ready=True,
+                was_ready=True,
+                terminating=False,
+            )
+            told.board.pod_seen(pod)
+            report = Report(in_flight=running, slots=4)
+            told.board.heard("web", WorkerState(pod=uid, uid=uid, version="v", source="stream", report=report))
+        await asyncio.sleep(2 * BUSY_SECONDS)
+        assert told.sample().in_flight == 5
+        told.board.sampled("web", QueueSample(queue="beside", age_seconds=0.0, waiting=0, in_flight=4))
+        await asyncio.sleep(2 * BUSY_SECONDS)
+        assert told.sample().in_flight == 1, "the others are of a queue that tells its own"
 
 
 async def test_a_queue_at_rest_costs_one_reading_and_one_watch_a_second() -> None:

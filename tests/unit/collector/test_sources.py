@@ -13,6 +13,7 @@ from workerpool_operator.collector import sources
 from workerpool_operator.domain.desired import contract
 
 QUEUES: Final[dict[str, dict[str, Any]]] = {
+    "rabbitmq": {"url": "amqp://rabbitmq:5672/jobs", "queue": "thumbs"},
     "redisStream": {"url": "redis://redis:6379/0", "stream": "thumbs", "group": "g"},
     "natsJetStream": {"url": "nats://nats:4222", "stream": "thumbs", "consumer": "g"},
     "postgres": {"url": "postgresql://jobs@postgres:5432/jobs", "queue": "thumbs"},
@@ -31,6 +32,14 @@ def test_the_collector_and_the_workers_reach_it_by_the_same_name(kind: str, tmp_
     variables = contract.environment(pool(queues=[described]), version="v1")
     [source] = _source.sources_from({each["name"]: each.get("value", "") for each in variables}).values()
     assert source.connect().stream == cast("Broker", observed).stream == "thumbs"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_kind_is_refused_is_what_its_broker_cannot_do(kind: str, tmp_path: Path) -> None:
+    can = sources.connect_from(tmp_path)("web", {"name": "main", kind: QUEUES[kind]}).capabilities
+    needs = {"rateLimitPerSecond": can.tokens, "tenantLimits": can.tenant_limits}
+    assert set(KINDS[kind].WITHOUT) == {name for name, met in needs.items() if not met}
+    assert can.expiry, "else shedAfterSeconds needs a rule of its own"
 
 
 def test_a_kind_that_only_a_newer_operator_knows_is_named_as_such(tmp_path: Path) -> None:
