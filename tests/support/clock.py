@@ -1,17 +1,14 @@
 """The wall clock of a server that a test starts, set as somebody sets that of its machine, while it runs.
 
-A library that the loader puts before libc (LD_PRELOAD) adds an offset to what the server reads; monotonic time goes on.
+An offset is added to what the server reads; monotonic time goes on.
 """
 
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
+from tests.support.preload import built
 
 _LIBRARY = r"""
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -48,20 +45,14 @@ class WallClock:
     """Of one server: start it with `env`. Skips the test where there is no C compiler."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-        if compiler is None:
-            pytest.skip("no C compiler, by which a server's clock is set")
-        folder.mkdir(parents=True, exist_ok=True)
-        source, self._library = folder / "clock.c", folder / "clock.so"
-        source.write_text(_LIBRARY)
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", self._library, source, "-ldl"], check=True)
+        self._library = built(folder, "clock", _LIBRARY)
         self._offset = folder / "offset"
         self.set(0)
 
     @property
     def env(self) -> Mapping[str, str]:
         """For the server."""
-        return {"LD_PRELOAD": str(self._library), "CLOCK_OFFSET_FILE": str(self._offset)}
+        return {**self._library, "CLOCK_OFFSET_FILE": str(self._offset)}
 
     def set(self, seconds: int) -> None:
         """By so many seconds ahead of ours, or behind."""

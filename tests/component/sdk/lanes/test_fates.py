@@ -15,11 +15,12 @@ import pytest
 
 from tests.component.sdk.lanes.conftest import Lanes, figure
 from tests.support.clock import WallClock
+from tests.support.disk import Disk
 from tests.support.proxy import Proxy
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess
-from workerpool import BrokerUnavailable
+from workerpool import BrokerUnavailable, JobSpec, Queue
 from workerpool.broker import connect
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
@@ -83,7 +84,7 @@ INPUTS = {
     "a handler that uses up all open files, lane cpu": Input("cpu", "use_up_files", env={"OPEN_FILES": "500"}, jobs=3),
     "a handler that leaks open files, lane thread": Input("thread", "open_files", 430, {"OPEN_FILES": "500"}),
     "a handler that blocks the event loop": Input("io", "hold", 0.5, {"HEARTBEAT_INTERVAL": "3"}),
-    "a disk that is full": Input("thread", "fill_disk", "/dev/full"),
+    "a handler that writes to a full disk": Input("thread", "fill_disk", "/dev/full"),
     "the worker's clock jumps a day ahead": Input("io", "jump", 86_400, LEASE),
     "the worker's clock jumps a day back": Input("io", "jump", -86_400, LEASE),
 }
@@ -204,15 +205,18 @@ TROUBLES: dict[str, Trouble] = {
     "Redis' clock jumps a day ahead": clock_ahead,
     "Redis' clock jumps a day back": clock_back,
 }
+FULL_DISK = "the disk with an SQLite queue is full"
 CLOCKS: set[Trouble] = {clock_ahead, clock_back}
 
 
 def test_every_row_is_played() -> None:
     assert [row.input for row in rows()] == list(dict.fromkeys(row.input for row in rows()))
-    assert {row.input for row in rows()} == {*INPUTS, *ENTRIES, *TROUBLES}
+    assert {row.input for row in rows()} == {*INPUTS, *ENTRIES, *TROUBLES, FULL_DISK}
 
 
-@pytest.mark.parametrize("row", [row for row in rows() if row.input not in TROUBLES], ids=lambda row: row.input)
+@pytest.mark.parametrize(
+    "row", [row for row in rows() if row.input not in {*TROUBLES, FULL_DISK}], ids=lambda row: row.input
+)
 async def test_the_fate_of_a_bad_job_is_as_documented(lanes: Lanes, row: Fate) -> None:
     given = INPUTS.get(row.input, Input("io"))
     env = {"MAX_ATTEMPTS": "2", "SLOTS_CPU": "1", "SHED_AFTER_SECONDS": '{"normal": 600}'} | given.env
@@ -257,6 +261,31 @@ async def test_jobs_outlive_the_troubles_of_their_broker(tmp_path: Path, redis_s
         assert (row.job, row.worker) == ("done", "works on")
         await works_on(lanes, worker)
         await until(lambda: figure(worker, "jobs_processed_total") >= 22, what="each job settled, and counted")
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if row.input == FULL_DISK], ids=lambda row: row.input)
+async def test_jobs_outlive_a_full_disk_under_their_queue(lanes: Lanes, tmp_path: Path, row: Fate) -> None:
+    """Their ends cannot be written, neither can it be written that others are taken."""
+    disk = Disk(tmp_path / "disk")
+    url = f"sqlite:///{disk.folder / 'jobs.db'}"
+    async with Queue.connect(url) as queue:
+        worker = lanes.start(WORKERPOOL_NAME="", QUEUE_MAIN_URL=url, **disk.env)
+        go = f"{lanes.stream}:go"
+        await queue.enqueue_many([JobSpec("thread", ["wait_for", go])] * 20)
+        await until(lambda: lanes.recorded("begun"), what="jobs running")
+        disk.fill()
+        await until(lambda: "disk is full" in worker.output, what="the worker noticing")
+        lanes.server.client().set(go, 1)
+        await until(lambda: figure(worker, "job_processing_seconds_count") >= 1, what="a job at its end")
+        assert figure(worker, "jobs_processed_total") == 0
+        assert worker.get("health", "/healthz")[0] == 200
+        disk.make_room()
+        await until(lambda: figure(worker, "jobs_processed_total") == 20, what="all jobs done", seconds=60)
+        assert (row.job, row.worker) == ("done", "works on")
+        assert list(lanes.recorded("begun").values()) == [1] * 20
+        assert seen(worker, row.seen_in)
+        depth = await queue.depth()
+        assert (depth.waiting, depth.in_flight, depth.delayed, depth.dead_letters) == (0, 0, 0, 0)
 
 
 async def settled(lanes: Lanes, worker: WorkerProcess, env: dict[str, str]) -> tuple[WorkerProcess, int]:
