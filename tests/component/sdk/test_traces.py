@@ -131,6 +131,25 @@ async def test_a_job_that_puts_a_job_is_one_trace_with_it(stage: Stage) -> None:
     assert len({span.trace_id for span in stage.receiver.spans}) == 1
 
 
+@pytest.mark.parametrize("type_", ["bulk", "bulk-cpu"])
+async def test_each_job_of_a_batch_is_a_trace_of_its_own_linked_with_the_one_in_which_the_call_is(
+    stage: Stage, type_: str
+) -> None:
+    stage.put(*[{"type": type_, "payload": {"url": stage.receiver.url}, "job_id": name} for name in "ab"])
+    stage.start()
+    where = stage.stream
+    await until(lambda: len(stage.receiver.named(f"process {where}")) == 2, what="both jobs")
+    get = await stage.span("GET")
+    done = sorted(stage.receiver.named(f"process {where}"), key=lambda span: span.span_id != get.parent_id)
+    assert {span.attributes["messaging.message.id"] for span in done} == {"a", "b"}
+    assert [span.attributes["workerpool.batch.jobs"] for span in done] == [2, 2]
+    first, second = done
+    assert (get.trace_id, get.parent_id) == (first.trace_id, first.span_id)
+    assert first.trace_id != second.trace_id
+    assert first.span_id in second.links
+    assert first.links == [first.parent_id]
+
+
 @pytest.mark.parametrize("lane", ["io", "cpu"])
 async def test_of_jobs_that_are_not_sampled_those_that_failed_are_sent_whole(stage: Stage, lane: str) -> None:
     never = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}

@@ -8,7 +8,7 @@ import sys
 
 import httpx
 
-from workerpool import Job, JobSpec, Queue, Worker
+from workerpool import Batch, Job, JobSpec, Queue, Worker
 
 if os.environ.get("INSTRUMENT"):
     from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -46,6 +46,19 @@ def thread(job: Job) -> None:
 @worker.job("cpu", timeout=20, kind="cpu")
 def cpu(job: Job) -> None:
     call(job)
+
+
+@worker.job("bulk", timeout=20, batch=Batch(size=2, wait=10))
+async def bulk(jobs: list[Job]) -> None:
+    """One call for all."""
+    async with httpx.AsyncClient() as client:
+        await client.get(jobs[0].payload["url"])
+
+
+@worker.job("bulk-cpu", timeout=20, kind="cpu", batch=Batch(size=2, wait=10))
+def bulk_cpu(jobs: list[Job]) -> None:
+    """The same in a process."""
+    httpx.get(jobs[0].payload["url"])
 
 
 @worker.job("relay", timeout=20)

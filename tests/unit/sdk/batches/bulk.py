@@ -1,6 +1,7 @@
 """Workers that do batches, and what they are called with."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -67,3 +68,11 @@ def fail_with(*bad: str) -> Callable[[Sequence[str]], None]:
 
 def text(process: Process) -> str:
     return render(process.metrics).decode()
+
+
+def take_over(simulation: Simulation, id_: str) -> None:
+    """Somebody else has this job from now on."""
+    store = simulation._source.store
+    assert store is not None
+    [lease] = [one for one in store.in_flight.values() if one.entry.job_id == id_]
+    lease.owner, lease.until = object(), math.inf

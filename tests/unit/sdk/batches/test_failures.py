@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.sdk.batches.bulk import ENV, Bulk, attempts, bulk_worker, enqueue, fail_with, outcomes
+from tests.unit.sdk.batches.bulk import ENV, Bulk, attempts, bulk_worker, enqueue, fail_with, outcomes, take_over
 from workerpool import Batch, Breaker, Job, RejectJob, Worker
 from workerpool.telemetry.metrics import FailureReason
 from workerpool.testing import Outcome, Simulation, simulate
@@ -277,5 +277,97 @@ def test_a_call_that_ignores_its_cancellation_keeps_no_slots() -> None:
         lane = process.metrics.lanes["io"]
         assert (lane.in_progress, lane.threads().wedged) == (0, 1)
         deaf = False
+
+    simulate(scenario)
+
+
+def test_who_lost_the_lease_of_one_job_goes_on_with_the_others_as_long_as_that_takes() -> None:
+    told: list[list[bool]] = []
+    worker = Worker()
+
+    @worker.job("index", batch=Batch(size=3), timeout=100)
+    async def index(jobs: list[Job]) -> None:
+        await asyncio.sleep(30)
+        told.append([job.cancelled for job in jobs])
+
+    async def scenario(simulation: Simulation) -> None:
+        await enqueue(simulation, range(3))
+        process = simulation.start(worker, env={**ENV, "LEASE_SECONDS": "6"})
+        await simulation.advance(1)
+        take_over(simulation, "1")
+        await simulation.until(lambda: told == [[False, True, False]])
+        await simulation.advance(0)
+        assert process.metrics.totals().processed == 2
+        assert process.metrics.lanes["io"].failed[FailureReason.LEASE_LOST] == 1
+        assert process.metrics.lanes["io"].in_progress == 0
+
+    simulate(scenario)
+
+
+def test_a_call_of_which_every_job_is_somebody_elses_is_cancelled() -> None:
+    cancelled: list[float] = []
+    worker = Worker()
+
+    @worker.job("index", batch=Batch(size=3), timeout=100)
+    async def index(jobs: list[Job]) -> None:
+        try:
+            await asyncio.sleep(90)
+        except asyncio.CancelledError:
+            cancelled.append(asyncio.get_running_loop().time())
+            raise
+
+    async def scenario(simulation: Simulation) -> None:
+        await enqueue(simulation, range(3))
+        process = simulation.start(worker, env={**ENV, "LEASE_SECONDS": "6"})
+        await simulation.advance(1)
+        for number in range(3):
+            take_over(simulation, str(number))
+        await simulation.until(lambda: process.metrics.lanes["io"].failed[FailureReason.LEASE_LOST] == 3)
+        assert process.metrics.lanes["io"].in_progress == 0
+        simulation.kill(process, restart=False)
+
+    simulate(scenario)
+    assert len(cancelled) == 1
+    assert cancelled[0] < 4
+
+
+def test_who_is_told_that_a_job_is_lost_may_leave_by_that() -> None:
+    """The checkpoint of one raises: the others are tried without it."""
+    calls: list[list[str]] = []
+    worker = Worker()
+
+    @worker.job("index", batch=Batch(size=3), timeout=100)
+    async def index(jobs: list[Job]) -> None:
+        calls.append([job.id for job in jobs])
+        await asyncio.sleep(0.1)
+        for job in jobs:
+            await job.checkpoint(1)
+
+    async def scenario(simulation: Simulation) -> None:
+        await enqueue(simulation, range(3))
+        process = simulation.start(worker, env={**ENV, "LEASE_SECONDS": "600"})
+        await simulation.until(lambda: bool(calls))
+        take_over(simulation, "1")
+        await simulation.until(lambda: process.metrics.totals().processed == 2)
+        await simulation.advance(1)
+        assert process.metrics.lanes["io"].failed[FailureReason.LEASE_LOST] == 1
+        assert process.metrics.totals().failed == 1
+
+    simulate(scenario)
+    assert calls == [["0", "1", "2"], ["0", "1"], ["0"], ["1"], ["2"]]
+
+
+def test_the_retry_budget_counts_jobs() -> None:
+    """What fails together does not come back together."""
+
+    async def scenario(simulation: Simulation) -> None:
+        await enqueue(simulation, range(300))
+        worker = bulk_worker(Bulk(fail_with(*map(str, range(300)))), Batch(size=100))
+        process = simulation.start(
+            worker, env={**ENV, "MAX_WORKERS": "300", "BACKOFF_SECONDS": "900", "BACKOFF_MAX_SECONDS": "1000"}
+        )
+        await simulation.until(lambda: outcomes(simulation) == {Outcome.RETRIED: 300})
+        lane = process.metrics.lanes["io"]
+        assert (lane.retried, lane.put_off) == (300, 300 - 100)
 
     simulate(scenario)

@@ -34,6 +34,24 @@ def test_slots_are_shared(total: int, kinds: list[Kind], chosen: dict[Kind, int]
     assert share(total, kinds, cores=2, chosen=chosen) == expected
 
 
+@pytest.mark.parametrize(
+    ("total", "kinds", "chosen", "expected"),
+    [
+        (20, [CPU], {}, {CPU: 20}),
+        (1000, [CPU], {}, {CPU: 200}),
+        (400, [CPU, IO], {}, {IO: 200, CPU: 200}),
+        (100, [CPU, IO], {}, {IO: 50, CPU: 50}),
+        (100, [CPU, IO], {IO: 10}, {IO: 10, CPU: 90}),
+        (100, [CPU, IO], {CPU: 60}, {IO: 40, CPU: 60}),
+        (2, [CPU, THREAD, IO], {}, {IO: 1, THREAD: 1, CPU: 1}),
+    ],
+)
+def test_a_lane_whose_processes_do_batches_gets_slots_for_their_jobs(
+    total: int, kinds: list[Kind], chosen: dict[Kind, int], expected: dict[Kind, int]
+) -> None:
+    assert share(total, kinds, cores=2, chosen=chosen, per_process=100) == expected
+
+
 @given(
     total=st.integers(3, 500),
     kinds=st.sets(st.sampled_from(Kind), min_size=1),
