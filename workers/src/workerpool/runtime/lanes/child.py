@@ -44,6 +44,8 @@ class _Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self.given_up = False
+        """Whether nobody listens any more: the job was cancelled."""
 
     def receive(self) -> tuple[Any, ...] | None:
         """The next message; None when the worker wants no more."""
@@ -54,7 +56,13 @@ class _Channel:
         self._connection.sendall(encode(message))
 
     def ask(self, *question: Any) -> Any:
-        """Have the worker do something for the running job."""
+        """Have the worker do something for the running job.
+
+        Raises:
+            JobCancelled: it does no more for it.
+        """
+        if self.given_up:
+            raise JobCancelled
         self.send("call", *question)
         answer = self.receive()
         if answer is None:
@@ -117,11 +125,14 @@ class _Child:
             try:
                 answer = contextvars.Context().run(self._try, task, message[1:])
             except JobCancelled:
-                return  # the worker has given this process up
+                return
+            if self._channel.given_up:
+                return
             self._channel.send(*answer)
 
     def _cancel(self, _number: int, _frame: FrameType | None) -> None:
         if self._running:
+            self._channel.given_up = True
             raise JobCancelled
         os._exit(0)
 
