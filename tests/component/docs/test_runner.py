@@ -1,0 +1,67 @@
+"""A page that says what is not so is found out."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.pages import play
+
+pytestmark = pytest.mark.component
+
+PAGE = """# A page
+
+```sh
+echo one; echo "two of $NAME"
+sleep 60 &
+```
+```text
+one
+two…
+```
+
+```python file=pkg/half.py
+print(1)
+```
+
+```sh
+python3 pkg/half.py
+```
+```text
+{said}
+```
+
+```sh elsewhere
+kubectl get pods
+```
+"""
+
+
+def page(folder: Path, text: str) -> Path:
+    path = folder / "page.md"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_page_that_is_true_is_played_to_its_end(tmp_path: Path) -> None:
+    """And what it started in the background ends with it."""
+    play(page(tmp_path, PAGE.format(said="1")), tmp_path, env={"NAME": "us"})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (PAGE.format(said="2"), "'2' is not in what was said"),
+        (PAGE.format(said="1").replace("two…", "two of them"), "'two of them' is not in what was said"),
+        (PAGE.format(said="1").replace("two…", "zero"), "'zero' is not in what was said"),
+        (PAGE.format(said="1").replace("echo one", "false"), "status 1"),
+        ("# nothing to type", "has no commands"),
+    ],
+)
+def test_a_page_that_is_not_is_told(text: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=why):
+        play(page(tmp_path, text), tmp_path, env={"NAME": "us"})
+
+
+def test_a_program_that_does_not_compile_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SyntaxError):
+        play(page(tmp_path, PAGE.format(said="1").replace("print(1)", "print(")), tmp_path, env={"NAME": "us"})
