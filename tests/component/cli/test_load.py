@@ -14,7 +14,7 @@ import pytest
 from tests.component.cli.workers import Misdeeds, working
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool_operator.cli.load import Load, Progress, Report, Schedule, Target, burst, run, steady
+from workerpool_operator.cli.load import Load, Progress, Report, Schedule, Target, burst, peak, run, steady
 from workerpool_operator.cli.load.report import End
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
@@ -46,6 +46,12 @@ async def test_all_jobs_of_a_good_worker_are_counted_done(redis_server: RedisSer
     assert report.waits.max >= 29 * JOB["seconds"]
     assert report.throughput is not None
     assert report.throughput > 1
+
+
+async def test_each_phase_of_a_peak_has_its_own_waits(redis_server: RedisServer, redis_stream: str) -> None:
+    report = await loaded(redis_server, redis_stream, schedule=peak(rate=40, seconds=1.5))
+    assert (report.jobs_done, list(report.phases)) == (80, ["before", "peak", "after"])
+    assert all(waits.p99 is not None for waits in report.phases.values())
 
 
 async def test_a_job_whose_worker_died_is_interrupted_and_done(redis_server: RedisServer, redis_stream: str) -> None:

@@ -101,7 +101,10 @@ def test_each_burst_has_its_own_first_start() -> None:
     ledger.sent("b", due=2.0, burst=1)
     ledger.sent("c", due=2.0, burst=1)
     ledger.add([Record(START, "c", 2_700), Record(START, "b", 2_400), Record(START, "a", 1_100)])
-    assert ledger.outcome().first_starts == pytest.approx((0.1, 0.4))
+    outcome = ledger.outcome()
+    assert outcome.first_starts == pytest.approx((0.1, 0.4))
+    assert outcome.waits_of[0] == pytest.approx((0.1,))
+    assert outcome.waits_of[1] == pytest.approx((0.4, 0.7))
 
 
 def test_without_records_nothing_is_known_but_what_was_sent() -> None:

@@ -12,7 +12,7 @@ from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.quantiles import Quantiles
 
 
-def a_report(*, end: End = End.DONE, **changes: Any) -> Report:
+def a_report(*, end: End = End.DONE, phases: tuple[str, ...] = (), **changes: Any) -> Report:
     figures: dict[str, Any] = {
         "enqueued": 10,
         "recorded": True,
@@ -26,7 +26,7 @@ def a_report(*, end: End = End.DONE, **changes: Any) -> Report:
         "work_seconds": 2.0,
     }
     outcome = Outcome(**(figures | changes))
-    return Report.of(outcome, end=end, planned=10, lags=[0.001], retries=0, reaction=None, seconds=2.5)
+    return Report.of(outcome, end=end, planned=10, lags=[0.001], retries=0, reaction=None, seconds=2.5, phases=phases)
 
 
 def text_of(report: Report) -> str:
@@ -91,3 +91,13 @@ def test_the_table_names_what_went_wrong() -> None:
     assert ["lost", "2"] in lines
     assert ["dead-lettered", "1"] in lines
     assert ["interrupted", "1"] in lines
+
+
+def test_each_phase_has_its_own_waits() -> None:
+    report = a_report(phases=("before", "peak", "after"), waits_of={0: (0.1,), 1: (0.1, 0.4)})
+    by_phase = report.to_json()["wait_by_phase"]
+    assert by_phase["before"]["p99_seconds"] == 0.1
+    assert (by_phase["peak"]["p50_seconds"], by_phase["peak"]["p95_seconds"]) == (0.1, 0.4)
+    assert by_phase["after"]["p50_seconds"] is None
+    assert "  peak " in text_of(report)
+    assert "wait_by_phase" not in a_report().to_json()

@@ -11,7 +11,7 @@ Parts: `schedule` says when jobs are due, `feeder` sends them, `records` reads w
 from workerpool_operator.cli.load.ledger import Ledger, Outcome, Record
 from workerpool_operator.cli.load.report import Report
 from workerpool_operator.cli.load.run import Load, Progress, Target, run
-from workerpool_operator.cli.load.schedule import Schedule, burst, bursts, moments, ramp, steady
+from workerpool_operator.cli.load.schedule import Schedule, burst, bursts, moments, peak, ramp, steady
 
 __all__ = [
     "Ledger",
@@ -25,6 +25,7 @@ __all__ = [
     "burst",
     "bursts",
     "moments",
+    "peak",
     "ramp",
     "run",
     "steady",

@@ -26,8 +26,9 @@ MAX_RATE: Final = 100_000.0
 HELP: Final = """Feed a Redis queue on schedule, and measure what became of the jobs.
 
 Jobs are sent when they are due, whether or not the earlier ones are done; how late the feeder itself was is part of
-the report. It waits until all jobs are done, then reports job wait (p50, p95, p99), reaction time, throughput, jobs
-lost, done twice and interrupted. Ctrl-C ends it early and reports what was measured.
+the report. It waits until all jobs are done, then reports job wait (p50, p95, p99; for each burst and each part of a
+peak, too), reaction time, throughput, jobs lost, done twice and interrupted. Ctrl-C ends it early and reports what was
+measured.
 
 The job type `sleep` of the reference worker `io` tells when each job starts and ends. With any other type only the
 depth of the queue is watched, and the figures of single jobs are "not measured".
@@ -44,6 +45,8 @@ EPILOG: Final = """**Examples**
 
     wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --rate 20 --duration 120 --pattern burst --every 15 \\
         --pool thumbnails --namespace media --json load.json
+
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --rate 20 --duration 180 --pattern peak2x
 
     wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --jobs 100 --type resize --payload '{"width": 200}'
 
@@ -81,6 +84,8 @@ class Pattern(StrEnum):
     """In bursts, which make up the rate on average."""
     RAMP = "ramp"
     """From nothing to the rate, in a straight line."""
+    PEAK2X = "peak2x"
+    """At the rate, at twice the rate, and at the rate again, for a third of the time each."""
 
 
 def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
@@ -198,6 +203,8 @@ def _schedule(
             return schedules.bursts(size=max(1, round(rate * every)), every=every, jobs=count)
         case Pattern.RAMP:
             return schedules.ramp(rate=rate, seconds=duration or 2 * count / rate)
+        case Pattern.PEAK2X:
+            return schedules.peak(rate=rate, seconds=duration or 3 * count / (4 * rate))
 
 
 def _payload(text: str, *, job_type: str, job_seconds: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ before the acknowledgement. So a job that was cut off shows as a start without a
 that was done twice, as two ends. The record's own id is the time, by the clock of Redis.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -84,6 +85,8 @@ class Outcome:
     """From when a burst was due to the first start of any of its jobs; ascending."""
     work_seconds: float
     """From when the first job was due to when the last one was done."""
+    waits_of: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    """The waits by burst."""
 
 
 @dataclass(slots=True)
@@ -172,10 +175,9 @@ class Ledger:
         jobs = list(self._jobs.values())
         started = [job for job in jobs if job.starts]
         unfinished = [job for job in jobs if not job.finishes and not job.dead]
-        first: dict[int, float] = {}
+        waits: dict[int, list[float]] = {}
         for job in started:
-            wait = (job.first_start_ms - job.due_ms) / 1000.0
-            first[job.burst] = min(first.get(job.burst, wait), wait)
+            waits.setdefault(job.burst, []).append(_not_negative((job.first_start_ms - job.due_ms) / 1000.0))
         last_done = max((job.done_ms for job in jobs if job.finishes), default=0)
         return Outcome(
             enqueued=len(jobs),
@@ -185,9 +187,10 @@ class Ledger:
             unfinished=len(unfinished),
             duplicated=sum(job.finishes > 1 for job in jobs),
             interrupted=sum(_was_interrupted(job) for job in jobs),
-            waits=tuple(sorted(_not_negative((job.first_start_ms - job.due_ms) / 1000.0) for job in started)),
-            first_starts=tuple(sorted(_not_negative(wait) for wait in first.values())),
+            waits=tuple(sorted(itertools.chain.from_iterable(waits.values()))),
+            first_starts=tuple(sorted(min(each) for each in waits.values())),
             work_seconds=max(0.0, (last_done - min(job.due_ms for job in jobs)) / 1000.0) if last_done else 0.0,
+            waits_of={burst: tuple(sorted(each)) for burst, each in sorted(waits.items())},
         )
 
 

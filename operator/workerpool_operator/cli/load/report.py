@@ -1,8 +1,8 @@
 """The figures of a load: as one flat object for machines, and as a table for people. Times are in seconds."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -73,6 +73,8 @@ class Report:
     jobs_interrupted: int | None
     waits: Quantiles
     """From when a job was due to its first start."""
+    phases: Mapping[str, Quantiles] = field(default_factory=dict)
+    """The same for each phase of a load that has some."""
     first_starts: Quantiles
     """From when a burst was due to the first start of any of its jobs."""
     throughput: float | None
@@ -96,6 +98,7 @@ class Report:
         retries: int,
         reaction: Reaction | None,
         seconds: float,
+        phases: Sequence[str] = (),
     ) -> "Report":
         """From the counted jobs and the feeder's own figures."""
         told = outcome.recorded
@@ -111,6 +114,7 @@ class Report:
             jobs_duplicated=outcome.duplicated if told else None,
             jobs_interrupted=outcome.interrupted if told else None,
             waits=Quantiles.of(outcome.waits),
+            phases={name: Quantiles.of(outcome.waits_of.get(burst, ())) for burst, name in enumerate(phases)},
             first_starts=Quantiles.of(outcome.first_starts),
             throughput=outcome.done / outcome.work_seconds if outcome.work_seconds else None,
             lags=Quantiles.of(lags),
@@ -120,12 +124,10 @@ class Report:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A flat object; null is "not measured"."""
+        """A flat object, but for the phases; null is "not measured"."""
         reaction = self.reaction
         figures: dict[str, Any] = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name.startswith("jobs_")
+            each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name.startswith("jobs_")
         }
         for name, quantiles in (("wait", self.waits), ("lag", self.lags)):
             figures |= {f"{name}_{q}_seconds": _rounded(getattr(quantiles, q)) for q in ("p50", "p95", "p99", "max")}
@@ -143,6 +145,11 @@ class Report:
             "end": self.end.value,
             "seconds_total": _rounded(self.seconds),
         }
+        if self.phases:
+            figures["wait_by_phase"] = {
+                name: {f"{q}_seconds": _rounded(getattr(waits, q)) for q in ("p50", "p95", "p99", "max")}
+                for name, waits in self.phases.items()
+            }
         return figures
 
     def table(self) -> Table:
@@ -174,6 +181,8 @@ class Report:
             if self.jobs_outstanding:
                 yield "not done yet", f"{self.jobs_outstanding}"
             yield "job wait", spread(self.waits)
+            for name, waits in self.phases.items():
+                yield f"  {name}", spread(waits)
             yield "reaction: start", spread(self.first_starts) + " from a burst to its first job"
         if self.reaction:
             yield "reaction: size", spread(self.reaction.decisions) + " from a burst to the larger size"

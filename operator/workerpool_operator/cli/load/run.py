@@ -227,4 +227,5 @@ class _Run:
             retries=feeder.retries,
             reaction=reaction,
             seconds=seconds,
+            phases=self._load.schedule.phases,
         )

@@ -19,6 +19,8 @@ class Schedule:
     due: Callable[[int], float]
     burst_of: Callable[[int], int] = lambda _: 0
     """The burst that a job belongs to; bursts count from 0. Jobs that come one by one are all one burst."""
+    phases: tuple[str, ...] = ()
+    """Names of the bursts, in whose figures apart somebody is interested; empty: only those of all jobs matter."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.jobs <= MAX_JOBS:
@@ -59,7 +61,28 @@ def burst(*, jobs: int) -> Schedule:
 
 def bursts(*, size: int, every: float, jobs: int) -> Schedule:
     """`size` jobs at once, again every `every` seconds."""
-    return Schedule(jobs=jobs, due=lambda number: number // size * every, burst_of=lambda number: number // size)
+    return Schedule(
+        jobs=jobs,
+        due=lambda number: number // size * every,
+        burst_of=lambda number: number // size,
+        phases=tuple(f"burst {number + 1}" for number in range(math.ceil(jobs / size))),
+    )
+
+
+def peak(*, rate: float, seconds: float) -> Schedule:
+    """Three equal parts of `seconds`: at the rate, at twice the rate, and at the rate again."""
+    part = seconds / 3
+    before, twice = math.floor(rate * part), math.floor(2 * rate * part)
+
+    def phase_of(number: int) -> int:
+        return bisect.bisect_right((before, before + twice), number)
+
+    def due(number: int) -> float:
+        phase = phase_of(number)
+        first, times = ((0, 1), (before, 2), (before + twice, 1))[phase]
+        return phase * part + (number - first) / (times * rate)
+
+    return Schedule(jobs=2 * before + twice, due=due, burst_of=phase_of, phases=("before", "peak", "after"))
 
 
 def moments(*planned: tuple[float, int]) -> Schedule:
