@@ -30,6 +30,8 @@ class BrokerKind(Model):
     """CEL on the object's own fields, beginning with one of them: true when the connection is encrypted."""
     ENCRYPTED_WORDS: ClassVar[str]
     """What to write to have it encrypted."""
+    FOR_WORKERS: ClassVar[bool] = True
+    """Whether workers take jobs from it. Otherwise they are told nothing of it, and get none of its credentials."""
     WITHOUT: ClassVar[tuple[str, ...]] = ()
     """Fields of `spec.delivery` that need what this kind cannot do: they are refused beside it."""
 
@@ -204,6 +206,78 @@ class RabbitMQ(BrokerKind):
         return {"URL": self.url, "QUEUE": self.queue}
 
 
+_HTTP_RULES: Final = (
+    Rule(
+        cel="self.startsWith('http://') || self.startsWith('https://')",
+        message="the url must start with http:// or https://",
+    ),
+    NO_PASSWORD,
+)
+
+
+class Question(BrokerKind):
+    """A depth that the collector asks for, every 5 s. What takes the jobs is not told to the workers."""
+
+    ENCRYPTED = "url.startsWith('https://')"
+    ENCRYPTED_WORDS = "write the url as https://"
+    FOR_WORKERS = False
+
+    def variables(self) -> dict[str, str]:
+        """None."""
+        return {}
+
+
+class PrometheusQuery(Question):
+    """An instant query to a Prometheus that gives one number of jobs."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address of the Prometheus: http://HOST:PORT, or https://; a path before /api/v1/query may follow. "
+        "No user, password or options in it.",
+        json_schema_extra=rules(
+            *_HTTP_RULES,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[-_.~/A-Za-z0-9]*)?$')",
+                message="write the url as http://HOST:PORT with a port from 1 to 65535; only a path may follow",
+            ),
+        ),
+    )
+    query: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="PromQL that gives one value: the jobs that are not finished. Without a value, or with several, "
+        "the size is held.",
+    )
+
+
+class HttpDocument(Question):
+    """A number of jobs in a JSON document."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="Address of the document: http://HOST:PORT/PATH?QUERY, or https://. No user or password in it. "
+        "Redirects are not followed.",
+        json_schema_extra=rules(
+            *_HTTP_RULES,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?([/?][!$-&(-~]*)?$')",
+                message="write the url as http://HOST:PORT/PATH with a port from 1 to 65535, in printable ASCII "
+                "without quotes or a fragment",
+            ),
+        ),
+    )
+    json_path: str = Field(
+        min_length=1,
+        max_length=512,
+        pattern=r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]{1,6}\]|\['[^'\]]+'\])*$",
+        description="Where in the document the number stands: $.data.queues[0].depth, with ['...'] for names with "
+        "other characters; $ is the whole document.",
+        json_schema_extra=explained("write it as $.data.queues[0].depth, with ['...'] around other names"),
+    )
+
+
 class Kinds(Model):
     """One field for each kind of broker, of which a queue sets exactly one."""
 
@@ -213,6 +287,14 @@ class Kinds(Model):
     )
     postgres: Postgres | None = Field(default=None, description="A queue in a PostgreSQL database.")
     rabbitmq: RabbitMQ | None = Field(default=None, description="A quorum queue of RabbitMQ 3.10 or later.")
+    prometheus: PrometheusQuery | None = Field(
+        default=None,
+        description="Only a depth: a query to a Prometheus. The workers are not told where their jobs are.",
+    )
+    http: HttpDocument | None = Field(
+        default=None,
+        description="Only a depth: a number in a JSON document. The workers are not told where their jobs are.",
+    )
 
 
 KINDS: Final[Mapping[str, type[BrokerKind]]] = {

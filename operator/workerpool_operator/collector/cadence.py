@@ -36,12 +36,14 @@ class Pace:
 class Cadence:
     """The pace of one queue. Times are seconds of any one monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: float = 0.0) -> None:
+        """`every`: seconds that lie between two readings at least."""
+        self._every = every
         self._told: tuple[object, float] | None = None
         self._told_arrivals: int | None = None
         self._moved_at = float("-inf")
         self._failures = 0
-        self.confirm_seconds = CONFIRM_BUSY_SECONDS
+        self.confirm_seconds = max(every, CONFIRM_BUSY_SECONDS)
 
     def next(self, sample: QueueSample, *, now: float, watchable: bool, woken: bool) -> tuple[Pace, bool]:
         """What comes before the next reading, and whether to tell this one.
@@ -55,7 +57,7 @@ class Cadence:
         busy = now - self._moved_at < BUSY_AFTER_SECONDS
         # Whoever was promised news every second must hear that it will come less often, or takes silence for a fault.
         slower = not busy and self.confirm_seconds != CONFIRM_IDLE_SECONDS
-        self.confirm_seconds = CONFIRM_BUSY_SECONDS if busy else CONFIRM_IDLE_SECONDS
+        self.confirm_seconds = max(self._every, CONFIRM_BUSY_SECONDS) if busy else CONFIRM_IDLE_SECONDS
         told_at = self._told[1] if self._told else float("-inf")
         # Jobs that came and went between two readings keep a pool awake, so they are told, but not one by one.
         passed = sample.arrivals_total != self._told_arrivals and now - told_at >= CONFIRM_BUSY_SECONDS
@@ -67,6 +69,8 @@ class Cadence:
             self._failures += 1
             return self._backoff(), tell
         self._failures = 0
+        if self._every:
+            return Pace(sleep=self._every), tell
         if busy:
             return Pace(sleep=BURST_SECONDS if woken else BUSY_SECONDS), tell
         return _at_rest(watchable=watchable, woken=woken), tell

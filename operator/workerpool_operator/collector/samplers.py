@@ -8,7 +8,7 @@ once. A reading that says the same as the one before is sent on only every few s
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
@@ -52,6 +52,14 @@ class Observed(Protocol):
 
     async def close(self) -> None:
         """Close the connection: the next call opens another."""
+
+
+@runtime_checkable
+class PolledSlowly(Protocol):
+    """An `Observed` that is not to be read more often."""
+
+    poll_seconds: float
+    """Between two readings."""
 
 
 class PollObserver(Protocol):
@@ -138,8 +146,8 @@ class _Sampler:
         self._running = running
         self._tell = tell
         self._polled = polled
-        self._cadence = Cadence()
         self._source, self._undialable = _made(connect)
+        self._cadence = Cadence(every=self._source.poll_seconds if isinstance(self._source, PolledSlowly) else 0.0)
         self._polled_until: float | None = None
         """The latest watch has failed: no other one before then."""
         self._read_now = False

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from workerpool import broker
 from workerpool.errors import ConfigurationError
+from workerpool_operator.collector.questions import HttpQuestion, PrometheusQuestion
 from workerpool_operator.collector.samplers import TIMEOUT_SECONDS, Observed
 
 Connect = Callable[[Mapping[str, Any], broker.Credentials], Observed]
@@ -44,11 +45,21 @@ def _rabbitmq(fields: Mapping[str, Any], credentials: broker.Credentials) -> Obs
     return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
 
 
+def _prometheus(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return PrometheusQuestion(fields["url"], fields["query"], credentials, timeout=TIMEOUT_SECONDS)
+
+
+def _http(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return HttpQuestion(fields["url"], fields["jsonPath"], credentials, timeout=TIMEOUT_SECONDS)
+
+
 KINDS: Final[Mapping[str, Connect]] = {
     "redisStream": _redis_stream,
     "natsJetStream": _nats_jet_stream,
     "postgres": _postgres,
     "rabbitmq": _rabbitmq,
+    "prometheus": _prometheus,
+    "http": _http,
 }
 
 

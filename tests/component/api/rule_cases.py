@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.component.api import delivery_rules, rabbitmq_rules
+from tests.component.api import broker_rules, delivery_rules, rabbitmq_rules
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
 
@@ -18,15 +18,6 @@ def url(address: str) -> dict[str, Any]:
     return {"queues": [queue(redisStream={"url": address})]}
 
 
-def nats(**fields: str) -> dict[str, Any]:
-    whole = {"url": "nats://nats:4222", "stream": "s", "consumer": "c"} | fields
-    return {"queues": [{"name": "main", "natsJetStream": whole}]}
-
-
-def postgres(address: str, **more: Any) -> dict[str, Any]:
-    return {"queues": [{"name": "main", "postgres": {"url": address, "queue": "jobs"}, **more}]}
-
-
 def mount(path: str, *, name: str = "data", volume: str = "data") -> dict[str, Any]:
     return worker(volumes=[{"name": volume, "emptyDir": {}}], volumeMounts=[{"name": name, "mountPath": path}])
 
@@ -39,8 +30,9 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
-    **rabbitmq_rules.ACCEPTED,
+_ACCEPTED = delivery_rules.ACCEPTED | broker_rules.ACCEPTED | rabbitmq_rules.ACCEPTED
+_REFUSED = delivery_rules.REFUSED | broker_rules.REFUSED | rabbitmq_rules.REFUSED
+ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
@@ -120,28 +112,12 @@ ACCEPTED: dict[str, dict[str, Any]] = delivery_rules.ACCEPTED | {
     "url with an address": url("redis://10.0.0.1:6379"),
     "url with the last port": url("redis://redis:65535"),
     "url with an IPv6 address": url("redis://[fd00::1]:6379/15"),
-    "a stream of NATS": nats(),
-    "a stream of NATS with TLS": {
-        "queues": [
-            {
-                "name": "main",
-                "natsJetStream": {"url": "tls://nats", "stream": "s", "consumer": "c"},
-                "tls": {"caRef": {"name": "ca"}},
-            }
-        ]
-    },
-    "postgres": postgres("postgresql://postgres.media.svc:5432/jobs", tls={"caRef": {"name": "ca"}}),
-    "postgres without TLS": postgres("postgresql://[fd00::1]/jobs?sslmode=disable"),
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
     "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
-POSTGRES_WORDS = (
-    "write the url as postgresql://HOST:PORT/DATABASE with a port from 1 to 65535; the only option is "
-    "?sslmode=disable, for a connection that is not encrypted"
-)
 KIND_WORDS = f"set exactly one kind of broker: {', '.join(KINDS)}"
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
 MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: choose another path"
@@ -155,8 +131,7 @@ ROOT_WORDS = "must be above 0, because workers never run as root: write an id su
 VOLUME_WORDS = "a pool may use no other kind of volume"
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
 
-REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
-    **rabbitmq_rules.REFUSED,
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
     # name -> (spec, field, words)
     "min above max": (
         {"scaling": {"minReplicas": 6, "maxReplicas": 5}},
@@ -186,13 +161,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "spec.alerts.heartbeatMissingSeconds",
         "alerts.heartbeatMissingSeconds must be at least 2 times worker.heartbeatPeriodSeconds",
     ),
-    "label of no alert": ({"alerts": {"labels": {"a-b": "c"}}}, "spec.alerts.labels", "labels of alerts have at most"),
+    "label of no alert": (
+        {"alerts": {"labels": {"a-b": "c"}}},
+        "spec.alerts.labels",
+        "labels of alerts have at most",
+    ),
     "label of Prometheus' own": (
         {"alerts": {"labels": {"__x": "c"}}},
         "spec.alerts.labels",
         "labels of alerts have at",
     ),
-    "label of the alert": ({"alerts": {"labels": {"pod": "c"}}}, "spec.alerts.labels", "say what an alert is about"),
+    "label of the alert": (
+        {"alerts": {"labels": {"pod": "c"}}},
+        "spec.alerts.labels",
+        "say what an alert is about",
+    ),
     "root": (worker(runAsUser=0), "spec.worker.runAsUser", f"runAsUser {ROOT_WORDS}"),
     "group root": (worker(fsGroup=0), "spec.worker.fsGroup", f"fsGroup {ROOT_WORDS}"),
     "image with a space": (worker(image="a b"), "spec.worker.image", "write the image without spaces"),
@@ -270,7 +253,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "spec.worker.volumes[0].name",
         "names that start with workerpool- are the operator's: choose another one",
     ),
-    "volume in capitals": (mount("/data", name="Data", volume="Data"), "spec.worker.volumes[0].name", "a-z, 0-9 and"),
+    "volume in capitals": (
+        mount("/data", name="Data", volume="Data"),
+        "spec.worker.volumes[0].name",
+        "a-z, 0-9 and",
+    ),
     "mount of no volume": (
         mount("/data", name="other"),
         "spec.worker.volumeMounts",
@@ -299,8 +286,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "write the path without '.' and '..' in it",
     ),
     "relative mount": (mount("data"), "spec.worker.volumeMounts[0].mountPath", "write an absolute path below /"),
-    "mount over everything": (mount("//"), "spec.worker.volumeMounts[0].mountPath", "write an absolute path below /"),
-    "label of the operator": (worker(podLabels={"workerpool.dev/pool": "other"}), "spec.worker.podLabels", LABEL_WORDS),
+    "mount over everything": (
+        mount("//"),
+        "spec.worker.volumeMounts[0].mountPath",
+        "write an absolute path below /",
+    ),
+    "label of the operator": (
+        worker(podLabels={"workerpool.dev/pool": "other"}),
+        "spec.worker.podLabels",
+        LABEL_WORDS,
+    ),
     "component label": (
         worker(podLabels={"app.kubernetes.io/component": "collector"}),
         "spec.worker.podLabels",
@@ -308,7 +303,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
     ),
     "hash label": (worker(podLabels={"pod-template-hash": "a"}), "spec.worker.podLabels", LABEL_WORDS),
     "label key": (worker(podLabels={"a b": "c"}), "spec.worker.podLabels", KEY_WORDS),
-    "label value": (worker(podLabels={"a": "b c"}), "spec.worker.podLabels", "label values have at most 63 characters"),
+    "label value": (
+        worker(podLabels={"a": "b c"}),
+        "spec.worker.podLabels",
+        "label values have at most 63 characters",
+    ),
     "annotation of the operator": (
         worker(podAnnotations={"workerpool.dev/restart": "1"}),
         "spec.worker.podAnnotations",
@@ -348,40 +347,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "spec.queues[0]",
         KIND_WORDS,
     ),
-    "tls on a plain connection to NATS": (
-        {"queues": [nats()["queues"][0] | {"tls": {"caRef": {"name": "ca"}}}]},
-        "spec.queues[0]",
-        "tls needs an encrypted connection: write the url as tls://, or leave tls out",
-    ),
     "queue of two kinds": (
         {"queues": [queue(postgres={"url": "postgresql://postgres/jobs", "queue": "q"})]},
         "spec.queues[0]",
         KIND_WORDS,
-    ),
-    "postgres url of another kind": (
-        postgres("mysql://db/jobs"),
-        "spec.queues[0].postgres.url",
-        "the url must start with postgresql://, such as postgresql://postgres:5432/jobs",
-    ),
-    "postgres url with a password": (
-        postgres("postgresql://me:hunter2@postgres/jobs"),
-        "spec.queues[0].postgres.url",
-        "leave user and password out of the url: put them into a Secret and name it in credentials",
-    ),
-    "postgres url without a database": (
-        postgres("postgresql://postgres:5432"),
-        "spec.queues[0].postgres.url",
-        POSTGRES_WORDS,
-    ),
-    "postgres url that encrypts for nobody": (
-        postgres("postgresql://postgres/jobs?sslmode=require"),
-        "spec.queues[0].postgres.url",
-        POSTGRES_WORDS,
-    ),
-    "postgres tls on a plain connection": (
-        postgres("postgresql://postgres/jobs?sslmode=disable", tls={"caRef": {"name": "ca"}}),
-        "spec.queues[0]",
-        "tls needs an encrypted connection: leave ?sslmode=disable out of the url, or leave tls out",
     ),
     "stream with a space": (
         {"queues": [queue(redisStream={"stream": "a b"})]},
@@ -403,35 +372,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "spec.queues[0].redisStream.url",
         "leave user and password out of the url: put them into a Secret and name it in credentials",
     ),
-    "url with options": (url("redis://redis:6379/0?ssl_cert_reqs=none"), "spec.queues[0].redisStream.url", URL_WORDS),
+    "url with options": (
+        url("redis://redis:6379/0?ssl_cert_reqs=none"),
+        "spec.queues[0].redisStream.url",
+        URL_WORDS,
+    ),
     "url with a port that is none": (url("redis://redis:65536/0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url without a host": (url("redis:///0"), "spec.queues[0].redisStream.url", URL_WORDS),
     "url with a variable": (url("redis://$(HOST):6379"), "spec.queues[0].redisStream.url", URL_WORDS),
-    "a stream of NATS with a dot": (
-        nats(stream="a.b"),
-        "spec.queues[0].natsJetStream.stream",
-        "write it in a-z, A-Z, 0-9, '-' and '_'",
-    ),
-    "a consumer of NATS with a space": (
-        nats(consumer="a b"),
-        "spec.queues[0].natsJetStream.consumer",
-        "write it in a-z, A-Z, 0-9, '-' and '_'",
-    ),
-    "a NATS url of another kind": (
-        nats(url="redis://nats:4222"),
-        "spec.queues[0].natsJetStream.url",
-        "the url must start with nats:// or tls://, such as nats://nats:4222",
-    ),
-    "a NATS url with a password": (
-        nats(url="nats://user:hunter2@nats:4222"),
-        "spec.queues[0].natsJetStream.url",
-        "leave user and password out of the url: put them into a Secret and name it in credentials",
-    ),
-    "a NATS url with several servers": (
-        nats(url="nats://a:4222,nats://b:4222"),
-        "spec.queues[0].natsJetStream.url",
-        "write the url as nats://HOST:PORT with a port from 1 to 65535 and nothing behind it",
-    ),
     "tls on a plain url": (
         {"queues": [queue(tls={"caRef": {"name": "ca"}})]},
         "spec.queues[0]",
@@ -442,5 +390,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = delivery_rules.REFUSED | {
         "spec.disruption.maxUnavailable",
         DISRUPTION_WORDS,
     ),
-    "negative disruption": ({"disruption": {"maxUnavailable": -1}}, "spec.disruption.maxUnavailable", DISRUPTION_WORDS),
+    "negative disruption": (
+        {"disruption": {"maxUnavailable": -1}},
+        "spec.disruption.maxUnavailable",
+        DISRUPTION_WORDS,
+    ),
 }

@@ -108,6 +108,8 @@ def _queue(queue: QueueSpec) -> dict[str, str]:
     if queue.broker is None:
         # Only a newer definition than this program's lets such a queue in.
         raise RenderError(f"queue {queue.name} is of a kind that this version of the operator does not know")
+    if not queue.broker.FOR_WORKERS:
+        return {}
     variables = {f"{prefix}_{name}": value for name, value in queue.broker.variables().items()}
     files = credential_files(queue).items()
     return variables | {f"{prefix}_{part}_FILE": f"{CREDENTIALS}/{queue.name}/{file}" for part, file in files}

@@ -174,7 +174,8 @@ def _mounts(pool: WorkerPool) -> list[dict[str, Any]]:
 
 
 def _credential_sources(pool: WorkerPool) -> list[dict[str, Any]]:
-    return [source for queue in pool.spec.queues for source in contract.credential_sources(queue, directory=queue.name)]
+    queues = [queue for queue in pool.spec.queues if queue.broker is None or queue.broker.FOR_WORKERS]
+    return [source for queue in queues for source in contract.credential_sources(queue, directory=queue.name)]
 
 
 def _mounts_tmp(worker: WorkerSpec) -> bool:
