@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
@@ -71,10 +71,11 @@ def test_what_is_below_the_level_is_not_written(written: Lines) -> None:
     assert written.lines == []
 
 
-def test_an_error_is_written_with_its_traceback(written: Lines) -> None:
+@pytest.mark.parametrize("say", [logs.Log.error, logs.Log.warning])
+def test_an_error_is_written_with_its_traceback(written: Lines, say: Callable[..., None]) -> None:
     with pytest.raises(ValueError, match="grün") as raised:
         int("grün")
-    logs.Log().error("failed", exc_info=raised.value)
+    say(logs.Log(), "failed", exc_info=raised.value)
     assert "ValueError: invalid literal" in written.last["exception"]
     assert "test_logs.py" in written.last["exception"]
 

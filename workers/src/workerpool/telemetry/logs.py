@@ -35,9 +35,9 @@ class Log:
         """A step in the worker's life."""
         self._logger.info(event, extra=fields)
 
-    def warning(self, event: str, **fields: Any) -> None:
+    def warning(self, event: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
         """Something is wrong and will be tried again."""
-        self._logger.warning(event, extra=fields)
+        self._logger.warning(event, exc_info=exc_info, extra=fields)
 
     def error(self, event: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
         """Something is wrong for good."""
