@@ -13,6 +13,7 @@ import structlog
 from workerpool_operator import garbage, logs
 from workerpool_operator.metrics_api.messages import LINE_BYTES, Settings
 from workerpool_operator.metrics_api.process import Process
+from workerpool_operator.metrics_api.scheduling import run_soon
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ async def _run(connection: socket.socket) -> int:
         settings = Settings.of(first)
         logs.configure(level=settings.log_level.upper())
         garbage.calm()
+        run_soon()
         await Process(settings).run(reader, writer)
     except Exception as error:  # noqa: BLE001  whatever it is: the operator starts another one
         _log.exception("cannot serve the external metrics API", error=str(error))
