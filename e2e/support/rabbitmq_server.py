@@ -57,12 +57,21 @@ class RabbitServer:
         assert self._processes, "the server is not running"
         return self._processes[-1].pid
 
-    def allow(self, user: str, password: str, *, vhost: str = "/", only: str = ".*", tags: Sequence[str] = ()) -> None:
-        """Before the start: there is this user, with these rights on what matches `only`."""
+    def allow(
+        self,
+        user: str,
+        password: str,
+        *,
+        vhost: str = "/",
+        only: str = ".*",
+        write: str = "",
+        tags: Sequence[str] = (),
+    ) -> None:
+        """Before the start: there is this user, with all rights on what matches `only`, and maybe others to write."""
         if vhost not in self._vhosts:
             self._vhosts.append(vhost)
         self._users.append({"name": user, "password": password, "tags": list(tags)})
-        rights = {"configure": only, "write": only, "read": only}
+        rights = {"configure": only, "write": write or only, "read": only}
         self._permissions.append({"user": user, "vhost": vhost, **rights})
 
     def start(self) -> None:

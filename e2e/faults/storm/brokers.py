@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from e2e.support.nats_server import NatsServer
 from e2e.support.postgres_server import PostgresServer
+from e2e.support.rabbitmq_server import RabbitServer
 from e2e.support.redis_server import RedisServer
 
 
@@ -113,9 +114,29 @@ def postgres(_: Path) -> Iterator[Broker]:
             yield _Postgres(server)
 
 
+class _Rabbit:
+    restarts = 1
+
+    def __init__(self, server: RabbitServer) -> None:
+        self._server = server
+        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_QUEUE": "storm"}
+
+    def restart(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+
+@contextmanager
+def rabbitmq(folder: Path) -> Iterator[Broker]:
+    """A RabbitMQ of one node, which syncs the log of a quorum queue before it confirms."""
+    with RabbitServer(folder / "rabbitmq") as server:
+        yield _Rabbit(server)
+
+
 BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {
     "redis": redis,
     "nats": nats,
     "sqlite": sqlite,
     "postgres": postgres,
+    "rabbitmq": rabbitmq,
 }

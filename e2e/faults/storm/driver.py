@@ -100,6 +100,9 @@ class Storm:
     _store: Store = field(init=False)
     _fleet: Fleet = field(init=False)
     _queue: Queue = field(init=False)
+    _progress_at: float = field(init=False, default=0.0)
+    """When a job was last found done."""
+    _counts_in_flight: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.plan.seed)  # noqa: S311  no secret
@@ -168,8 +171,19 @@ class Storm:
         specs = [self._job(number) for number in range(self.plan.jobs)]
         for first in range(0, len(specs), _CHUNK):
             chunk = specs[first : first + _CHUNK]
-            await self._queue.enqueue_many(chunk, max_depth=_MAX_WAITING, timeout=_STALLED_SECONDS)
+            while not await self._put(chunk):  # noqa: ASYNC110  the broker is another process
+                await asyncio.sleep(_LOOK_SECONDS)
             self.enqueued += len(chunk)
+
+    async def _put(self, chunk: list[JobSpec]) -> bool:
+        """Whether all of these were put. Only where the broker drops duplicates does the SDK itself try for longer."""
+        try:
+            await self._queue.enqueue_many(chunk, max_depth=_MAX_WAITING, timeout=_STALLED_SECONDS)
+        except BrokerUnavailable:
+            if time.monotonic() - self._progress_at > _STALLED_SECONDS:
+                raise
+            return False
+        return True
 
     def _job(self, number: int) -> JobSpec:
         seconds = self._random.uniform(*self.plan.job_seconds)
@@ -199,12 +213,12 @@ class Storm:
             self.restarts += 1
 
     async def _watch(self, tasks: list[asyncio.Task[None]]) -> None:
-        progress = told = looked = time.monotonic()
+        self._progress_at = told = looked = time.monotonic()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             done, now = self._store.done(), time.monotonic()
             if done > self.done:
-                self.done, progress = done, now
+                self.done, self._progress_at = done, now
             for task in tasks:
                 if task.done():
                     task.result()
@@ -214,10 +228,10 @@ class Storm:
                 say(self._progress())
             if self.enqueued == self.plan.jobs and now - looked > _DEPTH_SECONDS:
                 looked = now
-                if await self._depth() == 0:
+                if await self._depth() == 0 and (self._counts_in_flight or done == self.plan.jobs):
                     self.done = self._store.done()
                     return
-            if now - progress > _STALLED_SECONDS:
+            if now - self._progress_at > _STALLED_SECONDS:
                 raise Stalled(f"no job was finished for {_STALLED_SECONDS:g} s: {self._progress()}")
 
     def _progress(self) -> str:
@@ -225,11 +239,12 @@ class Storm:
         return f"{self.name}: {self.done} of {self.plan.jobs} jobs done, {busy}, {self.restarts} restarts of the broker"
 
     async def _depth(self) -> int | None:
-        """Jobs in the queue; None while the broker does not answer."""
+        """Jobs in the queue, as far as the broker tells; None while it does not answer."""
         try:
             depth = await self._queue.depth()
         except BrokerUnavailable:
             return None
+        self._counts_in_flight = depth.in_flight is not None
         return depth.unfinished
 
     async def _left(self) -> int:

@@ -100,6 +100,8 @@ class RabbitLink:
             self.drop()  # the queue may be gone: a new connection declares it anew
             kind = QueueNotFound if isinstance(error, UnroutableError) else BrokerUnavailable
             raise kind(f"{self.where}: {error}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise TLSFailed(f"{self.where}: its certificate is not accepted: {error.verify_message}") from error
         except ssl.SSLError as error:
             raise TLSFailed(f"{self.where}: {error.reason or error}") from error
         except NotAmqpError as error:
