@@ -60,7 +60,7 @@ class Fleet:
 
     def check(self) -> None:
         """Raise WorkerEnded when one ended by itself."""
-        for name, process in self._processes.items():
+        for name, process in list(self._processes.items()):  # a kill goes on in another thread
             if process.poll() is not None:
                 raise WorkerEnded(f"{name} ended by itself with status {process.returncode}")
 

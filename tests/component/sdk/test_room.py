@@ -9,22 +9,24 @@ import pytest
 import pytest_asyncio
 
 from tests.component.sdk.running import serving
-from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Breaker, Job, JobSpec, Queue, Worker
 
 pytestmark = pytest.mark.component
 
-EVERY_QUEUE = pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+EVERY_QUEUE = pytest.mark.parametrize(
+    "kind", ["memory", "sqlite", "redis", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
 EVERY_ORDER = pytest.mark.parametrize(
     "wishes", [{}, {"tenant": "a"}, {"priority": "high"}], ids=["no order", "tenant", "priority"]
 )
 
 
 @pytest_asyncio.fixture
-async def queue(kind: str, tmp_path: Path, redis_server: RedisServer, redis_stream: str) -> AsyncIterator[Queue]:
-    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/jobs.db", "redis": redis_server.url}
-    async with Queue.connect(urls[kind], stream=redis_stream) as queue:
+async def queue(kind: str, request: pytest.FixtureRequest, tmp_path: Path, redis_stream: str) -> AsyncIterator[Queue]:
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/jobs.db"}
+    url = urls.get(kind) or request.getfixturevalue(f"{kind}_server").url
+    async with Queue.connect(url, stream=redis_stream) as queue:
         yield queue
 
 

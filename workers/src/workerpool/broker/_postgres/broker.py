@@ -7,8 +7,8 @@ delays and limits go by the server's clock. A consumer that finds nothing sleeps
 
 import asyncio
 import contextlib
+import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -81,7 +81,7 @@ class PostgresBroker:
         if not queue:
             raise ConfigurationError("a queue in PostgreSQL needs a name")
         self._stream = queue
-        self._consumer = consumer or uuid.uuid4().hex
+        self._consumer = consumer or os.urandom(16).hex()
         self._lease = lease_seconds
         self._timeout = timeout
         self._link = PostgresLink(address, credentials, timeout=timeout, name=f"workerpool {self._consumer}"[:63])

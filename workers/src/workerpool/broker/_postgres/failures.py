@@ -21,11 +21,14 @@ _UNUSABLE: Final = frozenset(
         "57P02",  # another process of the server crashed
         "57P03",  # it starts, or recovers
         "57P05",  # it ends connections that are idle
+        "0A000",  # what was prepared returns something else now: the schema was brought up to date
+        "26000",  # what was prepared is not there: a pooler that was not noticed
     }
 )
 """The connection is of no more use: another one may get to the server that took over."""
-_NOT_NOW: Final = ("08", "40", "53", "55", "57", "58", "25006", "25P03")
-"""Connection lost, serialization or deadlock, out of a resource, lock not there, operator intervened, I/O error."""
+_NOT_NOW: Final = ("08", "40", "53", "55", "57", "58", "25006", "25P03", "0A000", "26000")
+"""Connection lost, serialization or deadlock, out of a resource, lock not there, operator intervened, I/O error; and
+what another connection will not say."""
 _NO_ACCESS: Final = ("28", "42501")
 _NOT_THERE: Final = ("3D000", "3F000", "42P01", "42883", "42703", "P0002")
 """No such database, schema, table, function, column or row: nobody made the queue, or somebody deleted it."""

@@ -47,13 +47,14 @@ END $$;
 
 CREATE OR REPLACE FUNCTION workerpool.oldest_of(
     queue_ int, class text, without text[], rooms jsonb, t float8
-) RETURNS float8 LANGUAGE sql STABLE AS $$
-    SELECT j.due FROM workerpool.jobs AS j
+) RETURNS float8 LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT j.due FROM workerpool.jobs AS j
     WHERE j.queue = queue_ AND j.priority = class AND j.owner IS NULL AND j.tag IS NOT NULL AND j.due <= t
     AND j.type <> ALL (without) AND coalesce((rooms ->> j.tenant)::float8, 1) >= 1
     AND (j.key = '' OR workerpool.key_is_free(queue_, j.key, j.serial, j.attempts, t))
-    ORDER BY j.due LIMIT 1
-$$;
+    ORDER BY j.due LIMIT 1);
+END $$;
 
 -- The jobs that run next, which are `me`'s from now on.
 CREATE OR REPLACE FUNCTION workerpool.lease_in_order(

@@ -27,8 +27,9 @@ END $$;
 CREATE OR REPLACE FUNCTION workerpool.dead_letter(
     queue_ int, me text, serials bigint[], attempts_ int[], reasons text[], errors text[], tracebacks text[],
     versions text[], workers text[]
-) RETURNS SETOF bigint LANGUAGE sql AS $$
-    WITH mine AS (
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY WITH mine AS (
         SELECT * FROM unnest(serials, attempts_, reasons, errors, tracebacks, versions, workers)
         WITH ORDINALITY AS m (serial, attempt, reason, error, traceback, version, worker, n)
     ), gone AS (
@@ -42,8 +43,8 @@ CREATE OR REPLACE FUNCTION workerpool.dead_letter(
                extract(epoch FROM clock_timestamp()), tenant, priority, key, trace
         FROM gone ORDER BY n
     )
-    SELECT serial FROM gone
-$$;
+    SELECT gone.serial FROM gone;
+END $$;
 
 -- Redrive or purge the first of the dead letters that match, up to the one numbered `last`; returns how many.
 CREATE OR REPLACE FUNCTION workerpool.remove_dead(

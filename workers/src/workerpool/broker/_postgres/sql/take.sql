@@ -1,14 +1,21 @@
 -- Jobs that are not to be run leave for the dead letters; the rules are those of `workerpool.broker._shed`.
 CREATE OR REPLACE FUNCTION workerpool.bury(queue_ int, serials bigint[], reason_ text, error_ text, me text, t float8)
-RETURNS bigint LANGUAGE sql AS $$
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    IF serials = '{}' THEN
+        RETURN 0;
+    END IF;
     WITH gone AS (DELETE FROM workerpool.jobs WHERE serial = ANY (serials) RETURNING *), kept AS (
         INSERT INTO workerpool.dead (queue, id, type, payload, attempts, reason, error, traceback, version, worker, at,
                                      tenant, priority, key, trace)
         SELECT queue_, id, type, payload, attempts, reason_, error_, '', '', me, t, tenant, priority, key, trace
         FROM gone ORDER BY serial RETURNING 1
     )
-    SELECT count(*) FROM kept
-$$;
+    SELECT count(*) INTO n FROM kept;
+    RETURN n;
+END $$;
 
 CREATE OR REPLACE FUNCTION workerpool.sweep(
     queue_ int, me text, held bigint[], classes text[], seconds float8[], t float8, OUT expired int, OUT shed int
@@ -109,9 +116,14 @@ END $$;
 CREATE OR REPLACE FUNCTION workerpool.lease_out(serials bigint[], me text, lease float8, t float8) RETURNS TABLE (
     what text, serial bigint, id text, type text, payload bytea, attempts int, waited float8, redelivered boolean,
     checkpoint bytea, tenant text, priority text, key text, trace text, begun boolean
-) LANGUAGE sql AS $$
-    WITH before AS (
-        SELECT jobs.serial, owner IS NOT NULL AS redelivered, n
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF serials = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY WITH before AS (
+        SELECT jobs.serial, jobs.owner IS NOT NULL AS redelivered, one.n
         FROM unnest(serials) WITH ORDINALITY AS one(serial, n) JOIN workerpool.jobs USING (serial)
     ), leased AS (
         UPDATE workerpool.jobs SET attempts = jobs.attempts + 1, owner = me, lease_until = t + lease
@@ -120,6 +132,7 @@ CREATE OR REPLACE FUNCTION workerpool.lease_out(serials bigint[], me text, lease
             greatest(0, t - jobs.due) AS waited, before.redelivered, jobs.checkpoint, jobs.tenant, jobs.priority, jobs.key,
             jobs.trace, jobs.begun
     )
-    SELECT what, serial, id, type, payload, attempts, waited, redelivered, checkpoint, tenant, priority, key, trace, begun
-    FROM leased ORDER BY n
-$$;
+    SELECT l.what, l.serial, l.id, l.type, l.payload, l.attempts, l.waited, l.redelivered, l.checkpoint, l.tenant,
+           l.priority, l.key, l.trace, l.begun
+    FROM leased AS l ORDER BY l.n;
+END $$;

@@ -11,31 +11,41 @@ END $$;
 
 -- What holds for each of these tenants; no row for one without a limit.
 CREATE OR REPLACE FUNCTION workerpool.limits_of(queue_ int, tenants text[])
-RETURNS TABLE (tenant text, rate float8, most float8) LANGUAGE sql STABLE AS $$
-    SELECT one.tenant, min((value ->> 0)::float8), min((value ->> 1)::float8)
+RETURNS TABLE (tenant text, rate float8, most float8) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT one.tenant, min((value ->> 0)::float8), min((value ->> 1)::float8)
     FROM unnest(tenants) AS one(tenant), workerpool.said,
          LATERAL (SELECT coalesce(said.limits::jsonb -> one.tenant, said.limits::jsonb -> '{each}') AS value) AS found
     WHERE said.queue = queue_ AND said.limits <> '' AND found.value IS NOT NULL AND one.tenant <> ''
-    GROUP BY one.tenant
-$$;
+    GROUP BY one.tenant;
+END $$;
 
 CREATE OR REPLACE FUNCTION workerpool.level(queue_ int, tenant_ text, rate float8, t float8) RETURNS float8
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(
         (SELECT least(1.0 + rate * {burst}, tokens + greatest(0, t - at) * rate) FROM workerpool.buckets
          WHERE buckets.queue = queue_ AND name = 'tenant:' || tenant_),
-        1.0 + rate * {burst})
-$$;
+        1.0 + rate * {burst});
+END $$;
 
 -- How many more jobs of each tenant with a limit may begin now (NULL: any number), of those that have jobs waiting; and
 -- in how many seconds there is a token, where that is what is missing.
 CREATE OR REPLACE FUNCTION workerpool.rooms(queue_ int, t float8)
 RETURNS TABLE (tenant text, free float8, again float8)
-LANGUAGE sql STABLE AS $$
-    WITH waiting AS (
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (SELECT FROM workerpool.said WHERE said.queue = queue_ AND said.limits <> '') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY WITH waiting AS (
         SELECT DISTINCT jobs.tenant FROM workerpool.jobs
-        WHERE jobs.queue = queue_ AND owner IS NULL AND due <= t AND jobs.tenant <> ''
-        AND EXISTS (SELECT FROM workerpool.said WHERE said.queue = queue_ AND limits <> '')
+        WHERE jobs.queue = queue_ AND jobs.owner IS NULL AND jobs.tag IS NULL AND jobs.due <= t AND jobs.tenant <> ''
+        UNION
+        SELECT DISTINCT jobs.tenant FROM workerpool.jobs
+        WHERE jobs.queue = queue_ AND jobs.owner IS NULL AND jobs.tag IS NOT NULL AND jobs.tenant <> ''
     ), running AS (
         SELECT jobs.tenant, count(*) AS n FROM workerpool.jobs
         WHERE jobs.queue = queue_ AND owner IS NOT NULL GROUP BY jobs.tenant
@@ -45,8 +55,8 @@ LANGUAGE sql STABLE AS $$
         CASE WHEN l.rate IS NOT NULL THEN floor(workerpool.level(queue_, l.tenant, l.rate, t)) END),
         CASE WHEN l.rate IS NOT NULL THEN greatest(0, 1 - workerpool.level(queue_, l.tenant, l.rate, t)) / l.rate END
     FROM workerpool.limits_of(queue_, ARRAY(SELECT waiting.tenant FROM waiting)) AS l
-    LEFT JOIN running ON running.tenant = l.tenant
-$$;
+    LEFT JOIN running ON running.tenant = l.tenant;
+END $$;
 
 -- Jobs of these tenants were chosen, one for each time that it stands here; -1: those that did not run came back.
 CREATE OR REPLACE FUNCTION workerpool.spend(queue_ int, tenants text[], count_ int, t float8) RETURNS void
