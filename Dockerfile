@@ -31,7 +31,7 @@ COPY operator /app
 # all that it loads of it, and a namespace's first pool waits for its collector.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app \
  && PYTHONDONTWRITEBYTECODE= python -c "import workerpool_operator.__main__, workerpool_operator.collector.__main__, \
-        workerpool.redis"
+        workerpool_operator.metrics_api.__main__, workerpool.redis"
 WORKDIR /app
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "workerpool_operator"]
