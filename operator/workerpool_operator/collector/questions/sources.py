@@ -1,6 +1,7 @@
 """What a sampler reads where the depth is asked for."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -29,7 +30,7 @@ DEPTH_ONLY: Final = Capabilities(
 )
 
 
-class _Question:
+class _Question(ABC):
     """The number is all that there is to know: it has to count the jobs in flight too, if these are to keep workers."""
 
     poll_seconds = POLL_SECONDS
@@ -45,11 +46,12 @@ class _Question:
         await asyncio.sleep(seconds)
         return False
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  there is nothing to close, whoever is asked
         """No connection outlives its question."""
 
+    @abstractmethod
     async def _ask(self) -> int:
-        raise NotImplementedError
+        """The number now."""
 
 
 class PrometheusQuestion(_Question):
