@@ -15,9 +15,10 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+if TYPE_CHECKING:
+    from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ async def local_target(capacity: Capacity) -> AsyncIterator[str]:
         *("--contention", str(capacity.contention)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for this process, which ends that one
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -54,8 +56,10 @@ async def local_target(capacity: Capacity) -> AsyncIterator[str]:
 
 async def serve(capacity: Capacity, *, until_eof: Any = sys.stdin) -> None:
     """Serve until this file ends."""
+    from aiohttp import web  # noqa: PLC0415  for the server's own process: it takes long to import
+
     server = web.Server(_handler(capacity))
-    runner = web.ServerRunner(server)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)  # nobody waits for the answers any more
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=4096)
     await site.start()
@@ -65,10 +69,12 @@ async def serve(capacity: Capacity, *, until_eof: Any = sys.stdin) -> None:
 
 
 def _handler(capacity: Capacity) -> Any:
+    from aiohttp import web  # noqa: PLC0415  see `serve`
+
     free = asyncio.Semaphore(capacity.at_once)
     waiting = 0
 
-    async def handle(_request: web.BaseRequest) -> web.Response:
+    async def handle(_request: "web.BaseRequest") -> web.Response:
         nonlocal waiting
         waiting += 1
         async with free:

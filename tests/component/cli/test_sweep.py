@@ -35,16 +35,18 @@ def test_ctrl_c_reports_what_was_measured(tmp_path: Path) -> None:
     file = tmp_path / "sweep.json"
     command = [sys.executable, "-m", "workerpool_operator.cli", "sweep", "--limits", "1,2", "--repeats", "50"]
     shown = os.environ | {"FORCE_COLOR": "1"}  # progress is for terminals
-    with subprocess.Popen([*command, "--json", str(file)], stderr=subprocess.PIPE, env=shown) as process:
+    command += ["--json", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=shown, start_new_session=True) as process:
         assert process.stderr is not None
         seen = b""
         while b"naive at 2" not in seen:
             more = os.read(process.stderr.fileno(), 1000)
             assert more, seen
             seen += more
-        process.send_signal(signal.SIGINT)
-        process.stderr.read()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        seen += process.stderr.read()
         assert process.wait(timeout=60) == 130
+    assert b"Traceback" not in seen
     figures = json.loads(file.read_text())
     assert figures["stopped"]
     assert {"naive", "bounded", "batched"} <= {each["strategy"] for each in figures["levels"]}

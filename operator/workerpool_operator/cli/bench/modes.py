@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import multiprocessing
+import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -126,4 +127,5 @@ _PREPARED: Final[list[Program]] = []
 
 
 def _prepare(origin: Origin) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     _PREPARED.append(origin.load())

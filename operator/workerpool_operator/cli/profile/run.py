@@ -1,8 +1,10 @@
 """One profile from its first run to its last: starts the process that measures, and listens to it."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,7 +70,8 @@ async def run(order: Order, *, stop: asyncio.Event, on_run: Callable[[int], None
     finally:
         stopping.cancel()
         if not listening.done():
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what the handler has started
         status = await process.wait()
         # Processes that the handler left behind may hold the pipe: nobody waits for them.
         listening.cancel()

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import aiohttp
 import typer
 from rich.console import Console
 
@@ -179,6 +178,8 @@ async def _call(wanted: Wanted) -> AsyncIterator[Call]:
 
 @contextlib.asynccontextmanager
 async def _fetching(url: str) -> AsyncIterator[Call]:
+    import aiohttp  # noqa: PLC0415  takes longer to import than all other commands need to run
+
     connector = aiohttp.TCPConnector(limit=0)  # the strategies set the bound
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
 
