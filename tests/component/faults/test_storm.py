@@ -29,6 +29,7 @@ async def blow(name: str, broker: Broker, plan: Plan, folder: Path) -> Row:
         storm.close()
 
 
+@pytest.mark.timeout(300)  # of RabbitMQ the two starts alone may take a minute where much else runs
 @pytest.mark.parametrize("name", BROKERS)
 async def test_killed_workers_and_a_killed_broker_lose_no_job_and_double_no_effect(name: str, tmp_path: Path) -> None:
     if name == "postgres" and not PostgresServer.is_there():
