@@ -236,17 +236,46 @@ async def test_a_lease_that_nobody_goes_by_any_more_is_no_longer_in_force(
     patient, hasty = another(lease=60.0), another()
     await patient.maintain()
     await hasty.maintain()
-    assert await hasty._topology.ack_wait("g") == 60.0
+    assert await leases(hasty) == [60.0, 60.0]
     monkeypatch.setattr("workerpool.broker._nats.leases._FORGET_SECONDS", 0.2)
     await asyncio.sleep(0.3)
     hasty.set_lease(LEASE)
     hasty._leases._said = ("", 0.0)
     await hasty.maintain()
-    assert await hasty._topology.ack_wait("g") == LEASE
+    assert await leases(hasty) == [LEASE, LEASE]
     await patient.extend([])
     patient._leases._said = ("", 0.0)
     await patient.maintain()
-    assert await hasty._topology.ack_wait("g") == 60.0
+    assert await leases(hasty) == [60.0, 60.0]
+
+
+async def test_a_lease_that_somebody_died_in_the_middle_of_changing_is_changed_by_the_next(
+    another: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer made the consumers with its own lease, and the first worker died between the one and the other."""
+    producer, dying, worker = another(lease=60.0), another(), another()
+    await producer.put([NewJob(type="t", payload=b"1")])
+    make = dying._topology._make_consumer
+    made: list[Any] = []
+
+    async def once(*arguments: Any) -> None:
+        if made:
+            raise BrokerUnavailable("gone")
+        made.append(arguments)
+        await make(*arguments)
+
+    monkeypatch.setattr(dying._topology, "_make_consumer", once)
+    with pytest.raises(BrokerUnavailable):
+        await dying.maintain()
+    assert await leases(worker) == [LEASE, 60.0]
+    await worker.maintain()
+    assert await leases(worker) == [LEASE, LEASE]
+
+
+async def leases(broker: NatsBroker) -> list[float]:
+    """In force, of the two consumers."""
+    infos = [await broker._link.api(f"CONSUMER.INFO.{broker.stream}.{name}") for name in ("g", "g-again")]
+    return [info["config"]["ack_wait"] / 1e9 for info in infos]
 
 
 async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class NatsBroker:
         self._link = NatsLink(address, credentials, timeout=timeout)
         self._topology = Topology(self._link, self._names)
         self._bucket = Bucket(self._link, self._names)
-        self._leases = Leases(self._link, self._names, self._bucket, self._topology)
+        self._leases = Leases(self._link, self._bucket, self._topology)
         self._held = Held()
         self._settling = Settling(self._link, self._names, self._bucket, self._held, consumer=self._consumer)
         self._taking = Taking(self._link, self._names, self._bucket, self._held, self._settling)

@@ -9,7 +9,6 @@ from typing import Final
 
 from workerpool.broker._nats.bucket import Bucket
 from workerpool.broker._nats.link import NatsLink
-from workerpool.broker._nats.names import Names
 from workerpool.broker._nats.topology import Topology
 
 _ANNOUNCE_SECONDS: Final = 30.0
@@ -20,11 +19,10 @@ _PREFIX: Final = "lease."
 class Leases:
     """Of one consumer."""
 
-    def __init__(self, link: NatsLink, names: Names, bucket: Bucket, topology: Topology) -> None:
+    def __init__(self, link: NatsLink, bucket: Bucket, topology: Topology) -> None:
         self._link = link
         self._bucket = bucket
         self._topology = topology
-        self._consumer = names.consumers[names.jobs]
         self._said = ("", 0.0)  # what we announced, and until when that will do
 
     async def announce(self, lease: float) -> None:
@@ -34,18 +32,18 @@ class Leases:
             return
         until = time.monotonic() + _ANNOUNCE_SECONDS
         await self._bucket.put(key, b"")
-        if await self._topology.ack_wait(self._consumer) < lease:
-            await self._topology.set_ack_wait(lease)
+        await self._topology.put_in_force(lease, instead_of=lambda there: there < lease)
         self._said = (key, until)
 
     async def relax(self) -> None:
         """Lower the lease in force to the longest that was announced of late."""
         longest = await self._longest()
-        if 0 < longest < await self._topology.ack_wait(self._consumer):
-            await self._topology.set_ack_wait(longest)
-            longer = await self._longest()  # whoever announced one in between has seen the long one in force
-            if longer > longest:
-                await self._topology.set_ack_wait(longer)
+        if not longest:
+            return
+        await self._topology.put_in_force(longest, instead_of=lambda there: there > longest)
+        longer = await self._longest()  # whoever announced one in between has seen the long one in force
+        if longer > longest:
+            await self._topology.put_in_force(longer, instead_of=lambda there: there < longer)
 
     async def _longest(self) -> float:
         longest = 0.0

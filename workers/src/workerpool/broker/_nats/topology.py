@@ -5,7 +5,7 @@ so it holds just the jobs that are not finished. One with limits would keep what
 may go. It is made with three replicas where there is a cluster; who wants others makes the stream himself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from workerpool.broker._nats.answers import (
@@ -75,15 +75,15 @@ class Topology:
             await self._consumer(subject, consumer, lease)
         self._made_for = self._link.generation
 
-    async def ack_wait(self, consumer: str) -> float:
-        """The lease that is in force, seconds."""
-        return seconds((await self._configuration(consumer)).get("ack_wait", 0))
+    async def put_in_force(self, lease: float, *, instead_of: Callable[[float], bool]) -> None:
+        """Make this the lease of each consumer that has another one of these, for jobs in flight too, in seconds.
 
-    async def set_ack_wait(self, lease: float) -> None:
-        """Put a lease in force, for jobs in flight too."""
+        One by one: who died in between has changed one of them, and leaves the other to the next who looks.
+        """
         for subject, consumer in self._names.consumers.items():
-            configuration = {**await self._configuration(consumer), "ack_wait": ns(lease)}
-            await self._make_consumer(subject, consumer, configuration, "update")
+            there = await self._configuration(consumer)
+            if instead_of(seconds(there.get("ack_wait", 0))):
+                await self._make_consumer(subject, consumer, {**there, "ack_wait": ns(lease)}, "update")
 
     async def _configuration(self, consumer: str) -> Mapping[str, Any]:
         answer = await self._link.api(f"CONSUMER.INFO.{self._names.stream}.{consumer}")
