@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import os
-import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, replace
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from workerpool._own_thread import in_own_thread
 from workerpool._source import Source
 from workerpool.broker import Broker, BrokerError
 from workerpool.runtime.background import Background, in_time, run_until
@@ -27,6 +24,7 @@ from workerpool.runtime.intake import Intake
 from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
 from workerpool.runtime.life import Life
+from workerpool.runtime.linking import collector_module
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.needs import Possible
 from workerpool.runtime.options import Options
@@ -49,8 +47,6 @@ _BEAT_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 2.0
 """How long brokers may take to be told good-bye; who is gone is forgotten by and by."""
-_LINK_AFTER_SECONDS: Final = (2.0, 4.0)
-"""Bounds of the random wait before the collector is dialled for the first time."""
 DRAIN: Final = "drain"
 
 
@@ -270,10 +266,7 @@ class Engine:
         return self._rate_limiter
 
     async def _keep_link(self) -> None:
-        # Loading it takes longer than everything else together, and jobs need not wait for it. Nor should neighbours:
-        # when a pool wakes, many workers start at once, and on few cores the first ones would hold up the others.
-        await asyncio.sleep(random.uniform(*_LINK_AFTER_SECONDS))  # noqa: S311
-        module = await in_own_thread(import_module, "workerpool.runtime.collector")
+        module = await collector_module(self._log)
         contract = self._contract
         link: CollectorLink = module.CollectorLink(
             contract.collector,

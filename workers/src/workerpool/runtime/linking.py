@@ -1,0 +1,25 @@
+"""When a worker loads what it takes to talk to its collector.
+
+That takes longer than everything else together, and jobs need not wait for it. Nor should neighbours: when a pool
+wakes, many workers start at once, and on few cores the first ones would hold up the others.
+"""
+
+import asyncio
+import random
+from importlib import import_module
+from typing import Any, Final
+
+from workerpool._own_thread import in_own_thread
+
+AFTER_SECONDS: Final = (2.0, 4.0)
+"""Bounds of the random wait before the collector is dialled for the first time."""
+
+
+async def collector_module(log: Any) -> Any:
+    """`workerpool.runtime.collector`, in a while. A worker that cannot load it works on, and tries again."""
+    while True:
+        await asyncio.sleep(random.uniform(*AFTER_SECONDS))  # noqa: S311
+        try:
+            return await in_own_thread(import_module, "workerpool.runtime.collector")
+        except Exception as error:  # noqa: BLE001  there is no thread for it, or a file is gone
+            log.error("no stream to the collector can be had yet", error=f"{type(error).__name__}: {error}")  # noqa: TRY400
