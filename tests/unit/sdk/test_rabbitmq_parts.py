@@ -1,9 +1,12 @@
 """RabbitMQ's addresses, where delayed jobs wait, and what refusals mean."""
 
+import sys
+
 import pytest
 from pamqp import commands
 
 from workerpool import ConfigurationError
+from workerpool import broker as brokers
 from workerpool.broker._rabbitmq.address import RabbitAddress
 from workerpool.broker._rabbitmq.held import Held
 from workerpool.broker._rabbitmq.link import refused
@@ -93,3 +96,11 @@ def test_nothing_is_ours_any_more_when_the_connection_is_another() -> None:
     jobs.begin()
     assert jobs.forget(tokens) == []
     assert jobs.add(Delivery("c", 1, redelivered=False, properties=commands.Basic.Properties(), body=b"")) not in tokens
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("workerpool.broker._rabbitmq")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pamqp", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'workerpool\[rabbitmq\]'"):
+        brokers.connect("amqp://r", stream="q")

@@ -18,7 +18,15 @@ GUARDS = (
     "workerpool.guards.retries",
 )
 LATER = ("workerpool.cache", "workerpool.testing")
-OTHER_BROKERS = ("sqlite3", "workerpool.broker._memory", "workerpool.broker._sqlite", "redis", "nats", "asyncpg")
+OTHER_BROKERS = (
+    "sqlite3",
+    "workerpool.broker._memory",
+    "workerpool.broker._sqlite",
+    "redis",
+    "nats",
+    "asyncpg",
+    "pamqp",
+)
 TRACES = ("opentelemetry", "requests", "workerpool.telemetry.tracing.spans")
 CONVENIENCES = (
     "structlog",
