@@ -5,6 +5,7 @@
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of most component tests
+# postgres PostgreSQL's server, for those that are about it
 # rabbitmq rabbitmq-server, for those that are about it
 # promtool of Debian's package prometheus; the alerts are tested by it
 # go       only checked: the API server of the component tests is built from Go modules
@@ -59,6 +60,13 @@ setup_redis() {
     command -v redis-server >/dev/null || packages "the broker that the tests run against" redis-server
 }
 
+setup_postgres() {
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+    packages "PostgreSQL, a broker that the tests run against" postgresql
+    # The package brings a server that runs; the tests start their own.
+    if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now postgresql; fi
+}
+
 setup_rabbitmq() {
     [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] && return
     packages "RabbitMQ, a broker that the tests run against" rabbitmq-server
@@ -87,10 +95,10 @@ setup_go() {
 
 setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 
-(($#)) || set -- python redis rabbitmq promtool go cluster
+(($#)) || set -- python redis postgres rabbitmq promtool go cluster
 for what in "$@"; do
     case $what in
-        python | redis | rabbitmq | promtool | go | cluster) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, rabbitmq, promtool, go or cluster" ;;
+        python | redis | postgres | rabbitmq | promtool | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, postgres, rabbitmq, promtool, go or cluster" ;;
     esac
 done

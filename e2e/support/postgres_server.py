@@ -40,7 +40,7 @@ class PostgresServer:
     @staticmethod
     def is_there() -> bool:
         """Whether this machine has a PostgreSQL server."""
-        return shutil.which("postgres") is not None
+        return _program() is not None
 
     @property
     def address(self) -> str:
@@ -135,11 +135,18 @@ class PostgresServer:
 
     @property
     def _tools(self) -> Path:
-        program = shutil.which("postgres")
+        program = _program()
         assert program is not None
-        return Path(program).resolve().parent
+        return program.resolve().parent
 
     @property
     def _user(self) -> str:
         """PostgreSQL refuses to run as root."""
         return "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _program() -> Path | None:
+    """Debian keeps it out of everybody's path."""
+    found = shutil.which("postgres")
+    known = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return Path(found) if found else known[-1] if known else None
