@@ -292,7 +292,11 @@ async def settled(lanes: Lanes, worker: WorkerProcess, env: dict[str, str]) -> t
     """Have the jobs run to their end, starting a worker anew as Kubernetes would; the last one, and how many died."""
     deaths = 0
     while True:
-        await until(lambda worker=worker: ended(lanes, worker), what="the job settled, or its worker dead")  # type: ignore[misc]
+        await until(
+            lambda worker=worker: ended(lanes, worker),  # type: ignore[misc]
+            what="the job settled, or its worker dead",
+            seconds=60,  # three processes, one after the other, on a machine that is busy with others
+        )
         if worker.alive or await lanes.finished():
             return worker, deaths
         deaths += 1
