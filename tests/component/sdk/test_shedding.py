@@ -213,6 +213,7 @@ async def test_one_that_is_taken_over_is_not_shed(another: Open) -> None:
     assert [job.redelivered for job in await drained(alive)] == [True, True]
 
 
+@pytest.mark.needs("priority")
 async def test_redrive_gives_a_new_life(broker: Broker) -> None:
     broker.shed_after({"low": 0.2})
     await broker.put([mortal("mortal"), new("low", priority=Priority.LOW)])
