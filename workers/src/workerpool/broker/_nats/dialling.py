@@ -52,6 +52,12 @@ class Connection:
         return bool(self.client.is_connected)
 
     @property
+    def is_secured(self) -> bool:
+        """Whether TLS was set up."""
+        writer = getattr(self.client._transport, "_io_writer", None)  # noqa: SLF001  not told otherwise
+        return writer is not None and writer.get_extra_info("ssl_object") is not None
+
+    @property
     def max_payload(self) -> int:
         """Bytes of the largest message."""
         return int(self.client.max_payload)
@@ -185,16 +191,24 @@ class Dialler:
                 closed_cb=closed,
                 **options,
             )
+            if not client.is_connected:  # the server hung up instead of an answer
+                raise ConnectionResetError("it hung up")  # noqa: TRY301
             self._check_version(client)
         except BaseException as problem:
+            reason = self._reason(problem, said, connection) if isinstance(problem, Exception) else None
             await connection.hang_up()
-            if isinstance(problem, Exception):
-                raise self._explained(
-                    said[-1] if isinstance(problem, nats_errors.NoServersError) else problem
-                ) from problem
-            raise
+            if reason is None:
+                raise
+            raise self._explained(reason) from problem
         self._others = [(uri.hostname, uri.port or 4222) for uri in client.discovered_servers if uri.hostname]
         return connection
+
+    def _reason(self, problem: Exception, said: list[Exception], connection: Connection) -> Exception:
+        """What it was, where nats-py tells only that no server is left, or the server only that it goes."""
+        if isinstance(problem, ConnectionError) and connection.is_secured and self._credentials.cert_file is None:
+            # Its word that it wants a certificate and ours may cross.
+            return TLSFailed(f"{self.where}: it hung up once TLS was set up: maybe it wants a client certificate")
+        return said[-1] if isinstance(problem, nats_errors.NoServersError) and said else problem
 
     def _check_version(self, client: Client) -> None:
         version = client.connected_server_version
