@@ -16,6 +16,7 @@ PAGES = [
     "exactly-once.md",
     "first-worker.md",
     "migrate-from-celery.md",
+    "size-and-load-test.md",
 ]
 
 
