@@ -6,6 +6,7 @@ from dataclasses import asdict
 from types import CodeType
 from typing import Any
 
+from workerpool._job import Job
 from workerpool.introspect import stacks
 from workerpool.introspect.sampling import Mode, Sampler
 from workerpool.introspect.subject import Subject
@@ -43,7 +44,12 @@ def _plain(stack: stacks.Stack) -> dict[str, Any]:
 
 
 _JOB_OF: dict[CodeType, Any] = {
-    thread._Call.run.__code__: lambda names: names["self"].job.id,  # noqa: SLF001
-    child._Child._run.__code__: lambda names: names["fields"]["id"],  # noqa: SLF001
+    thread._Call.run.__code__: lambda names: names["self"].job_id,  # noqa: SLF001
+    child._Child._run.__code__: lambda names: _ids(names["given"]),  # noqa: SLF001
 }
 """The lanes' own functions below a handler."""
+
+
+def _ids(given: Job | list[Job]) -> str:
+    """Of a batch those of all its jobs."""
+    return given.id if isinstance(given, Job) else ", ".join(job.id for job in given)

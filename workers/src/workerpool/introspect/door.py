@@ -26,6 +26,7 @@ PREFIX: Final = "workerpool/"
 _CREDENTIALS: Final = struct.Struct("3i")
 _SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
+_TURN_SECONDS: Final = 0.0005
 _LONGEST_QUESTION: Final = 4096
 
 
@@ -101,12 +102,45 @@ def _answer(connection: socket.socket, subject: "Callable[[], Subject]") -> None
         answer: dict[str, Any]
         try:
             question = json.loads(_line(connection))
-            from workerpool.introspect.answers import answer_to  # noqa: PLC0415  when somebody asks
+            with _TURNS.short():
+                from workerpool.introspect.answers import answer_to  # noqa: PLC0415  when somebody asks
 
-            answer = answer_to(question, subject())
+                answer = answer_to(question, subject())
         except Exception as error:  # noqa: BLE001  who asks is told, and the worker goes on
             answer = {"error": f"{type(error).__name__}: {error}"}
         connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+class _Turns:
+    """How long a thread may keep the interpreter's lock while another one wants it.
+
+    A handler that computes keeps it for 5 ms each time, and an answer asks for it a thousand times: each file that is
+    opened or read gives it away.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted = 0
+        self._usual = 0.0
+
+    @contextmanager
+    def short(self) -> Iterator[None]:
+        """Keep turns short; several may want that at the same time."""
+        with self._lock:
+            if not self._wanted:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._usual, _TURN_SECONDS))
+            self._wanted += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted -= 1
+                if not self._wanted:
+                    sys.setswitchinterval(self._usual)
+
+
+_TURNS: Final = _Turns()
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -31,6 +31,7 @@ from workerpool.runtime.lanes.frames import HEADER, PLAIN_FIELDS, decode, encode
 if TYPE_CHECKING:
     from workerpool.introspect.subject import Subject
 
+_TURN_SECONDS: Final = 0.0005
 _LONGEST_TRACEBACK: Final = 8_000
 _TRACES: Final = "workerpool.telemetry.tracing.handover"
 
@@ -251,6 +252,9 @@ def main(setup: dict[str, Any]) -> NoReturn:
 
     setattr(_worker.Worker, "run", _not_here)  # noqa: B010  see the module's text
     logs.configure(**setup["log"])
+    # A handler that computes and asks the system for something now and then gives the interpreter's lock away for a
+    # moment each time, before the thread that waits for it has waited for its turn of 5 ms, and takes it back.
+    sys.setswitchinterval(_TURN_SECONDS)
     with open_door(partial(_subject, setup["log"])):
         _Child(_Channel(connection)).serve()
     sys.stdout.flush()
