@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 
 from hypothesis import settings
 
@@ -9,13 +10,17 @@ settings.register_profile("house", deadline=None, derandomize="CI" in os.environ
 
 
 def pytest_configure() -> None:
-    """Take two sources of chance away: the speed of the machine, and a loop that nobody closes.
+    """Take three sources of chance away: the speed of the machine, a loop that nobody closes, and who runs the tests.
 
     Hypothesis fails an example that takes 200 ms, which says more of the machine than of the code; and under CI its
     examples are the same at each run, so that a red run means a change.
 
     The looptime plugin asks for the current event loop before each synchronous test, for which Python 3.11 to 3.13
     create one; its ResourceWarning then fails whichever test the garbage collector happens to run in. Here is none.
+
+    A shell starts what runs in the background with SIGINT ignored, and so would be all programs that tests start.
     """
     settings.load_profile("house")
     asyncio.set_event_loop(None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -68,8 +68,8 @@ async def _rate(brokers: list[Broker], bucket: str, *, seconds: float = 1.0) -> 
             drawn += tokens.granted
             await asyncio.sleep(tokens.retry_after)
 
+    began = time.monotonic()  # before the bucket is emptied: it fills from then on, however late we hear of it
     await brokers[0].take_tokens(bucket, count=int(BURST), rate=RATE, burst=BURST)
-    began = time.monotonic()
-    end = began + seconds
+    end = time.monotonic() + seconds
     await asyncio.gather(*(draw(broker) for broker in brokers))
     return drawn / (time.monotonic() - began)

@@ -1,6 +1,7 @@
 """Both ends of the streams with everything real but Kubernetes: TLS, WebSockets, signed tokens, Redis."""
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,9 @@ class FakeApi:
 
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _watchers: list[asyncio.Queue[dict[str, Any]]] = field(default_factory=list)
+    _events: list[dict[str, Any]] = field(default_factory=list)
+    """All that ever changed; how many there were is the resource version."""
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -49,7 +52,6 @@ class FakeApi:
             "metadata": {
                 "name": name,
                 "uid": f"uid-{name}",
-                "resourceVersion": "2",
                 "labels": {"workerpool.dev/pool": pool},
             },
             "spec": {"nodeName": "node-1"},
@@ -72,18 +74,24 @@ class FakeApi:
         return jwt.encode(claims, key or self.key, algorithm="RS256", headers={"kid": kid})
 
     def _tell(self, kind: str, pod: dict[str, Any]) -> None:
-        for watcher in self._watchers:
-            watcher.put_nowait({"type": kind, "object": pod})
+        pod["metadata"]["resourceVersion"] = str(len(self._events) + 1)
+        self._events.append({"type": kind, "object": copy.deepcopy(pod)})
+        self._news.set()
 
     async def _pods(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
-            return web.json_response({"metadata": {"resourceVersion": "1"}, "items": list(self.pods.values())})
-        events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._watchers.append(events)
+            version = str(len(self._events))
+            return web.json_response({"metadata": {"resourceVersion": version}, "items": list(self.pods.values())})
+        told = int(request.query["resourceVersion"])  # what came between the list and the watch is told, too
         stream = web.StreamResponse()
         await stream.prepare(request)
         while True:
-            await stream.write(json.dumps(await events.get()).encode() + b"\n")
+            for event in self._events[told:]:
+                await stream.write(json.dumps(event).encode() + b"\n")
+                told += 1
+            self._news.clear()
+            if told == len(self._events):
+                await self._news.wait()
 
     async def _configuration(self, _: web.Request) -> web.Response:
         return web.json_response({"issuer": ISSUER})
