@@ -239,7 +239,7 @@ async def test_a_drain_without_redis_ends_in_time_and_says_so(
         ({"QUEUE_MAIN_URL": "memory://"}, "QUEUE_MAIN_URL"),
         ({"QUEUE_MAIN_URL": "sqlite:///x.db"}, "QUEUE_MAIN_URL"),
         ({"QUEUE_MAIN_URL": "kafka://x"}, "kafka"),
-            ({"QUEUE_MAIN_URL": "amqp://x"}, "QUEUE_MAIN_QUEUE"),
+        ({"QUEUE_MAIN_URL": "amqp://x"}, "QUEUE_MAIN_QUEUE"),
         ({"MAX_WORKERS": "many"}, "MAX_WORKERS"),
     ],
 )
