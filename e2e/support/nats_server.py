@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 from e2e.cluster import toolchain
 from e2e.cluster.ports import free_port, free_ports
+from e2e.support.own_server import OwnServer
 
 
-class ServerDoesNotStart(Exception):  # noqa: N818  reads as what happened
-    """The message says why, with the end of its log."""
-
-
-class NatsServer:
+class NatsServer(OwnServer):
     """A nats-server process on a free port of 127.0.0.1, with its files in `folder`.
 
     What it has acknowledged is in its files, so `kill` loses nothing that a client was told.
@@ -29,24 +21,17 @@ class NatsServer:
         self, folder: Path, *, name: str = "one", settings: str = "", jetstream: str = "", tls: bool = False
     ) -> None:
         """`settings`: more of its configuration; `jetstream`: of that of JetStream. `tls`: whether these encrypt."""
-        self._folder = folder
+        super().__init__(folder)
         self._name = name
         self._settings = settings
         self._jetstream = jetstream
         self._tls = tls
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
     @property
     def url(self) -> str:
         """Its address."""
         return f"{'tls' if self._tls else 'nats'}://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Of the process that runs."""
-        assert self._process is not None, "the server is not running"
-        return self._process.pid
 
     def start(self) -> None:
         """Start (again, on the same port and files) and wait until it answers."""
@@ -63,21 +48,11 @@ class NatsServer:
             f'server_name: {self._name}\nlisten: "127.0.0.1:{self.port}"\n'
             f"jetstream {{ {jetstream} }}\n{self._settings}\n"
         )
-        with (self._folder / "nats.log").open("ab") as log:
-            # Ctrl-C is not for it: who started it may still ask it what became of the jobs.
-            self._process = subprocess.Popen(
-                [toolchain.path(toolchain.NATS_SERVER), "-c", configuration], stdout=log, stderr=log, process_group=0
-            )
+        self._launch([toolchain.path(toolchain.NATS_SERVER), "-c", configuration])
 
     def wait(self) -> None:
         """Until it answers."""
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                said = (self._folder / "nats.log").read_text(errors="replace")[-2000:]
-                raise ServerDoesNotStart(f"nats-server does not start: {said}")
-            time.sleep(0.02)
+        self._wait("nats-server", seconds=20)
 
     def _answers(self) -> bool:
         try:
@@ -85,37 +60,6 @@ class NatsServer:
                 return probe.recv(64).startswith(b"INFO")
         except OSError:
             return False
-
-    def kill(self) -> None:
-        """End it by SIGKILL: connections reset, nothing said goodbye."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._end(signal.SIGTERM)
-
-    def pause(self) -> None:
-        """Accept connections and answer nothing, as a hung server does, until `resume`."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        os.kill(self.pid, signal.SIGCONT)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=20)
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=20)
 
 
 def cluster_of(folder: Path, *, servers: int = 3) -> Sequence[NatsServer]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from e2e.cluster.ports import free_ports
+from e2e.support.own_server import OwnServer, ServerDoesNotStart
 
 _SCRIPTS: Final = Path("/usr/lib/rabbitmq/bin")
 """Debian's own, without the wrapper in /usr/sbin that becomes another user and writes into /var."""
@@ -21,11 +20,7 @@ _START_SECONDS: Final = 60.0
 _HELLO: Final = b"AMQP\x00\x00\x09\x01"
 
 
-class ServerDoesNotStart(Exception):  # noqa: N818  reads as what happened
-    """The message says why, with the end of its log."""
-
-
-class RabbitServer:
+class RabbitServer(OwnServer):
     """A RabbitMQ process on a free port of 127.0.0.1, with its files in `folder`; a node by itself.
 
     Erlang's nodes find each other by a daemon, epmd, which each would start and leave behind: here it is a child of
@@ -36,13 +31,12 @@ class RabbitServer:
         self, folder: Path, *, options: Mapping[str, str] | None = None, tls: Mapping[str, Path] | None = None
     ) -> None:
         """`options`: lines of rabbitmq.conf. `tls`: cacertfile, certfile, keyfile; then it speaks nothing else."""
-        self._folder = folder
+        super().__init__(folder)
         self._options = dict(options or {})
         self._tls = dict(tls or {})
         self._users: list[dict[str, Any]] = []
         self._permissions: list[dict[str, str]] = []
         self._vhosts = ["/"]
-        self._processes: list[subprocess.Popen[bytes]] = []  # epmd, then the server
         self.port, self._epmd_port, self._distribution_port = free_ports(3)
         self.allow("guest", "guest", tags=["administrator"])
 
@@ -50,12 +44,6 @@ class RabbitServer:
     def url(self) -> str:
         """Its address, with the default virtual host and user."""
         return f"{'amqps' if self._tls else 'amqp'}://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Of the process that runs."""
-        assert self._processes, "the server is not running"
-        return self._processes[-1].pid
 
     def allow(
         self,
@@ -80,38 +68,9 @@ class RabbitServer:
         if not program.exists() or epmd is None:
             raise ServerDoesNotStart("rabbitmq-server is not installed: apt-get install rabbitmq-server")
         self._configure()
-        with (self._folder / "rabbitmq.log").open("ab") as log:
-            for command in ([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"], [str(program)]):
-                # Ctrl-C is not for it: who started it may still ask it what became of the jobs.
-                self._processes.append(
-                    subprocess.Popen(
-                        command, env=self._env, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                        process_group=0,
-                    )
-                )  # fmt: skip
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if self._processes[-1].poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                said = (self._folder / "rabbitmq.log").read_text(errors="replace")[-2000:]
-                raise ServerDoesNotStart(f"rabbitmq-server does not start: {said}")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """End it by SIGKILL: connections reset, nothing said goodbye."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._end(signal.SIGTERM)
-
-    def pause(self) -> None:
-        """Accept connections and answer nothing, as a hung server does, until `resume`."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        os.kill(self.pid, signal.SIGCONT)
+        for command in ([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"], [program]):
+            self._launch(command, env=self._env)
+        self._wait("rabbitmq-server", seconds=_START_SECONDS)
 
     def ctl(self, *words: str) -> str:
         """What `rabbitmqctl` says; it takes seconds."""
@@ -163,18 +122,3 @@ class RabbitServer:
                 return bool(self._tls or probe.recv(8))
         except OSError:
             return False
-
-    def _end(self, how: signal.Signals) -> None:
-        while self._processes:
-            process = self._processes.pop()
-            process.send_signal(how)
-            process.wait(timeout=30)
-            how = signal.SIGKILL  # epmd keeps nothing
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.kill()

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import redis
 
 from e2e.cluster.ports import free_port
+from e2e.support.own_server import OwnServer, ServerDoesNotStart
 
 
-class ServerDoesNotStart(Exception):  # noqa: N818  reads as what happened
-    """The message says why, with the end of its log."""
-
-
-class RedisServer:
+class RedisServer(OwnServer):
     """A redis-server process on a free port of 127.0.0.1, with its files in `folder`.
 
     Every write is in the append-only file before it is answered, so `kill` loses nothing that a client was told.
@@ -35,11 +29,10 @@ class RedisServer:
         tls: Mapping[str, Path] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._env = {**os.environ, **(env or {})}
         self._options = dict(options or {})
         self._tls = dict(tls or {})
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
     @property
@@ -47,12 +40,6 @@ class RedisServer:
         """Its address."""
         scheme = "rediss" if self._tls else "redis"
         return f"{scheme}://127.0.0.1:{self.port}/0"
-
-    @property
-    def pid(self) -> int:
-        """Of the process that runs."""
-        assert self._process is not None, "the server is not running"
-        return self._process.pid
 
     def start(self) -> None:
         """Start (again, on the same port and files) and wait until it answers."""
@@ -64,18 +51,8 @@ class RedisServer:
         options |= {f"tls-{name}": str(path) for name, path in self._tls.items()}
         options |= self._options
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-        with (self._folder / "redis.log").open("ab") as log:
-            # Ctrl-C is not for it: who started it may still ask it what became of the jobs.
-            self._process = subprocess.Popen(
-                [program, *arguments], stdout=log, stderr=log, env=self._env, process_group=0
-            )
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                said = (self._folder / "redis.log").read_text(errors="replace")[-2000:]
-                raise ServerDoesNotStart(f"redis-server does not start: {said}")
-            time.sleep(0.02)
+        self._launch([program, *arguments], env=self._env)
+        self._wait("redis-server", seconds=20)
 
     def _answers(self) -> bool:
         try:
@@ -89,38 +66,6 @@ class RedisServer:
         except OSError:
             return False
 
-    def kill(self) -> None:
-        """End it by SIGKILL: connections reset, nothing said goodbye."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._end(signal.SIGTERM)
-
-    def pause(self) -> None:
-        """Accept connections and answer nothing, as a hung server does, until `resume`."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        os.kill(self.pid, signal.SIGCONT)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=20)
-            self._process = None
-
     def client(self, **options: Any) -> Any:
         """A plain client, to look behind the SDK's back."""
         return redis.Redis(host="127.0.0.1", port=self.port, **options)
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=20)

@@ -32,12 +32,24 @@ class Broker(Protocol):
         ...
 
 
-class _Redis:
+class _Server(Protocol):
+    @property
+    def url(self) -> str: ...
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
+
+
+class _Served:
+    """A queue in a server of our own."""
+
     restarts = 1
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: _Server, *, named_by: str) -> None:
+        """`named_by`: what tells workers the queue's name, see the worker contract."""
         self._server = server
-        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_STREAM": "storm"}
+        self.env = {"QUEUE_MAIN_URL": server.url, f"QUEUE_MAIN_{named_by}": "storm"}
 
     def restart(self) -> None:
         self._server.kill()
@@ -53,26 +65,14 @@ def redis(folder: Path) -> Iterator[Broker]:
     up to 2 s (`flushAppendOnlyFile` in its `aof.c`).
     """
     with RedisServer(folder / "redis", options={"appendfsync": "always"}) as server:
-        yield _Redis(server)
-
-
-class _Nats:
-    restarts = 1
-
-    def __init__(self, server: NatsServer) -> None:
-        self._server = server
-        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_STREAM": "storm"}
-
-    def restart(self) -> None:
-        self._server.kill()
-        self._server.start()
+        yield _Served(server, named_by="STREAM")
 
 
 @contextmanager
 def nats(folder: Path) -> Iterator[Broker]:
     """A NATS that has every message on the disk before it answers, as it would have to after a power cut."""
     with NatsServer(folder / "nats", jetstream="sync_interval: always") as server:
-        yield _Nats(server)
+        yield _Served(server, named_by="STREAM")
 
 
 class _Sqlite:
@@ -91,18 +91,6 @@ def sqlite(folder: Path) -> Iterator[Broker]:
     yield _Sqlite(folder / "jobs.db")
 
 
-class _Postgres:
-    restarts = 1
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_QUEUE": "storm"}
-
-    def restart(self) -> None:
-        self._server.kill()
-        self._server.start()
-
-
 @contextmanager
 def postgres(_: Path) -> Iterator[Broker]:
     """A PostgreSQL that has every commit on the disk before it answers, but for those that give jobs out."""
@@ -111,26 +99,14 @@ def postgres(_: Path) -> Iterator[Broker]:
         folder = Path(name)
         folder.chmod(0o711)
         with PostgresServer(folder / "server", {"fsync": "on"}) as server:
-            yield _Postgres(server)
-
-
-class _Rabbit:
-    restarts = 1
-
-    def __init__(self, server: RabbitServer) -> None:
-        self._server = server
-        self.env = {"QUEUE_MAIN_URL": server.url, "QUEUE_MAIN_QUEUE": "storm"}
-
-    def restart(self) -> None:
-        self._server.kill()
-        self._server.start()
+            yield _Served(server, named_by="QUEUE")
 
 
 @contextmanager
 def rabbitmq(folder: Path) -> Iterator[Broker]:
     """A RabbitMQ of one node, which syncs the log of a quorum queue before it confirms."""
     with RabbitServer(folder / "rabbitmq") as server:
-        yield _Rabbit(server)
+        yield _Served(server, named_by="QUEUE")
 
 
 BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {
