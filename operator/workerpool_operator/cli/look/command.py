@@ -11,6 +11,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn
 import typer
 from rich.console import Console
 
+from workerpool.introspect.sampling import Mode
 from workerpool_operator.cli.look import answers, flame
 
 _ASK: Final = ("-m", "workerpool.introspect")
@@ -68,13 +69,6 @@ class ExitCode(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     """The cluster or the worker cannot be asked."""
-
-
-class Mode(StrEnum):
-    """What a stack weighs."""
-
-    CPU = "cpu"
-    WALL = "wall"
 
 
 class Format(StrEnum):

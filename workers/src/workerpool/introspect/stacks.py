@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -179,6 +180,7 @@ def _line(frame: FrameType) -> Line:
     return Line(shortened(code.co_filename), number, code.co_qualname, text)
 
 
+@cache
 def shortened(path: str) -> str:
     """A path without where Python and its packages lie, or the program."""
     for folder in sorted({*sys.path, sys.prefix, sys.base_prefix}, key=len, reverse=True):
