@@ -198,9 +198,9 @@ async def test_a_drain_leaves_its_length_and_the_totals(
     words.touch()
     program.write_text(f"""
 import asyncio, pathlib
-import workerpool._worker
+import workerpool.runtime.last_figures
 from workerpool import Job, Worker
-workerpool._worker._TERMINATION_LOG = pathlib.Path({str(words)!r})
+workerpool.runtime.last_figures.TERMINATION_LOG = pathlib.Path({str(words)!r})
 worker = Worker(health_port=0, metrics_port=0)
 @worker.job("t")
 async def t(job: Job) -> None:

@@ -1,17 +1,14 @@
 """The consumer's side: handlers by type of job, and the process around them."""
 
 import asyncio
-import contextlib
 import inspect
-import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, overload
 
 from workerpool._job import Job
@@ -28,6 +25,7 @@ from workerpool.runtime.forks import end_forks_in
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.lanes import Handler, Kind
 from workerpool.runtime.lanes.plan import cores, share
+from workerpool.runtime.last_figures import write_last_figures
 from workerpool.runtime.leaving import Leaving
 from workerpool.runtime.options import Options
 from workerpool.runtime.recycle import Recycle
@@ -48,7 +46,6 @@ B = TypeVar("B", bound=Callable[[list[Job]], Any])
 _SCRAPE_SECONDS: Final = 10.0
 MARGIN_SECONDS: Final = 20.0
 """What the pod's grace period must give beyond the drain: cancel, hand back, last words, the last scrape."""
-_TERMINATION_LOG: Final = Path("/dev/termination-log")
 _EXIT_CONFIGURATION: Final = 2
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -292,7 +289,7 @@ class Worker:
             loop.add_signal_handler(number, on_signal)
         with self._open(contract, health) as opened:
             drained = await opened.engine.run(stop)
-            _write_totals(opened.metrics, drained)
+            write_last_figures(opened.metrics, drained)
             left = contract.drain_seconds + MARGIN_SECONDS - stop.seconds_ago
             if contract.pool and health.evidence.started and left > 0 and not stop.hurry.is_set():
                 await in_own_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
@@ -395,11 +392,3 @@ class _Opened(NamedTuple):
     engine: Engine
     metrics: Metrics
     scraped: MetricsServer
-
-
-def _write_totals(metrics: Metrics, drained: Drained) -> None:
-    """The last figures, where Kubernetes keeps them with the dead container."""
-    if _TERMINATION_LOG.is_file():
-        totals = {**asdict(metrics.totals()), "interrupted": drained.interrupted}
-        with contextlib.suppress(OSError):
-            _TERMINATION_LOG.write_text(json.dumps(totals) + "\n", encoding="utf-8")
