@@ -51,6 +51,8 @@ class OwnServer(ABC):
     def pause(self) -> None:
         """Accept connections and answer nothing, as a hung server does, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
+        # The kernel says so only when the last of its threads has stopped: until then one may still answer.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Undo `pause`."""

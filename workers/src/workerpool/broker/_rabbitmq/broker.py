@@ -1,6 +1,7 @@
 """The broker on RabbitMQ's quorum queues: a connection that takes and acknowledges, and one that puts."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from workerpool.broker._rabbitmq.dead import DeadLetters
 from workerpool.broker._rabbitmq.held import Held
 from workerpool.broker._rabbitmq.link import RabbitLink
 from workerpool.broker._rabbitmq.post import Post, delayed
-from workerpool.broker._rabbitmq.queues import Queues, count
+from workerpool.broker._rabbitmq.queues import Queues, sure_count
 from workerpool.broker._rabbitmq.settling import Settling
 from workerpool.broker._rabbitmq.taking import Taking
 from workerpool.broker._rabbitmq.wire import LONGEST_HEADER, parts_of_new, taken_from
@@ -128,7 +129,7 @@ class RabbitBroker:
             _require_simple(job)
         if max_depth is not None:
             async with self._writes.calling() as connection:
-                ready, _ = await count(connection, self._queue)
+                ready = await sure_count(connection, self._queue)
             jobs = jobs[: max(0, max_depth - ready)]
         now = time.time()
         await self._post.put([delayed(parts_of_new(job, now=now), self._queues, job.delay) for job in jobs])
@@ -208,16 +209,10 @@ class RabbitBroker:
         return _NOTHING_TO_DO_SECONDS
 
     async def depth(self) -> Depth:
-        """What is ready, by the queues' own count.
-
-        RabbitMQ says 0 jobs and 0 consumers also when it cannot ask the queue's leader within 250 ms (`stat` in its
-        `rabbit_quorum_queue.erl`): that answer must come twice.
-        """
+        """What is ready, by the queues' own count."""
         async with self._writes.calling() as connection:
-            waiting, consumers = await count(connection, self._queue)
-            if not waiting and not consumers:
-                waiting, _ = await count(connection, self._queue)
-            dead, _ = await count(connection, self._queues.dead)
+            waiting = await sure_count(connection, self._queue)
+            dead = await sure_count(connection, self._queues.dead)
         return Depth(
             waiting=waiting,
             in_flight=None,
@@ -234,6 +229,10 @@ class RabbitBroker:
 
     async def close(self) -> None:
         """End the connections: what is still ours is given back by that."""
+        with contextlib.suppress(BrokerError):
+            now = time.time()
+            came = await self._taking.finish()
+            await self.hand_back([taken_from(delivery, token=token, now=now) for token, delivery in came])
         await self._reads.close()
         await self._writes.close()
 

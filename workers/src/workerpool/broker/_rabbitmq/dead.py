@@ -15,7 +15,7 @@ from pamqp import commands
 from workerpool.broker._rabbitmq.link import RabbitLink
 from workerpool.broker._rabbitmq.messages import Delivery
 from workerpool.broker._rabbitmq.post import Post
-from workerpool.broker._rabbitmq.queues import Queues, count
+from workerpool.broker._rabbitmq.queues import Queues, count, sure_count
 from workerpool.broker._rabbitmq.wire import dead_from, message_of, redriven
 from workerpool.broker._types import DeadJob, DeadJobs
 
@@ -90,6 +90,7 @@ class _Look:
         self._queue = queue
         self._came: deque[Delivery] = deque()
         self._news = asyncio.Event()
+        self._begun = False
         self._coming = 0
         self._here = 0
 
@@ -97,10 +98,11 @@ class _Look:
         """Look at those that are there now, at most so many."""
         async with self._link.calling() as connection:
             connection.listen(self._deliver, self._news.set)
-            ready, _ = await count(connection, self._queue)
+            ready = await sure_count(connection, self._queue)
             self._coming = min(ready, most)
             if self._coming:
                 await connection.call(commands.Basic.Qos(prefetch_count=self._coming), commands.Basic.QosOk)
+                self._begun = True
                 consume = commands.Basic.Consume(queue=self._queue, consumer_tag=_CONSUMER)
                 await connection.call(consume, commands.Basic.ConsumeOk)
 
@@ -130,10 +132,13 @@ class _Look:
             self._here -= len(deliveries)
 
     async def give_back(self) -> None:
-        """The others. They are back when this returns, for whoever looks next."""
-        if self._here:
-            async with self._link.calling() as connection:
-                await connection.call(commands.Basic.Cancel(_CONSUMER), commands.Basic.CancelOk)
+        """The others. They are back when this returns, for whoever looks next; the removed ones stay removed."""
+        if not self._begun:
+            return
+        async with self._link.calling() as connection:
+            # Before it has answered this, RabbitMQ may keep acknowledgements to itself: see `Taking.finish`.
+            await connection.call(commands.Basic.Cancel(_CONSUMER), commands.Basic.CancelOk)
+            if self._here:
                 connection.send(commands.Basic.Nack(0, multiple=True, requeue=True))
                 for _ in range(_LOOKS):
                     ready, _ = await count(connection, self._queue)

@@ -23,6 +23,8 @@ class Held:
     def __init__(self) -> None:
         self._generation = 0
         self._kept: dict[str, Kept] = {}  # in the order of their tags
+        self.told = 0
+        """Frames of `forget` of which it is not known that they reached the queue: see `Taking.finish`."""
 
     def __contains__(self, token: str) -> bool:
         return token in self._kept
@@ -34,6 +36,7 @@ class Held:
         """There is a new connection, or none any more: nothing is ours."""
         self._generation += 1
         self._kept.clear()
+        self.told = 0
 
     def add(self, delivery: Delivery) -> str:
         """It was given to us; returns its token."""
@@ -63,6 +66,7 @@ class Held:
         frames += [commands.Basic.Ack(self._kept[token].tag) for token in done if self._kept[token].tag > first]
         for token in done:
             del self._kept[token]
+        self.told += len(frames)
         return frames
 
     def give_back(self, token: str) -> base.Frame:

@@ -89,3 +89,15 @@ async def count(connection: AmqpConnection, name: str) -> tuple[int, int]:
     method = commands.Queue.Declare(queue=name, durable=True, arguments=_DURABLE)
     found = await connection.call(method, commands.Queue.DeclareOk)
     return found.message_count or 0, found.consumer_count or 0
+
+
+async def sure_count(connection: AmqpConnection, name: str) -> int:
+    """How many jobs are ready in a queue, for those whom a wrong 0 would mislead.
+
+    RabbitMQ says 0 jobs and 0 consumers also when it cannot ask the queue's leader within 250 ms (`stat` in its
+    `rabbit_quorum_queue.erl`): that answer must come twice.
+    """
+    ready, consumers = await count(connection, name)
+    if not ready and not consumers:
+        ready, _ = await count(connection, name)
+    return ready

@@ -22,6 +22,9 @@ from workerpool.broker._rabbitmq.queues import Queues, count
 
 _MOST: Final = 1000
 """Jobs per take: larger ones would take longer than other calls may wait."""
+_BUFFERED: Final = 32
+"""Commands to a quorum queue that may be under way before RabbitMQ's channel keeps the next ones to itself: its
+`quorum_commands_soft_limit`."""
 _STRAGGLERS_SECONDS: Final = 0.02
 """Others take the same jobs: how long to wait for the next one of those that were ready."""
 
@@ -68,9 +71,21 @@ class Taking:
         finally:
             self._taking = False
 
+    async def finish(self) -> list[tuple[str, Delivery]]:
+        """Before the end of the connection: have every acknowledgement reach the queue; returns what was given to us.
+
+        A channel sends a quorum queue 32 acknowledgements and keeps those after them until the queue has written the
+        first ones; when the channel ends, what it kept is lost, and those jobs come again. To begin and to cancel
+        consuming are each answered by the queue itself, in its turn.
+        """
+        if self._reads.current is None or self._held.told <= _BUFFERED:
+            return []
+        return await self.take(1, 0.0)
+
     async def _take(self, connection: AmqpConnection, limit: int, wait: float) -> list[tuple[str, Delivery]]:
         ready, _ = await count(connection, self._queues.main)
         wanted = min(limit, ready) or 1
+        told = self._held.told
         self._consumers += 1
         consumer = f"take-{self._consumers}"
         await connection.call(commands.Basic.Qos(prefetch_count=wanted), commands.Basic.QosOk)
@@ -78,6 +93,7 @@ class Taking:
         await connection.call(consume, commands.Basic.ConsumeOk)
         await self._gather(connection, wanted, max(wait, _STRAGGLERS_SECONDS) if ready else wait)
         await connection.call(commands.Basic.Cancel(consumer), commands.Basic.CancelOk)
+        self._held.told = max(0, self._held.told - told)
         taken = list(self._came)
         self._came.clear()
         return taken
