@@ -62,10 +62,6 @@ class Cluster(Protocol):
     def audit_log(self) -> Path | None:
         """The API server's audit log, one JSON event a line; none where it was not asked for or cannot be had."""
 
-    @property
-    def enforces_network_policy(self) -> bool:
-        """Whether NetworkPolicies have any effect; tests say so in their output."""
-
     def up(self) -> None:
         """Start all that does not run, and wait until nodes are Ready; a second call changes nothing."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +12,7 @@ VARIABLE = "E2E_KUBECONFIG"
 
 
 class ExternalCluster:
-    """Somebody else's cluster: tests use it, and nothing here starts, stops or breaks any part of it.
-
-    ``E2E_NETWORK_POLICY=enforced`` tells that its network enforces NetworkPolicies.
-    """
+    """Somebody else's cluster: tests use it, and nothing here starts, stops or breaks any part of it."""
 
     provider = "external"
     audit_log = None
@@ -25,11 +21,6 @@ class ExternalCluster:
         self._kubeconfig = kubeconfig.expanduser().absolute()
         if not self._kubeconfig.is_file():
             raise ClusterError(f"{VARIABLE} names {kubeconfig}, which is no file")
-
-    @property
-    def enforces_network_policy(self) -> bool:
-        """Whether the user says so."""
-        return os.environ.get("E2E_NETWORK_POLICY") == "enforced"
 
     @property
     def kubeconfig(self) -> Path:

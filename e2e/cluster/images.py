@@ -74,12 +74,6 @@ def base_image() -> str:
     return tag
 
 
-def redis_image(tag: str = "workerpool-operator/redis:e2e") -> Image:
-    """Build the Redis image of the tests and the demo."""
-    folder = paths.SOURCE / "dockerfiles" / "redis"
-    return build(dockerfile=folder / "Dockerfile", tag=tag, context=folder)
-
-
 def find(reference: str) -> Image:
     """Give a built image by its name.
 

@@ -26,7 +26,6 @@ class KindCluster:
 
     provider = "kind"
     audit_log = None
-    enforces_network_policy = True
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish

@@ -42,7 +42,6 @@ class LocalCluster:
     """
 
     provider = "local"
-    enforces_network_policy = False
 
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
