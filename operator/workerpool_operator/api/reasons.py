@@ -53,7 +53,7 @@ class Reason(StrEnum):
     COLLECTOR_DOWN = "CollectorDown"
     """The namespace's collector is not connected: the size is held."""
 
-    # QueueReachable: the six ways in which a queue cannot be read, as the collector names them
+    # QueueReachable: the seven ways in which a queue cannot be read, as the collector names them
     SAMPLES_FRESH = "SamplesFresh"
     """All queues have just been read."""
     UNREACHABLE = "Unreachable"
@@ -66,6 +66,8 @@ class Reason(StrEnum):
     """The broker's certificate could not be verified, or TLS could not be set up."""
     QUEUE_NOT_FOUND = "QueueNotFound"
     """The broker has no such queue, and none can be made."""
+    SCHEMA_MISMATCH = "SchemaMismatch"
+    """The tables of the queue in PostgreSQL are of another version than the collector can read."""
     BAD_ANSWER = "BadAnswer"
     """The broker answered something that makes no sense as a depth."""
 

@@ -31,6 +31,7 @@ _ERRORS: Final[tuple[tuple[type[Exception], SampleError], ...]] = (
     (errors.AuthenticationFailed, SampleError.AUTHENTICATION_FAILED),
     (errors.TLSFailed, SampleError.TLS_FAILED),
     (errors.QueueNotFound, SampleError.QUEUE_NOT_FOUND),
+    (errors.SchemaMismatch, SampleError.SCHEMA_MISMATCH),
     (errors.BadAnswer, SampleError.BAD_ANSWER),
 )
 

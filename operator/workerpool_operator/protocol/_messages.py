@@ -39,6 +39,8 @@ class SampleError(StrEnum):
     """The broker's certificate could not be verified, or TLS could not be set up."""
     QUEUE_NOT_FOUND = "QueueNotFound"
     """The broker answers but has no such queue, and none can be made."""
+    SCHEMA_MISMATCH = "SchemaMismatch"
+    """The tables of the queue in PostgreSQL are of another version than the collector can read."""
     BAD_ANSWER = "BadAnswer"
     """The broker answered something that makes no sense as a depth."""
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         QueueNotFound,
         RateLimited,
         RejectJob,
+        SchemaMismatch,
         TLSFailed,
         WorkerpoolError,
     )
@@ -75,6 +76,7 @@ __all__ = [
     "QueueNotFound",
     "RateLimited",
     "RejectJob",
+    "SchemaMismatch",
     "TLSFailed",
     "Worker",
     "WorkerpoolError",

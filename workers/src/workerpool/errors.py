@@ -16,6 +16,7 @@ WorkerpoolError
     ├── CredentialsMissing     a credentials file that was named is not there
     ├── TLSFailed              its certificate could not be verified, or TLS could not be set up
     ├── QueueNotFound          it answers, but has no such queue and none can be made
+    ├── SchemaMismatch         its tables are of another version than this program can use (PostgreSQL)
     └── BadAnswer              it answered something that makes no sense
 ```
 
@@ -102,6 +103,10 @@ class TLSFailed(BrokerError):
 
 class QueueNotFound(BrokerError):
     """The broker answers, but has no such queue and none can be made (for Redis: the key holds another type)."""
+
+
+class SchemaMismatch(BrokerError):
+    """The queue's tables are older than this program needs, or too new for it; the text says what to do."""
 
 
 class BadAnswer(BrokerError):

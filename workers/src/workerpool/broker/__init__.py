@@ -30,6 +30,7 @@ from workerpool.errors import (
     BrokerUnavailable,
     CredentialsMissing,
     QueueNotFound,
+    SchemaMismatch,
     TLSFailed,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "Priority",
     "QueueNotFound",
     "Retry",
+    "SchemaMismatch",
     "TLSFailed",
     "Taken",
     "TenantLimit",

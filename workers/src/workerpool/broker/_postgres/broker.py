@@ -252,6 +252,7 @@ class PostgresBroker:
         except QueueNotFound as error:
             if error.__cause__ is None or not is_missing(error.__cause__):
                 raise
+            await self._home.check_absent()
             depth = Depth(0, 0, 0, 0.0, 0, 0)  # nobody has used any queue here
         self._arrivals = depth.arrivals_total
         return depth

@@ -29,6 +29,8 @@ _UNUSABLE: Final = frozenset(
 _NOT_NOW: Final = ("08", "40", "53", "55", "57", "58", "25006", "25P03", "0A000", "26000")
 """Connection lost, serialization or deadlock, out of a resource, lock not there, operator intervened, I/O error; and
 what another connection will not say."""
+_BUSY: Final = frozenset({"55P03", "57014"})
+"""A lock that was not to be had in time, and a statement that was at work for too long."""
 _NO_ACCESS: Final = ("28", "42501")
 _NOT_THERE: Final = ("3D000", "3F000", "42P01", "42883", "42703", "P0002")
 """No such database, schema, table, function, column or row: nobody made the queue, or somebody deleted it."""
@@ -42,6 +44,11 @@ def is_unusable(error: BaseException) -> bool:
 def is_missing(error: BaseException) -> bool:
     """Whether there is no such queue here, or nothing of ours at all."""
     return isinstance(error, asyncpg.PostgresError) and str(error.sqlstate) in _NOT_THERE[1:]
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else was in the way."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _BUSY
 
 
 def refused(error: asyncpg.PostgresError, where: str) -> BrokerError:

@@ -2,7 +2,10 @@
 
 from typing import Final
 
-VERSION: Final = "SELECT version FROM workerpool.schema_version"
+VERSION: Final = """
+SELECT version, coalesce((to_jsonb(v) ->> 'oldest')::int, 1) AS oldest FROM workerpool.schema_version AS v
+"""
+"""Version 1 had no column `oldest`."""
 FIND: Final = "SELECT queue, identity FROM workerpool.queues WHERE name = $1"
 ADD: Final = "INSERT INTO workerpool.queues (name) VALUES ($1) ON CONFLICT DO NOTHING"
 

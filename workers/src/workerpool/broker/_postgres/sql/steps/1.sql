@@ -1,8 +1,4 @@
 -- The tables of all queues in this database. Times are Unix seconds by the server's clock.
-CREATE SCHEMA workerpool;
-
-CREATE TABLE workerpool.schema_version (version int NOT NULL);
-
 CREATE TABLE workerpool.queues (
     queue int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
