@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workerpool import Job, Worker
-from workerpool._worker import MARGIN_SECONDS
+from workerpool.runtime.last_figures import MARGIN_SECONDS
 from workerpool.broker._memory import MemoryBroker
 from workerpool.testing import Simulation, simulate
 

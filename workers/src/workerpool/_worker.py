@@ -25,7 +25,7 @@ from workerpool.runtime.forks import end_forks_in
 from workerpool.runtime.health import HealthServer
 from workerpool.runtime.lanes import Handler, Kind
 from workerpool.runtime.lanes.plan import cores, share
-from workerpool.runtime.last_figures import write_last_figures
+from workerpool.runtime.last_figures import scrape_seconds, write_last_figures
 from workerpool.runtime.leaving import Leaving
 from workerpool.runtime.options import Options
 from workerpool.runtime.recycle import Recycle
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 H = TypeVar("H", bound=Callable[[Job], Any])
 B = TypeVar("B", bound=Callable[[list[Job]], Any])
-_SCRAPE_SECONDS: Final = 10.0
-MARGIN_SECONDS: Final = 20.0
-"""What the pod's grace period must give beyond the drain: cancel, hand back, last words, the last scrape."""
 _EXIT_CONFIGURATION: Final = 2
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -289,10 +286,10 @@ class Worker:
             loop.add_signal_handler(number, on_signal)
         with self._open(contract, health) as opened:
             drained = await opened.engine.run(stop)
-            write_last_figures(opened.metrics, drained)
-            left = contract.drain_seconds + MARGIN_SECONDS - stop.seconds_ago
-            if contract.pool and health.evidence.started and left > 0 and not stop.hurry.is_set():
-                await in_own_thread(opened.scraped.wait_scraped, min(_SCRAPE_SECONDS, left))
+            write_last_figures(opened.metrics, interrupted=drained.interrupted)
+            left = scrape_seconds(drain_seconds=contract.drain_seconds, draining_for=stop.seconds_ago)
+            if contract.pool and health.evidence.started and left and not stop.hurry.is_set():
+                await in_own_thread(opened.scraped.wait_scraped, left)
         status = 1 if drained.unsettled else 0
         if drained.stubborn:
             # asyncio would wait for ever for what does not heed its cancellation.

@@ -4,7 +4,7 @@ import json
 import math
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from workerpool._source import Source, sources_from
@@ -56,7 +56,18 @@ class Contract:
         Raises:
             ConfigurationError: something is missing or wrong; the text names the variable.
         """
-        pool = env.get("WORKERPOOL_NAME", "")
+        without_queues = cls.without_queues(env)
+        sources = _sources(env, pool=without_queues.pool, chosen=source)
+        require(without_queues.policy, sources)
+        return replace(without_queues, sources=sources)
+
+    @classmethod
+    def without_queues(cls, env: Mapping[str, str]) -> "Contract":
+        """The contract of a worker whose library knows itself where its jobs are.
+
+        Raises:
+            ConfigurationError: something is wrong; the text names the variable.
+        """
         policy = Policy(
             max_attempts=_whole(env, "MAX_ATTEMPTS", least=1),
             backoff_seconds=_seconds(env, "BACKOFF_SECONDS", least=0),
@@ -67,10 +78,8 @@ class Contract:
             tenant_limits=_tenant_limits(env, "TENANT_LIMITS"),
             shed_after=_shed_after(env, "SHED_AFTER_SECONDS"),
         )
-        sources = _sources(env, pool=pool, chosen=source)
-        require(policy, sources)
         return cls(
-            pool=pool,
+            pool=env.get("WORKERPOOL_NAME", ""),
             namespace=env.get("WORKERPOOL_NAMESPACE", ""),
             version=env.get("WORKERPOOL_VERSION", ""),
             pod=env.get("WORKERPOOL_POD", "") or socket.gethostname(),
@@ -82,7 +91,7 @@ class Contract:
             stuck_seconds=_seconds(env, "STUCK_AFTER", least=1),
             slow_job_seconds=_seconds(env, "SLOW_JOB_SECONDS", least=0),
             policy=policy,
-            sources=sources,
+            sources=(),
         )
 
 

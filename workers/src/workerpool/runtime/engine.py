@@ -24,7 +24,7 @@ from workerpool.runtime.intake import Intake
 from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
 from workerpool.runtime.life import Life
-from workerpool.runtime.linking import collector_module
+from workerpool.runtime.linking import make_link
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.needs import Possible
 from workerpool.runtime.options import Options
@@ -266,25 +266,16 @@ class Engine:
         return self._rate_limiter
 
     async def _keep_link(self) -> None:
-        module = await collector_module(self._log)
-        contract = self._contract
-        link: CollectorLink = module.CollectorLink(
-            contract.collector,
-            identity=module.Identity(
-                pool=contract.pool,
-                pod=contract.pod,
-                version=contract.version,
-                slots=max(1, self._stations.capacity),
-                boot_id=self._boot_id,
-            ),
+        self._link = await make_link(
+            self._contract,
+            boot_id=self._boot_id,
+            slots=max(1, self._stations.capacity),
             state=self._state,
             obey=self._obey,
-            period=contract.heartbeat_seconds,
-            log=self._log,
             token_file=self._token_file,
+            log=self._log,
         )
-        self._link = link
-        await link.run()
+        await self._link.run()
 
     def _taken(self) -> None:
         self._watchdog.wake()

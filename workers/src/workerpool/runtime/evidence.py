@@ -16,7 +16,11 @@ START_SECONDS: Final = 300.0
 
 
 class Evidence:
-    """Plain attributes, each written by the loop only: reading one is atomic."""
+    """Plain attributes, each written by the loop only: reading one is atomic.
+
+    Attributes:
+        waits_for: What the start is known to wait for; empty: the program itself.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stuck = math.inf
@@ -26,6 +30,7 @@ class Evidence:
         self._lane_problem, self._lane_problem_since = "", 0.0
         self._takes: dict[str, float] = {}
         self._left_start = threading.Event()
+        self.waits_for = ""
         self.started = False
         self.draining = False
 
@@ -82,10 +87,11 @@ class Evidence:
     def _slow_start(self, seconds: float) -> str:
         if seconds <= START_SECONDS:
             return ""
-        return (
-            f"the worker has not started for {seconds:.0f} s, {START_SECONDS:.0f} are allowed: its imports or its "
-            "lifespan hang; give what they wait for a timeout, or load it later, in the first job that needs it"
+        why = self.waits_for or (
+            "its imports or its lifespan hang; give what they wait for a timeout, or load it later, in the first job "
+            "that needs it"
         )
+        return f"the worker has not started for {seconds:.0f} s, {START_SECONDS:.0f} are allowed: {why}"
 
     @property
     def starting(self) -> bool:

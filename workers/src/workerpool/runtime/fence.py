@@ -2,12 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from workerpool.runtime.gate import Gate
 from workerpool.runtime.live import LiveSettings
 
 FENCE: Final = "fence"
+
+
+class Closable(Protocol):
+    """What stands before the queue: the SDK's own gate, or one that makes another library stop consuming."""
+
+    async def close(self, reason: str) -> None:
+        """Let nothing in, and return when nothing more can come: what came is counted as in flight by then."""
+
+    def open(self, reason: str) -> None:
+        """Take a reason away; the last one opens it."""
 
 
 class FenceKeeper:
@@ -17,7 +26,7 @@ class FenceKeeper:
     before the gate opens. A fence that replaces another one while the gate is closed is in force at once.
     """
 
-    def __init__(self, live: LiveSettings, gate: Gate, *, changed: Callable[[], None]) -> None:
+    def __init__(self, live: LiveSettings, gate: Closable, *, changed: Callable[[], None]) -> None:
         self._live = live
         self._gate = gate
         self._changed = changed

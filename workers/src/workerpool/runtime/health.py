@@ -47,6 +47,10 @@ class HealthServer:
         self.evidence.drain()
         self._http.stop()
 
+    def close_copy(self) -> None:
+        """In a fork: the port is this process' own."""
+        self._http.close_copy()
+
     def _healthz(self) -> Page:
         problem = self.evidence.problem()
         return Page(503, f"{problem}\n".encode()) if problem else _OK

@@ -71,6 +71,10 @@ class HttpThread:
         self._server.shutdown()
         self._server.server_close()
 
+    def close_copy(self) -> None:
+        """In a fork, which has a copy of the port and no thread that answers."""
+        self._server.socket.close()
+
 
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True

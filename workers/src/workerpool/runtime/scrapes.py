@@ -44,3 +44,7 @@ class MetricsServer:
     def stop(self) -> None:
         """Answer no more."""
         self._http.stop()
+
+    def close_copy(self) -> None:
+        """In a fork: the port is this process' own."""
+        self._http.close_copy()
