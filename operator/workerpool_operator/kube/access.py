@@ -23,13 +23,14 @@ from typing import Final, Self
 import aiohttp
 import structlog
 from kubernetes.aio.client import Configuration, rest
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
 
 _log = structlog.stdlib.get_logger(__name__)
 
 IN_CLUSTER_REREAD_SECONDS: Final = 60.0
 KUBECONFIG_REREAD_SECONDS: Final = 300.0  # may run a credential plugin each time
 RETRY_SECONDS: Final = 5.0
+_OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 Loader = Callable[[Configuration], Awaitable[None]]
 """Fills in address and credentials, or raises `AccessError`."""
@@ -48,9 +49,12 @@ class ClusterAccess:
         *,
         load: Loader,
         reread_seconds: float,
+        namespace: str = "default",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.configuration = configuration
+        self.namespace = namespace
+        """The one that is meant where nobody names one, as kubectl has it."""
         self._load = load
         self._reread_seconds = reread_seconds
         self._clock = clock
@@ -79,7 +83,7 @@ class ClusterAccess:
             with _explained("the pod's service account"):
                 load_incluster_config(client_configuration=configuration, try_refresh_token=False)
 
-        return await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS)
+        return await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS, namespace=_own_namespace())
 
     @classmethod
     async def from_kubeconfig(cls, path: str | Path, *, context: str | None = None) -> Self:
@@ -95,15 +99,17 @@ class ClusterAccess:
                 if not configuration.host:
                     raise ConfigException("its cluster has no server")
 
-        return await cls._loaded(load, reread_seconds=KUBECONFIG_REREAD_SECONDS)
+        found = await cls._loaded(load, reread_seconds=KUBECONFIG_REREAD_SECONDS)
+        found.namespace = _namespace_of(path, context)
+        return found
 
     @classmethod
-    async def _loaded(cls, load: Loader, *, reread_seconds: float) -> Self:
+    async def _loaded(cls, load: Loader, *, reread_seconds: float, namespace: str = "default") -> Self:
         configuration = Configuration()
         await load(configuration)
         configuration.client_session_kwargs = {"trust_env": False}  # see _proxy_from_environment
         configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
-        return cls(configuration, load=load, reread_seconds=reread_seconds)
+        return cls(configuration, load=load, reread_seconds=reread_seconds, namespace=namespace)
 
     @property
     def server(self) -> str:
@@ -150,6 +156,19 @@ class ClusterAccess:
         if response.status == 401:  # noqa: PLR2004  an HTTP status
             self.refused()
         return response
+
+
+def _own_namespace() -> str:
+    with contextlib.suppress(OSError):
+        return _OWN_NAMESPACE.read_text("utf-8").strip()
+    return "default"
+
+
+def _namespace_of(path: str | Path, context: str | None) -> str:
+    """Of a kubeconfig that can be read: the load before would have said so if not."""
+    contexts, active = list_kube_config_contexts(str(path))
+    chosen = next((one for one in contexts if one["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")
 
 
 def _exists(paths: str | Path) -> bool:

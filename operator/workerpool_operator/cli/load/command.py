@@ -15,6 +15,7 @@ from rich.console import Console
 
 from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
+from workerpool_operator.cli import cluster
 from workerpool_operator.cli.load import schedule as schedules
 from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.load.report import End, Report
@@ -108,8 +109,8 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     payload: Annotated[str, typer.Option(help="Payload, a JSON object.")] = "{}",
     job_seconds: Annotated[float, typer.Option(min=0.0, max=3600.0, help="Of type sleep: how long a job takes.")] = 0.1,
     pool: Annotated[str, typer.Option(help="WorkerPool to watch, for the reaction of its size.")] = "",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The pool's namespace.")] = "default",
-    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
     timeout: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="Seconds to wait for the last jobs.")] = 600.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
@@ -148,7 +149,7 @@ def exit_code(report: Report) -> ExitCode:
     return ExitCode.JOBS_FAILED if report.jobs_lost or report.jobs_dead else ExitCode.OK
 
 
-async def _run(wish: Load, *, console: Console, pool: str, namespace: str, context: str | None) -> Report:
+async def _run(wish: Load, *, console: Console, pool: str, namespace: str | None, context: str | None) -> Report:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, _stopper(stop))
@@ -170,7 +171,7 @@ def _stopper(stop: asyncio.Event) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _watched(pool: str, namespace: str, context: str | None) -> AsyncIterator[PoolHistory]:
+async def _watched(pool: str, namespace: str | None, context: str | None) -> AsyncIterator[PoolHistory]:
     # Imported here because it brings the Kubernetes client, which takes longer to import than most loads last.
     from workerpool_operator.cli.pool_watch import watch_pool  # noqa: PLC0415
     from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
@@ -178,9 +179,11 @@ async def _watched(pool: str, namespace: str, context: str | None) -> AsyncItera
     async with contextlib.AsyncExitStack() as stack:
         try:
             access = await ClusterAccess.find(context=context)
+            namespace = namespace or access.namespace
             watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=pool))
         except (KubeError, AccessError) as error:
-            raise NoPoolError(f"pool {namespace}/{pool} cannot be watched: {error}") from error
+            where = f"{namespace}/{pool}" if namespace else pool
+            raise NoPoolError(f"pool {where} cannot be watched: {error}") from error
         yield watch.history
 
 

@@ -1,18 +1,22 @@
 """The commands `wpool dump` and `wpool flame`: options in, exit code out."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Console
 
 from workerpool.introspect.sampling import Mode
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import ExitCode
 from workerpool_operator.cli.look import answers, flame
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
 
 _ASK: Final = ("-m", "workerpool.introspect")
 _DUMP_SECONDS: Final = 20.0
@@ -60,17 +64,6 @@ FLAME_EPILOG: Final = """**Examples**
 """
 
 
-class ExitCode(IntEnum):
-    """What a shell learns. Stable: part of the commands' interface."""
-
-    OK = 0
-    NOTHING = 1
-    """It answered, and there is nothing to draw."""
-    USAGE = 2
-    UNREACHABLE = 3
-    """The cluster or the worker cannot be asked."""
-
-
 class Format(StrEnum):
     """How a profile is written."""
 
@@ -81,23 +74,21 @@ class Format(StrEnum):
 
 class _Where(NamedTuple):
     pod: str
-    namespace: str
+    namespace: str | None
     container: str
     context: str | None
     python: str
 
 
-_Namespace = Annotated[str, typer.Option("--namespace", "-n", help="The pod's namespace.")]
 _Container = Annotated[str, typer.Option("--container", "-c", help="The worker's container.")]
-_Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 _Python = Annotated[str, typer.Option(help="The interpreter in the container that has the SDK.")]
 
 
 def dump(  # noqa: D103, PLR0917  typer: the help text is DUMP_HELP, and options are arguments
     pod: Annotated[str, typer.Argument(help="The worker's pod.", show_default=False)] = "",
-    namespace: _Namespace = "default",
+    namespace: cluster.Namespace = None,
     container: _Container = "worker",
-    context: _Context = None,
+    context: cluster.Context = None,
     python: _Python = "python",
     file: Annotated[str, typer.Option(help="Show a dump that was saved, or - for standard input.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also the runtime's own tasks and threads.")] = False,
@@ -119,9 +110,9 @@ def dump(  # noqa: D103, PLR0917  typer: the help text is DUMP_HELP, and options
 
 def flame_graph(  # noqa: D103, PLR0917  as above
     pod: Annotated[str, typer.Argument(help="The worker's pod.", show_default=False)],
-    namespace: _Namespace = "default",
+    namespace: cluster.Namespace = None,
     container: _Container = "worker",
-    context: _Context = None,
+    context: cluster.Context = None,
     python: _Python = "python",
     seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="How long it is sampled.")] = 10.0,
     rate: Annotated[float, typer.Option(min=1.0, max=1000.0, help="Samples per second.")] = 100.0,
@@ -177,25 +168,14 @@ def _understood(command: str, text: str) -> list[answers.Json]:
     try:
         return answers.processes(text)
     except (ValueError, KeyError, TypeError) as error:
-        _fail(command, f"the answer makes no sense: {error}")
+        cluster.fail(command, f"the answer makes no sense: {error}")
 
 
 def _asked(command: str, where: _Where, words: Sequence[str], *, seconds: float) -> str:
-    # Imported here because it brings the Kubernetes client, which takes a second.
-    from workerpool_operator.cli.look.remote import RemoteError, Target, run_in  # noqa: PLC0415
-    from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
+    from workerpool_operator.cli.look.remote import Target, run_in  # noqa: PLC0415  see cluster.asked
 
-    async def ask() -> str:
-        access = await ClusterAccess.find(context=where.context)
-        target = Target(where.namespace, where.pod, where.container)
+    async def ask(access: "ClusterAccess") -> str:
+        target = Target(where.namespace or access.namespace, where.pod, where.container)
         return await run_in(access, target, [where.python, *_ASK, *words], seconds=seconds)
 
-    try:
-        return asyncio.run(ask())
-    except (RemoteError, KubeError, AccessError) as error:
-        _fail(command, str(error))
-
-
-def _fail(command: str, why: str) -> NoReturn:
-    Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False)
-    raise typer.Exit(ExitCode.UNREACHABLE)
+    return cluster.asked(command, ask, context=where.context)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 
 WORKER_CONTAINER: Final = "worker"
@@ -17,8 +18,8 @@ _STDOUT, _STDERR, _ERROR = 1, 2, 3
 _CONNECT_SECONDS: Final = 10.0
 
 
-class RemoteError(Exception):
-    """The command could not be run, or failed. The text says why and what to do."""
+class RemoteError(TroubleError):
+    """The command could not be run, or failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,154 @@
+"""The command `wpool get`: options in, exit code out."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import ExitCode, asked
+from workerpool_operator.cli.get.rows import Row
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
+
+HELP: Final = """Show pools: a line each, or one as a live tree of its queues, versions and pods (`--watch`).
+
+The tree shows each pod's jobs in flight and jobs per minute where you may `get` `pods/proxy`; all else takes `get`,
+`list` and `watch` of workerpools and pods. `NO_COLOR=1` leaves colours out.
+
+Exit codes: 0 shown; 1 there is none; 2 wrong usage; 3 the cluster, or a pool that was named, cannot be asked.
+"""
+
+EPILOG: Final = """**Examples**
+
+    wpool get
+
+    wpool get --all-namespaces --output wide
+
+    wpool get thumbs --namespace media --watch
+
+    wpool get thumbs --output yaml
+
+    wpool get --selector team=media --output name
+"""
+
+
+class Output(StrEnum):
+    """How pools are written."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
+    pools: Annotated[
+        list[str] | None, typer.Argument(help="Names of pools; all by default.", show_default=False)
+    ] = None,
+    namespace: cluster.Namespace = None,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Pools of all namespaces.")] = False,
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", help="Labels that pools must have.", show_default=False)
+    ] = "",
+    output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow one pool until Ctrl-C.")] = False,
+    context: cluster.Context = None,
+) -> None:
+    names = pools or []
+    if names and (everywhere or selector):
+        raise typer.BadParameter("name pools, or choose them by --all-namespaces and --selector")
+    if watch:
+        if len(names) != 1 or output is not Output.TABLE:
+            raise typer.BadParameter("--watch follows one pool, as a tree: name it, and leave --output out")
+        _follow(names[0], namespace, context)
+        return
+
+    async def question(access: "ClusterAccess") -> list[dict[str, Any]]:
+        where = None if everywhere else namespace or access.namespace
+        return await _read(access, names, where, selector)
+
+    found = asked("get", question, context=context)
+    if not found and output in {Output.TABLE, Output.WIDE, Output.NAME}:
+        Console(stderr=True).print(
+            "no pools" + ("" if everywhere else " in this namespace: --all-namespaces shows all")
+        )
+        raise typer.Exit(ExitCode.NOTHING)
+    _write(found, output, everywhere=everywhere)
+
+
+async def _read(
+    access: "ClusterAccess", names: Sequence[str], namespace: str | None, selector: str
+) -> list[dict[str, Any]]:
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+    async with Kube(access) as kube:
+        if names:
+            return [await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or "", name)) for name in names]
+        found = await kube.list(kinds.WORKER_POOL, namespace=namespace, label_selector=selector).all()
+    return sorted(found, key=lambda pool: (pool["metadata"].get("namespace", ""), pool["metadata"]["name"]))
+
+
+def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool) -> None:
+    match output:
+        case Output.JSON:
+            typer.echo(json.dumps(_listed(pools), indent=2))
+        case Output.YAML:
+            typer.echo(yaml.safe_dump(_listed(pools), sort_keys=False), nl=False)
+        case Output.NAME:
+            for pool in pools:
+                typer.echo(f"workerpool.workerpool.dev/{pool['metadata']['name']}")
+        case Output.TABLE | Output.WIDE:
+            now = datetime.now(UTC)
+            rows = [Row.of(pool, now=now) for pool in pools]
+            _console().print(_table(rows, wide=output is Output.WIDE, everywhere=everywhere))
+
+
+def _listed(pools: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One as it is, several as kubectl lists them; without who wrote which field, which nobody asked for."""
+    shown = [
+        {**pool, "metadata": {key: value for key, value in pool["metadata"].items() if key != "managedFields"}}
+        for pool in pools
+    ]
+    return shown[0] if len(shown) == 1 else {"apiVersion": "v1", "kind": "List", "items": shown}
+
+
+def _table(rows: Sequence[Row], *, wide: bool, everywhere: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ["namespace"] if everywhere else []
+    columns += ["name", "ready", "workers", "desired", "depth", "in_flight", "version", "age"]
+    columns += ["mode", "limited_by", "reason"] if wide else []
+    for column in columns:
+        table.add_column(column.upper().replace("_", " "), no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*(Text(getattr(row, column), style=_style(row, column)) for column in columns))
+    return table
+
+
+def _style(row: Row, column: str) -> str:
+    return "red" if column == "ready" and row.ready != "True" else ""
+
+
+def _console() -> Console:
+    """A line stays one line where it goes into a pipe, for `grep` and `awk`."""
+    console = Console()
+    return console if console.is_terminal else Console(width=10_000)
+
+
+def _follow(name: str, namespace: str | None, context: str | None) -> None:
+    from workerpool_operator.cli.get.follow import follow  # noqa: PLC0415  see cluster.asked
+
+    console = Console()
+    try:
+        asked("get", lambda access: follow(access, namespace or access.namespace, name, console), context=context)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
