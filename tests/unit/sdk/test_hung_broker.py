@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from workerpool import Job, Worker
-from workerpool.runtime.last_figures import MARGIN_SECONDS
 from workerpool.broker._memory import MemoryBroker
+from workerpool.runtime.last_figures import MARGIN_SECONDS
 from workerpool.testing import Simulation, simulate
 
 DRAIN_SECONDS = 1.0
