@@ -27,6 +27,7 @@ class PlayedLibrary:
         self.pausing: list[Callable[[], None]] = []
         self.resumed = 0
         self.called_in: set[int] = set()
+        self.hurried = threading.Event()
 
     def slots(self) -> int:
         return 4
@@ -40,6 +41,9 @@ class PlayedLibrary:
 
     def resume(self) -> None:
         self.resumed += 1
+
+    def hurry(self) -> None:
+        self.hurried.set()
 
 
 @pytest.fixture
@@ -254,6 +258,25 @@ async def test_it_leaves_with_last_words_and_after_a_last_scrape(bridge: Bridge,
     await finishing
     with pytest.raises(OSError, match="refused"):
         await _asked(bridge, "/ready")
+
+
+async def test_a_drain_that_takes_too_long_is_hurried(library: PlayedLibrary) -> None:
+    bridge = _bridge(library, DRAIN_TIMEOUT="0.2")
+    bridge.start()
+    bridge.ready()
+    bridge.begins("runs", "work")
+    bridge.drain()
+    await until(library.hurried.is_set, what="the library told to end its jobs")
+    bridge.stop()
+
+
+async def test_messages_that_were_dropped_with_their_connection_are_not_in_flight(bridge: Bridge) -> None:
+    bridge.begins("runs", "work")
+    bridge.taken("prefetched")
+    bridge.forget_unstarted()
+    assert bridge.in_flight == 1
+    bridge.begins("prefetched", "work")  # it was on its way to a process
+    assert bridge.in_flight == 2
 
 
 async def test_without_a_collector_it_ends_as_well(library: PlayedLibrary) -> None:

@@ -10,7 +10,7 @@ own loop, so one that hangs fails `/healthz`.
 | is about to start | `start`; then nothing is ready yet |
 | can take jobs: its broker has answered | `ready` |
 | turns its loop | `beat`, every `BEAT_SECONDS` |
-| has lost its broker, and is back | `away`, `back` |
+| has lost its broker, and is back | `away`, `back`; `forget_unstarted` where it dropped what it had prefetched |
 | has been given a message | `taken`, before anything can go wrong with it |
 | begins an attempt, ends with a job | `begins`, `ended` |
 | hears SIGTERM | `drain` |
@@ -57,6 +57,9 @@ class Library(Pausable, Protocol):
 
     def children(self) -> Sequence[int]:
         """Pids of the processes that run its jobs, whose CPU and memory are the worker's; none where it has none."""
+
+    def hurry(self) -> None:
+        """DRAIN_TIMEOUT is over: end what still runs, so that its jobs go back. Nothing, where a library cannot."""
 
 
 class Bridge:
@@ -176,6 +179,11 @@ class Bridge:
         self._ledger.ended(key, outcome, reason=reason)
         self._changed()
 
+    def forget_unstarted(self) -> None:
+        """The library has dropped all messages that it has not begun: their broker gives them to somebody."""
+        self._ledger.forget_unstarted()
+        self._changed()
+
     def drain(self) -> None:
         """SIGTERM came. For signal handlers too: takes no lock that the interrupted thread may hold."""
         self._drain_at = self._drain_at or time.monotonic()
@@ -187,6 +195,7 @@ class Bridge:
         `interrupted`: jobs that did not come to their end; None: those that have begun and not ended. Blocks for some
         12 s at most.
         """
+        self.forget_unstarted()
         running = self._ledger.running()
         interrupted = len(running) if interrupted is None else interrupted
         self.drain()
@@ -265,6 +274,12 @@ class Bridge:
             self.evidence.drain()
             self._log.info("draining", in_flight=len(self._ledger), seconds=self._contract.drain_seconds)
             self._tell()
+            self._loop.call_later(self._contract.drain_seconds, self._hurry)
+
+    def _hurry(self) -> None:
+        if running := self._ledger.running():
+            self._log.warning("the time to drain is over", running=len(running), job_types=sorted(running))
+            self._library.hurry()
 
     def _say_last_words(self, interrupted: int) -> None:
         async def say() -> None:

@@ -85,6 +85,12 @@ class Ledger:
                 self._lane.first_slow += held.first and seconds >= self._slow_seconds
             self._count(held, outcome, reason)
 
+    def forget_unstarted(self) -> None:
+        """See `Bridge.forget_unstarted`."""
+        with self._lock:
+            for key in [key for key, held in self._held.items() if held.began_at is None]:
+                self.ended(key, Outcome.HANDED_BACK, reason=FailureReason.ERROR)
+
     def _count(self, held: _Held, outcome: Outcome, reason: FailureReason) -> None:
         match outcome:
             case Outcome.DONE:
