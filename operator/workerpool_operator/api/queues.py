@@ -23,7 +23,11 @@ class Credentials(Model):
     """Whom the broker sees. Mounted as files; changes of the Secret reach the files without a new version."""
 
     username: SecretValue | None = Field(default=None, description="User name; the broker's default user when unset.")
-    password: SecretValue | None = Field(default=None, description="Password.")
+    password: SecretValue | None = Field(
+        default=None,
+        description="Password. For NATS also, without a user name: a token, the seed of an nkey, or a credentials file "
+        "(.creds).",
+    )
 
 
 class CARef(Model):

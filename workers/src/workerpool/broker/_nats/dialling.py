@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from workerpool._own_thread import Lookup
 from workerpool.broker._credentials import Credentials
 from workerpool.broker._nats.address import NatsAddress
+from workerpool.broker._nats.login import Login, login_of
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -31,6 +32,15 @@ class _StrictClient(Client):
     """Sends no password in the clear to an address that is to be encrypted: nats-py goes by what the server wants."""
 
     encrypted = False
+
+    def logged_in_by(self, login: Login) -> dict[str, Any]:
+        """Options of `connect`."""
+        if login.signer is None:
+            return {"user": login.username or None, "password": login.password or None, "token": login.token or None}
+        jwt = bytearray(login.signer.jwt.encode())
+        self._auth_configured = True  # which it forgets where it has no file to read
+        self._public_nkey = login.signer.public
+        return {"signature_cb": login.signer.sign, "user_jwt_cb": (lambda: jwt) if jwt else None}
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002
         if self.encrypted and initial_connection:
@@ -104,14 +114,16 @@ class Dialler:
         Raises:
             BrokerError: one of its kinds.
         """
-        options = self._options()
+        login, options = self._login(), self._tls_options()
         try:
             async with asyncio.timeout(self._timeout):
                 targets = await self._targets()
                 for number, (host, port) in enumerate(targets):
                     seconds = max(0.2, self._timeout / (len(targets) - number + 1))
                     try:
-                        return await self._to(host, port, options, seconds=seconds, lost=lost, forbidden=forbidden)
+                        return await self._to(
+                            host, port, login, options, seconds=seconds, lost=lost, forbidden=forbidden
+                        )
                     except BrokerUnavailable:
                         if number == len(targets) - 1:
                             raise
@@ -130,18 +142,12 @@ class Dialler:
             named = []
         return [*named, *(other for other in self._others if other not in named)]
 
-    def _options(self) -> dict[str, Any]:
+    def _login(self) -> Login:
         address, files = self._address, self._credentials
-        username = files.username() or address.username
-        password = files.password() or address.password
-        options: dict[str, Any] = {}
-        if username and password:
-            options |= {"user": username, "password": password}
-        elif username or password:
-            options |= {"token": password or username}
-        if address.tls:
-            options |= {"tls": self._tls(), "tls_hostname": address.host}
-        return options
+        return login_of(files.username() or address.username, files.password() or address.password)
+
+    def _tls_options(self) -> dict[str, Any]:
+        return {"tls": self._tls(), "tls_hostname": self._address.host} if self._address.tls else {}
 
     def _tls(self) -> ssl.SSLContext:
         files = self._credentials
@@ -158,6 +164,7 @@ class Dialler:
         self,
         host: str,
         port: int,
+        login: Login,
         options: dict[str, Any],
         *,
         seconds: float,
@@ -189,6 +196,7 @@ class Dialler:
                 ping_interval=20,
                 error_cb=error,
                 closed_cb=closed,
+                **client.logged_in_by(login),
                 **options,
             )
             if not client.is_connected:  # the server hung up instead of an answer
