@@ -47,7 +47,8 @@ def computes_in_process(job):
 
 @worker.job("starts-a-process", timeout=60)
 def starts_a_process(job):
-    code = "import time\\nwhile time.process_time() < 0.1: pass"
+    # Long beside the 0.05 s between two looks of subprocess at a process with a timeout: that is waiting.
+    code = "import time\\nwhile time.process_time() < 0.4: pass"
     subprocess.run([sys.executable, "-S", "-c", code], check=True, timeout=60)
 
 @worker.job("both", timeout=60)
