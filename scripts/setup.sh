@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [rabbitmq] [promtool] [go] [cluster]     # default: all
+#   scripts/setup.sh [python] [redis] [rabbitmq] [kafka] [promtool] [go] [cluster]     # default: all
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of most component tests
 # postgres PostgreSQL's server, for those that are about it
 # rabbitmq rabbitmq-server, for those that are about it
+# kafka    Java, and Kafka's server from Maven Central (44 MB, kept in the cache), for those that are about it
 # promtool of Debian's package prometheus; the alerts are tested by it
 # go       only checked: the API server of the component tests is built from Go modules
 # cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
@@ -74,6 +75,11 @@ setup_rabbitmq() {
     if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now rabbitmq-server; fi
 }
 
+setup_kafka() {
+    command -v java >/dev/null || packages "Java, in which Kafka runs, a broker that the tests run against" openjdk-17-jre-headless
+    scripts/uv run --locked --no-sync python -m e2e.support.kafka_jars
+}
+
 setup_promtool() {
     command -v promtool >/dev/null && return
     packages "promtool, which tests the alerts" prometheus
@@ -95,10 +101,10 @@ setup_go() {
 
 setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 
-(($#)) || set -- python redis postgres rabbitmq promtool go cluster
+(($#)) || set -- python redis postgres rabbitmq kafka promtool go cluster
 for what in "$@"; do
     case $what in
-        python | redis | postgres | rabbitmq | promtool | go | cluster) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, postgres, rabbitmq, promtool, go or cluster" ;;
+        python | redis | postgres | rabbitmq | kafka | promtool | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, postgres, rabbitmq, kafka, promtool, go or cluster" ;;
     esac
 done

@@ -69,7 +69,7 @@ for phase in "${phases[@]}"; do
             pytest_phase unit tests/unit
             ;;
         component)
-            scripts/setup.sh python redis postgres rabbitmq promtool go
+            scripts/setup.sh python redis postgres rabbitmq kafka promtool go
             # Minutes when cold; see stack_up.
             run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring()'
             pytest_phase component tests/component

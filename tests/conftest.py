@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.apiserver",
     "tests.support.crds",
+    "tests.support.kafka",
     "tests.support.nats",
     "tests.support.postgres",
     "tests.support.rabbitmq",

@@ -1,0 +1,21 @@
+"""A real Kafka for component tests.
+
+`kafka_server` is one server per test run, started by the first test that needs it: it takes seconds. Tests share it and
+use topics of their own. A test that stops, restarts or configures its server starts its own:
+`with KafkaServer(tmp_path)`.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.support.kafka_server import KafkaServer
+
+__all__ = ["KafkaServer", "kafka_server"]
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """The run's own Kafka; do not stop or configure it."""
+    with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
