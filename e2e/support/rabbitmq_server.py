@@ -28,12 +28,18 @@ class RabbitServer(OwnServer):
     """
 
     def __init__(
-        self, folder: Path, *, options: Mapping[str, str] | None = None, tls: Mapping[str, Path] | None = None
+        self,
+        folder: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        tls: Mapping[str, Path] | None = None,
+        plugins: Sequence[str] = (),
     ) -> None:
         """`options`: lines of rabbitmq.conf. `tls`: cacertfile, certfile, keyfile; then it speaks nothing else."""
         super().__init__(folder)
         self._options = dict(options or {})
         self._tls = dict(tls or {})
+        self._plugins = plugins
         self._users: list[dict[str, Any]] = []
         self._permissions: list[dict[str, str]] = []
         self._vhosts = ["/"]
@@ -107,7 +113,7 @@ class RabbitServer(OwnServer):
         options |= {"load_definitions": str(self._folder / "definitions.json"), "disk_free_limit.absolute": "10MB"}
         options |= self._options
         (self._folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in options.items()))
-        (self._folder / "plugins").write_text("[].\n")
+        (self._folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n")
         definitions = {
             "vhosts": [{"name": name} for name in self._vhosts],
             "users": self._users,

@@ -15,20 +15,30 @@ class Authority:
 
     def __init__(self, folder: Path, *, expired: bool = False) -> None:
         folder.mkdir()
-        self.ca, self.cert, self.key = folder / "ca.crt", folder / "tls.crt", folder / "tls.key"
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
-        ca = _certificate(ca_name, ca_name, ca_key, ca_key, ca=True)
-        server_key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-        certificate = _certificate(name, ca_name, server_key, ca_key, ca=False, expired=expired)
+        self._folder = folder
+        self.ca = folder / "ca.crt"
+        self._ca_key = ec.generate_private_key(ec.SECP256R1())
+        self._ca_name = _named(f"authority {folder.name}")
+        ca = _certificate(self._ca_name, self._ca_name, self._ca_key, self._ca_key, ca=True)
         self.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-        self.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        self.key.write_bytes(
-            server_key.private_bytes(
+        self.cert, self.key = self.certify("broker", file="tls", expired=expired)
+
+    def certify(self, name: str, *, file: str = "", expired: bool = False) -> tuple[Path, Path]:
+        """Files of a certificate, with this common name, and of its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _certificate(_named(name), self._ca_name, key, self._ca_key, ca=False, expired=expired)
+        files = self._folder / f"{file or name}.crt", self._folder / f"{file or name}.key"
+        files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        files[1].write_bytes(
+            key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
+        return files
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _certificate(

@@ -55,7 +55,9 @@ class TLS(Model):
         default=None, description="The authority that signed the broker's certificate; the image's own list when unset."
     )
     client_cert_ref: ClientCertRef | None = Field(
-        default=None, description="The certificate that is shown to the broker."
+        default=None,
+        description="The certificate that is shown to the broker. For RabbitMQ it says who one is, where no "
+        "credentials are given and EXTERNAL is offered.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,11 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -
 
 
 def ours(authority: Authority, **more: Path) -> Credentials:
-    return Credentials(ca_file=authority.ca, cert_file=authority.cert, key_file=authority.key, **more)
+    return Credentials(ca_file=authority.ca, **_certificate(authority), **more)
+
+
+def _certificate(authority: Authority) -> dict[str, Path]:
+    return {"cert_file": authority.cert, "key_file": authority.key}
 
 
 async def told(server: RabbitServer, credentials: Credentials, *, url: str = "") -> BrokerError:
@@ -85,7 +90,28 @@ async def test_an_authority_that_we_do_not_know(tls_server: RabbitServer, tmp_pa
 
 
 async def test_without_the_client_certificate_that_it_wants(tls_server: RabbitServer, authority: Authority) -> None:
-    assert isinstance(await told(tls_server, Credentials(ca_file=authority.ca)), TLSFailed | BrokerUnavailable)
+    assert isinstance(await told(tls_server, Credentials(ca_file=authority.ca)), TLSFailed)
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["wants a", "does not accept our"])
+async def test_one_that_hangs_up_once_tls_is_set_up(
+    authority: Authority, request: pytest.FixtureRequest, *, ours: bool
+) -> None:
+    """It has said why, and its word was lost as the connection was reset."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(authority.cert, authority.key)
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=tls) as server:
+        files = Credentials(ca_file=authority.ca, **_certificate(authority) if ours else {})
+        broker = brokers.connect(
+            f"amqps://127.0.0.1:{server.sockets[0].getsockname()[1]}", stream="q", credentials=files
+        )
+        with pytest.raises(TLSFailed, match=f"maybe it {request.node.callspec.id} client certificate"):
+            await broker.depth()
+        await broker.close()
 
 
 async def test_a_ca_file_that_is_not_there(tls_server: RabbitServer, tmp_path: Path) -> None:

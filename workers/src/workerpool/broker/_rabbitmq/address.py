@@ -16,8 +16,8 @@ class RabbitAddress:
     port: int
     vhost: str = "/"
     tls: bool = False
-    username: str = field(default="guest", repr=False)
-    password: str = field(default="guest", repr=False)
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
 
     @classmethod
     def parse(cls, url: str) -> "RabbitAddress":
@@ -40,6 +40,6 @@ class RabbitAddress:
             port=port or (5671 if tls else 5672),
             vhost=unquote(path) or "/",
             tls=tls,
-            username=unquote(parts.username or "") or "guest",
-            password=unquote(parts.password or "") or "guest",
+            username=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
         )

@@ -26,6 +26,7 @@ from workerpool.broker._rabbitmq.messages import (
     FRAME_MAX,
     ConnectionLostError,
     Delivery,
+    HungUpError,
     Login,
     Message,
     NotAmqpError,
@@ -83,7 +84,7 @@ class AmqpConnection(asyncio.Protocol):
 
         Raises:
             OSError, ssl.SSLError: it cannot be had.
-            RefusedError, ConnectionLostError, NotAmqpError: it does not let us in.
+            RefusedError, HungUpError, ConnectionLostError, NotAmqpError: it does not let us in.
         """
         loop, errors = asyncio.get_running_loop(), []
         name = lookup.host if tls is not None else None
@@ -95,7 +96,12 @@ class AmqpConnection(asyncio.Protocol):
             except OSError as error:
                 errors.append(error)
             else:
-                await connection._log_in(login)  # noqa: SLF001  its own
+                try:
+                    await connection._log_in(login)  # noqa: SLF001  its own
+                except (ConnectionLostError, ConnectionError) as error:
+                    if tls is None or connection._spoken:  # noqa: SLF001  its own
+                        raise
+                    raise HungUpError(str(error)) from error  # why is told by TLS, and may be lost on its way
                 return connection
         raise errors[0] if len(errors) == 1 else OSError("; ".join(str(error) for error in errors))
 
@@ -186,13 +192,16 @@ class AmqpConnection(asyncio.Protocol):
 
     async def _log_in(self, login: Login) -> None:
         try:
-            start = self._expect()
+            answer = self._expect()
             self._write([_PROTOCOL])
-            self.cluster = _cluster(await start)
-            secret = f"\0{login.username}\0{login.password}"
+            start = _started(await answer)
+            self.cluster = _text((start.server_properties or {}).get("cluster_name"))
+            mechanism, secret = "PLAIN", f"\0{login.username}\0{login.password}"
+            if login.by_certificate and "EXTERNAL" in _text(start.mechanisms).split():
+                mechanism, secret = "EXTERNAL", ""
             properties = {**_PROPERTIES, "connection_name": login.name}
             tune = await self.call(
-                commands.Connection.StartOk(properties, "PLAIN", secret), commands.Connection.Tune, channel=0
+                commands.Connection.StartOk(properties, mechanism, secret), commands.Connection.Tune, channel=0
             )
             beat = min(login.heartbeat_seconds, tune.heartbeat or login.heartbeat_seconds)
             self.send(commands.Connection.TuneOk(CHANNEL, _agreed(tune.frame_max or FRAME_MAX), beat), channel=0)
@@ -334,10 +343,10 @@ class AmqpConnection(asyncio.Protocol):
         self._on_end()
 
 
-def _cluster(said: base.Frame) -> str:
+def _started(said: base.Frame) -> commands.Connection.Start:
     if not isinstance(said, commands.Connection.Start):
         raise NotAmqpError(f"{said.name} begins no connection")
-    return _text((said.server_properties or {}).get("cluster_name"))
+    return said
 
 
 def _agreed(frame_max: int) -> int:

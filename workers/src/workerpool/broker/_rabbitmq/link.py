@@ -17,6 +17,7 @@ from workerpool.broker._rabbitmq.address import RabbitAddress
 from workerpool.broker._rabbitmq.amqp import AmqpConnection
 from workerpool.broker._rabbitmq.messages import (
     ConnectionLostError,
+    HungUpError,
     Login,
     NotAmqpError,
     RefusedError,
@@ -33,6 +34,7 @@ from workerpool.errors import (
 )
 
 _GOODBYE_SECONDS: Final = 1.0
+_DEFAULT_USER: Final = "guest"
 _ACCESS_REFUSED: Final = 403
 _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 406
@@ -104,6 +106,10 @@ class RabbitLink:
             raise TLSFailed(f"{self.where}: its certificate is not accepted: {error.verify_message}") from error
         except ssl.SSLError as error:
             raise TLSFailed(f"{self.where}: {error.reason or error}") from error
+        except HungUpError as error:
+            ours = "does not accept our" if self._credentials.cert_file is not None else "wants a"
+            text = f"it hung up as soon as TLS was set up: maybe it {ours} client certificate"
+            raise TLSFailed(f"{self.where}: {text}") from error
         except NotAmqpError as error:
             raise BadAnswer(f"{self.where}: this is not RabbitMQ: {error}") from error
         except (ConnectionLostError, OSError) as error:
@@ -147,10 +153,13 @@ class RabbitLink:
 
     async def _dial(self) -> AmqpConnection:
         address = self._address
+        files = self._credentials
+        username, password = files.username() or address.username, files.password() or address.password
         login = Login(
             vhost=address.vhost,
-            username=self._credentials.username() or address.username,
-            password=self._credentials.password() or address.password,
+            username=username or _DEFAULT_USER,
+            password=password or _DEFAULT_USER,
+            by_certificate=address.tls and files.cert_file is not None and not username and not password,
             name=self._name,
             heartbeat_seconds=max(1, round(self._heartbeat())),
         )
@@ -190,6 +199,8 @@ def declaring() -> Iterator[None]:
 def refused(error: RefusedError, *, where: str) -> BrokerError:
     """What a refusal means. Its text names what it is about, and holds no credentials."""
     text = f"{where}: {error.text}"
+    if "authentication mechanism EXTERNAL" in text:
+        text = f"{where}: the client certificate is of no user that it knows: {error.text}"
     if error.code == _ACCESS_REFUSED or (error.code == _NOT_ALLOWED and "refused for user" in error.text):
         return AuthenticationFailed(text)
     if error.code == _NOT_FOUND or (error.code == _NOT_ALLOWED and "not found" in error.text):

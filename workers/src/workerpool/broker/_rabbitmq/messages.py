@@ -26,6 +26,10 @@ class ConnectionLostError(Exception):
     """The connection ended."""
 
 
+class HungUpError(Exception):
+    """The connection ended before a word was said, as soon as TLS was set up."""
+
+
 class NotAmqpError(Exception):
     """What came is not AMQP 0-9-1."""
 
@@ -45,6 +49,8 @@ class Login:
     vhost: str
     username: str
     password: str
+    by_certificate: bool
+    """Be who the client certificate says, where RabbitMQ offers that (EXTERNAL); else use the two above."""
     name: str
     """Shown to people who look at RabbitMQ's connections."""
     heartbeat_seconds: int
