@@ -31,7 +31,7 @@ from kubernetes.aio.client import ApiClient
 from workerpool_operator import __version__
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.access import ClusterAccess
-from workerpool_operator.kube.kinds import ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
+from workerpool_operator.kube.kinds import ACCESS_REVIEW, SELF_ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
 from workerpool_operator.kube.listing import Listing, Page
 from workerpool_operator.kube.review import Identity, identity_of, user_of
 
@@ -220,6 +220,11 @@ class Kube:
     async def allowed(self, spec: Json) -> bool:
         """Whether the cluster's rules allow what `spec` (of a SubjectAccessReview) describes."""
         status = await self._review(ACCESS_REVIEW, spec)
+        return status.get("allowed") is True
+
+    async def may(self, resource: Json) -> bool:
+        """Whether we may do what `resource` (`resourceAttributes` of a SelfSubjectAccessReview) describes."""
+        status = await self._review(SELF_ACCESS_REVIEW, {"resourceAttributes": resource})
         return status.get("allowed") is True
 
     async def _review(self, kind: Kind, spec: Json) -> Json:

@@ -81,6 +81,10 @@ ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
 )
 
+SELF_ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+
 KINDS: Final = (
     WORKER_POOL,
     DEPLOYMENT,
@@ -100,6 +104,7 @@ KINDS: Final = (
     EVENT,
     TOKEN_REVIEW,
     ACCESS_REVIEW,
+    SELF_ACCESS_REVIEW,
 )
 _BY_NAME: Final = {(kind.api_version, kind.kind): kind for kind in KINDS}
 

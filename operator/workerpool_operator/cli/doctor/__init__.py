@@ -1,0 +1,1 @@
+"""`wpool doctor`: what keeps pools of this cluster from working, each with its remedy."""
