@@ -114,6 +114,16 @@ Rate = Annotated[
     WithJsonSchema(_INT_OR_STRING | {"maxLength": 10} | rules(_RATE_RULE)),
 ]
 """A number per second, such as `100` or `"0.5"`."""
+_SHARE: Final = r"^(0[.](0[1-9]|[1-9])[0-9]{0,2}|1([.]0{1,3})?)$"
+_SHARE_RULE: Final = Rule(
+    cel=f"type(self) == int ? self == 1 : self.matches('{_SHARE}')",
+    message='write a share from "0.01" to 1; a fraction has up to 3 digits and needs quotes: "0.75"',
+)
+Share = Annotated[
+    Annotated[int, Field(ge=1, le=1)] | Annotated[str, Field(pattern=_SHARE)],
+    WithJsonSchema(_INT_OR_STRING | {"maxLength": 5} | rules(_SHARE_RULE)),
+]
+"""A share of a whole, such as `"0.75"`."""
 IntOrPercent = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 4})]
 Mode = Annotated[int, Field(ge=0, le=0o777)]
 """File mode bits; JSON has no octal, so 0644 is written 420."""

@@ -133,3 +133,7 @@ class Limiter(StrEnum):
     """As far as the HPA has followed, one of its periods behind at most."""
     STALE = "stale"
     """Held because the queues cannot be read."""
+    UNKNOWN = "unknown"
+    """Held because a target cannot say what it asks for: status.scaling.terms says why."""
+    DOWNSTREAM = "downstream"
+    """Not raised, because what the jobs call is down: half of the workers say that their circuits are open."""

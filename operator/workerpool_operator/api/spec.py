@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import IntOrPercent, Model, Rule, keyed_by, rules
+from workerpool_operator.api._base import IntOrPercent, Model, Rule, Share, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.delivery import DeliverySpec
@@ -67,9 +67,26 @@ class Targets(Model):
         description="Jobs, waiting or running, for each worker pod. 20 when no target is set.",
     )
 
+    job_latency_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="Seconds in which what waits is to be done, together with what comes meanwhile. Follows from how "
+        "fast jobs come and how long they take, as measured.",
+    )
+    utilization: Share | None = Field(
+        default=None,
+        description='Share of the workers\' slots that is to be busy, such as "0.75".',
+    )
+    cpu_utilization: Share | None = Field(
+        default=None,
+        description='Share of the CPU that the workers request that they are to use, such as "0.7". Needs '
+        "worker.resources.requests.cpu.",
+    )
+
     def effective(self) -> "Targets":
         """These targets, or the default one when none is set."""
-        if self.queue_depth is None and self.queue_depth_per_replica is None:
+        if all(getattr(self, name) is None for name in Targets.model_fields):
             return Targets(queue_depth_per_replica=DEFAULT_DEPTH_PER_REPLICA)
         return self
 

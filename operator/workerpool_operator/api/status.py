@@ -16,7 +16,8 @@ class ScalingTerm(Model):
     """One answer to how many workers are needed."""
 
     name: str = Field(max_length=64, description="Target that was asked.")
-    value: int = Field(description="Worker pods that it asks for.")
+    value: int | None = Field(default=None, description="Worker pods that it asks for; unset while it cannot say.")
+    message: str | None = Field(default=None, max_length=256, description="Why it cannot say.")
 
 
 class ScalingStatus(Model):

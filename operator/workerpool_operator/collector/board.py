@@ -56,7 +56,6 @@ class WorkerState:
     def as_report(self, *, now: float, node: str) -> WorkerReport:
         """In the operator's protocol, whatever the worker said."""
         said = self.report
-        remaining = said.remaining_seconds if said else None
         return WorkerReport(
             pod=self.pod,
             uid=self.uid,
@@ -67,11 +66,13 @@ class WorkerState:
             age_seconds=max(0.0, now - self.heard_at),
             in_flight=said.in_flight if said else 0,
             slots=said.slots if said else 1,
+            most_slots=said.most_slots if said else None,
+            cpu_cores=_finite(said.cpu_cores) if said else None,
             fence=said.fence[:_SHORT] if said else "",
             draining=said.draining if said else False,
             paused=said.paused[:_LONG] if said else "",
             troubles=_shortened(said.troubles) if said else {},
-            remaining_seconds=remaining if remaining is not None and math.isfinite(remaining) else None,
+            remaining_seconds=_finite(said.remaining_seconds) if said else None,
             boot_id=self.boot_id[:_SHORT],
             counters=said.counters if said else Counters(),
         )
@@ -241,6 +242,10 @@ class Board:
             for uid, since in self._ready_since.items()
             if since <= latest and self.pods[uid].pool == pool and not self.pods[uid].terminating
         )
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _shortened(troubles: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,8 @@ PATIENCE_SECONDS: Final = 3.0
 """A pod that has just become ready gets so long to open its stream before it is scraped."""
 
 _GAUGES: Final = {"worker_jobs_in_progress": "in_flight", "worker_slots": "slots"}
+_CPU: Final = "worker_cpu_percent"
+_RUN_SECONDS: Final = "job_processing_seconds_sum"
 _COUNTERS: Final = {
     "jobs_started_total": "started",
     "jobs_processed_total": "processed",
@@ -98,7 +100,7 @@ def parse(text: str) -> Report:
         if not line or line.startswith("#"):
             continue
         name = line.partition("{")[0].partition(" ")[0]
-        if name in _GAUGES or name in _COUNTERS:
+        if name in _GAUGES or name in _COUNTERS or name in (_CPU, _RUN_SECONDS):
             sample = line.rpartition("}")[2] if "{" in line else line[len(name) :]
             values[name] = values.get(name, 0.0) + float(sample.split()[0])
     if "worker_jobs_in_progress" not in values:
@@ -110,7 +112,8 @@ def parse(text: str) -> Report:
         in_flight=in_flight,
         slots=max(1, gauges.get("slots", 1)),
         remaining_seconds=None if in_flight else 0.0,
-        counters=Counters(**counters),
+        cpu_cores=values[_CPU] / 100.0 if _CPU in values else None,
+        counters=Counters(**counters, run_seconds=values.get(_RUN_SECONDS)),
     )
 
 

@@ -12,7 +12,7 @@ from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
 from workerpool_operator.kube import kinds
-from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, WorkerReport
+from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, QueueSample, WorkerReport
 
 
 def observe(
@@ -47,6 +47,7 @@ def observe(
         reports={worker.uid: _report(worker) for worker in view.workers},
         conducts=view.conducts,
         waiting=view.waiting,
+        traffic=view.traffic,
         pods=pods,
         memory=memory,
         now=now,
@@ -95,4 +96,7 @@ def _report(worker: WorkerReport) -> Report:
         remaining=worker.remaining_seconds,
         pod=worker.pod,
         slots=worker.slots if worker.source == "stream" else None,
+        most_slots=worker.most_slots,
+        cpu_cores=worker.cpu_cores,
+        tripped=worker.paused.startswith(CIRCUIT_OPEN),
     )

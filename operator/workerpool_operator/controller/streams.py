@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from workerpool.protocol import Delivery
+from workerpool_operator.domain.scaling import Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import PoolConfig, QueueSample, WorkerReport
 
@@ -30,6 +31,10 @@ class PoolView(Protocol):
     @property
     def waiting(self) -> Mapping[str, Waiting]:
         """Queue -> how long jobs have been waiting in it."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """How fast jobs come, and how long they take."""
 
 
 class Streams(Protocol):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workerpool_operator.api import ScalingMode
+from workerpool_operator.domain import desired
 from workerpool_operator.domain.scaling import (
     Decision,
     Followed,
@@ -15,6 +16,7 @@ from workerpool_operator.domain.scaling import (
     Rules,
     decide,
     follow,
+    muster,
 )
 from workerpool_operator.domain.snapshot import Snapshot
 
@@ -72,6 +74,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
                 stabilization_seconds=scaling.scale_down.stabilization_seconds,
                 slots=_slots(snapshot),
                 targets=scaling.targets,
+                cpu_request=_cpu_request(snapshot),
             ),
             queues=[queue.name for queue in spec.queues],
             samples=snapshot.samples,
@@ -79,8 +82,20 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             history=snapshot.memory.history,
             now=snapshot.now,
             pod_start_seconds=snapshot.memory.pod_start_seconds,
+            traffic=snapshot.traffic,
+            fleet=muster(snapshot.reports.values()),
         )
     )
+
+
+def _cpu_request(snapshot: Snapshot) -> float | None:
+    """Cores that a worker asks for. A limit without a request is a request, as Kubernetes has it."""
+    resources = snapshot.pool.spec.worker.resources
+    amount = (resources.requests or {}).get("cpu", (resources.limits or {}).get("cpu"))
+    try:
+        return None if amount is None else desired.number(amount)
+    except desired.RenderError:
+        return None  # no pod can be made of it either, which the pool's conditions say
 
 
 def _slots(snapshot: Snapshot) -> int:

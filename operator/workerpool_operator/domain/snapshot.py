@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory
+from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory, Traffic
 from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
 
 Body: TypeAlias = Mapping[str, Any]
@@ -135,6 +135,8 @@ class Snapshot:
     """Pod uid -> what its worker has done of late, where it holds a stream."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Queue -> how long jobs have been waiting in it."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """How fast jobs come, and how long they take."""
     pods: PodList | None = None
     """None: not listed. A plan that needs them says so, and is made again."""
     memory: Memory

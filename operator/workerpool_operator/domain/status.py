@@ -158,7 +158,10 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
         limited_by=tuple(limits),
         reason=decision.outcome,
         last_scale_time=old.last_scale_time if same and old else snapshot.wall_time,
-        terms=tuple(ScalingTerm(name=term.name, value=term.value) for term in decision.terms),
+        terms=(
+            *(ScalingTerm(name=term.name, value=term.value) for term in decision.terms),
+            *(ScalingTerm(name=one.name, message=one.why) for one in decision.silent),
+        ),
     )
 
 

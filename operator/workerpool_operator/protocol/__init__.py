@@ -13,6 +13,7 @@ that (re)connects. Ages are seconds since the reading was taken, stamped on arri
 """
 
 from workerpool_operator.protocol._messages import (
+    CIRCUIT_OPEN,
     LEAVING_FENCE,
     ORDER_TTL_SECONDS,
     PROTOCOL_VERSION,
@@ -36,6 +37,7 @@ from workerpool_operator.protocol._messages import (
 )
 
 __all__ = [
+    "CIRCUIT_OPEN",
     "LEAVING_FENCE",
     "ORDER_TTL_SECONDS",
     "PROTOCOL_VERSION",

@@ -15,6 +15,8 @@ MESSAGE_MAX_LENGTH: Final = 512
 LEAVING_FENCE: Final = "leaving"
 """Id of the collector's own fence, around a worker whose pod is being deleted. It is never one of the operator's, which
 are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
+CIRCUIT_OPEN: Final = "circuit open"
+"""A worker's `paused` begins with this while none of its handlers may run, because what they call is down."""
 
 Short = Annotated[str, Field(max_length=64)]
 """An id, a hash, a label's value."""
@@ -73,6 +75,8 @@ class WorkerReport(_Message):
     age_seconds: float = Field(ge=0, description="Since the worker was last heard.")
     in_flight: int = Field(default=0, ge=0)
     slots: int = Field(default=1, ge=1)
+    most_slots: int | None = Field(default=None, ge=1, description="Without limits that the worker found itself.")
+    cpu_cores: float | None = Field(default=None, ge=0, description="Cores that it uses; None: not known.")
     fence: Short = Field(default="", description="Id of the fence that the worker says is in force.")
     draining: bool = False
     paused: Name = Field(default="", description="Why it takes nothing, if it has a reason of its own.")

@@ -1,14 +1,15 @@
-"""What a pool's collectors say, gathered as evidence of who consumes: kept on every replica, so a new leader has it.
+"""What a pool's collectors say, gathered over time: who consumes, how fast jobs come, and how long they take.
 
-A worker's word comes again with each message of its collector, and after a change of collector from another one: each
-is dated by when the worker said it. Only workers on the stream are gathered; the others cannot say why they take
-nothing.
+It is kept on every replica, so a new leader has it. A worker's word comes again with each message of its collector, and
+after a change of collector from another one: each is dated by when the worker said it. As to who consumes, only workers
+on the stream count; the others cannot say why they take nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from workerpool_operator.domain.scaling import stale_after
+from workerpool_operator.domain.scaling import Meter, Progress, Service, Traffic, metered, served, stale_after
 from workerpool_operator.domain.stuck import Conduct, Reading, Waiting, Word, heard, read
 from workerpool_operator.protocol import LEAVING_FENCE, QueueSample, WorkerReport
 
@@ -24,9 +25,37 @@ class Evidence:
     """By pod uid."""
     waiting: dict[str, Waiting] = field(default_factory=dict)
     """By queue."""
+    _arrivals: dict[str, Meter] = field(default_factory=dict)
+    """By queue, where its broker counts what comes."""
+    _balance: Meter | None = None
+    """Attempts that workers began, and jobs that wait."""
+    _balanced: frozenset[str] = frozenset()
+    """Queues that the balance is of."""
+    _progress: dict[str, tuple[Progress, float]] = field(default_factory=dict)
+    """By pod uid, with the time of the word."""
+    _service: Service = field(default_factory=Service)
 
-    def take_sample(self, sample: QueueSample, *, now: float) -> None:
-        """A collector has read a queue, or has failed to."""
+    def take_samples(self, samples: Iterable[QueueSample], *, now: float) -> None:
+        """A collector has read queues, or has failed to."""
+        for sample in samples:
+            self._take_sample(sample, now=now)
+        read = {name: one for name, one in self.waiting.items() if now - one.read_at <= one.last.holds_seconds}
+        if len(read) < len(self.waiting) or not read:
+            return  # what is not known now may make a difference
+        if self._balanced != read.keys():
+            self._balance, self._balanced = None, frozenset(read)
+        total = self._service.begun + sum(one.last.waiting for one in read.values())
+        self._balance = metered(self._balance, total, at=now, may_fall=True)
+
+    def traffic(self, *, now: float) -> Traffic:
+        """How fast jobs come and how long they take, as far as that is known."""
+        counted = [rate for meter in self._arrivals.values() if (rate := meter.rate_at(now)) is not None]
+        rates = [sum(counted)] if counted and len(counted) == len(self.waiting) else []
+        if self._balance is not None and (balance := self._balance.rate_at(now)) is not None:
+            rates.append(balance)
+        return Traffic(arrivals=max(rates, default=None), service_seconds=self._service.mean)
+
+    def _take_sample(self, sample: QueueSample, *, now: float) -> None:
         if sample.waiting is None or sample.error is not None:
             return
         reading = Reading(
@@ -35,12 +64,17 @@ class Evidence:
             arrivals=None if sample.arrivals_total is None else sample.arrivals_total - sample.blocked,
             holds_seconds=stale_after(sample.poll_seconds),
         )
-        before = self.waiting.get(sample.queue)
-        self.waiting[sample.queue] = read(before, reading, at=now - sample.age_seconds)
+        before, at = self.waiting.get(sample.queue), now - sample.age_seconds
+        self.waiting[sample.queue] = read(before, reading, at=at)
+        if sample.arrivals_total is not None:
+            self._arrivals[sample.queue] = metered(self._arrivals.get(sample.queue), sample.arrivals_total, at=at)
 
     def take_report(self, report: WorkerReport, *, now: float) -> None:
         """A collector has told of a worker."""
-        if report.source != "stream" or not report.connected:
+        if not report.connected:
+            return
+        self._take_progress(report, at=now - report.age_seconds)
+        if report.source != "stream":
             return
         before, word, at = self.conducts.get(report.uid), _word(report), now - report.age_seconds
         if before is None or word != before.last or at - before.heard_at >= REPEATED_SECONDS:
@@ -50,6 +84,17 @@ class Evidence:
         """Forget whoever has not been heard since then."""
         self.conducts = {uid: one for uid, one in self.conducts.items() if one.heard_at >= moment}
         self.waiting = {name: one for name, one in self.waiting.items() if one.read_at >= moment}
+        self._arrivals = {name: one for name, one in self._arrivals.items() if name in self.waiting}
+        self._progress = {uid: one for uid, one in self._progress.items() if one[1] >= moment}
+
+    def _take_progress(self, report: WorkerReport, *, at: float) -> None:
+        said, known = report.counters, self._progress.get(report.uid)
+        now = Progress(report.boot_id, said.started, said.processed + said.failed, said.run_seconds)
+        if not now.sensible or (known is not None and at < known[1] + REPEATED_SECONDS):
+            return
+        if known is not None:
+            self._service = served(self._service, known[0], now, at=at)
+        self._progress[report.uid] = (now, at)
 
 
 def _word(report: WorkerReport) -> Word:

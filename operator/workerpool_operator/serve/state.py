@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
-from workerpool_operator.domain.scaling import stale_after
+from workerpool_operator.domain.scaling import Traffic, stale_after
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
@@ -61,6 +61,8 @@ class PoolView:
     """Pod uid -> what its worker has done of late."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Queue -> how long jobs have been waiting in it."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """How fast jobs come, and how long they take."""
 
 
 class Readings(Protocol):
@@ -145,6 +147,7 @@ class StreamState:
             collectors_connected=sum(1 for _ in known.links()),
             conducts=known.evidence[pool].conducts if pool in known.evidence else {},
             waiting=known.evidence[pool].waiting if pool in known.evidence else {},
+            traffic=known.evidence[pool].traffic(now=now) if pool in known.evidence else Traffic(),
         )
 
     def attach(self, peer: Peer, link: Link) -> None:
@@ -296,7 +299,7 @@ class StreamState:
             before = said.samples.get(sample.queue)
             changed = changed or before is None or _meaning(before[0]) != _meaning(sample)
             said.samples[sample.queue] = (sample, now)
-            evidence.take_sample(sample, now=now)
+        evidence.take_samples(message.samples, now=now)
         return changed
 
     def _tell_readings(self, namespace: str, message: Samples) -> None:

@@ -37,6 +37,10 @@ ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
     "targets": {"scaling": {"mode": "direct", "targets": {"queueDepth": 1, "queueDepthPerReplica": 1}}},
+    "targets of what is measured": {
+        "scaling": {"targets": {"jobLatencySeconds": 1, "utilization": "0.75", "cpuUtilization": 1}}
+    },
+    "the finest share": {"scaling": {"targets": {"utilization": "0.01", "cpuUtilization": "0.999"}}},
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
@@ -129,6 +133,7 @@ URL_WORDS = (
 )
 ROOT_WORDS = "must be above 0, because workers never run as root: write an id such as 10001"
 VOLUME_WORDS = "a pool may use no other kind of volume"
+SHARE_WORDS = 'write a share from "0.01" to 1; a fraction has up to 3 digits and needs quotes'
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
@@ -145,6 +150,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         {"scaling": {"targets": {"queueDepth": 0}}},
         "spec.scaling.targets.queueDepth",
         "greater than or equal to 1",
+    ),
+    "a share of nothing": (
+        {"scaling": {"targets": {"utilization": "0.00"}}},
+        "spec.scaling.targets.utilization",
+        SHARE_WORDS,
+    ),
+    "a share above the whole": (
+        {"scaling": {"targets": {"utilization": 2}}},
+        "spec.scaling.targets.utilization",
+        SHARE_WORDS,
+    ),
+    "a share in percent": (
+        {"scaling": {"targets": {"cpuUtilization": "70%"}}},
+        "spec.scaling.targets.cpuUtilization",
+        SHARE_WORDS,
     ),
     "more at a time than there are slots": (
         worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 8}},

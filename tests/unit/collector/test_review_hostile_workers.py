@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from workerpool.protocol import Hello, Report
+from workerpool.protocol import Counters, Hello, Report
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.samplers import Samplers
@@ -46,8 +46,10 @@ def state(report: Report, **hello: str) -> WorkerState:
         state(Report(in_flight=0, slots=1), boot_id="x" * 5000),
         state(Report(in_flight=1, slots=1, remaining_seconds=float("nan"))),
         state(Report(in_flight=1, slots=1, remaining_seconds=float("inf"))),
+        state(Report(in_flight=1, slots=1, cpu_cores=float("inf"))),
+        state(Report(in_flight=1, slots=1, counters=Counters(run_seconds=float("nan")))),
     ],
-    ids=["paused", "troubles", "fence", "version", "boot id", "not a number", "infinite"],
+    ids=["paused", "troubles", "fence", "version", "boot id", "not a number", "infinite", "infinite CPU", "no time"],
 )
 def test_whatever_a_worker_says_there_is_a_message_about_all_workers(said: WorkerState) -> None:
     """A broker's long error text, for example, must not keep the others' reports from the operator."""

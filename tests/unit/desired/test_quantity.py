@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.quantities import KEPT, SPELLINGS
 from workerpool_operator.domain.desired import RenderError
-from workerpool_operator.domain.desired.quantity import canonical
+from workerpool_operator.domain.desired.quantity import canonical, number
 
 
 @pytest.mark.parametrize(("written", "stored"), (SPELLINGS | KEPT).items())
@@ -16,6 +16,11 @@ def test_an_amount_is_spelled_as_the_api_server_spells_it(written: str, stored: 
 
 def test_a_number_is_an_amount() -> None:
     assert canonical(2000) == "2k"
+
+
+@pytest.mark.parametrize(("written", "cores"), [("500m", 0.5), ("2", 2.0), (3, 3.0), ("1e1", 10.0), ("1Ki", 1024.0)])
+def test_an_amount_is_a_number(written: str | int, cores: float) -> None:
+    assert number(written) == cores
 
 
 @pytest.mark.parametrize("written", ["", "two", "1 Gi", "-1", "1.2.3", "1KI", "Gi", "$(X)", "1e9999"])

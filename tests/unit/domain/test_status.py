@@ -66,7 +66,10 @@ def test_sizes_are_those_observed() -> None:
     assert status.selector == desired.selector(web)
     assert status.scaling is not None
     assert (status.scaling.desired, status.scaling.mode, status.scaling.depth) == (5, "direct", 100)
-    assert [(term.name, term.value) for term in status.scaling.terms] == [("queueDepthPerReplica", 5)]
+    terms = {term.name: (term.value, term.message) for term in status.scaling.terms}
+    assert terms["queueDepthPerReplica"] == (5, None)
+    assert terms["little"][0] is None
+    assert "no job has ended" in (terms["little"][1] or "")
 
 
 def test_the_surge_of_a_change_of_version_is_not_shown_as_size() -> None:

@@ -127,7 +127,10 @@ def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     cpu.failed[FailureReason.TIMEOUT] = 1
     cpu.refused = 3
     io.dead_lettered, metrics.shed[DeathReason.EXPIRED] = 1, 6
+    io.processing.observe(0.5)
+    cpu.processing.observe(2.0)
     counters = metrics.totals()
+    assert counters.run_seconds == 2.5
     assert counters.dead_lettered == 7, "a worker that only gets rid of jobs is at work too"
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 4)
 
@@ -155,6 +158,7 @@ def test_the_start_counts_from_when_the_process_began() -> None:
 def test_cpu_is_of_the_time_since_the_heartbeat_before() -> None:
     metrics = Metrics(pool="p", version="v", slots={"io": 1})
     metrics.ready()
+    assert (metrics.cpu_cores, metrics.cpu_percent) == (None, 0.0)
     until = time.process_time() + 0.02
     while time.process_time() < until:
         pass

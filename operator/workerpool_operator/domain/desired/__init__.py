@@ -24,6 +24,7 @@ from workerpool_operator.domain.desired.names import (
 )
 from workerpool_operator.domain.desired.pdb import disruption_budget
 from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, prometheus_rule
+from workerpool_operator.domain.desired.quantity import number
 
 __all__ = [
     "COLLECTOR_NAME",
@@ -46,6 +47,7 @@ __all__ = [
     "deployment",
     "disruption_budget",
     "hashes",
+    "number",
     "prometheus_rule",
     "revision_for",
     "selector",

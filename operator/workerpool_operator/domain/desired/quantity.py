@@ -27,17 +27,33 @@ def canonical(amount: int | str) -> str:
     Raises:
         RenderError: it is not an amount, or above 2^63 - 1.
     """
-    match = _SYNTAX.fullmatch(str(amount))
-    if match is None:
-        raise RenderError(f"{amount!r} is not an amount: write it like 2, 500m or 1Gi")
-    number, suffix = Fraction(match["number"]), match["suffix"]
+    value, suffix = _read(amount)
     if suffix in _BINARY[1:]:
-        value = _limited(amount, number * _KIBI ** _BINARY.index(suffix))
         # Below 1024 and for fractions of a byte the decimal spelling is used, as in the source.
         whole = value >= _KIBI and value.denominator == 1
         return _binary(int(value)) if whole else _decimal(value, exponent_form=False)
+    return _decimal(value, exponent_form=suffix not in _DECIMAL)
+
+
+def number(amount: int | str) -> float:
+    """The amount as a number of its unit: 500m -> 0.5.
+
+    Raises:
+        RenderError: it is not an amount, or above 2^63 - 1.
+    """
+    return float(_read(amount)[0])
+
+
+def _read(amount: int | str) -> tuple[Fraction, str]:
+    """The amount, rounded up to billionths, and its suffix."""
+    match = _SYNTAX.fullmatch(str(amount))
+    if match is None:
+        raise RenderError(f"{amount!r} is not an amount: write it like 2, 500m or 1Gi")
+    mantissa, suffix = Fraction(match["number"]), match["suffix"]
+    if suffix in _BINARY[1:]:
+        return _limited(amount, mantissa * _KIBI ** _BINARY.index(suffix)), suffix
     exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-    return _decimal(_limited(amount, number * Fraction(10) ** exponent), exponent_form=suffix not in _DECIMAL)
+    return _limited(amount, mantissa * Fraction(10) ** exponent), suffix
 
 
 def _limited(amount: int | str, value: Fraction) -> Fraction:

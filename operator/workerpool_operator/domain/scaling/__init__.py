@@ -6,9 +6,11 @@ The same inputs give the same answer however often they are asked: what must be 
 `History`, which goes in and comes out. `scale_in.step` takes workers away without interrupting a job.
 """
 
-from workerpool_operator.domain.scaling.decide import Decision, Inputs, Outcome, Rules, Sample, decide, stale_after
+from workerpool_operator.domain.scaling.decide import Decision, Outcome, decide
+from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
+from workerpool_operator.domain.scaling.inputs import Inputs, Rules, Sample, stale_after
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
     Leaver,
@@ -17,7 +19,8 @@ from workerpool_operator.domain.scaling.scale_in import (
     Sizing,
     step,
 )
-from workerpool_operator.domain.scaling.terms import Backlog, Term
+from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
+from workerpool_operator.domain.scaling.traffic import Meter, Progress, Service, Traffic, metered, served
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "PARTING_RECHECK_SECONDS",
     "Backlog",
     "Decision",
+    "Fleet",
     "Followed",
     "History",
     "HpaInputs",
@@ -32,19 +36,27 @@ __all__ = [
     "HpaState",
     "Inputs",
     "Leaver",
+    "Meter",
     "Outcome",
     "Pod",
+    "Progress",
     "Report",
     "Rules",
     "Sample",
     "ScaleInMemory",
     "ScaleInStep",
+    "Service",
+    "Silence",
     "Sizing",
     "Term",
+    "Traffic",
     "Worker",
     "decide",
     "follow",
     "judge",
+    "metered",
+    "muster",
+    "served",
     "stale_after",
     "step",
 ]

@@ -1,28 +1,22 @@
-"""From samples to a size: collect the terms, combine them, apply the limiters in order, each exactly once.
+"""From samples to a size: ask the targets, take the largest answer, apply the limiters in order, each exactly once.
 
 A limiter that changed the outcome is named in `Decision.limited_by`. Unknown is not zero: while any queue has no
-fresh sample the size may grow (on what is known) but never shrink.
+fresh sample, or a target cannot say, the size may grow (on what is known) but never shrink.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from workerpool_operator.api import Limiter, Targets
+from workerpool_operator.api import Limiter
 from workerpool_operator.domain.scaling.history import History
-from workerpool_operator.domain.scaling.terms import (
-    Backlog,
-    Term,
-    depth,
-    depth_per_replica,
-)
+from workerpool_operator.domain.scaling.inputs import Inputs, Rules
+from workerpool_operator.domain.scaling.targets import Answers, ask, depth_interval
+from workerpool_operator.domain.scaling.terms import MOST_JOBS, Backlog, Silence, Term
 
-STALE_POLLS: Final = 3
-STALE_FLOOR_SECONDS: Final = 5.0
-DEPTH_INTERVAL_SECONDS: Final = 15.0
-"""The queueDepth target is asked at most this often, or once per pod start where that takes longer."""
+FIGURES_INTERVAL_SECONDS: Final = 15.0
+"""Rates, and what workers report, change without a new reading of a queue: so they are looked at this often."""
 
 
 class Outcome(StrEnum):
@@ -39,59 +33,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One queue's latest reading; counts are jobs, None when the reading failed."""
-
-    queue: str
-    waiting: int | None
-    in_flight: int | None
-    age: float
-    poll_seconds: float
-    oldest_age: float | None = None
-    """How long the oldest waiting job has waited, seconds. Shown, not decided by."""
-    arrivals: int | None = None
-    """Jobs that ever came, where the broker counts them."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether a size may follow from it: it was read, and recently."""
-        return self.waiting is not None and self.in_flight is not None and self.age <= self.stale_after
-
-    @property
-    def stale_after(self) -> float:
-        """Seconds until this reading counts as none."""
-        return stale_after(self.poll_seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The pool's own wishes, from `spec.scaling` and `spec.worker`."""
-
-    manual_replicas: int | None
-    """Set in mode manual, where nothing else counts."""
-    min_replicas: int
-    max_replicas: int
-    cooldown_seconds: float
-    stabilization_seconds: float
-    slots: int
-    """Jobs that one worker runs at a time."""
-    targets: Targets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """All that a size follows from."""
-
-    rules: Rules
-    queues: Sequence[str]
-    samples: Sequence[Sample]
-    current: int
-    history: History
-    now: float
-    pod_start_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A size and its reasons. `look_again` is when time alone may change the answer, in seconds from now."""
 
@@ -99,14 +40,11 @@ class Decision:
     outcome: Outcome
     history: History
     terms: tuple[Term, ...] = ()
+    silent: tuple[Silence, ...] = ()
+    """Targets that cannot say anything."""
     limited_by: tuple[Limiter, ...] = ()
     backlog: Backlog | None = None
     look_again: float | None = None
-
-
-def stale_after(poll_seconds: float) -> float:
-    """Age in seconds from which a reading of a queue that is read so often counts as none."""
-    return max(STALE_POLLS * poll_seconds, STALE_FLOOR_SECONDS)
 
 
 def decide(inputs: Inputs) -> Decision:
@@ -127,17 +65,17 @@ def decide(inputs: Inputs) -> Decision:
     arrivals = {sample.queue: sample.arrivals for sample in usable if sample.arrivals is not None}
     inputs = replace(inputs, history=inputs.history.arrived(arrivals, now=inputs.now))
     backlog = Backlog(
-        waiting=sum(sample.waiting or 0 for sample in usable),
-        in_flight=sum(sample.in_flight or 0 for sample in usable),
+        waiting=min(sum(sample.waiting or 0 for sample in usable), MOST_JOBS),
+        in_flight=min(sum(sample.in_flight or 0 for sample in usable), MOST_JOBS),
     )
     return _from_backlog(inputs, backlog=backlog, complete=complete)
 
 
 def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decision:
-    terms, history = _terms(inputs, backlog=backlog)
+    answers = ask(inputs, backlog=backlog)
+    wanted, history = answers.wanted, answers.history
     if backlog.total:
         history = replace(history, active_at=inputs.now)
-    wanted = max(term.value for term in terms)
     limited: list[Limiter] = []
     wanted, history = _stabilize(inputs, wanted=wanted, history=history, limited=limited)
     quiet_left = _quiet_left(inputs, history=history)
@@ -145,9 +83,8 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
         # After stabilisation, so that what the cooldown keeps is not remembered as wanted, and kept for longer still.
         wanted = 1
         limited.append(Limiter.COOLDOWN)
-    if not complete and wanted < inputs.current:
-        wanted = inputs.current
-        limited.append(Limiter.STALE)
+    wanted = _known_only(inputs, wanted=wanted, complete=complete, answers=answers, backlog=backlog, limited=limited)
+    wanted = _spared(inputs, wanted=wanted, limited=limited)
     desired, clamps = _clamp(wanted, rules=inputs.rules)
     if clamps == (Limiter.MIN_REPLICAS,):
         limited.clear()
@@ -155,39 +92,40 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
         desired=desired,
         outcome=Outcome.ACTIVE if complete else Outcome.PARTIAL,
         history=history,
-        terms=terms,
+        terms=answers.terms,
+        silent=answers.silent,
         limited_by=(*limited, *clamps),
         backlog=backlog,
         look_again=_look_again(inputs, history=history, quiet_left=quiet_left, desired=desired, backlog=backlog),
     )
 
 
-def _terms(inputs: Inputs, *, backlog: Backlog) -> tuple[tuple[Term, ...], History]:
-    rules, history = inputs.rules, inputs.history
-    terms: list[Term] = []
-    targets = rules.targets.effective()
-    if targets.queue_depth_per_replica is not None:
-        terms.append(depth_per_replica(backlog, per_replica=targets.queue_depth_per_replica))
-    if targets.queue_depth is not None:
-        term, history = _paced_depth(inputs, backlog=backlog, limit=targets.queue_depth)
-        terms.append(term)
-    return tuple(terms), history
+def _known_only(
+    inputs: Inputs, *, wanted: int, complete: bool, answers: Answers, backlog: Backlog, limited: list[Limiter]
+) -> int:
+    """Not fewer than there are, where more might be wanted by what is not known.
+
+    A pool without any job is known to need nobody, whatever its targets cannot say. Little's law is no target that
+    somebody set: its silence holds nothing.
+    """
+    if wanted >= inputs.current:
+        return wanted
+    if not complete:
+        limited.append(Limiter.STALE)
+        return inputs.current
+    if backlog.total and any(one.name != "little" for one in answers.silent):
+        limited.append(Limiter.UNKNOWN)
+        return inputs.current
+    return wanted
 
 
-def _paced_depth(inputs: Inputs, *, backlog: Backlog, limit: int) -> tuple[Term, History]:
-    """The queueDepth term, held between two evaluations: asked at every sample it would multiply itself."""
-    history = inputs.history
-    due = history.depth_at is None or inputs.now - history.depth_at >= _depth_interval(inputs)
-    if backlog.waiting > limit and not due:
-        return Term("queueDepth", history.depth_value), history
-    term = depth(backlog, limit=limit, current=inputs.current, slots=inputs.rules.slots)
-    if backlog.waiting > limit:
-        return term, replace(history, depth_at=inputs.now, depth_value=term.value)
-    return term, history
-
-
-def _depth_interval(inputs: Inputs) -> float:
-    return max(DEPTH_INTERVAL_SECONDS, inputs.pod_start_seconds)
+def _spared(inputs: Inputs, *, wanted: int, limited: list[Limiter]) -> int:
+    """Not more than there are while what the jobs call is down, but for the one that finds out when it is back."""
+    most = max(inputs.current, 1)
+    if wanted <= most or not inputs.fleet.downstream_is_down:
+        return wanted
+    limited.append(Limiter.DOWNSTREAM)
+    return most
 
 
 def _quiet_left(inputs: Inputs, *, history: History) -> float:
@@ -228,7 +166,17 @@ def _look_again(inputs: Inputs, *, history: History, quiet_left: float, desired:
         moments.append(history.since + window - inputs.now)
         if not backlog.total:
             moments.append(quiet_left)
+    if _figures_matter(inputs, desired=desired):
+        moments.append(FIGURES_INTERVAL_SECONDS)
     if history.depth_at is not None and inputs.rules.targets.queue_depth is not None:
-        moments.append(history.depth_at + _depth_interval(inputs) - inputs.now)
+        moments.append(history.depth_at + depth_interval(inputs) - inputs.now)
     ahead = [moment for moment in moments if moment > 0]
     return math.ceil(min(ahead) * 20) / 20 if ahead else None
+
+
+def _figures_matter(inputs: Inputs, *, desired: int) -> bool:
+    """Whether the size may follow from more than readings of queues."""
+    targets = inputs.rules.targets
+    if inputs.current and (targets.utilization is not None or targets.cpu_utilization is not None):
+        return True
+    return desired > inputs.rules.min_replicas and bool(inputs.traffic.arrivals)

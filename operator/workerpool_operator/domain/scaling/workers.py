@@ -51,6 +51,12 @@ class Report:
     """Name of its pod."""
     slots: int | None = None
     """Jobs that it runs at a time; None: it does not say."""
+    most_slots: int | None = None
+    """The same without limits that it found itself."""
+    cpu_cores: float | None = None
+    """Cores that it uses; None: not known."""
+    tripped: bool = False
+    """Whether it takes nothing because what its handlers call is down."""
 
     @property
     def fresh(self) -> bool:

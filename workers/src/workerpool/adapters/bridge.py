@@ -313,9 +313,12 @@ class Bridge:
     def _state(self) -> "State":
         from workerpool.runtime.state import State  # noqa: PLC0415  the link has loaded it, nobody else needs it
 
+        slots = max(1, self._library.slots())
         return State(
             in_flight=len(self._ledger),
-            slots=max(1, self._library.slots()),
+            slots=slots,
+            most_slots=slots,
+            cpu_cores=self.metrics.cpu_cores,
             fence=self._fence.in_force,
             draining=self.evidence.draining,
             paused=self._away,

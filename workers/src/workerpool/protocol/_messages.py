@@ -28,6 +28,8 @@ class Counters(_Message):
     dead_lettered: int = 0
     handed_back: int = 0
     """Jobs given back to their queue: by a drain, or because their lane was full."""
+    run_seconds: float | None = None
+    """Time that attempts have spent in handlers, all added up; None: not measured."""
 
 
 class Hello(_Message):
@@ -48,6 +50,12 @@ class Report(_Message):
     type: Literal["report"] = "report"
     in_flight: int = Field(ge=0, description="Jobs taken and not yet acknowledged or handed back.")
     slots: int = Field(ge=1)
+    most_slots: int | None = Field(
+        default=None, ge=1, description="What `slots` would be without limits that the worker found itself."
+    )
+    cpu_cores: float | None = Field(
+        default=None, ge=0, description="Cores in use between the last two heartbeats; None before there were two."
+    )
     fence: str = Field(default="", description="Id of the fence in force; while set, nothing more is taken.")
     draining: bool = False
     paused: str = Field(

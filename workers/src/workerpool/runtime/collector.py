@@ -233,6 +233,8 @@ def _report(state: State) -> Report:
     return Report(
         in_flight=state.in_flight,
         slots=state.slots,
+        most_slots=state.most_slots,
+        cpu_cores=state.cpu_cores,
         fence=state.fence,
         draining=state.draining,
         paused=state.paused,

@@ -312,6 +312,8 @@ class Engine:
         return State(
             in_flight=len(self._jobs.in_flight),
             slots=max(1, self._stations.capacity),
+            most_slots=max(1, self._stations.most),
+            cpu_cores=self._metrics.cpu_cores,
             fence=self._fence.in_force,
             draining=self._evidence.draining,
             paused=self._pause_reason(),

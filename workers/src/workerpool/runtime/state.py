@@ -23,6 +23,8 @@ class State:
 
     in_flight: int
     slots: int
+    most_slots: int
+    cpu_cores: float | None
     fence: str
     draining: bool
     paused: str

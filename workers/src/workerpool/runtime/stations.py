@@ -36,13 +36,15 @@ class Station:
     adaptive: "AdaptiveLimit | None" = None
     slots: int = 0
     """Jobs that may run here at a time now: what the lane has, within the limits in force."""
+    most: int = 0
+    """The same without the limit that the lane found itself."""
     told: int = 0
     """The limit that was logged last."""
 
     def fit(self, share: float) -> None:
         """Bring the slots into line with the lane, this share of it, and what was found out."""
         most = max(0, math.ceil(self.lane.slots * share))
-        self.slots = self.figures.slots = most
+        self.slots = self.figures.slots = self.most = most
         if self.adaptive is not None:
             self.adaptive.bound(max(1, most))
             self.slots = min(most, self.adaptive.limit)
@@ -155,6 +157,11 @@ class Stations:
     def capacity(self) -> int:
         """The same, apart from moments in which fewer run only to measure what one takes."""
         return min(self._cap, sum(station.figures.slots for station in self))
+
+    @property
+    def most(self) -> int:
+        """The same without the limits that lanes found themselves."""
+        return min(self._cap, sum(station.most for station in self))
 
     @property
     def measuring(self) -> bool:

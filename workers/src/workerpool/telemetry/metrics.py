@@ -69,6 +69,7 @@ class Totals:
     first_failures: int
     dead_lettered: int
     handed_back: int
+    run_seconds: float
 
 
 class Threads(NamedTuple):
@@ -136,7 +137,8 @@ class Metrics:
         """Waiting jobs by queue; stays empty in a pool, where the collector exports it."""
         self.start_seconds = self.drain_seconds = 0.0
         self.last_progress = self.last_heartbeat = time.time()
-        self.cpu_percent = 0.0
+        self.cpu_cores: float | None = None
+        """Cores in use between the last two heartbeats, those of the cpu lane's processes included."""
         self.memory_bytes = 0
         self.loop_lag = 0.0
         self.context_switches = 0
@@ -162,7 +164,12 @@ class Metrics:
         cpu -= sum(max(0.0, used - before.get(pid, 0.0)) for pid, used in self._children_cpu.items())
         self.memory_bytes = process.resident_bytes() + sum(process.resident_bytes(pid) for pid in children)
         self.loop_lag, self.context_switches = loop_lag, process.context_switches()
-        self.cpu_percent = 100.0 * (self._cpu_at[0] - cpu) / (self._cpu_at[1] - clock)
+        self.cpu_cores = (self._cpu_at[0] - cpu) / (self._cpu_at[1] - clock)
+
+    @property
+    def cpu_percent(self) -> float:
+        """The same in percent of a core; 0 before the first heartbeat."""
+        return 100.0 * (self.cpu_cores or 0.0)
 
     def _measure(self) -> None:
         self._cpu_at = (time.process_time(), time.monotonic())
@@ -183,6 +190,7 @@ class Metrics:
             dead_lettered=sum(lane.dead_lettered for lane in lanes) + sum(self.shed.values()),
             # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
             handed_back=self.handed_back + sum(lane.refused for lane in lanes),
+            run_seconds=sum(lane.processing.sum for lane in lanes),
         )
 
     def cache(self, name: str) -> Histogram:

@@ -1,0 +1,83 @@
+"""What a size follows from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from workerpool_operator.api import Targets
+from workerpool_operator.domain.scaling.fleet import Fleet
+from workerpool_operator.domain.scaling.history import History
+from workerpool_operator.domain.scaling.traffic import Traffic
+
+STALE_POLLS: Final = 3
+STALE_FLOOR_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One queue's latest reading; counts are jobs, None when the reading failed."""
+
+    queue: str
+    waiting: int | None
+    in_flight: int | None
+    age: float
+    poll_seconds: float
+    oldest_age: float | None = None
+    """How long the oldest waiting job has waited, seconds. Shown, not decided by."""
+    arrivals: int | None = None
+    """Jobs that ever came, where the broker counts them."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether a size may follow from it: it was read, and recently."""
+        return self.waiting is not None and self.in_flight is not None and self.age <= self.stale_after
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds until this reading counts as none."""
+        return stale_after(self.poll_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The pool's own wishes, from `spec.scaling` and `spec.worker`."""
+
+    manual_replicas: int | None
+    """Set in mode manual, where nothing else counts."""
+    min_replicas: int
+    max_replicas: int
+    cooldown_seconds: float
+    stabilization_seconds: float
+    slots: int
+    """Jobs that one worker runs at a time."""
+    targets: Targets
+    cpu_request: float | None = None
+    """Cores that a pod asks for; None: it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """All that a size follows from."""
+
+    rules: Rules
+    queues: Sequence[str]
+    samples: Sequence[Sample]
+    current: int
+    history: History
+    now: float
+    pod_start_seconds: float = 0.0
+    traffic: Traffic = field(default_factory=Traffic)
+    fleet: Fleet = field(default_factory=Fleet)
+
+    @property
+    def slots(self) -> int:
+        """Jobs that one worker could run at a time, had it not found itself a limit.
+
+        A limit that it found says how much what its jobs call can take. More workers would only share that.
+        """
+        return max(1, self.fleet.slots or self.rules.slots)
+
+
+def stale_after(poll_seconds: float) -> float:
+    """Age in seconds from which a reading of a queue that is read so often counts as none."""
+    return max(STALE_POLLS * poll_seconds, STALE_FLOOR_SECONDS)

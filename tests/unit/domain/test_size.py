@@ -1,0 +1,56 @@
+"""What a size follows from, as it is read from the pool and what its workers say."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.domain.builders import pool, sample, settled
+from workerpool_operator.domain.scaling import Report, Traffic
+from workerpool_operator.domain.size import size_of
+
+
+def report(uid: str, **more: Any) -> Report:
+    base = Report(uid=uid, age=0.0, in_flight=0, fence="", fenceable=True, connected=True)
+    return replace(base, **more)
+
+
+def quiet(**scaling: Any) -> dict[str, Any]:
+    return {"cooldownSeconds": 0, "scaleDown": {"stabilizationSeconds": 0}} | scaling
+
+
+def test_what_is_measured_reaches_the_decision() -> None:
+    web = pool(scaling=quiet(targets={"jobLatencySeconds": 30}), worker={"image": "web:1", "maxWorkers": 1})
+    seen = settled(web, 1, samples=(sample(300),), traffic=Traffic(arrivals=10.0, service_seconds=0.5))
+    assert size_of(seen).size == 10
+
+
+def test_a_limit_that_workers_found_themselves_makes_no_pool_grow() -> None:
+    web = pool(scaling=quiet(targets={"jobLatencySeconds": 30}))
+    slowed = {name: report(name, slots=2, most_slots=20) for name in "ab"}
+    seen = settled(web, 2, samples=(sample(300),), traffic=Traffic(arrivals=10.0, service_seconds=2.0), reports=slowed)
+    assert size_of(seen).size == 2
+
+
+@pytest.mark.parametrize(
+    ("resources", "size"),
+    [
+        ({"requests": {"cpu": "500m"}}, 6),
+        ({"limits": {"cpu": "500m"}}, 6),
+        ({"requests": {"cpu": 1}, "limits": {"cpu": "500m"}}, 3),
+        ({"requests": {"memory": "1Gi"}}, 4),
+        ({}, 4),
+    ],
+)
+def test_cpu_is_judged_by_what_the_pod_requests(resources: dict[str, Any], size: int) -> None:
+    """Without that, nothing is taken away: four stay."""
+    web = pool(scaling=quiet(targets={"cpuUtilization": "0.7"}), worker={"image": "web:1", "resources": resources})
+    busy = {name: report(name, cpu_cores=0.45, in_flight=1) for name in "abcd"}
+    assert size_of(settled(web, 4, samples=(sample(0, 4),), reports=busy)).size == size
+
+
+def test_a_request_that_is_no_amount_is_none() -> None:
+    scaling = quiet(targets={"cpuUtilization": "0.7"})
+    seen = settled(pool(scaling=scaling), 4, samples=(sample(0, 4),), reports={"a": report("a", cpu_cores=9.0)})
+    bad = pool(scaling=scaling, worker={"image": "web:1", "resources": {"requests": {"cpu": "half"}}})
+    assert size_of(replace(seen, pool=bad)).size == 4
