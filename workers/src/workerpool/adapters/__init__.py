@@ -10,6 +10,8 @@ install(app)
 | `bridge` | health, metrics, the stream to the collector and the fence, beside a library that takes and runs the jobs |
 | `ledger` | the jobs that the library holds, and the figures made of them |
 | `gate` | the fence's gate, made of a library's own pause and resume |
+| `taking` | the same gate for libraries that take by calls in an event loop |
+| `refusal` | how an adapter says that it cannot keep the contract |
 | one for each library | tells the bridge what its library does, by that library's own hooks |
 
 A library has to be installed only where its module is imported.
