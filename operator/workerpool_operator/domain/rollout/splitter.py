@@ -1,0 +1,56 @@
+"""How many of a pool's workers run the canary, and what part of the jobs they may take."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from workerpool_operator.domain.rollout.mixture import Interval
+
+_PERCENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Workers of each version. Together they are the total, but for a single worker's surge."""
+
+    stable: int
+    canary: int
+
+
+def split(total: int, *, weight: int, surge: int) -> Split:
+    """`total` workers with `weight` percent of canary, rounded half up; both versions keep a worker.
+
+    A pool of one runs `surge` workers above it, else it would have no stable one, or no canary; a pool that sleeps has
+    neither.
+    """
+    if total <= 0:
+        return Split(stable=0, canary=0)
+    if total == 1:
+        return Split(stable=1, canary=surge)
+    canary = min(max((total * weight + _PERCENT // 2) // _PERCENT, 1), total - 1)
+    return Split(stable=total - canary, canary=canary)
+
+
+def pod_share(split: Split) -> float:
+    """The canary's part of the workers; 0 of none."""
+    total = split.stable + split.canary
+    return split.canary / total if total else 0.0
+
+
+def job_share(attempts: Interval) -> float | None:
+    """The canary's part of the jobs; None of none.
+
+    It is not that of the workers: one that fails at once is free at once, and takes the next job.
+    """
+    total = attempts.canary_trials + attempts.stable_trials
+    return attempts.canary_trials / total if total else None
+
+
+def take_rate_cap(*, stable_attempts: float, stable_pod_seconds: float) -> float | None:
+    """Jobs per second that a canary's worker may take: what a stable one takes. None: not known, and no cap.
+
+    Without it a canary that fails fast eats the queue: with a backlog one worker of twenty that fails its jobs in 10 ms
+    took 84 % of them in a simulation.
+    """
+    if stable_pod_seconds <= 0 or stable_attempts <= 0:
+        return None
+    return stable_attempts / stable_pod_seconds
