@@ -25,7 +25,7 @@ demo-down: setup-python ## Remove everything that `make demo` started
 	$(RUN) python -m e2e.demo --down
 
 ##@ Test
-.PHONY: test test-unit coverage test-component test-rules test-docs e2e e2e-core
+.PHONY: test test-unit coverage test-component test-rules test-docs test-adapters e2e e2e-core
 test: ## Unit, component and core e2e tests, set-up and clean-up included
 	scripts/test.sh unit component core
 
@@ -46,6 +46,10 @@ test-rules: setup-python ## The alerts by promtool: loaded, firing and silent as
 test-docs: setup-python ## The commands of the pages for users, typed as a reader would (part of test-component)
 	scripts/setup.sh redis
 	$(RUN) pytest tests/component/docs --quiet $(ARGS)
+
+test-adapters: setup-python ## Apps of Celery and other libraries, adapted by two lines, as workers of a pool (JSON=FILE; needs PyPI)
+	scripts/setup.sh redis
+	$(RUN) python -m e2e.adapters $(JSON_FLAG)
 
 e2e: ## Every end-to-end test, on real pods
 	scripts/test.sh e2e -- $(ARGS)

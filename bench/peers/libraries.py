@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster.paths import cache_root
-from e2e.cluster.progress import Step
+from e2e.support.environments import python_of
 
 HERE: Final = Path(__file__).resolve().parent
-ROOT: Final = HERE.parents[1]
 APPS: Final = HERE / "apps"
-PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +42,7 @@ class Library:
         """The interpreter of its own environment, which is made when it is not there."""
         if not self.lock.exists():
             return Path(sys.executable)
-        digest = hashlib.sha256(self.lock.read_bytes() + PYTHON.encode()).hexdigest()[:12]
-        folder = cache_root() / "peers" / f"{self.name.lower()}-{digest}"
-        python, complete = folder / "bin" / "python", folder / "complete"
-        if not complete.exists():
-            with Step(f"installing {self.name} into {folder}"):
-                _uv("venv", "--clear", "--python", sys.executable, str(folder))
-                _uv("pip", "sync", "--python", str(python), "--require-hashes", str(self.lock))
-                complete.touch()
-        return python
+        return python_of(self.lock, below="peers")
 
     def worker(self) -> list[str]:
         """The command of one worker process, or one with a parent that does no work."""
@@ -65,10 +53,6 @@ class Library:
         code = "import sys, importlib.metadata as m; print(', '.join(f'{p} {m.version(p)}' for p in sys.argv[1:]))"
         command = [str(self.python()), "-c", code, *self.packages]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _uv(*arguments: str) -> None:
-    subprocess.run([str(ROOT / "scripts" / "uv"), "--quiet", *arguments], check=True)
 
 
 LIBRARIES: Final = (

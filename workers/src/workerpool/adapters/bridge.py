@@ -36,7 +36,7 @@ from workerpool.runtime.last_figures import scrape_seconds, write_last_figures
 from workerpool.runtime.linking import make_link
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.scrapes import MetricsServer
-from workerpool.telemetry.logs import Log
+from workerpool.telemetry.logs import TextLog
 from workerpool.telemetry.metrics import FailureReason, Metrics
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Bridge:
         self._library = library
         self._contract = contract
         self._token_file = token_file
-        self._log = log or Log()
+        self._log = log or TextLog()
         self._boot_id = os.urandom(6).hex()
         self._health = HealthServer(health_port)
         self.evidence = self._health.evidence

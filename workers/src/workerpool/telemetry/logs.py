@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ class Log:
     """Says what happened: an event, and fields that are not in its text."""
 
     def __init__(self) -> None:
-        self._logger = logging.getLogger("workerpool")
+        self._logger: logging.Logger | logging.LoggerAdapter[logging.Logger] = logging.getLogger("workerpool")
 
     def debug(self, event: str, **fields: Any) -> None:
         """For who looks into this package."""
@@ -42,6 +42,19 @@ class Log:
     def error(self, event: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
         """Something is wrong for good."""
         self._logger.error(event, exc_info=exc_info, extra=fields)
+
+
+class TextLog(Log):
+    """The same for programs with a logging of their own, which would not show the fields: they are in the text."""
+
+    def __init__(self) -> None:
+        self._logger = _InText(logging.getLogger("workerpool"))
+
+
+class _InText(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        fields = kwargs.get("extra") or {}
+        return " ".join(["workerpool:", str(msg), *(f"{name}={value}" for name, value in fields.items())]), kwargs
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,0 +1,1 @@
+"""Apps of other queue libraries under the worker contract: real workers, a real Redis, a played collector."""

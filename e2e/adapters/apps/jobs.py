@@ -1,0 +1,67 @@
+"""What the jobs of every library do. They say in Redis themselves what happened, in the order in which it did.
+
+Needs redis-py, which each of these environments has. Each line of the list `test:said`: what, job, pod.
+"""
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+URL = os.environ["ADAPTERS_REDIS"]
+SLOTS = int(os.environ.get("MAX_WORKERS", "4"))
+PORTS = {
+    "health_port": int(os.environ.get("HEALTH_PORT", "0")),
+    "metrics_port": int(os.environ.get("METRICS_PORT", "0")),
+}
+_CLIENT = redis.Redis.from_url(URL)
+
+
+class FlakyError(Exception):
+    """The first attempt of a flaky job fails."""
+
+
+def work(job: str, seconds: float) -> None:
+    """A job that takes a while."""
+    _say("began", job)
+    time.sleep(seconds)
+    _say("done", job)
+
+
+async def work_async(job: str, seconds: float) -> None:
+    """The same in an event loop."""
+    _say("began", job)
+    await asyncio.sleep(seconds)
+    _say("done", job)
+
+
+def flaky(job: str) -> None:
+    """Fails at its first attempt."""
+    _say("began", job)
+    if _CLIENT.set(f"test:failed:{job}", 1, nx=True):
+        _say("failed", job)
+        raise FlakyError(job)
+    _say("done", job)
+
+
+def produce(enqueue: Callable[[str, str, float], Any]) -> None:
+    """`python APP.py KIND SECONDS JOB...` enqueues jobs; `enqueue(kind, job, seconds)` may be a coroutine function."""
+    kind, seconds, *jobs = sys.argv[1:]
+
+    async def put() -> None:
+        for job in jobs:
+            put = enqueue(kind, job, float(seconds))
+            if inspect.isawaitable(put):
+                await put
+
+    asyncio.run(put())
+
+
+def _say(what: str, job: str) -> None:
+    _CLIENT.rpush("test:said", json.dumps([what, job, os.environ.get("WORKERPOOL_POD", "")]))

@@ -1,0 +1,59 @@
+"""Which libraries are adapted, and how a worker of each is started. A new one is a row here, an app in `apps/`, a lock.
+
+`locks/NAME.lock` is made from `NAME.in` beside it, which names the library and what `workerpool` itself needs: see
+CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from e2e.support.environments import python_of
+
+HERE: Final = Path(__file__).resolve().parent
+APPS: Final = HERE / "apps"
+SLOTS: Final = 4
+"""Jobs at a time of each worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A small app of one library."""
+
+    library: str
+    """What the rows say; the app is `apps/NAME_app.py`, in lower case, and the lock `locks/NAME.lock`."""
+    module: str
+    """What `python -m` runs as its worker."""
+    arguments: tuple[str, ...]
+    lane: str
+    """The label of its jobs' metrics: `io`, `thread` or `cpu`."""
+    variant: str = ""
+    """Where one library is proven in two ways: what is different. Its row is of both together."""
+
+    @property
+    def name(self) -> str:
+        """What the terminal says."""
+        return f"{self.library} ({self.variant})" if self.variant else self.library
+
+    @property
+    def program(self) -> Path:
+        """With its jobs, and its producer."""
+        return APPS / f"{self.library.lower()}_app.py"
+
+    def python(self) -> Path:
+        """Of its environment. Raises NoEnvironmentError."""
+        return python_of(HERE / "locks" / f"{self.library.lower()}.lock", below="adapters")
+
+    def worker(self) -> list[str]:
+        """The command of one worker."""
+        return [str(self.python()), "-m", self.module, *self.arguments]
+
+
+_CELERY: Final = ("--app", "celery_app", "worker", "--loglevel", "INFO", "--without-mingle", "--pool")
+
+APPS_UNDER_TEST: Final = (
+    App(library="Celery", module="celery", arguments=(*_CELERY, "prefork"), lane="cpu", variant="prefork"),
+    App(library="Celery", module="celery", arguments=(*_CELERY, "threads"), lane="thread", variant="threads"),
+)

@@ -1,0 +1,251 @@
+"""What one library's workers have to show.
+
+Two workers and a queue: probes, figures, first attempts; a fence, after which the worker takes nothing and is stopped
+when it is idle; SIGTERM in the middle of jobs. Every job says in Redis itself what happened to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from e2e.adapters.libraries import APPS, SLOTS, App
+from e2e.adapters.worker import LOOK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
+from e2e.cluster.progress import say
+from e2e.support.redis_server import RedisServer
+from workerpool.protocol import Settings
+
+_NOBODY: Final = "redis://127.0.0.1:1/0"
+_FLAKY: Final = 3
+_NAMES: Final = (
+    *("jobs_started_total", "jobs_processed_total", "jobs_failed_total", "jobs_first_attempts_total"),
+    *("jobs_first_failures_total", "jobs_first_slow_total", "jobs_retried_total", "jobs_dead_lettered_total"),
+    *("worker_jobs_in_progress", "worker_slots", "worker_heartbeat_unixtime", "worker_last_progress_unixtime"),
+    *("job_processing_seconds_count", "worker_memory_bytes", "worker_start_seconds", "worker_drain_seconds"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One library."""
+
+    library: str
+    jobs: int
+    """Enqueued."""
+    interrupted: int
+    """Begun more often than they failed, or told as interrupted by a worker that left."""
+    lost: int
+    """Never done."""
+    metrics_ok: bool
+    """Probes, figures under the contract's names and labels, jobs in flight, first attempts."""
+    drain_ok: bool
+    """Nothing taken behind the fence, an idle worker stopped, SIGTERM in the middle of jobs: each with status 0."""
+
+
+async def prove(app: App, folder: Path) -> Row:
+    """All of it, on a Redis of its own. Raises NoEnvironmentError."""
+    app.python()
+    with RedisServer(folder / "redis") as server:
+        async with AsyncExitStack() as stack:
+            return await _Proof(app, server, folder, stack).run()
+
+
+class _Proof:
+    def __init__(self, app: App, server: RedisServer, folder: Path, stack: AsyncExitStack) -> None:
+        self._app = app
+        self._url = server.url
+        self._redis = redis.Redis.from_url(server.url)
+        self._folder = folder
+        self._stack = stack
+        self._jobs: list[str] = []
+        self._workers: list[AdaptedWorker] = []
+        self._told_interrupted = 0
+
+    async def run(self) -> Row:
+        metrics_ok = await self._holds(self._probes_and_figures)
+        drain_ok = await self._holds(self._fence) and await self._holds(self._drain)
+        await self._holds(self._all_done)
+        said = self._said()
+        begun = Counter(job for what, job, _ in said if what == "began")
+        failed = Counter(job for what, job, _ in said if what == "failed")
+        done = {job for what, job, _ in said if what == "done"}
+        repeated = sum(max(0, begun[job] - 1 - failed[job]) for job in self._jobs)
+        return Row(
+            library=self._app.library,
+            jobs=len(self._jobs),
+            interrupted=max(repeated, self._told_interrupted),
+            lost=sum(job not in done for job in self._jobs),
+            metrics_ok=metrics_ok,
+            drain_ok=drain_ok,
+        )
+
+    async def _holds(self, phase: object) -> bool:
+        assert callable(phase)
+        try:
+            await phase()
+        except UnexpectedError as error:
+            logs = "\n".join(f"--- {worker.pod}\n{worker.said()}" for worker in self._workers)
+            say(f"{self._app.name}: {error}\n{logs}")
+            return False
+        return True
+
+    async def _probes_and_figures(self) -> None:
+        blind = await self._start("blind", url=_NOBODY)
+        one, two = await self._start("one"), await self._start("two")
+        for worker in (one, two):
+            await self._ready(worker)
+        self._put("work", 0.01, 30)
+        self._put("flaky", 0.0, _FLAKY)
+        await one.until(lambda: self._missing() == 0, "the first jobs done")
+        figures = await self._settled(one, two)
+        expected = {
+            "jobs_first_attempts_total": len(self._jobs),
+            "jobs_started_total": len(self._jobs) + _FLAKY,
+            "jobs_processed_total": len(self._jobs),
+            "jobs_failed_total": _FLAKY,
+            "jobs_retried_total": _FLAKY,
+            "jobs_first_failures_total": _FLAKY,
+            "worker_slots": 2 * SLOTS,
+        }
+        wrong = {name: figures.get(name) for name, value in expected.items() if figures.get(name) != value}
+        wrong |= {name: None for name in _NAMES if name not in figures}
+        if wrong:
+            raise UnexpectedError(f"metrics are {wrong}, and should be {expected}")
+        await self._in_flight(one, two)
+        if blind.alive and await blind.status("/ready") == 200:
+            raise UnexpectedError("a worker that cannot reach its broker says that it is ready")
+
+    async def _in_flight(self, one: AdaptedWorker, two: AdaptedWorker) -> None:
+        """What runs is in flight, to the collector and to Prometheus, and nothing is when all is done."""
+        self._put("work", 2.0, 4)
+        await one.until(lambda: self._unfinished() == 4, "four jobs at work")
+        figures = await self._sum(one, two)
+        if figures["worker_jobs_in_progress"] < self._unfinished():
+            raise UnexpectedError(f"{figures['worker_jobs_in_progress']:g} jobs in progress, while four are")
+        await one.until(lambda: self._reported(one) + self._reported(two) >= 4, "both tell the collector of them")
+        await one.until(lambda: self._missing() == 0, "these jobs done")
+        await one.until(lambda: self._reported(one) + self._reported(two) == 0, "nothing in flight")
+
+    async def _fence(self) -> None:
+        """Idle first: who is fenced takes nothing, finishes what it holds, and is stopped then."""
+        one, two = self._workers[1:3]
+        self._put("work", 0.2, 40)
+        await one.until(lambda: any(pod == "one" for _, _, pod in self._said()[-40:]), "the first worker at work")
+        await one.collector.send(Settings(fence="scale-in", ttl_seconds=600))
+        report = await one.collector.report_where(lambda report: report.fence == "scale-in")
+        held = report.in_flight
+        begun = self._begun_by("one")
+        if held < self._unfinished("one"):
+            raise UnexpectedError(f"fenced with {held} jobs in flight, while {self._unfinished('one')} are")
+        await one.until(lambda: self._reported(one) == 0, "the fenced worker idle")
+        if self._begun_by("one") - begun > held:
+            raise UnexpectedError(f"it began {self._begun_by('one') - begun} jobs behind the fence, and held {held}")
+        begun = self._begun_by("one")
+        self._put("work", 0.05, 20)
+        await two.until(lambda: self._missing() == 0, "the other worker does all")
+        if self._begun_by("one") != begun:
+            raise UnexpectedError("it took a job behind the fence")
+        if (status := await one.status("/healthz")) != 200:
+            raise UnexpectedError(f"/healthz of a fenced worker is {status}")
+        await self._stop(one)
+
+    async def _drain(self) -> None:
+        """SIGTERM in the middle of jobs: those that run are finished, the others are the next worker's."""
+        two = self._workers[2]
+        await two.collector.send(Settings(fence=""))
+        three = await self._start("three")
+        await self._ready(three)
+        self._put("work", 1.0, 40)
+        await two.until(lambda: self._unfinished("two") >= 1, "jobs in the middle")
+        await self._stop(two)
+        if not any(report.draining for report in two.collector.reports):
+            raise UnexpectedError("it did not tell the collector that it drains")
+        if left := self._unfinished("two"):
+            raise UnexpectedError(f"it left {left} jobs unfinished")
+        await three.until(lambda: self._missing() == 0, "the rest done by another worker", seconds=90)
+
+    async def _stop(self, worker: AdaptedWorker) -> None:
+        worker.terminate()
+        if (status := await worker.leave()) != 0:
+            raise UnexpectedError(f"{worker.pod} ended with {status}")
+        if not worker.collector.last_words:
+            raise UnexpectedError(f"{worker.pod} left without last words")
+        self._told_interrupted += worker.collector.last_words[-1].interrupted
+
+    async def _all_done(self) -> None:
+        rescuer = await self._start("rescuer")
+        await rescuer.until(lambda: self._missing() == 0, "every job done", seconds=30)
+
+    async def _start(self, pod: str, *, url: str = "") -> AdaptedWorker:
+        starting = running(self._app, pod, redis_url=url or self._url, folder=self._folder)
+        self._workers.append(await self._stack.enter_async_context(starting))
+        return self._workers[-1]
+
+    async def _ready(self, worker: AdaptedWorker) -> None:
+        """And known to its collector."""
+        try:
+            async with asyncio.timeout(60):
+                while await worker.status("/ready") != 200:
+                    if not worker.alive:
+                        raise UnexpectedError(f"{worker.pod} has ended")
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise UnexpectedError(f"{worker.pod} is not ready after 60 s") from None
+        if (status := await worker.status("/healthz")) != 200:
+            raise UnexpectedError(f"/healthz of {worker.pod} is {status}")
+        await worker.until(lambda: bool(worker.collector.reports), "reports to the collector")
+
+    async def _settled(self, *workers: AdaptedWorker) -> Counter[str]:
+        """Figures once nothing is in progress: a job says that it is done a moment before its library knows."""
+        for worker in workers:
+            await worker.until(partial(self._is_idle, worker), "nothing in flight")
+        return await self._sum(*workers)
+
+    async def _sum(self, *workers: AdaptedWorker) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for worker in workers:
+            for name, value in (await worker.figures()).items():
+                total[name] += value  # type: ignore[assignment]  # a sum of floats
+        return total
+
+    def _reported(self, worker: AdaptedWorker) -> int:
+        report = worker.collector.latest
+        return report.in_flight if report is not None else 0
+
+    def _is_idle(self, worker: AdaptedWorker) -> bool:
+        return self._reported(worker) == 0
+
+    def _put(self, kind: str, seconds: float, count: int) -> None:
+        new = [f"job-{len(self._jobs) + number}" for number in range(count)]
+        self._jobs += new
+        command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *new]
+        subprocess.run(command, cwd=APPS, env=environment(self._url), check=True)
+
+    def _said(self) -> list[tuple[str, str, str]]:
+        lines = self._redis.lrange("test:said", 0, -1)
+        assert isinstance(lines, list)
+        return [tuple(json.loads(line)) for line in lines]
+
+    def _missing(self) -> int:
+        """Jobs that are not done."""
+        return len(set(self._jobs) - {job for what, job, _ in self._said() if what == "done"})
+
+    def _begun_by(self, pod: str) -> int:
+        return sum(what == "began" and by == pod for what, _, by in self._said())
+
+    def _unfinished(self, pod: str = "") -> int:
+        """Jobs that have begun, by this worker or by any, and neither failed nor ended."""
+        open_jobs: Counter[str] = Counter()
+        for what, job, by in self._said():
+            if by == pod or not pod:
+                open_jobs[job] += 1 if what == "began" else -1
+        return sum(open_jobs.values())

@@ -1,0 +1,147 @@
+"""One worker process of an app, with the collector that it talks to, and what it said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from e2e.adapters.libraries import APPS, SLOTS, App
+from e2e.cluster.ports import free_ports
+from e2e.support.environments import ROOT
+from e2e.support.played_collector import PlayedCollector
+
+DRAIN_SECONDS: Final = 30
+LOOK_SECONDS: Final = 0.05
+_LEAVE_SECONDS: Final = DRAIN_SECONDS + 25.0
+LABELS: Final = {"pool": "adapted", "version": "v1"}
+
+
+class UnexpectedError(Exception):
+    """A worker does not keep the contract; the text says how."""
+
+
+class AdaptedWorker:
+    """A worker process that runs."""
+
+    def __init__(self, app: App, pod: str, process: subprocess.Popen[bytes], *, ports: list[int], log: Path) -> None:
+        self.app = app
+        self.pod = pod
+        self.collector = PlayedCollector()
+        self._process = process
+        self._health_port, self._metrics_port = ports
+        self._log = log
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def said(self) -> str:
+        """The end of its log."""
+        return self._log.read_text(errors="replace")[-3000:]
+
+    def terminate(self) -> None:
+        """SIGTERM to its first process alone, as kubelet sends it."""
+        self._process.terminate()
+
+    async def status(self, path: str) -> int:
+        """Of `/healthz` or `/ready`; 0: nobody answers."""
+        with suppress(aiohttp.ClientError, OSError):
+            async with aiohttp.ClientSession() as session, session.get(self._url(self._health_port, path)) as answer:
+                return answer.status
+        return 0
+
+    async def figures(self) -> Mapping[str, float]:
+        """Its metrics by name, those of all lanes and reasons added up. Raises UnexpectedError for other labels."""
+        async with aiohttp.ClientSession() as session, session.get(self._url(self._metrics_port, "/metrics")) as answer:
+            text = await answer.text()
+        found: dict[str, float] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if any(sample.labels.get(name) != value for name, value in LABELS.items()):
+                    raise UnexpectedError(f"{sample.name} has the labels {sample.labels}")
+                if sample.labels.get("lane", self.app.lane) != self.app.lane:
+                    raise UnexpectedError(f"{sample.name} is of the lane {sample.labels['lane']}, not {self.app.lane}")
+                found[sample.name] = found.get(sample.name, 0.0) + sample.value
+        return found
+
+    async def until(self, condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+        """Wait for it; raises UnexpectedError when it takes too long or this worker ends."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    if not self.alive:
+                        raise UnexpectedError(f"{self.pod} ended with {self._process.returncode}, before: {what}")
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise UnexpectedError(f"{self.pod}: did not see within {seconds:g} s: {what}") from None
+
+    async def leave(self) -> int:
+        """Its exit status, after a SIGTERM; scraped meanwhile, as it stays for that."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                while self.alive:
+                    with suppress(aiohttp.ClientError, OSError):
+                        await self.figures()
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise UnexpectedError(f"{self.pod} has not ended {_LEAVE_SECONDS:g} s after SIGTERM") from None
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """It, and all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(timeout=20)
+
+    @staticmethod
+    def _url(port: int, path: str) -> str:
+        return f"http://127.0.0.1:{port}{path}"
+
+
+@asynccontextmanager
+async def running(app: App, pod: str, *, redis_url: str, folder: Path) -> AsyncIterator[AdaptedWorker]:
+    """Start one, as a pool does; killed at the end, if it has not ended by then."""
+    log, ports = folder / f"{pod}.log", free_ports(2)
+    async with PlayedCollector() as collector:
+        env = environment(redis_url) | {
+            "WORKERPOOL_NAME": LABELS["pool"],
+            "WORKERPOOL_VERSION": LABELS["version"],
+            "WORKERPOOL_NAMESPACE": "adapters",
+            "WORKERPOOL_POD": pod,
+            "WORKERPOOL_COLLECTOR": collector.address,
+            "MAX_WORKERS": str(SLOTS),
+            "HEARTBEAT_INTERVAL": "1",
+            "DRAIN_TIMEOUT": str(DRAIN_SECONDS),
+            "STUCK_AFTER": "15",
+            "HEALTH_PORT": str(ports[0]),
+            "METRICS_PORT": str(ports[1]),
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: ASYNC220  it returns at once
+                app.worker(), cwd=APPS, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+            )
+        worker = AdaptedWorker(app, pod, process, ports=ports, log=log)
+        worker.collector = collector
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+def environment(redis_url: str) -> dict[str, str]:
+    """Of workers and producers: the app, and this checkout's SDK, whatever is installed elsewhere."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("QUEUE_", "WORKERPOOL_", "PYTHON"))
+    }
+    paths = [str(ROOT / "workers" / "src"), str(APPS)]
+    return {**clean, "ADAPTERS_REDIS": redis_url, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
