@@ -12,6 +12,7 @@ install(app)
 | `gate` | the fence's gate, made of a library's own pause and resume |
 | `taking` | the same gate for libraries that take by calls in an event loop |
 | `refusal` | how an adapter says that it cannot keep the contract |
+| `intake` | for libraries that fetch in several threads: a gate before them, and whether all of them turn |
 | one for each library | tells the bridge what its library does, by that library's own hooks |
 
 A library has to be installed only where its module is imported.
