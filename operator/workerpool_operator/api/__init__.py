@@ -27,6 +27,8 @@ from workerpool_operator.api.reasons import Limiter, Reason
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,
     DisruptionSpec,
+    ScaleDownSpec,
+    ScaleUpSpec,
     ScalingMode,
     ScalingSpec,
     Targets,
@@ -67,6 +69,8 @@ __all__ = [
     "ReadinessProbe",
     "Reason",
     "RedisStream",
+    "ScaleDownSpec",
+    "ScaleUpSpec",
     "ScalingMode",
     "ScalingSpec",
     "ScalingStatus",

@@ -91,6 +91,28 @@ class Targets(Model):
         return self
 
 
+_PODS = Field(
+    default=None, ge=1, le=100_000, description="At most so many worker pods within a minute. Any when unset."
+)
+_PERCENT_WORDS: Final = "of the size that the pool had a minute ago. With maxPodsPerMinute, whichever allows more."
+
+
+class ScaleUpSpec(Model):
+    """How readily workers are added."""
+
+    stabilization_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="The pool grows to the smallest size that the work asked for within so many seconds, so that a "
+        "moment's burst costs no start. Holds for a pool at 0 as well.",
+    )
+    max_pods_per_minute: int | None = _PODS
+    max_percent_per_minute: int | None = Field(
+        default=None, ge=1, le=100_000, description=f"At most so many percent within a minute, {_PERCENT_WORDS}"
+    )
+
+
 class ScaleDownSpec(Model):
     """How readily workers are given up."""
 
@@ -100,6 +122,10 @@ class ScaleDownSpec(Model):
         le=3600,
         description="The pool shrinks to the largest size that the work asked for within so many seconds, so that "
         "a pause between two bursts costs no worker.",
+    )
+    max_pods_per_minute: int | None = _PODS
+    max_percent_per_minute: int | None = Field(
+        default=None, ge=1, le=100, description=f"At most so many percent within a minute, {_PERCENT_WORDS}"
     )
 
 
@@ -133,7 +159,13 @@ class ScalingSpec(Model):
         le=86_400,
         description="All queues must have been empty for so long before the pool goes to 0.",
     )
-
+    downstream_max_concurrency: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="Jobs that what they call (a database, an API) bears at a time. 0: any number.",
+    )
+    scale_up: ScaleUpSpec = Field(default=ScaleUpSpec(), description="How readily workers are added.")
     scale_down: ScaleDownSpec = Field(default=ScaleDownSpec(), description="How readily workers are given up.")
 
 
@@ -176,6 +208,14 @@ class WorkerPoolSpec(Model):
                 message="delivery.concurrencyPerWorker must not be above worker.maxWorkers: lower the one or raise "
                 "the other",
                 path=".delivery.concurrencyPerWorker",
+            ),
+            Rule(
+                cel="self.scaling.downstreamMaxConcurrency == 0 || self.scaling.downstreamMaxConcurrency >= "
+                "(has(self.delivery.concurrencyPerWorker) ? self.delivery.concurrencyPerWorker : "
+                "self.worker.maxWorkers)",
+                message="scaling.downstreamMaxConcurrency must not be below what a single worker runs at a time: "
+                "lower delivery.concurrencyPerWorker or worker.maxWorkers",
+                path=".scaling.downstreamMaxConcurrency",
             ),
             *(_not_beside(name, unset) for name, unset in _UNSET.items()),
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from workerpool_operator.api import ScalingMode
+from workerpool_operator.api import ScaleDownSpec, ScaleUpSpec, ScalingMode
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.scaling import (
     Decision,
@@ -13,6 +13,7 @@ from workerpool_operator.domain.scaling import (
     HpaState,
     Inputs,
     Outcome,
+    Pace,
     Rules,
     decide,
     follow,
@@ -63,7 +64,7 @@ def present_size(snapshot: Snapshot) -> int:
 
 def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
     spec = snapshot.pool.spec
-    scaling = spec.scaling
+    scaling, rate = spec.scaling, spec.delivery.rate_limit_per_second
     return decide(
         Inputs(
             rules=Rules(
@@ -71,7 +72,10 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
                 min_replicas=scaling.min_replicas,
                 max_replicas=scaling.max_replicas,
                 cooldown_seconds=scaling.cooldown_seconds,
-                stabilization_seconds=scaling.scale_down.stabilization_seconds,
+                up=_pace(scaling.scale_up),
+                down=_pace(scaling.scale_down),
+                downstream_concurrency=scaling.downstream_max_concurrency,
+                rate_limit=None if rate is None else float(rate),
                 slots=_slots(snapshot),
                 targets=scaling.targets,
                 cpu_request=_cpu_request(snapshot),
@@ -85,6 +89,14 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             traffic=snapshot.traffic,
             fleet=muster(snapshot.reports.values()),
         )
+    )
+
+
+def _pace(spec: ScaleUpSpec | ScaleDownSpec) -> Pace:
+    return Pace(
+        stabilization_seconds=spec.stabilization_seconds,
+        pods=spec.max_pods_per_minute,
+        percent=spec.max_percent_per_minute,
     )
 
 

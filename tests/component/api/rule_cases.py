@@ -40,6 +40,17 @@ ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "targets of what is measured": {
         "scaling": {"targets": {"jobLatencySeconds": 1, "utilization": "0.75", "cpuUtilization": 1}}
     },
+    "limits": {
+        "scaling": {
+            "scaleUp": {"stabilizationSeconds": 3600, "maxPodsPerMinute": 1, "maxPercentPerMinute": 1000},
+            "scaleDown": {"maxPodsPerMinute": 1, "maxPercentPerMinute": 100},
+            "downstreamMaxConcurrency": 20,
+        }
+    },
+    "a downstream that bears one worker's jobs": {
+        "scaling": {"downstreamMaxConcurrency": 5},
+        "delivery": {"concurrencyPerWorker": 5},
+    },
     "the finest share": {"scaling": {"targets": {"utilization": "0.01", "cpuUtilization": "0.999"}}},
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
@@ -150,6 +161,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         {"scaling": {"targets": {"queueDepth": 0}}},
         "spec.scaling.targets.queueDepth",
         "greater than or equal to 1",
+    ),
+    "a downstream that bears less than one worker's jobs": (
+        {"scaling": {"downstreamMaxConcurrency": 19}},
+        "spec.scaling.downstreamMaxConcurrency",
+        "lower delivery.concurrencyPerWorker or worker.maxWorkers",
+    ),
+    "shrinking by more than all": (
+        {"scaling": {"scaleDown": {"maxPercentPerMinute": 101}}},
+        "spec.scaling.scaleDown.maxPercentPerMinute",
+        "less than or equal to 100",
     ),
     "a share of nothing": (
         {"scaling": {"targets": {"utilization": "0.00"}}},

@@ -65,6 +65,8 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "maxReplicas": 50,
             "targets": {},
             "cooldownSeconds": 300,
+            "downstreamMaxConcurrency": 0,
+            "scaleUp": {"stabilizationSeconds": 0},
             "scaleDown": {"stabilizationSeconds": 30},
         },
         "delivery": {

@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerpool_operator.api import Limiter, Targets
-from workerpool_operator.domain.scaling import Decision, History, Inputs, Outcome, Rules, Sample, decide
+from workerpool_operator.domain.scaling import Decision, History, Inputs, Outcome, Pace, Rules, Sample, decide
 
 RULES = Rules(
     manual_replicas=None,
     min_replicas=0,
     max_replicas=50,
     cooldown_seconds=300,
-    stabilization_seconds=0,
     slots=1,
     targets=Targets(),
 )
@@ -163,17 +162,17 @@ def test_shrinking_follows_the_largest_wish_of_the_window() -> None:
         (1030.5, 20, 3),
         (1041.0, 20, 1),
     ]:
-        decision = ask(sample(waiting), current=10, now=now, history=history, stabilization_seconds=30)
+        decision = ask(sample(waiting), current=10, now=now, history=history, down=Pace(stabilization_seconds=30))
         assert decision.desired == desired, now
         history = decision.history
 
 
 def test_a_new_leader_shrinks_nothing_before_one_window_is_over() -> None:
     history = History(since=990.0, active_at=990.0)
-    early = ask(sample(20), current=10, history=history, stabilization_seconds=30)
+    early = ask(sample(20), current=10, history=history, down=Pace(stabilization_seconds=30))
     assert (early.desired, early.limited_by) == (10, (Limiter.STABILIZATION,))
     assert early.look_again == 20.0
-    late = ask(sample(20), current=10, now=1020.0, history=history, stabilization_seconds=30)
+    late = ask(sample(20), current=10, now=1020.0, history=history, down=Pace(stabilization_seconds=30))
     assert late.desired == 1
 
 
@@ -184,8 +183,12 @@ _counts = st.integers(0, 10**6)
 def test_the_size_is_always_within_its_limits_and_the_same_when_asked_twice(
     waiting: int, running: int, current: int, window: int, age: float
 ) -> None:
-    first = ask(sample(waiting, running, age=age), current=current, min_replicas=1, stabilization_seconds=window)
-    again = ask(sample(waiting, running, age=age), current=current, min_replicas=1, stabilization_seconds=window)
+    first = ask(
+        sample(waiting, running, age=age), current=current, min_replicas=1, down=Pace(stabilization_seconds=window)
+    )
+    again = ask(
+        sample(waiting, running, age=age), current=current, min_replicas=1, down=Pace(stabilization_seconds=window)
+    )
     assert first == again
     assert 1 <= first.desired <= 50
 
@@ -202,7 +205,11 @@ def test_history_stays_small_however_many_samples_come(window: int) -> None:
     history = History(since=0.0, active_at=0.0)
     for tick in range(500):
         decision = ask(
-            sample(tick % 100 * 20), current=5, now=tick * 0.25, history=history, stabilization_seconds=window
+            sample(tick % 100 * 20),
+            current=5,
+            now=tick * 0.25,
+            history=history,
+            down=Pace(stabilization_seconds=window),
         )
         history = decision.history
     assert len(history.peaks) <= 101

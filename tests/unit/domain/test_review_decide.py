@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from workerpool_operator.api import Limiter, Targets
-from workerpool_operator.domain.scaling import Decision, History, Inputs, Outcome, Rules, Sample, decide
+from workerpool_operator.domain.scaling import Decision, History, Inputs, Outcome, Pace, Rules, Sample, decide
 
 RULES = Rules(
     manual_replicas=None,
     min_replicas=0,
     max_replicas=50,
     cooldown_seconds=300,
-    stabilization_seconds=30,
+    down=Pace(stabilization_seconds=30),
     slots=1,
     targets=Targets(queue_depth_per_replica=1),
 )

@@ -54,3 +54,18 @@ def test_a_request_that_is_no_amount_is_none() -> None:
     seen = settled(pool(scaling=scaling), 4, samples=(sample(0, 4),), reports={"a": report("a", cpu_cores=9.0)})
     bad = pool(scaling=scaling, worker={"image": "web:1", "resources": {"requests": {"cpu": "half"}}})
     assert size_of(replace(seen, pool=bad)).size == 4
+
+
+def test_the_pool_s_limits_reach_the_decision() -> None:
+    def size(waiting: int, current: int, *, delivery: dict[str, Any] | None = None, **scaling: Any) -> int:
+        worker = {"image": "web:1", "maxWorkers": 4}
+        targets = {"queueDepthPerReplica": 1}
+        web = pool(scaling=quiet(targets=targets) | scaling, worker=worker, delivery=delivery or {})
+        traffic = Traffic(service_seconds=2.0)
+        return size_of(settled(web, current, samples=(sample(waiting),), traffic=traffic)).size
+
+    assert size(40, 2, scaleUp={"maxPodsPerMinute": 3}) == 5
+    assert size(40, 2, scaleUp={"maxPercentPerMinute": 100}) == 4
+    assert size(0, 9, scaleDown={"stabilizationSeconds": 0, "maxPodsPerMinute": 2}) == 7
+    assert size(40, 2, downstreamMaxConcurrency=13) == 3
+    assert size(40, 2, delivery={"rateLimitPerSecond": "2.5"}) == 2

@@ -27,7 +27,6 @@ RULES = Rules(
     min_replicas=0,
     max_replicas=500,
     cooldown_seconds=0,
-    stabilization_seconds=0,
     slots=1,
     targets=Targets(),
 )

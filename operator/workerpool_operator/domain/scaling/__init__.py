@@ -10,7 +10,7 @@ from workerpool_operator.domain.scaling.decide import Decision, Outcome, decide
 from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
-from workerpool_operator.domain.scaling.inputs import Inputs, Rules, Sample, stale_after
+from workerpool_operator.domain.scaling.inputs import Inputs, Pace, Rules, Sample, stale_after
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
     Leaver,
@@ -38,6 +38,7 @@ __all__ = [
     "Leaver",
     "Meter",
     "Outcome",
+    "Pace",
     "Pod",
     "Progress",
     "Report",

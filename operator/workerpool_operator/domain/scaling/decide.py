@@ -12,7 +12,8 @@ from typing import Final
 from workerpool_operator.api import Limiter
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.inputs import Inputs, Rules
-from workerpool_operator.domain.scaling.targets import Answers, ask, depth_interval
+from workerpool_operator.domain.scaling.limits import Case, limit, moments
+from workerpool_operator.domain.scaling.targets import ask, depth_interval
 from workerpool_operator.domain.scaling.terms import MOST_JOBS, Backlog, Silence, Term
 
 FIGURES_INTERVAL_SECONDS: Final = 15.0
@@ -72,78 +73,23 @@ def decide(inputs: Inputs) -> Decision:
 
 
 def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decision:
-    answers = ask(inputs, backlog=backlog)
-    wanted, history = answers.wanted, answers.history
-    if backlog.total:
-        history = replace(history, active_at=inputs.now)
-    limited: list[Limiter] = []
-    wanted, history = _stabilize(inputs, wanted=wanted, history=history, limited=limited)
-    quiet_left = _quiet_left(inputs, history=history)
-    if wanted == 0 and inputs.current > 0 and quiet_left > 0:
-        # After stabilisation, so that what the cooldown keeps is not remembered as wanted, and kept for longer still.
-        wanted = 1
-        limited.append(Limiter.COOLDOWN)
-    wanted = _known_only(inputs, wanted=wanted, complete=complete, answers=answers, backlog=backlog, limited=limited)
-    wanted = _spared(inputs, wanted=wanted, limited=limited)
-    desired, clamps = _clamp(wanted, rules=inputs.rules)
-    if clamps == (Limiter.MIN_REPLICAS,):
-        limited.clear()
+    answers, rules = ask(inputs, backlog=backlog), inputs.rules
+    history = answers.history if not backlog.total else replace(answers.history, active_at=inputs.now)
+    history = history.with_size(inputs.current, now=inputs.now).with_wanted(
+        answers.wanted, now=inputs.now, down=rules.down.stabilization_seconds, up=rules.up.stabilization_seconds
+    )
+    case = Case(inputs=inputs, answers=answers, backlog=backlog, complete=complete, history=history)
+    desired, limited = limit(case, answers.wanted)
     return Decision(
         desired=desired,
         outcome=Outcome.ACTIVE if complete else Outcome.PARTIAL,
         history=history,
         terms=answers.terms,
         silent=answers.silent,
-        limited_by=(*limited, *clamps),
+        limited_by=limited,
         backlog=backlog,
-        look_again=_look_again(inputs, history=history, quiet_left=quiet_left, desired=desired, backlog=backlog),
+        look_again=_look_again(case, desired=desired),
     )
-
-
-def _known_only(
-    inputs: Inputs, *, wanted: int, complete: bool, answers: Answers, backlog: Backlog, limited: list[Limiter]
-) -> int:
-    """Not fewer than there are, where more might be wanted by what is not known.
-
-    A pool without any job is known to need nobody, whatever its targets cannot say. Little's law is no target that
-    somebody set: its silence holds nothing.
-    """
-    if wanted >= inputs.current:
-        return wanted
-    if not complete:
-        limited.append(Limiter.STALE)
-        return inputs.current
-    if backlog.total and any(one.name != "little" for one in answers.silent):
-        limited.append(Limiter.UNKNOWN)
-        return inputs.current
-    return wanted
-
-
-def _spared(inputs: Inputs, *, wanted: int, limited: list[Limiter]) -> int:
-    """Not more than there are while what the jobs call is down, but for the one that finds out when it is back."""
-    most = max(inputs.current, 1)
-    if wanted <= most or not inputs.fleet.downstream_is_down:
-        return wanted
-    limited.append(Limiter.DOWNSTREAM)
-    return most
-
-
-def _quiet_left(inputs: Inputs, *, history: History) -> float:
-    return history.active_at + inputs.rules.cooldown_seconds - inputs.now
-
-
-def _stabilize(inputs: Inputs, *, wanted: int, history: History, limited: list[Limiter]) -> tuple[int, History]:
-    """Scaling in follows the largest size wanted within the window; a history shorter than that allows none."""
-    window = inputs.rules.stabilization_seconds
-    history = history.with_wanted(wanted, now=inputs.now, window=window)
-    floor = history.largest
-    if inputs.now - history.since < window:
-        floor = max(floor, inputs.current)
-    kept = min(floor, max(inputs.current, wanted))
-    if kept <= max(wanted, inputs.rules.min_replicas):
-        return wanted, history
-    limited.append(Limiter.STABILIZATION)
-    return kept, history
 
 
 def _clamp(wanted: int, *, rules: Rules) -> tuple[int, tuple[Limiter, ...]]:
@@ -154,23 +100,18 @@ def _clamp(wanted: int, *, rules: Rules) -> tuple[int, tuple[Limiter, ...]]:
     return wanted, ()
 
 
-def _look_again(inputs: Inputs, *, history: History, quiet_left: float, desired: int, backlog: Backlog) -> float | None:
+def _look_again(case: Case, *, desired: int) -> float | None:
     """The nearest moment at which the answer may change though no sample does.
 
     A sample going stale is not among them: whoever holds the samples tells that, once for all pools.
     """
-    moments: list[float] = []
-    if desired > inputs.rules.min_replicas:
-        window = inputs.rules.stabilization_seconds
-        moments.append(history.peaks[0][0] + window - inputs.now)
-        moments.append(history.since + window - inputs.now)
-        if not backlog.total:
-            moments.append(quiet_left)
+    inputs, history = case.inputs, case.history
+    found = moments(case, desired)
     if _figures_matter(inputs, desired=desired):
-        moments.append(FIGURES_INTERVAL_SECONDS)
+        found.append(FIGURES_INTERVAL_SECONDS)
     if history.depth_at is not None and inputs.rules.targets.queue_depth is not None:
-        moments.append(history.depth_at + depth_interval(inputs) - inputs.now)
-    ahead = [moment for moment in moments if moment > 0]
+        found.append(history.depth_at + depth_interval(inputs) - inputs.now)
+    ahead = [moment for moment in found if moment > 0]
     return math.ceil(min(ahead) * 20) / 20 if ahead else None
 
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
+
+PACE_SECONDS: Final = 60.0
+"""Paces are given per minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,10 @@ class History:
     """Queue -> jobs that ever came, where its broker counts them."""
     peaks: tuple[tuple[float, int], ...] = ()
     """(time, wanted), oldest first and strictly falling: all that is needed to know the largest of a window."""
+    troughs: tuple[tuple[float, int], ...] = ()
+    """The same for the smallest: strictly rising."""
+    sizes: tuple[tuple[float, int], ...] = ()
+    """(time, size that the pool had from then on), oldest first, of the last minute and at its begin."""
     depth_at: float | None = None
     """When the queueDepth target was last evaluated above its limit."""
     depth_value: int = 0
@@ -28,7 +36,7 @@ class History:
 
     def resumed(self, *, now: float) -> "History":
         """After a gap: jobs may have come and gone meanwhile, so cooldown and window begin again."""
-        return replace(self, gap=False, since=now, active_at=now, peaks=())
+        return replace(self, gap=False, since=now, active_at=now, peaks=(), troughs=())
 
     def arrived(self, arrivals: Mapping[str, int], *, now: float) -> "History":
         """Jobs may come and be done between two readings: then only their count tells of them.
@@ -39,12 +47,37 @@ class History:
         known = {**self.arrivals, **arrivals}
         return replace(self, arrivals=known, active_at=now if came else self.active_at)
 
-    def with_wanted(self, wanted: int, *, now: float, window: float) -> "History":
-        """Remember one more opinion and forget those that left the window."""
-        kept = [(at, value) for at, value in self.peaks if at > now - window and value > wanted]
-        return replace(self, peaks=(*kept, (now, wanted)))
+    def with_wanted(self, wanted: int, *, now: float, down: float, up: float) -> "History":
+        """Remember one more opinion and forget those that left their windows, for scaling down and up (seconds)."""
+        peaks = [(at, value) for at, value in self.peaks if at > now - down and value > wanted]
+        troughs = [(at, value) for at, value in self.troughs if at > now - up and value < wanted]
+        return replace(self, peaks=(*peaks, (now, wanted)), troughs=(*troughs, (now, wanted)))
+
+    def with_size(self, size: int, *, now: float) -> "History":
+        """Remember what size the pool has. Changes within a second of each other count as one."""
+        sizes = [*self.sizes] or [(now, size)]
+        if sizes[-1][1] != size:
+            recent = len(sizes) > 1 and now - sizes[-1][0] < 1.0
+            sizes[-1:] = [(sizes[-1][0], size)] if recent else [sizes[-1], (now, size)]
+        past = sum(1 for at, _ in sizes[1:] if at <= now - PACE_SECONDS)
+        return replace(self, sizes=tuple(sizes[past:]))
 
     @property
     def largest(self) -> int:
         """The largest opinion within the window that the last `with_wanted` used."""
         return self.peaks[0][1]
+
+    @property
+    def smallest(self) -> int:
+        """The smallest one."""
+        return self.troughs[0][1]
+
+    @property
+    def minute_ago(self) -> int:
+        """The size at the begin of the last minute, or the first that is known."""
+        return self.sizes[0][1]
+
+    @property
+    def next_minute(self) -> float:
+        """When that will be another one, unless the size changes before."""
+        return self.sizes[min(1, len(self.sizes) - 1)][0] + PACE_SECONDS

@@ -39,6 +39,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How readily a pool follows what is wanted, in one direction."""
+
+    stabilization_seconds: float = 0.0
+    pods: int | None = None
+    """At most so many within a minute; None: any number."""
+    percent: int | None = None
+    """At most so large a share of the size within a minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The pool's own wishes, from `spec.scaling` and `spec.worker`."""
 
@@ -47,10 +58,15 @@ class Rules:
     min_replicas: int
     max_replicas: int
     cooldown_seconds: float
-    stabilization_seconds: float
     slots: int
     """Jobs that one worker runs at a time."""
     targets: Targets
+    up: Pace = field(default_factory=Pace)
+    down: Pace = field(default_factory=Pace)
+    downstream_concurrency: int = 0
+    """Jobs that what they call bears at a time; 0: any number."""
+    rate_limit: float | None = None
+    """Jobs that may begin per second, in the whole pool."""
     cpu_request: float | None = None
     """Cores that a pod asks for; None: it does not."""
 
