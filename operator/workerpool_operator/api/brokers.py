@@ -7,11 +7,11 @@ the collector reaches each of them.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Final, get_args
+from typing import Annotated, ClassVar, Final, get_args
 
 from pydantic import Field
 
-from workerpool_operator.api._base import Model, Rule, explained, rules
+from workerpool_operator.api._base import ATOMIC, Model, Rule, explained, rules
 
 PORT: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 HOST: Final = r"([A-Za-z0-9][-A-Za-z0-9.]*|\\[[0-9a-fA-F:.]+\\])"
@@ -40,6 +40,20 @@ class BrokerKind(Model):
         """What its workers are told: the variable's name behind `QUEUE_<NAME>_`, and its value."""
 
 
+_REDIS_URL: Final = (
+    Rule(
+        cel="self.startsWith('redis://') || self.startsWith('rediss://')",
+        message="the url must start with redis:// or rediss://, such as redis://redis:6379/0",
+    ),
+    NO_PASSWORD,
+    Rule(
+        cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[0-9]{{0,5}})?$')",
+        message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
+        "fragment behind it",
+    ),
+)
+
+
 class RedisStream(BrokerKind):
     """A Redis stream read by a consumer group."""
 
@@ -50,18 +64,7 @@ class RedisStream(BrokerKind):
         min_length=1,
         max_length=512,
         description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
-        json_schema_extra=rules(
-            Rule(
-                cel="self.startsWith('redis://') || self.startsWith('rediss://')",
-                message="the url must start with redis:// or rediss://, such as redis://redis:6379/0",
-            ),
-            NO_PASSWORD,
-            Rule(
-                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[0-9]{{0,5}})?$')",
-                message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
-                "fragment behind it",
-            ),
-        ),
+        json_schema_extra=rules(*_REDIS_URL),
     )
     stream: str = Field(
         min_length=1,
@@ -227,6 +230,51 @@ class Question(BrokerKind):
         return {}
 
 
+_RedisKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=256,
+        # Printable, or what Celery puts between a queue's name and a priority unless its option `sep` says otherwise.
+        pattern=r"^[\x06\x16!-~]+$",
+        json_schema_extra=explained(_PRINTABLE_WORDS),
+    ),
+]
+
+
+class RedisList(BrokerKind):
+    """Keys of a Redis in which another library keeps its jobs. What takes the jobs is not told to the workers."""
+
+    ENCRYPTED = "url.startsWith('rediss://')"
+    ENCRYPTED_WORDS = "write the url as rediss://"
+    FOR_WORKERS = False
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
+        json_schema_extra=rules(*_REDIS_URL),
+    )
+    keys: tuple[_RedisKey, ...] = Field(
+        min_length=1,
+        max_length=32,
+        description="Keys that hold the jobs that wait: lists, sorted sets, sets or hashes. Their lengths are added "
+        "up.",
+        json_schema_extra=ATOMIC,
+    )
+    running: tuple[_RedisKey, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Keys that hold the jobs in flight, those of workers that have died too. Without them, the jobs "
+        "in flight are those that the pool's workers report.",
+        json_schema_extra=ATOMIC,
+    )
+
+    def variables(self) -> dict[str, str]:
+        """None."""
+        return {}
+
+
 class PrometheusQuery(Question):
     """An instant query to a Prometheus that gives one number of jobs."""
 
@@ -287,6 +335,11 @@ class Kinds(Model):
     )
     postgres: Postgres | None = Field(default=None, description="A queue in a PostgreSQL database.")
     rabbitmq: RabbitMQ | None = Field(default=None, description="A quorum queue of RabbitMQ 3.10 or later.")
+    redis_list: RedisList | None = Field(
+        default=None,
+        description="Only a depth: keys of a Redis in which another library keeps its jobs. The workers are not told "
+        "where their jobs are.",
+    )
     prometheus: PrometheusQuery | None = Field(
         default=None,
         description="Only a depth: a query to a Prometheus. The workers are not told where their jobs are.",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from workerpool import broker
 from workerpool.errors import ConfigurationError
+from workerpool_operator.collector.lists import RedisLists
 from workerpool_operator.collector.questions import HttpQuestion, PrometheusQuestion
 from workerpool_operator.collector.samplers import TIMEOUT_SECONDS, Observed
 
@@ -45,6 +46,16 @@ def _rabbitmq(fields: Mapping[str, Any], credentials: broker.Credentials) -> Obs
     return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
 
 
+def _redis_list(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return RedisLists(
+        fields["url"],
+        credentials,
+        keys=fields["keys"],
+        running=fields.get("running") or (),
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
 def _prometheus(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
     return PrometheusQuestion(fields["url"], fields["query"], credentials, timeout=TIMEOUT_SECONDS)
 
@@ -58,6 +69,7 @@ KINDS: Final[Mapping[str, Connect]] = {
     "natsJetStream": _nats_jet_stream,
     "postgres": _postgres,
     "rabbitmq": _rabbitmq,
+    "redisList": _redis_list,
     "prometheus": _prometheus,
     "http": _http,
 }

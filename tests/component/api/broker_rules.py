@@ -25,6 +25,10 @@ def http(address: str = "http://queues/depth", path: str = "$.n") -> dict[str, A
     return {"queues": [{"name": "main", "http": {"url": address, "jsonPath": path}}]}
 
 
+def lists(address: str = "redis://redis:6379/0", **more: Any) -> dict[str, Any]:
+    return {"queues": [{"name": "main", "redisList": {"url": address, "keys": ["celery"], **more}}]}
+
+
 ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "a stream of NATS": nats(),
     "a stream of NATS with TLS": {
@@ -38,6 +42,10 @@ ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     },
     "postgres": postgres("postgresql://postgres.media.svc:5432/jobs", tls={"caRef": {"name": "ca"}}),
     "postgres without TLS": postgres("postgresql://[fd00::1]/jobs?sslmode=disable"),
+    "lists of a Redis": lists(keys=["celery", "celery\x06\x163"], running=["unacked_index"]),
+    "lists of a Redis with TLS": {
+        "queues": [lists("rediss://redis")["queues"][0] | {"tls": {"caRef": {"name": "ca"}}}]
+    },
     "a query to a Prometheus": prometheus(),
     "a query to a Prometheus behind a path": prometheus("https://mimir.monitoring.svc:8443/prometheus"),
     "a document": http(),
@@ -51,6 +59,21 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         {"queues": [nats()["queues"][0] | {"tls": {"caRef": {"name": "ca"}}}]},
         "spec.queues[0]",
         "tls needs an encrypted connection: write the url as tls://, or leave tls out",
+    ),
+    "lists of a Redis at no address of one": (
+        lists("redis:6379"),
+        "spec.queues[0].redisList.url",
+        "the url must start with redis:// or rediss://, such as redis://redis:6379/0",
+    ),
+    "a list with a space in its name": (
+        lists(keys=["my queue"]),
+        "spec.queues[0].redisList.keys[0]",
+        "write it in printable ASCII without spaces",
+    ),
+    "tls on a plain connection to lists": (
+        {"queues": [lists()["queues"][0] | {"tls": {"caRef": {"name": "ca"}}}]},
+        "spec.queues[0]",
+        "tls needs an encrypted connection: write the url as rediss://, or leave tls out",
     ),
     "postgres url of another kind": (
         postgres("mysql://db/jobs"),
