@@ -18,16 +18,16 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from celery import bootsteps, signals
 
-from workerpool.adapters.bridge import BEAT_SECONDS, Bridge, contract_from
+from workerpool.adapters.bridge import BEAT_SECONDS, Bridge
+from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
 from workerpool.telemetry.logs import TextLog
 
-_EXIT_CONFIGURATION: Final = 2
 _LANES: Final = {"celery.concurrency.prefork": "cpu", "celery.concurrency.thread": "thread"}
 _HOUR: Final = 3600.0
 """Default of the visibility timeout of kombu's Redis transport, in seconds."""
@@ -46,13 +46,11 @@ def install(
         metrics_port: Where `/metrics` is; 0 chooses a free one.
         env: The environment, for tests.
     """
-    env = os.environ if env is None else env
-    try:
-        contract = contract_from(env)
-    except ConfigurationError as error:
-        _refuse(str(error))
+    contract = contract_or_refuse(env)
     if contract is None:
         return
+    require_version("Celery", "celery", least=(5, 5), why="has no soft shutdown")
+    env = os.environ if env is None else env
     adapter = _Adapter(
         contract, ports=(health_port, metrics_port), env=env, token_file=env.get("WORKERPOOL_TOKEN_FILE", "")
     )
@@ -85,14 +83,14 @@ class _Adapter:
         """Refuse a worker that could not keep the contract; warn of what costs jobs. Its lane."""
         lane = _LANES.get(worker.pool_cls.__module__ if not isinstance(worker.pool_cls, str) else worker.pool_cls)
         if lane is None:
-            _refuse(f"celery runs its tasks by {worker.pool_cls}: start it with --pool prefork or --pool threads")
+            refuse(f"celery runs its tasks by {worker.pool_cls}: start it with --pool prefork or --pool threads")
         if not worker.use_eventloop:
-            _refuse("celery reaches this broker without an event loop: use Redis or RabbitMQ")
+            refuse("celery reaches this broker without an event loop: use Redis or RabbitMQ")
         if self._env.get("REMAP_SIGTERM") == "SIGQUIT":
-            _refuse("REMAP_SIGTERM makes SIGTERM end running tasks: leave it out, so that they are finished")
+            refuse("REMAP_SIGTERM makes SIGTERM end running tasks: leave it out, so that they are finished")
         tasks = [task for name, task in worker.app.tasks.items() if not name.startswith("celery.")]
         if not tasks:
-            _refuse("this app has no tasks, so it would throw every message away: name their modules in `include`")
+            refuse("this app has no tasks, so it would throw every message away: name their modules in `include`")
         early = sorted(task.name for task in tasks if not task.acks_late)
         if early:
             self._log.warning(
@@ -127,7 +125,7 @@ class _Adapter:
                 token_file=self._token_file,
             )
         except ConfigurationError as error:
-            _refuse(str(error))
+            refuse(str(error))
         self.bridge.start()
         self.bridge.away("no connection yet")
         signals.task_received.connect(self._received, weak=False)
@@ -274,8 +272,3 @@ class _ConsumerStep(bootsteps.StartStopStep):
     def stop(self, _consumer: Any) -> None:
         """It is lost, or the worker ends."""
         self.adapter.disconnected()
-
-
-def _refuse(why: str) -> NoReturn:
-    TextLog().error(f"cannot start: {why}")
-    raise SystemExit(_EXIT_CONFIGURATION)
