@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import IntOrPercent, Model, Rule, Share, keyed_by, rules
+from workerpool_operator.api._base import ATOMIC, IntOrPercent, Model, Rule, Share, explained, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.delivery import DeliverySpec
@@ -129,6 +129,59 @@ class ScaleDownSpec(Model):
     )
 
 
+class ScheduleSpec(Model):
+    """A floor by the clock."""
+
+    cron: str = Field(
+        max_length=100,
+        pattern=r"^[^ ]+( [^ ]+){4}$",
+        json_schema_extra=explained(
+            "write five fields, for minute, hour, day of the month, month and day of the week: 0 7 * * 1-5"
+        ),
+        description="When it begins: minute, hour, day of the month, month and day of the week.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        min_length=1,
+        max_length=64,
+        description="Whose clocks: a name of the time zone database, such as Europe/Berlin.",
+    )
+    duration_seconds: int = Field(ge=60, le=604_800, description="How long it holds.")
+    min_replicas: int = Field(ge=1, le=100_000, description="Worker pods that there are at least meanwhile.")
+
+
+class FallbackBehavior(StrEnum):
+    """What is done when the queues cannot be read for long."""
+
+    HOLD = "Hold"
+    """Nothing: the size stays."""
+    REPLICAS = "Replicas"
+    """The size is raised to the number that is given, and never lowered."""
+
+
+class FallbackSpec(Model):
+    """What is done when the queues cannot be read for long."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                cel="self.behavior != 'Replicas' || has(self.replicas)",
+                message="behavior Replicas needs a number: write replicas beside it",
+                path=".replicas",
+            )
+        )
+    )
+
+    after_seconds: int = Field(default=180, ge=1, le=86_400, description="How long they have not been read then.")
+    behavior: FallbackBehavior = Field(
+        default=FallbackBehavior.HOLD,
+        description="Hold: the size stays; Replicas: it is raised to `replicas`, never lowered.",
+    )
+    replicas: int | None = Field(
+        default=None, ge=1, le=100_000, description="Worker pods that there are at least then."
+    )
+
+
 class ScalingSpec(Model):
     """How many workers the pool has."""
 
@@ -158,6 +211,18 @@ class ScalingSpec(Model):
         ge=0,
         le=86_400,
         description="All queues must have been empty for so long before the pool goes to 0.",
+    )
+    warm_replicas: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Worker pods without a job that are always there beside the busy ones.",
+    )
+    schedules: tuple[ScheduleSpec, ...] = Field(
+        default=(), max_length=16, description="Floors by the clock. The largest holds.", json_schema_extra=ATOMIC
+    )
+    fallback: FallbackSpec = Field(
+        default=FallbackSpec(), description="What is done when the queues cannot be read for long."
     )
     downstream_max_concurrency: int = Field(
         default=0,

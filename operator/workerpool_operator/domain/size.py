@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-from workerpool_operator.api import ScaleDownSpec, ScaleUpSpec, ScalingMode
+from workerpool_operator.api import (
+    FallbackBehavior,
+    FallbackSpec,
+    ScaleDownSpec,
+    ScaleUpSpec,
+    ScalingMode,
+    ScheduleSpec,
+)
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.scaling import (
     Decision,
@@ -15,9 +22,11 @@ from workerpool_operator.domain.scaling import (
     Outcome,
     Pace,
     Rules,
+    Schedule,
     decide,
     follow,
     muster,
+    overrides,
 )
 from workerpool_operator.domain.snapshot import Snapshot
 
@@ -47,6 +56,9 @@ def size_of(snapshot: Snapshot) -> Size:
         case ScalingMode.HPA:
             decision = _decide(snapshot)
             followed = _follow(snapshot, decision)
+            if decision.backlog is None and decision.desired > followed.size:
+                # While no queue is known the HPA is told nothing, so what is wanted all the same is not left to it.
+                return Size(decision=decision, size=decision.desired, followed=followed, replicas=decision.desired)
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
     decision = _decide(snapshot)
     return Size(decision=decision, size=decision.desired)
@@ -78,6 +90,11 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
                 rate_limit=None if rate is None else float(rate),
                 slots=_slots(snapshot),
                 targets=scaling.targets,
+                warm_replicas=scaling.warm_replicas,
+                schedules=tuple(_schedule(one) for one in scaling.schedules),
+                fallback_after=scaling.fallback.after_seconds,
+                fallback_replicas=_fallback_replicas(scaling.fallback),
+                overrides=overrides(snapshot.pool.metadata.annotations),
                 cpu_request=_cpu_request(snapshot),
             ),
             queues=[queue.name for queue in spec.queues],
@@ -85,6 +102,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             current=present_size(snapshot),
             history=snapshot.memory.history,
             now=snapshot.now,
+            wall=snapshot.wall_time,
             pod_start_seconds=snapshot.memory.pod_start_seconds,
             traffic=snapshot.traffic,
             fleet=muster(snapshot.reports.values()),
@@ -98,6 +116,16 @@ def _pace(spec: ScaleUpSpec | ScaleDownSpec) -> Pace:
         pods=spec.max_pods_per_minute,
         percent=spec.max_percent_per_minute,
     )
+
+
+def _schedule(spec: ScheduleSpec) -> Schedule:
+    return Schedule(
+        cron=spec.cron, time_zone=spec.time_zone, seconds=spec.duration_seconds, min_replicas=spec.min_replicas
+    )
+
+
+def _fallback_replicas(spec: FallbackSpec) -> int:
+    return (spec.replicas or 0) if spec.behavior is FallbackBehavior.REPLICAS else 0
 
 
 def _cpu_request(snapshot: Snapshot) -> float | None:

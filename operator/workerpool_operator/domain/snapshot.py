@@ -142,7 +142,7 @@ class Snapshot:
     memory: Memory
     now: float
     wall_time: datetime
-    """For times that people read; nothing is decided by it."""
+    """For times that people read, and schedules: nothing else is decided by it."""
 
     @property
     def mode(self) -> ScalingMode:

@@ -1,8 +1,8 @@
-"""What the resource's rules accept and refuse: the cases of test_rules.py, but for those of spec.delivery."""
+"""What the rules of the resource accept and refuse: the cases of test_rules.py that have no file of their own."""
 
 from typing import Any
 
-from tests.component.api import broker_rules, delivery_rules, rabbitmq_rules
+from tests.component.api import broker_rules, delivery_rules, rabbitmq_rules, scaling_rules
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
 
@@ -30,28 +30,13 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-_ACCEPTED = delivery_rules.ACCEPTED | broker_rules.ACCEPTED | rabbitmq_rules.ACCEPTED
-_REFUSED = delivery_rules.REFUSED | broker_rules.REFUSED | rabbitmq_rules.REFUSED
+_ACCEPTED = delivery_rules.ACCEPTED | broker_rules.ACCEPTED | rabbitmq_rules.ACCEPTED | scaling_rules.ACCEPTED
+_REFUSED = delivery_rules.REFUSED | broker_rules.REFUSED | rabbitmq_rules.REFUSED | scaling_rules.REFUSED
 ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
     "targets": {"scaling": {"mode": "direct", "targets": {"queueDepth": 1, "queueDepthPerReplica": 1}}},
-    "targets of what is measured": {
-        "scaling": {"targets": {"jobLatencySeconds": 1, "utilization": "0.75", "cpuUtilization": 1}}
-    },
-    "limits": {
-        "scaling": {
-            "scaleUp": {"stabilizationSeconds": 3600, "maxPodsPerMinute": 1, "maxPercentPerMinute": 1000},
-            "scaleDown": {"maxPodsPerMinute": 1, "maxPercentPerMinute": 100},
-            "downstreamMaxConcurrency": 20,
-        }
-    },
-    "a downstream that bears one worker's jobs": {
-        "scaling": {"downstreamMaxConcurrency": 5},
-        "delivery": {"concurrencyPerWorker": 5},
-    },
-    "the finest share": {"scaling": {"targets": {"utilization": "0.01", "cpuUtilization": "0.999"}}},
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
@@ -144,7 +129,6 @@ URL_WORDS = (
 )
 ROOT_WORDS = "must be above 0, because workers never run as root: write an id such as 10001"
 VOLUME_WORDS = "a pool may use no other kind of volume"
-SHARE_WORDS = 'write a share from "0.01" to 1; a fraction has up to 3 digits and needs quotes'
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
@@ -161,31 +145,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         {"scaling": {"targets": {"queueDepth": 0}}},
         "spec.scaling.targets.queueDepth",
         "greater than or equal to 1",
-    ),
-    "a downstream that bears less than one worker's jobs": (
-        {"scaling": {"downstreamMaxConcurrency": 19}},
-        "spec.scaling.downstreamMaxConcurrency",
-        "lower delivery.concurrencyPerWorker or worker.maxWorkers",
-    ),
-    "shrinking by more than all": (
-        {"scaling": {"scaleDown": {"maxPercentPerMinute": 101}}},
-        "spec.scaling.scaleDown.maxPercentPerMinute",
-        "less than or equal to 100",
-    ),
-    "a share of nothing": (
-        {"scaling": {"targets": {"utilization": "0.00"}}},
-        "spec.scaling.targets.utilization",
-        SHARE_WORDS,
-    ),
-    "a share above the whole": (
-        {"scaling": {"targets": {"utilization": 2}}},
-        "spec.scaling.targets.utilization",
-        SHARE_WORDS,
-    ),
-    "a share in percent": (
-        {"scaling": {"targets": {"cpuUtilization": "70%"}}},
-        "spec.scaling.targets.cpuUtilization",
-        SHARE_WORDS,
     ),
     "more at a time than there are slots": (
         worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 8}},

@@ -65,6 +65,9 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "maxReplicas": 50,
             "targets": {},
             "cooldownSeconds": 300,
+            "warmReplicas": 0,
+            "schedules": [],
+            "fallback": {"afterSeconds": 180, "behavior": "Hold"},
             "downstreamMaxConcurrency": 0,
             "scaleUp": {"stabilizationSeconds": 0},
             "scaleDown": {"stabilizationSeconds": 30},
@@ -92,7 +95,7 @@ def test_a_pool_with_a_target_gets_no_other(targets: Targets) -> None:
 
 
 def test_fields_of_a_newer_crd_are_overlooked() -> None:
-    read = pool(suspend=True, worker={"kind": "io"}, scaling={"warmReplicas": 3})
+    read = pool(suspend=True, worker={"kind": "io"}, scaling={"predictive": {"mode": "observe"}})
     assert read.spec == pool().spec
 
 

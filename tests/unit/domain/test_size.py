@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.domain.builders import pool, sample, settled
-from workerpool_operator.domain.scaling import Report, Traffic
+from tests.unit.domain.builders import NOW, memory, pool, sample, settled
+from workerpool_operator.domain.scaling import History, Report, Traffic
 from workerpool_operator.domain.size import size_of
 
 
@@ -69,3 +69,27 @@ def test_the_pool_s_limits_reach_the_decision() -> None:
     assert size(0, 9, scaleDown={"stabilizationSeconds": 0, "maxPodsPerMinute": 2}) == 7
     assert size(40, 2, downstreamMaxConcurrency=13) == 3
     assert size(40, 2, delivery={"rateLimitPerSecond": "2.5"}) == 2
+
+
+def test_what_is_wanted_whatever_the_queues_hold_reaches_the_decision() -> None:
+    def size(scaling: dict[str, Any], *, annotations: dict[str, str] | None = None, **more: Any) -> int:
+        web = pool(scaling=quiet(**scaling))
+        web = web.changed(metadata=web.metadata.changed(annotations=annotations or {}))
+        return size_of(settled(web, 2, **more)).size
+
+    always = {"cron": "* * * * *", "durationSeconds": 60, "minReplicas": 6}
+    read = (sample(0),)
+    assert size({"schedules": [always]}, samples=read) == 6
+    assert size({"warmReplicas": 4}, samples=read) == 4
+    assert size({}, samples=read, annotations={"workerpool.dev/force-active": "7"}) == 7
+    assert size({}, samples=read, annotations={"workerpool.dev/paused": "true"}) == 2
+    past = memory(history=History(since=0.0, active_at=0.0, blind_since=NOW - 200))
+    assert size({"fallback": {"behavior": "Replicas", "replicas": 5}}, memory=past) == 5
+    assert size({"fallback": {"behavior": "Hold", "replicas": 5}}, memory=past) == 2
+
+
+def test_in_mode_hpa_nobody_else_raises_a_pool_of_which_nothing_is_known() -> None:
+    scaling = quiet(mode="hpa", fallback={"behavior": "Replicas", "replicas": 5})
+    past = memory(history=History(since=0.0, active_at=0.0, blind_since=NOW - 200))
+    found = size_of(settled(pool(scaling=scaling, replicas=2), 2, memory=past))
+    assert (found.size, found.replicas) == (5, 5)

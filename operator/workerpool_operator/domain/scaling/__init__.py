@@ -11,6 +11,7 @@ from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
 from workerpool_operator.domain.scaling.inputs import Inputs, Pace, Rules, Sample, stale_after
+from workerpool_operator.domain.scaling.overrides import Overrides, overrides
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
     Leaver,
@@ -19,6 +20,7 @@ from workerpool_operator.domain.scaling.scale_in import (
     Sizing,
     step,
 )
+from workerpool_operator.domain.scaling.schedules import Schedule
 from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
 from workerpool_operator.domain.scaling.traffic import Meter, Progress, Service, Traffic, metered, served
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
@@ -38,6 +40,7 @@ __all__ = [
     "Leaver",
     "Meter",
     "Outcome",
+    "Overrides",
     "Pace",
     "Pod",
     "Progress",
@@ -46,6 +49,7 @@ __all__ = [
     "Sample",
     "ScaleInMemory",
     "ScaleInStep",
+    "Schedule",
     "Service",
     "Silence",
     "Sizing",
@@ -57,6 +61,7 @@ __all__ = [
     "judge",
     "metered",
     "muster",
+    "overrides",
     "served",
     "stale_after",
     "step",

@@ -11,9 +11,9 @@ from typing import Final
 
 from workerpool_operator.api import Limiter
 from workerpool_operator.domain.scaling.history import History
-from workerpool_operator.domain.scaling.inputs import Inputs, Rules
-from workerpool_operator.domain.scaling.limits import Case, limit, moments
-from workerpool_operator.domain.scaling.targets import ask, depth_interval
+from workerpool_operator.domain.scaling.inputs import Inputs
+from workerpool_operator.domain.scaling.limits import Case, limit, limit_blind, moments
+from workerpool_operator.domain.scaling.targets import ask, ask_the_clock, depth_interval
 from workerpool_operator.domain.scaling.terms import MOST_JOBS, Backlog, Silence, Term
 
 FIGURES_INTERVAL_SECONDS: Final = 15.0
@@ -31,6 +31,8 @@ class Outcome(StrEnum):
     """Some queues have no fresh sample: growing on the others, not shrinking."""
     HELD = "Held"
     """No queue has a fresh sample: the size is held."""
+    FALLBACK = "Fallback"
+    """No queue has had a fresh sample for long: the size is raised to the one that the pool names for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,8 @@ def decide(inputs: Inputs) -> Decision:
         return Decision(desired=rules.manual_replicas, outcome=Outcome.MANUAL, history=inputs.history)
     usable = [sample for sample in inputs.samples if sample.usable and sample.queue in inputs.queues]
     if not usable:
-        held, limits = _clamp(inputs.current, rules=rules)
-        unknown = replace(inputs.history, gap=True)
-        return Decision(desired=held, outcome=Outcome.HELD, history=unknown, limited_by=limits)
+        return _blind(inputs)
+    inputs = replace(inputs, history=replace(inputs.history, blind_since=None))
     complete = len({sample.queue for sample in usable}) == len(inputs.queues)
     if not complete:
         inputs = replace(inputs, history=replace(inputs.history, gap=True))
@@ -92,12 +93,23 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
     )
 
 
-def _clamp(wanted: int, *, rules: Rules) -> tuple[int, tuple[Limiter, ...]]:
-    if wanted < rules.min_replicas:
-        return rules.min_replicas, (Limiter.MIN_REPLICAS,)
-    if wanted > rules.max_replicas:
-        return rules.max_replicas, (Limiter.MAX_REPLICAS,)
-    return wanted, ()
+def _blind(inputs: Inputs) -> Decision:
+    """No queue is known: the size is held, and raised by what is wanted all the same."""
+    since = inputs.now if inputs.history.blind_since is None else inputs.history.blind_since
+    history, answers = replace(inputs.history, gap=True, blind_since=since), ask_the_clock(inputs)
+    nothing = Backlog(waiting=0, in_flight=0)
+    case = Case(inputs=inputs, answers=answers, backlog=nothing, complete=False, history=history)
+    desired, limited = limit_blind(case)
+    moments = [left for left in (answers.changes_in, case.fallback_in) if left is not None and 0 < left < math.inf]
+    return Decision(
+        desired=desired,
+        outcome=Outcome.FALLBACK if Limiter.FALLBACK in limited else Outcome.HELD,
+        history=history,
+        terms=answers.terms,
+        silent=answers.silent,
+        limited_by=limited,
+        look_again=min(moments, default=None),
+    )
 
 
 def _look_again(case: Case, *, desired: int) -> float | None:
@@ -107,6 +119,8 @@ def _look_again(case: Case, *, desired: int) -> float | None:
     """
     inputs, history = case.inputs, case.history
     found = moments(case, desired)
+    if case.answers.changes_in is not None:
+        found.append(case.answers.changes_in)
     if _figures_matter(inputs, desired=desired):
         found.append(FIGURES_INTERVAL_SECONDS)
     if history.depth_at is not None and inputs.rules.targets.queue_depth is not None:

@@ -31,6 +31,8 @@ class History:
     depth_at: float | None = None
     """When the queueDepth target was last evaluated above its limit."""
     depth_value: int = 0
+    blind_since: float | None = None
+    """Since when no queue at all is known; None while one is."""
     gap: bool = False
     """Whether a queue was unknown at the last look. What is seen after a gap begins a new history."""
 

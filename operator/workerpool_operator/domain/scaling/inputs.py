@@ -1,14 +1,19 @@
 """What a size follows from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from workerpool_operator.api import Targets
 from workerpool_operator.domain.scaling.fleet import Fleet
 from workerpool_operator.domain.scaling.history import History
+from workerpool_operator.domain.scaling.overrides import Overrides
+from workerpool_operator.domain.scaling.schedules import Schedule
 from workerpool_operator.domain.scaling.traffic import Traffic
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STALE_POLLS: Final = 3
 STALE_FLOOR_SECONDS: Final = 5.0
 
@@ -67,6 +72,13 @@ class Rules:
     """Jobs that what they call bears at a time; 0: any number."""
     rate_limit: float | None = None
     """Jobs that may begin per second, in the whole pool."""
+    warm_replicas: int = 0
+    """Workers without a job that are always there."""
+    schedules: tuple[Schedule, ...] = ()
+    fallback_after: float = math.inf
+    """Seconds without any reading, after which there are at least `fallback_replicas`."""
+    fallback_replicas: int = 0
+    overrides: Overrides = field(default_factory=Overrides)
     cpu_request: float | None = None
     """Cores that a pod asks for; None: it does not."""
 
@@ -81,6 +93,9 @@ class Inputs:
     current: int
     history: History
     now: float
+    """Monotonic seconds."""
+    wall: datetime = _EPOCH
+    """What clocks show, for schedules only: it may jump."""
     pod_start_seconds: float = 0.0
     traffic: Traffic = field(default_factory=Traffic)
     fleet: Fleet = field(default_factory=Fleet)

@@ -33,6 +33,12 @@ class Case:
         return self.history.active_at + self.inputs.rules.cooldown_seconds - self.inputs.now
 
     @property
+    def fallback_in(self) -> float:
+        """Seconds until the queues have been unknown for as long as the fallback waits."""
+        since = self.history.blind_since
+        return math.inf if since is None else since + self.inputs.rules.fallback_after - self.inputs.now
+
+    @property
     def young(self) -> float:
         """Seconds that the history covers."""
         return self.inputs.now - self.history.since
@@ -71,13 +77,8 @@ def _all_read(case: Case, wanted: int) -> int:
 
 
 def _all_said(case: Case, wanted: int) -> int:
-    """Not fewer than there are while a target cannot say what it asks for.
-
-    A pool without any job is known to need nobody, whatever its targets cannot say. Little's law is no target that
-    somebody set: its silence holds nothing.
-    """
-    silent = case.backlog.total and any(one.name != "little" for one in case.answers.silent)
-    return max(wanted, case.inputs.current) if silent else wanted
+    """Not fewer than there are while a target cannot say what it asks for."""
+    return max(wanted, case.inputs.current) if any(one.holds for one in case.answers.silent) else wanted
 
 
 def _spared(case: Case, wanted: int) -> int:
@@ -117,6 +118,24 @@ def _below_rate_limit(case: Case, wanted: int) -> int:
     return min(wanted, max(1, pods(rate * seconds / case.inputs.slots)))
 
 
+def _frozen(case: Case, wanted: int) -> int:
+    """A person said that no worker is to be taken away, or that none is to be added."""
+    said, current = case.inputs.rules.overrides, case.inputs.current
+    if (wanted < current and said.frozen_in) or (wanted > current and said.frozen_out):
+        return current
+    return wanted
+
+
+def _forced(case: Case, wanted: int) -> int:
+    """A person said how many there have to be at least. No limit on growth holds that up."""
+    return max(wanted, case.inputs.rules.overrides.at_least)
+
+
+def _fallen_back(case: Case, wanted: int) -> int:
+    """The queues have not been read for so long that what was asked for then is no guide any more."""
+    return max(wanted, case.inputs.rules.fallback_replicas) if case.fallback_in <= 0 else wanted
+
+
 def _at_least(case: Case, wanted: int) -> int:
     return max(wanted, case.inputs.rules.min_replicas)
 
@@ -136,7 +155,14 @@ _CHAIN: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.SCALE_DOWN_RATE, _paced_down),
     (Limiter.DOWNSTREAM_CONCURRENCY, _below_downstream),
     (Limiter.RATE_LIMIT, _below_rate_limit),
+    (Limiter.FROZEN, _frozen),
+    (Limiter.FORCED, _forced),
     # Shares that the pool has of something with others (partitions of its queue, a budget) come here.
+)
+_BLIND: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
+    (Limiter.FALLBACK, _fallen_back),
+    (Limiter.FROZEN, _frozen),
+    (Limiter.FORCED, _forced),
 )
 _BOUNDS: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.MIN_REPLICAS, _at_least),
@@ -152,6 +178,13 @@ def limit(case: Case, wanted: int) -> tuple[int, tuple[Limiter, ...]]:
     size, limited = _through(_CHAIN, case, wanted)
     bounded, bounds = _through(_BOUNDS, case, size)
     return bounded, bounds if bounds == (Limiter.MIN_REPLICAS,) else limited + bounds
+
+
+def limit_blind(case: Case) -> tuple[int, tuple[Limiter, ...]]:
+    """The same while nothing is known of the queues: what there is, or what is wanted whatever they hold."""
+    size, limited = _through(_BLIND, case, max(case.inputs.current, case.answers.wanted))
+    bounded, bounds = _through(_BOUNDS, case, size)
+    return bounded, limited + bounds
 
 
 def _through(

@@ -7,6 +7,7 @@ from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA
 from workerpool_operator.domain.scaling import terms
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.inputs import Inputs
+from workerpool_operator.domain.scaling.schedules import hours
 from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
 
 DEPTH_INTERVAL_SECONDS: Final = 15.0
@@ -22,6 +23,8 @@ class Answers:
     terms: tuple[Term, ...]
     silent: tuple[Silence, ...]
     history: History
+    changes_in: float | None = None
+    """Seconds until the clock alone changes an opinion."""
 
     @property
     def wanted(self) -> int:
@@ -51,10 +54,30 @@ def ask(inputs: Inputs, *, backlog: Backlog) -> Answers:
     if all(isinstance(one, Silence) for one in said):
         said.append(terms.depth_per_replica(backlog, per_replica=DEFAULT_DEPTH_PER_REPLICA))
     said.append(_little(inputs, backlog))
-    return Answers(
-        terms=tuple(one for one in said if isinstance(one, Term)),
-        silent=tuple(one for one in said if isinstance(one, Silence)),
+    if inputs.rules.warm_replicas:
+        said.append(terms.warm(backlog, idle=inputs.rules.warm_replicas, slots=inputs.slots))
+    # A pool without any job is known to need nobody, whatever its targets cannot say.
+    silent = (replace(one, holds=one.holds and backlog.total > 0) for one in said if isinstance(one, Silence))
+    clock = ask_the_clock(inputs)
+    return replace(
+        clock,
+        terms=(*(one for one in said if isinstance(one, Term)), *clock.terms),
+        silent=(*silent, *clock.silent),
         history=history,
+    )
+
+
+def ask_the_clock(inputs: Inputs) -> Answers:
+    """What is wanted whatever the queues hold."""
+    now, said = hours(inputs.rules.schedules, wall=inputs.wall), inputs.rules.overrides
+    silent = [Silence("schedules", now.trouble)] if now.trouble else []
+    if said.trouble:
+        silent.append(Silence("annotations", said.trouble, holds=False))
+    return Answers(
+        terms=(Term("schedules", now.floor),) if inputs.rules.schedules else (),
+        silent=tuple(silent),
+        history=inputs.history,
+        changes_in=now.changes_in,
     )
 
 
@@ -78,9 +101,9 @@ def _paced_depth(inputs: Inputs, *, backlog: Backlog, limit: int) -> tuple[Term,
 def _little(inputs: Inputs, backlog: Backlog) -> Term | Silence:
     traffic = inputs.traffic
     if traffic.service_seconds is None:
-        return Silence("little", NO_SERVICE_TIME)
+        return Silence("little", NO_SERVICE_TIME, holds=False)
     if traffic.arrivals is None:
-        return Silence("little", NO_ARRIVALS)
+        return Silence("little", NO_ARRIVALS, holds=False)
     return terms.little(backlog, arrivals=traffic.arrivals, seconds=traffic.service_seconds, slots=inputs.slots)
 
 

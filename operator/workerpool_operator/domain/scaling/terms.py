@@ -39,6 +39,8 @@ class Silence:
 
     name: str
     why: str
+    holds: bool = True
+    """Whether no worker is taken away meanwhile."""
 
 
 def depth_per_replica(backlog: Backlog, *, per_replica: int) -> Term:
@@ -97,6 +99,11 @@ def cpu(backlog: Backlog, *, target: float, cores: float, request: float, heard:
     -> 6.
     """
     return Term("cpuUtilization", at_work(backlog, _spread(cores / (request * target), heard=heard, current=current)))
+
+
+def warm(backlog: Backlog, *, idle: int, slots: int) -> Term:
+    """So many workers without a job beside those that carry the running jobs: 35 running, 20 slots, 3 -> 5."""
+    return Term("warmReplicas", pods(backlog.in_flight / slots) + idle)
 
 
 def at_work(backlog: Backlog, value: int) -> int:
