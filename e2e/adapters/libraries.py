@@ -51,9 +51,12 @@ class App:
         return [str(self.python()), "-m", self.module, *self.arguments]
 
 
+_TASKIQ: Final = ("worker", "taskiq_app:broker", "--workers", "1", "--max-async-tasks", str(SLOTS))
 _CELERY: Final = ("--app", "celery_app", "worker", "--loglevel", "INFO", "--without-mingle", "--pool")
 
 APPS_UNDER_TEST: Final = (
     App(library="Celery", module="celery", arguments=(*_CELERY, "prefork"), lane="cpu", variant="prefork"),
     App(library="Celery", module="celery", arguments=(*_CELERY, "threads"), lane="thread", variant="threads"),
+    App(library="SAQ", module="saq", arguments=("saq_app.settings",), lane="io"),
+    App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io"),
 )

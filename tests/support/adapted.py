@@ -20,7 +20,7 @@ ANY_PORT = {"health_port": 0, "metrics_port": 0}
 
 def listening(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """The ports of health and metrics, as the log says."""
-    [record] = [record for record in caplog.records if record.getMessage() == "listening"]
+    [record] = [record for record in caplog.records if "health_port" in vars(record)]
     return vars(record)["health_port"], vars(record)["metrics_port"]
 
 

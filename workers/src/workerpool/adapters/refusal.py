@@ -8,14 +8,14 @@ from typing import Final, NoReturn
 from workerpool.adapters.bridge import contract_from
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
-from workerpool.telemetry.logs import Log
+from workerpool.telemetry.logs import TextLog
 
 EXIT_CONFIGURATION: Final = 2
 
 
 def refuse(why: str) -> NoReturn:
     """End the process: nobody asks a worker whose ports are closed for jobs, and its pool shows it as not ready."""
-    Log().error(f"cannot start: {why}")
+    TextLog().error(f"cannot start: {why}")
     raise SystemExit(EXIT_CONFIGURATION)
 
 

@@ -26,7 +26,7 @@ from workerpool.adapters.refusal import contract_or_refuse, refuse, require_vers
 from workerpool.adapters.taking import TakingGate
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
-from workerpool.telemetry.logs import Log
+from workerpool.telemetry.logs import TextLog
 from workerpool.telemetry.metrics import FailureReason
 
 _TAKE_SECONDS: Final = 1
@@ -119,7 +119,7 @@ def _check(worker: Any, contract: Contract) -> None:
     if multiprocessing.parent_process() is not None or _processes(sys.argv) > 1:
         refuse("SAQ is asked for several processes, and a pod has one: leave --workers out, and add replicas instead")
     if worker.concurrency != contract.slots:
-        Log().warning(
+        TextLog().warning(
             "the pool counts with other slots than SAQ has: set concurrency to MAX_WORKERS",
             concurrency=worker.concurrency,
             max_workers=contract.slots,
@@ -140,7 +140,7 @@ class _Adapter(TakingGate):
         """Open the ports. Raises ConfigurationError."""
         super().__init__()
         self._worker = worker
-        self._log = Log()
+        self._log = TextLog()
         self._bridge = Bridge(self, contract, lane=_LANE, health_port=ports[0], metrics_port=ports[1])
         self._processing: dict[asyncio.Task[Any], Any] = {}
         """SAQ's tasks that take and run jobs, and the job that each has."""
