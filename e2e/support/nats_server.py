@@ -12,16 +12,24 @@ from e2e.support.own_server import OwnServer
 
 
 class NatsServer(OwnServer):
-    """A nats-server process on a free port of 127.0.0.1, with its files in `folder`.
+    """A nats-server process on a free port of this machine, with its files in `folder`.
 
     What it has acknowledged is in its files, so `kill` loses nothing that a client was told.
     """
 
     def __init__(
-        self, folder: Path, *, name: str = "one", settings: str = "", jetstream: str = "", tls: bool = False
+        self,
+        folder: Path,
+        *,
+        name: str = "one",
+        settings: str = "",
+        jetstream: str = "",
+        tls: bool = False,
+        host: str = "127.0.0.1",
     ) -> None:
         """`settings`: more of its configuration; `jetstream`: of that of JetStream. `tls`: whether these encrypt."""
         super().__init__(folder)
+        self._host = host
         self._name = name
         self._settings = settings
         self._jetstream = jetstream
@@ -31,7 +39,7 @@ class NatsServer(OwnServer):
     @property
     def url(self) -> str:
         """Its address."""
-        return f"{'tls' if self._tls else 'nats'}://127.0.0.1:{self.port}"
+        return f"{'tls' if self._tls else 'nats'}://{self._host}:{self.port}"
 
     def start(self) -> None:
         """Start (again, on the same port and files) and wait until it answers."""
@@ -45,7 +53,7 @@ class NatsServer(OwnServer):
         configuration = self._folder / "nats.conf"
         jetstream = f'store_dir: "{self._folder}/js", max_file: 4GB, max_mem: 256MB, {self._jetstream}'
         configuration.write_text(
-            f'server_name: {self._name}\nlisten: "127.0.0.1:{self.port}"\n'
+            f'server_name: {self._name}\nlisten: "{self._host}:{self.port}"\n'
             f"jetstream {{ {jetstream} }}\n{self._settings}\n"
         )
         self._launch([toolchain.path(toolchain.NATS_SERVER), "-c", configuration])
@@ -56,7 +64,7 @@ class NatsServer(OwnServer):
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            with socket.create_connection((self._host, self.port), timeout=1) as probe:
                 return probe.recv(64).startswith(b"INFO")
         except OSError:
             return False

@@ -18,13 +18,15 @@ def worker_pool(
     image: str,
     redis: str,
     stream: str = "jobs",
+    queue: Mapping[str, Any] | None = None,
     worker: Mapping[str, Any] | None = None,
     scaling: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
 ) -> Json:
     """Give a pool on one Redis stream; what is given replaces single fields of what stands here.
 
-    Its probes and waits are short, so that a test sees in seconds what takes minutes at the defaults.
+    `queue` stands in place of that stream. Probes and waits are short, so that a test sees in seconds what takes
+    minutes at the defaults.
     """
     return {
         "apiVersion": "workerpool.dev/v1alpha1",
@@ -40,7 +42,7 @@ def worker_pool(
                 "resources": {"requests": {"cpu": "20m", "memory": "48Mi"}},
                 **(worker or {}),
             },
-            "queues": [{"name": "main", "redisStream": {"url": redis, "stream": stream, "group": stream}}],
+            "queues": [queue or {"name": "main", "redisStream": {"url": redis, "stream": stream, "group": stream}}],
             "scaling": {
                 "mode": "direct",
                 "minReplicas": 0,

@@ -68,6 +68,10 @@ class RabbitServer(OwnServer):
         rights = {"configure": only, "write": write or only, "read": only}
         self._permissions.append({"user": user, "vhost": vhost, **rights})
 
+    def listen_also(self, host: str) -> None:
+        """Before the start: on this address too, at the same port."""
+        self._options["listeners.tcp.2"] = f"{host}:{self.port}"
+
     def start(self) -> None:
         """Start (again, on the same port and files) and wait until it answers."""
         program, epmd = _SCRIPTS / "rabbitmq-server", shutil.which("epmd")
