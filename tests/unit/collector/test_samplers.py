@@ -344,6 +344,17 @@ async def test_a_broker_that_goes_away_during_a_watch_is_told_at_once() -> None:
         assert told.sample().error is None
 
 
+@pytest.mark.parametrize("kind", BrokerError.__subclasses__())
+async def test_each_error_of_a_broker_has_a_word_of_its_own(kind: type[BrokerError]) -> None:
+    """Named like it, so that the same is said in a worker's log and in the resource's status."""
+    source = Source()
+    source.trouble = kind("why")
+    async with sampling(source) as told:
+        await asyncio.sleep(1)
+        expected = SampleError.UNREACHABLE if kind is BrokerUnavailable else SampleError(kind.__name__)
+        assert (told.sample().error, told.sample().message) == (expected, "why")
+
+
 async def test_a_broker_that_does_not_answer_is_read_over_another_connection_the_next_time() -> None:
     source = Source(waiting=3)
     async with sampling(source) as told:
