@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from e2e.cluster.progress import say
 from e2e.faults.storm.brokers import Broker
 from e2e.faults.storm.fleet import Fleet
 from e2e.faults.storm.store import Found, Store
 from workerpool import BrokerUnavailable, JobSpec, Queue
+
+T = TypeVar("T")
 
 _KILLED_BY: Final = 0.9
 """The share of the jobs by which all kills have happened: none of them should meet a queue that runs dry."""
@@ -194,8 +196,7 @@ class Storm:
         while self.hits < self.plan.kills:
             due = _KILLED_BY * self.plan.jobs * self.hits / self.plan.kills
             await _until(lambda due=due: self.done >= due)  # type: ignore[misc]
-            await _until(self._busy)
-            victim = self._random.choice(self._busy())
+            victim = self._random.choice(await _until(self._busy))
             await asyncio.sleep(self._random.uniform(0, _PAUSE_SECONDS))
             await asyncio.to_thread(self._fleet.kill, victim)
             self.kills += 1
@@ -257,6 +258,8 @@ class Storm:
         return self.enqueued
 
 
-async def _until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110  another process makes it true
+async def _until(condition: Callable[[], T]) -> T:
+    """What it was when it was true: asked once more it may be something else."""
+    while not (found := condition()):  # noqa: ASYNC110  another process makes it true
         await asyncio.sleep(_LOOK_SECONDS / 2)
+    return found

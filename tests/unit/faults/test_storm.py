@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.faults.storm.driver import Plan, Row
+from e2e.faults.storm.driver import Plan, Row, _until
 from e2e.faults.storm.store import Found, Store
 from workerpool import Job
 
@@ -53,6 +53,12 @@ def test_a_worker_is_busy_from_the_begin_of_a_run_to_its_end_or_cancellation(sto
         raise ZeroDivisionError
     assert store.busy() == set()
     assert store.done() == 1
+
+
+async def test_who_waits_for_busy_workers_gets_those_it_saw() -> None:
+    """A moment later there may be none."""
+    seen = iter([[], ["w"], []])
+    assert await _until(lambda: next(seen)) == ["w"]
 
 
 def test_a_row_says_what_does_not_hold() -> None:
