@@ -59,4 +59,10 @@ APPS_UNDER_TEST: Final = (
     App(library="Celery", module="celery", arguments=(*_CELERY, "threads"), lane="thread", variant="threads"),
     App(library="SAQ", module="saq", arguments=("saq_app.settings",), lane="io"),
     App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io"),
+    App(
+        library="Dramatiq",
+        module="dramatiq",
+        arguments=("dramatiq_app", "--processes", "1", "--threads", str(SLOTS)),
+        lane="thread",
+    ),
 )

@@ -103,7 +103,7 @@ class _Proof:
         one, two = await self._start("one"), await self._start("two")
         for worker in (one, two):
             await self._ready(worker)
-        self._put("work", 0.01, 30)
+        self._put("work", 0.01, 80)
         self._put("flaky", 0.0, _FLAKY)
         await one.until(lambda: self._missing() == 0, "the first jobs done")
         figures = await self._settled(one, two)
@@ -150,7 +150,7 @@ class _Proof:
         if self._begun_by("one") - begun > held:
             raise UnexpectedError(f"it began {self._begun_by('one') - begun} jobs behind the fence, and held {held}")
         begun = self._begun_by("one")
-        self._put("work", 0.05, 20)
+        self._put("work", 0.05, 40)
         await two.until(lambda: self._missing() == 0, "the other worker does all")
         if self._begun_by("one") != begun:
             raise UnexpectedError("it took a job behind the fence")
