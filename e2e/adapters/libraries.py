@@ -15,7 +15,7 @@ from e2e.support.environments import python_of
 HERE: Final = Path(__file__).resolve().parent
 APPS: Final = HERE / "apps"
 SLOTS: Final = 4
-"""Jobs at a time of each worker."""
+"""Jobs at a time of each worker, where its library can do more than one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,10 @@ class App:
     arguments: tuple[str, ...]
     lane: str
     """The label of its jobs' metrics: `io`, `thread` or `cpu`."""
+    slots: int = SLOTS
+    """Jobs at a time of each worker."""
+    share: float = 1.0
+    """Of the jobs that the others do: less where a Python is started for each."""
     variant: str = ""
     """Where one library is proven in two ways: what is different. Its row is of both together."""
 
@@ -52,6 +56,7 @@ class App:
 
 
 _TASKIQ: Final = ("worker", "taskiq_app:broker", "--workers", "1", "--max-async-tasks", str(SLOTS))
+_RQ: Final = ("worker", "jobs", "--config", "rq_app", "--worker-class")
 _CELERY: Final = ("--app", "celery_app", "worker", "--loglevel", "INFO", "--without-mingle", "--pool")
 
 APPS_UNDER_TEST: Final = (
@@ -65,4 +70,15 @@ APPS_UNDER_TEST: Final = (
         arguments=("dramatiq_app", "--processes", "1", "--threads", str(SLOTS)),
         lane="thread",
     ),
+    App(library="RQ", module="rq.cli", arguments=(*_RQ, "rq_app.Forking"), slots=1, lane="cpu"),
+    App(
+        library="RQ",
+        module="rq.cli",
+        arguments=(*_RQ, "rq_app.Spawning"),
+        slots=1,
+        lane="cpu",
+        variant="spawn",
+        share=0.2,
+    ),
+    App(library="RQ", module="rq.cli", arguments=(*_RQ, "rq_app.Simple"), slots=1, lane="thread", variant="simple"),
 )

@@ -18,7 +18,7 @@ from typing import Final
 
 import redis
 
-from e2e.adapters.libraries import APPS, SLOTS, App
+from e2e.adapters.libraries import APPS, App
 from e2e.adapters.worker import LOOK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
 from e2e.cluster.progress import say
 from e2e.support.redis_server import RedisServer
@@ -114,7 +114,7 @@ class _Proof:
             "jobs_failed_total": _FLAKY,
             "jobs_retried_total": _FLAKY,
             "jobs_first_failures_total": _FLAKY,
-            "worker_slots": 2 * SLOTS,
+            "worker_slots": 2 * self._app.slots,
         }
         wrong = {name: figures.get(name) for name, value in expected.items() if figures.get(name) != value}
         wrong |= {name: None for name in _NAMES if name not in figures}
@@ -126,12 +126,13 @@ class _Proof:
 
     async def _in_flight(self, one: AdaptedWorker, two: AdaptedWorker) -> None:
         """What runs is in flight, to the collector and to Prometheus, and nothing is when all is done."""
-        self._put("work", 2.0, 4)
-        await one.until(lambda: self._unfinished() == 4, "four jobs at work")
+        jobs = min(4, 2 * self._app.slots)
+        self._put("work", 2.0, jobs)
+        await one.until(lambda: self._unfinished() == jobs, f"{jobs} jobs at work")
         figures = await self._sum(one, two)
         if figures["worker_jobs_in_progress"] < self._unfinished():
-            raise UnexpectedError(f"{figures['worker_jobs_in_progress']:g} jobs in progress, while four are")
-        await one.until(lambda: self._reported(one) + self._reported(two) >= 4, "both tell the collector of them")
+            raise UnexpectedError(f"{figures['worker_jobs_in_progress']:g} jobs in progress, while {jobs} are")
+        await one.until(lambda: self._reported(one) + self._reported(two) >= jobs, "both tell the collector of them")
         await one.until(lambda: self._missing() == 0, "these jobs done")
         await one.until(lambda: self._reported(one) + self._reported(two) == 0, "nothing in flight")
 
@@ -225,6 +226,7 @@ class _Proof:
         return self._reported(worker) == 0
 
     def _put(self, kind: str, seconds: float, count: int) -> None:
+        count = max(min(count, 4), round(count * self._app.share))
         new = [f"job-{len(self._jobs) + number}" for number in range(count)]
         self._jobs += new
         command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *new]

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.adapters.libraries import APPS, SLOTS, App
+from e2e.adapters.libraries import APPS, App
 from e2e.cluster.ports import free_ports
 from e2e.support.environments import ROOT
 from e2e.support.played_collector import PlayedCollector
@@ -119,7 +119,7 @@ async def running(app: App, pod: str, *, redis_url: str, folder: Path) -> AsyncI
             "WORKERPOOL_NAMESPACE": "adapters",
             "WORKERPOOL_POD": pod,
             "WORKERPOOL_COLLECTOR": collector.address,
-            "MAX_WORKERS": str(SLOTS),
+            "MAX_WORKERS": str(app.slots),
             "HEARTBEAT_INTERVAL": "1",
             "DRAIN_TIMEOUT": str(DRAIN_SECONDS),
             "STUCK_AFTER": "15",

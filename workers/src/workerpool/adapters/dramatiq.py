@@ -30,7 +30,7 @@ from workerpool.adapters.ledger import Outcome
 from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
-from workerpool.telemetry.logs import Log
+from workerpool.telemetry.logs import TextLog
 from workerpool.telemetry.metrics import FailureReason
 
 
@@ -188,7 +188,7 @@ class _Adapter:
         if not self._worker.consumers:
             refuse("there is no queue to consume: name the modules with your actors after the broker, or see --queues")
         if self._worker.worker_threads != self._contract.slots:
-            Log().warning(
+            TextLog().warning(
                 "the pool counts with other slots than Dramatiq has: set --threads to MAX_WORKERS",
                 threads=self._worker.worker_threads,
                 max_workers=self._contract.slots,
