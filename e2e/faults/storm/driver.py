@@ -104,6 +104,8 @@ class Storm:
     _queue: Queue = field(init=False)
     _progress_at: float = field(init=False, default=0.0)
     """When a job was last found done."""
+    _is_down: bool = field(init=False, default=False)
+    """The broker was killed and does not answer yet."""
     _counts_in_flight: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
@@ -182,7 +184,7 @@ class Storm:
         try:
             await self._queue.enqueue_many(chunk, max_depth=_MAX_WAITING, timeout=_STALLED_SECONDS)
         except BrokerUnavailable:
-            if time.monotonic() - self._progress_at > _STALLED_SECONDS:
+            if self._is_stalled():
                 raise
             return False
         return True
@@ -210,7 +212,9 @@ class Storm:
         for number in range(self.broker.restarts):
             due = self.plan.jobs * (number + 1) / (self.broker.restarts + 1)
             await _until(lambda due=due: self.done >= due)  # type: ignore[misc]
+            self._is_down = True
             await asyncio.to_thread(self.broker.restart)
+            self._progress_at, self._is_down = time.monotonic(), False
             self.restarts += 1
 
     async def _watch(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -232,8 +236,12 @@ class Storm:
                 if await self._depth() == 0 and (self._counts_in_flight or done == self.plan.jobs):
                     self.done = self._store.done()
                     return
-            if now - self._progress_at > _STALLED_SECONDS:
+            if self._is_stalled():
                 raise Stalled(f"no job was finished for {_STALLED_SECONDS:g} s: {self._progress()}")
+
+    def _is_stalled(self) -> bool:
+        """A broker may take its time to start, on a machine that is busy otherwise: nobody can work until then."""
+        return not self._is_down and time.monotonic() - self._progress_at > _STALLED_SECONDS
 
     def _progress(self) -> str:
         busy = f"{self.kills} kills ({self.hits} of busy workers)"

@@ -1,12 +1,12 @@
 """What the storm finds in its store, and what it makes of it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from e2e.faults.storm.driver import Plan, Row, _until
+from e2e.faults.storm.driver import Plan, Row, Storm, _until
 from e2e.faults.storm.store import Found, Store
 from workerpool import Job
 
@@ -59,6 +59,32 @@ async def test_who_waits_for_busy_workers_gets_those_it_saw() -> None:
     """A moment later there may be none."""
     seen = iter([[], ["w"], []])
     assert await _until(lambda: next(seen)) == ["w"]
+
+
+class SlowToStart:
+    """A broker whose restart takes longer than anything may stand still."""
+
+    env: Mapping[str, str] = {}
+    restarts = 1
+
+    def __init__(self) -> None:
+        self.restarting: Callable[[], object] = lambda: None
+
+    def restart(self) -> None:
+        self.restarting()
+
+
+async def test_a_broker_that_starts_slowly_is_no_stall_and_the_workers_have_their_time_after_it(tmp_path: Path) -> None:
+    broker = SlowToStart()
+    storm = Storm(name="x", broker=broker, plan=Plan(jobs=0), folder=tmp_path)
+    storm._progress_at = -1000.0
+    assert storm._is_stalled()
+    found: list[bool] = []
+    broker.restarting = lambda: found.append(storm._is_stalled())
+    await storm._restart()
+    assert found == [False]
+    assert not storm._is_stalled()
+    storm.close()
 
 
 def test_a_row_says_what_does_not_hold() -> None:
