@@ -8,6 +8,7 @@ from workerpool_operator import __version__
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.doctor import command as doctor_command
+from workerpool_operator.cli.explain import command as explain_command
 from workerpool_operator.cli.get import command as get_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.look import command as look_command
@@ -41,6 +42,7 @@ def main(
 
 
 app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command.get)
+app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)

@@ -1,0 +1,1 @@
+"""`wpool explain`: why a pool has the size that it has, on one screen."""

@@ -1,0 +1,75 @@
+"""The command `wpool explain`: a pool in, the screen out."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import asked
+from workerpool_operator.cli.explain.page import Page
+from workerpool_operator.cli.get.rows import UNKNOWN
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
+
+HELP: Final = """Why a pool has its size: what each target asks for, what limits it, how old the readings are.
+
+Everything is from the pool's status, as the operator wrote it: at once when a decision changes, else within 30 s.
+Takes `get` of workerpools. docs/reference/scaling.md says what the terms and limits mean.
+
+Exit codes: 0 shown; 2 wrong usage; 3 the cluster cannot be asked, or there is no such pool.
+"""
+
+EPILOG: Final = """**Examples**
+
+    wpool explain thumbs
+
+    wpool explain thumbs --namespace media
+"""
+
+
+def explain(  # noqa: D103  typer: the help text is HELP
+    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    async def question(access: "ClusterAccess") -> dict[str, Any]:
+        from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+        async with Kube(access) as kube:
+            return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, pool))
+
+    show(Page.of(asked("explain", question, context=context), now=datetime.now(UTC)), Console())
+
+
+def show(page: Page, console: Console) -> None:
+    """Print the screen."""
+    console.print(Text(page.title, style="bold"), soft_wrap=True)
+    if page.terms:
+        table = _table("asks for", "workers", "")
+        for term in page.terms:
+            said = "the most" if term.wins else term.why
+            table.add_row(term.name, UNKNOWN if term.workers is None else str(term.workers), said)
+        console.print(table)
+    for number, (name, meaning) in enumerate(page.limits):
+        console.print(f"{'then ' if number else ''}limited by {name}: {meaning}", highlight=False, soft_wrap=True)
+    if page.queues:
+        table = _table("queue", "waiting", "running", "oldest", "read")
+        for queue in page.queues:
+            table.add_row(queue.name, queue.waiting, queue.running, queue.oldest, queue.read)
+        console.print(table)
+    if page.downstream:
+        console.print(page.downstream, highlight=False, soft_wrap=True)
+    for trouble in page.troubles:
+        console.print(Text(trouble, style="yellow"), soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.upper())
+    return table

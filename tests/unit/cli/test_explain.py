@@ -1,0 +1,102 @@
+"""Why a pool has its size, on one screen."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from workerpool_operator.cli.explain.command import show
+from workerpool_operator.cli.explain.page import Page
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def pool(*, spec: dict[str, Any] | None = None, conditions: tuple[dict[str, Any], ...] = (), **status: Any) -> Any:
+    metadata = {"name": "thumbs", "namespace": "media", "generation": 1}
+    return {"metadata": metadata, "spec": spec or {}, "status": {**status, "conditions": list(conditions)}}
+
+
+def screen(of: Any) -> str:
+    out = io.StringIO()
+    show(Page.of(of, now=NOW), Console(file=out, width=200))
+    return out.getvalue()
+
+
+SCALING = {
+    "desired": 50,
+    "size": 40,
+    "mode": "hpa",
+    "reason": "Active",
+    "limitedBy": ["scaleUpRate", "maxReplicas", "moonPhase"],
+    "terms": [
+        {"name": "little", "message": "no job has ended yet"},
+        {"name": "queueDepthPerReplica", "value": 15},
+        {"name": "jobLatencySeconds", "value": 80},
+    ],
+}
+
+
+def test_terms_come_with_the_winner_first_and_the_silent_last() -> None:
+    page = Page.of(pool(scaling=SCALING, replicas=40, readyReplicas=38), now=NOW)
+    assert [(term.name, term.workers, term.wins) for term in page.terms] == [
+        ("jobLatencySeconds", 80, True),
+        ("queueDepthPerReplica", 15, False),
+        ("little", None, False),
+    ]
+    assert page.terms[-1].why == "no job has ended yet"
+    assert page.title == "media/thumbs: 50 wanted, brought to 40, 38 of 40 ready (mode hpa, Active)"
+
+
+def test_each_limiter_is_explained_and_one_of_another_release_is_named() -> None:
+    page = Page.of(pool(scaling=SCALING), now=NOW)
+    assert [name for name, _ in page.limits] == ["scaleUpRate", "maxReplicas", "moonPhase"]
+    assert "maxPodsPerMinute" in page.limits[0][1]
+    assert page.limits[2][1] == ""
+
+
+def test_readings_come_with_their_age_and_jobs_in_flight() -> None:
+    read = {"name": "main", "depth": 7, "inFlight": 3, "oldestAgeSeconds": 12, "sampleTime": "2026-01-02T03:04:00Z"}
+    page = Page.of(pool(queues=[read, {"name": "other", "reachable": False}]), now=NOW)
+    first, second = page.queues
+    assert (first.waiting, first.running, first.oldest, first.read) == ("7", "3", "12s", "5s")
+    assert (second.waiting, second.oldest, second.read) == ("-", "-", "cannot be read")
+
+
+def test_what_lies_downstream_is_reckoned_where_somebody_said_what_it_bears() -> None:
+    spec = {"scaling": {"downstreamMaxConcurrency": 400}, "worker": {"maxWorkers": 8}}
+    assert Page.of(pool(scaling=SCALING), now=NOW).downstream == ""
+    assert "50 workers x at most 8 jobs = 400 of 400" in Page.of(pool(spec=spec, scaling=SCALING), now=NOW).downstream
+    fewer = {**spec, "delivery": {"concurrencyPerWorker": 2}}
+    assert "= 100 of 400" in Page.of(pool(spec=fewer, scaling=SCALING), now=NOW).downstream
+
+
+def test_only_conditions_that_are_amiss_are_told() -> None:
+    told = [
+        {
+            "type": "ScalingActive",
+            "status": "False",
+            "reason": "SamplesStale",
+            "message": "not read",
+            "observedGeneration": 1,
+        },
+        {"type": "Stalled", "status": "False", "reason": "NotStalled", "message": "", "observedGeneration": 1},
+        {"type": "Ready", "status": "True", "reason": "AllReady", "message": "", "observedGeneration": 1},
+        {"type": "QueueReachable", "status": "True", "reason": "SamplesFresh", "message": "", "observedGeneration": 1},
+    ]
+    assert Page.of(pool(conditions=tuple(told)), now=NOW).troubles == ("ScalingActive=False: SamplesStale: not read",)
+
+
+def test_a_pool_that_nobody_has_decided_on_is_no_error() -> None:
+    assert "has not decided" in screen({"metadata": {"name": "thumbs"}})
+
+
+def test_the_screen_says_it_all() -> None:
+    queue = {"name": "main", "depth": 7, "inFlight": 3, "sampleTime": "2026-01-02T03:04:00Z"}
+    spec = {"scaling": {"downstreamMaxConcurrency": 400}}
+    told = screen(pool(spec=spec, scaling=SCALING, queues=[queue]))
+    told = " ".join(told.split())
+    for words in ("80 the most", "little - no job has ended", "limited by scaleUpRate", "then limited by maxReplicas"):
+        assert words in told
+    assert "of 400 that what they call bears" in told
+    assert told.count("has not acted on the last change") == 1
