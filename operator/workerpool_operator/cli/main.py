@@ -13,6 +13,7 @@ from workerpool_operator.cli.get import command as get_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.look import command as look_command
 from workerpool_operator.cli.profile import command as profile_command
+from workerpool_operator.cli.simulate import command as simulate_command
 from workerpool_operator.cli.size import command as size_command
 from workerpool_operator.cli.sweep import command as sweep_command
 
@@ -46,6 +47,7 @@ app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
+app.command("simulate", help=simulate_command.HELP, epilog=simulate_command.EPILOG)(simulate_command.simulation)
 app.command("check", help=check_command.HELP, epilog=check_command.EPILOG)(check_command.check)
 app.command("profile", help=profile_command.HELP, epilog=profile_command.EPILOG)(profile_command.profile)
 app.command("dump", help=look_command.DUMP_HELP, epilog=look_command.DUMP_EPILOG)(look_command.dump)

@@ -4,14 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from workerpool_operator.api import (
-    FallbackBehavior,
-    FallbackSpec,
-    ScaleDownSpec,
-    ScaleUpSpec,
     ScalingMode,
-    ScheduleSpec,
 )
-from workerpool_operator.domain import desired
+from workerpool_operator.domain.rules import most_slots, rules_of
 from workerpool_operator.domain.scaling import (
     Decision,
     Followed,
@@ -20,13 +15,9 @@ from workerpool_operator.domain.scaling import (
     HpaState,
     Inputs,
     Outcome,
-    Pace,
-    Rules,
-    Schedule,
     decide,
     follow,
     muster,
-    overrides,
 )
 from workerpool_operator.domain.snapshot import Snapshot
 
@@ -76,27 +67,9 @@ def present_size(snapshot: Snapshot) -> int:
 
 def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
     spec = snapshot.pool.spec
-    scaling, rate = spec.scaling, spec.delivery.rate_limit_per_second
     return decide(
         Inputs(
-            rules=Rules(
-                manual_replicas=manual,
-                min_replicas=scaling.min_replicas,
-                max_replicas=scaling.max_replicas,
-                cooldown_seconds=scaling.cooldown_seconds,
-                up=_pace(scaling.scale_up),
-                down=_pace(scaling.scale_down),
-                downstream_concurrency=scaling.downstream_max_concurrency,
-                rate_limit=None if rate is None else float(rate),
-                slots=_slots(snapshot),
-                targets=scaling.targets,
-                warm_replicas=scaling.warm_replicas,
-                schedules=tuple(_schedule(one) for one in scaling.schedules),
-                fallback_after=scaling.fallback.after_seconds,
-                fallback_replicas=_fallback_replicas(scaling.fallback),
-                overrides=overrides(snapshot.pool.metadata.annotations),
-                cpu_request=_cpu_request(snapshot),
-            ),
+            rules=rules_of(snapshot.pool, slots=_slots(snapshot), manual=manual),
             queues=[queue.name for queue in spec.queues],
             samples=snapshot.samples,
             current=present_size(snapshot),
@@ -110,41 +83,12 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
     )
 
 
-def _pace(spec: ScaleUpSpec | ScaleDownSpec) -> Pace:
-    return Pace(
-        stabilization_seconds=spec.stabilization_seconds,
-        pods=spec.max_pods_per_minute,
-        percent=spec.max_percent_per_minute,
-    )
-
-
-def _schedule(spec: ScheduleSpec) -> Schedule:
-    return Schedule(
-        cron=spec.cron, time_zone=spec.time_zone, seconds=spec.duration_seconds, min_replicas=spec.min_replicas
-    )
-
-
-def _fallback_replicas(spec: FallbackSpec) -> int:
-    return (spec.replicas or 0) if spec.behavior is FallbackBehavior.REPLICAS else 0
-
-
-def _cpu_request(snapshot: Snapshot) -> float | None:
-    """Cores that a worker asks for. A limit without a request is a request, as Kubernetes has it."""
-    resources = snapshot.pool.spec.worker.resources
-    amount = (resources.requests or {}).get("cpu", (resources.limits or {}).get("cpu"))
-    try:
-        return None if amount is None else desired.number(amount)
-    except desired.RenderError:
-        return None  # no pod can be made of it either, which the pool's conditions say
-
-
 def _slots(snapshot: Snapshot) -> int:
     """Jobs that one worker runs at a time: what the workers say on the average, never more than the pool allows.
 
     They know best: each may have found a limit of its own, or have lost threads.
     """
-    spec = snapshot.pool.spec
-    most = min(spec.worker.max_workers, spec.delivery.concurrency_per_worker or spec.worker.max_workers)
+    most = most_slots(snapshot.pool)
     said = [one.slots for one in snapshot.reports.values() if one.slots and one.fresh and not one.draining]
     return max(1, min(most, sum(said) // len(said))) if said else most
 

@@ -1,0 +1,69 @@
+"""A pool's own wishes about its size, as `decide` takes them."""
+
+from workerpool_operator.api import (
+    FallbackBehavior,
+    FallbackSpec,
+    ScaleDownSpec,
+    ScaleUpSpec,
+    ScheduleSpec,
+    WorkerPool,
+)
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.scaling import Pace, Rules, Schedule, overrides
+
+
+def rules_of(pool: WorkerPool, *, slots: int, manual: int | None = None) -> Rules:
+    """The rules of this pool. `slots`: jobs that one worker runs at a time; `manual`: the size that a person set."""
+    scaling, rate = pool.spec.scaling, pool.spec.delivery.rate_limit_per_second
+    return Rules(
+        manual_replicas=manual,
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        cooldown_seconds=scaling.cooldown_seconds,
+        up=_pace(scaling.scale_up),
+        down=_pace(scaling.scale_down),
+        downstream_concurrency=scaling.downstream_max_concurrency,
+        rate_limit=None if rate is None else float(rate),
+        slots=slots,
+        targets=scaling.targets,
+        warm_replicas=scaling.warm_replicas,
+        schedules=tuple(_schedule(one) for one in scaling.schedules),
+        fallback_after=scaling.fallback.after_seconds,
+        fallback_replicas=_fallback_replicas(scaling.fallback),
+        overrides=overrides(pool.metadata.annotations),
+        cpu_request=_cpu_request(pool),
+    )
+
+
+def most_slots(pool: WorkerPool) -> int:
+    """Jobs that one of its workers may run at a time."""
+    spec = pool.spec
+    return min(spec.worker.max_workers, spec.delivery.concurrency_per_worker or spec.worker.max_workers)
+
+
+def _pace(spec: ScaleUpSpec | ScaleDownSpec) -> Pace:
+    return Pace(
+        stabilization_seconds=spec.stabilization_seconds,
+        pods=spec.max_pods_per_minute,
+        percent=spec.max_percent_per_minute,
+    )
+
+
+def _schedule(spec: ScheduleSpec) -> Schedule:
+    return Schedule(
+        cron=spec.cron, time_zone=spec.time_zone, seconds=spec.duration_seconds, min_replicas=spec.min_replicas
+    )
+
+
+def _fallback_replicas(spec: FallbackSpec) -> int:
+    return (spec.replicas or 0) if spec.behavior is FallbackBehavior.REPLICAS else 0
+
+
+def _cpu_request(pool: WorkerPool) -> float | None:
+    """Cores that a worker asks for. A limit without a request is a request, as Kubernetes has it."""
+    resources = pool.spec.worker.resources
+    amount = (resources.requests or {}).get("cpu", (resources.limits or {}).get("cpu"))
+    try:
+        return None if amount is None else desired.number(amount)
+    except desired.RenderError:
+        return None  # no pod can be made of it either, which the pool's conditions say
