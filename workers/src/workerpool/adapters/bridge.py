@@ -192,12 +192,12 @@ class Bridge:
     def finish(self, *, interrupted: int | None = None) -> None:
         """The library has drained: say the last words, wait for the last scrape, answer no more.
 
-        `interrupted`: jobs that did not come to their end; None: those that have begun and not ended. Blocks for some
+        `interrupted`: jobs that did not come to their end; None: as the hooks have told. Blocks for some
         12 s at most.
         """
         self.forget_unstarted()
         running = self._ledger.running()
-        interrupted = len(running) if interrupted is None else interrupted
+        interrupted = len(running) + self._ledger.interrupted if interrupted is None else interrupted
         self.drain()
         assert self._drain_at is not None
         self.metrics.drain_seconds = time.monotonic() - self._drain_at
@@ -279,6 +279,7 @@ class Bridge:
     def _hurry(self) -> None:
         if running := self._ledger.running():
             self._log.warning("the time to drain is over", running=len(running), job_types=sorted(running))
+            self._ledger.hurried = True
             self._library.hurry()
 
     def _say_last_words(self, interrupted: int) -> None:

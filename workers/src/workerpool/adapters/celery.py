@@ -13,6 +13,7 @@ the ports and the stream; its children are the cpu lane's processes. Messages th
 flight, those with an ETA too.
 """
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import Any, Final
 from celery import bootsteps, signals
 
 from workerpool.adapters.bridge import BEAT_SECONDS, Bridge
+from workerpool.adapters.ledger import Outcome
 from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
@@ -74,6 +76,10 @@ class _Adapter:
         self._fenced = False
         self._pausing: list[Callable[[], None]] = []
         self._slots = contract.slots
+        self._lane = ""
+        self._deliveries = itertools.count(1)
+        self._at: dict[int, int] = {}
+        """Pid of a process -> the task that it began last."""
         self.worker: Any = None
         self.bridge: Bridge | None = None
 
@@ -111,15 +117,15 @@ class _Adapter:
         """The pool has its processes, there is no connection yet."""
         from workerpool.adapters.celery_requests import watch  # noqa: PLC0415  producers import this module, too
 
-        lane = self.check(worker)
+        self._lane = self.check(worker)
         self.worker, self._pid = worker, os.getpid()
         for task in worker.app.tasks.values():
-            watch(task, bridge=lambda: self.bridge, time_limit=worker.time_limit)
+            watch(task, bridge=lambda: self.bridge, time_limit=worker.time_limit, begins=self.process_begins)
         try:
             self.bridge = Bridge(
                 self,
                 self._contract,
-                lane=lane,
+                lane=self._lane,
                 health_port=self._ports[0],
                 metrics_port=self._ports[1],
                 token_file=self._token_file,
@@ -159,9 +165,20 @@ class _Adapter:
         if self.bridge is not None and not self.bridge.evidence.draining:
             self.bridge.away("connection lost")
 
+    def process_begins(self, pid: int, delivery: int) -> None:
+        """A process of prefork runs one task: the one before has ended, though Celery may have lost what it said.
+
+        So Celery does with results that come while its connection is broken.
+        """
+        if self._lane == "cpu" and self.bridge is not None:
+            before, self._at[pid] = self._at.get(pid), delivery
+            if before is not None:
+                self.bridge.ended(before, Outcome.HANDED_BACK)
+
     def _received(self, request: Any, **_: Any) -> None:
         if self.bridge is not None:
-            self.bridge.taken(id(request), later=bool(request.eta or request.task.rate_limit))
+            request.delivery = next(self._deliveries)
+            self.bridge.taken(request.delivery, later=bool(request.eta or request.task.rate_limit))
 
     def _shutting_down(self, **_: Any) -> None:
         if self.bridge is not None:

@@ -19,9 +19,13 @@ from workerpool.telemetry.metrics import FailureReason
 FindBridge = Callable[[], Bridge | None]
 
 
-def watch(task: Any, *, bridge: FindBridge, time_limit: float | None) -> None:
-    """From its next message on. `bridge` gives none when the worker has ended; `time_limit`: the worker's own."""
-    kept = {"bridge": staticmethod(bridge), "worker_time_limit": time_limit}
+def watch(task: Any, *, bridge: FindBridge, time_limit: float | None, begins: Callable[[int, int], None]) -> None:
+    """From its next message on.
+
+    `bridge` gives none when the worker has ended; `time_limit`: the worker's own; `begins(pid, key)` is told of each
+    attempt.
+    """
+    kept = {"bridge": staticmethod(bridge), "worker_time_limit": time_limit, "process_begins": staticmethod(begins)}
     task.Request = type("Watched", (_Watched, symbol_by_name(task.Request)), kept)
 
 
@@ -30,6 +34,9 @@ class _Watched(Request):
 
     bridge: FindBridge
     worker_time_limit: float | None
+    process_begins: Callable[[int, int], None]
+    delivery: int = 0
+    """Its number among all messages of this worker, from when it was received: addresses of objects come again."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Celery makes a faster class of it for each task, whose `on_success` does not call this one's."""
@@ -43,7 +50,8 @@ class _Watched(Request):
         if bridge is not None:
             attempt = 1 + (self.request_dict.get("retries") or 0) + bool(self.delivery_info.get("redelivered"))
             timeout = self.time_limits[0] or self.task.time_limit or self.worker_time_limit
-            bridge.begins(id(self), self.name, attempt=attempt, timeout=timeout)
+            self.process_begins(pid, self.delivery)
+            bridge.begins(self.delivery, self.name, attempt=attempt, timeout=timeout)
         super().on_accepted(pid, time_accepted)
 
     def on_failure(self, exc_info: Any, *arguments: Any, **kwargs: Any) -> Any:
@@ -76,7 +84,7 @@ class _Watched(Request):
     def _ended(self, outcome: Outcome, reason: FailureReason = FailureReason.ERROR) -> None:
         bridge = self.bridge()
         if bridge is not None:
-            bridge.ended(id(self), outcome, reason=reason)
+            bridge.ended(self.delivery, outcome, reason=reason)
 
 
 def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:

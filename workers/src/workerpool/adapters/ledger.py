@@ -40,7 +40,12 @@ class _Held:
 
 
 class Ledger:
-    """For any thread: a library's hooks may be called from many."""
+    """For any thread: a library's hooks may be called from many.
+
+    Attributes:
+        hurried: The library was told to end what runs: what goes back from now on was interrupted.
+        interrupted: Jobs of which that is so.
+    """
 
     def __init__(
         self, metrics: Metrics, lane: LaneMetrics, *, slow_seconds: float, clock: Callable[[], float] = time.monotonic
@@ -49,6 +54,8 @@ class Ledger:
         self._lane = lane
         self._slow_seconds = slow_seconds
         self._clock = clock
+        self.hurried = False
+        self.interrupted = 0
         self._held: dict[Hashable, _Held] = {}
         self._lock = threading.RLock()  # a signal handler may find its own thread in here
 
@@ -97,6 +104,7 @@ class Ledger:
                 self._lane.processed += 1
             case Outcome.HANDED_BACK:
                 self._metrics.handed_back += 1
+                self.interrupted += self.hurried and held.began_at is not None
             case Outcome.DISCARDED:
                 self._metrics.shed[DeathReason.EXPIRED] += 1
             case Outcome.RETRIED | Outcome.FAILED | Outcome.DEAD_LETTERED:
