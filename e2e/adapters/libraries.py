@@ -33,6 +33,10 @@ class App:
     """Jobs at a time of each worker."""
     share: float = 1.0
     """Of the jobs that the others do: less where a Python is started for each."""
+    keys: tuple[str, ...] = ()
+    """Where its jobs wait in Redis, as `redisList` names them; none: its queue is of another kind."""
+    running: tuple[str, ...] = ()
+    """The same of its jobs in flight."""
     variant: str = ""
     """Where one library is proven in two ways: what is different. Its row is of both together."""
 
@@ -60,17 +64,43 @@ _RQ: Final = ("worker", "jobs", "--config", "rq_app", "--worker-class")
 _CELERY: Final = ("--app", "celery_app", "worker", "--loglevel", "INFO", "--without-mingle", "--pool")
 
 APPS_UNDER_TEST: Final = (
-    App(library="Celery", module="celery", arguments=(*_CELERY, "prefork"), lane="cpu", variant="prefork"),
-    App(library="Celery", module="celery", arguments=(*_CELERY, "threads"), lane="thread", variant="threads"),
-    App(library="SAQ", module="saq", arguments=("saq_app.settings",), lane="io"),
+    *(
+        App(
+            library="Celery",
+            module="celery",
+            arguments=(*_CELERY, variant),
+            lane=lane,
+            keys=("celery",),
+            running=("unacked_index",),
+            variant=variant,
+        )
+        for variant, lane in (("prefork", "cpu"), ("threads", "thread"))
+    ),
+    App(
+        library="SAQ",
+        module="saq",
+        arguments=("saq_app.settings",),
+        lane="io",
+        keys=("saq:default:queued",),
+        running=("saq:default:active",),
+    ),
     App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io"),
     App(
         library="Dramatiq",
         module="dramatiq",
         arguments=("dramatiq_app", "--processes", "1", "--threads", str(SLOTS)),
         lane="thread",
+        keys=("dramatiq:default",),
     ),
-    App(library="RQ", module="rq.cli", arguments=(*_RQ, "rq_app.Forking"), slots=1, lane="cpu"),
+    App(
+        library="RQ",
+        module="rq.cli",
+        arguments=(*_RQ, "rq_app.Forking"),
+        slots=1,
+        lane="cpu",
+        keys=("rq:queue:jobs",),
+        running=("rq:wip:jobs",),
+    ),
     App(
         library="RQ",
         module="rq.cli",

@@ -22,7 +22,9 @@ from e2e.adapters.libraries import APPS, App
 from e2e.adapters.worker import LOOK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
 from e2e.cluster.progress import say
 from e2e.support.redis_server import RedisServer
+from workerpool.broker import Credentials, Depth
 from workerpool.protocol import Settings
+from workerpool_operator.collector.lists import RedisLists
 
 _NOBODY: Final = "redis://127.0.0.1:1/0"
 _FLAKY: Final = 3
@@ -100,6 +102,7 @@ class _Proof:
 
     async def _probes_and_figures(self) -> None:
         blind = await self._start("blind", url=_NOBODY)
+        await self._depth()
         one, two = await self._start("one"), await self._start("two")
         for worker in (one, two):
             await self._ready(worker)
@@ -124,11 +127,30 @@ class _Proof:
         if blind.alive and await blind.status("/ready") == 200:
             raise UnexpectedError("a worker that cannot reach its broker says that it is ready")
 
+    async def _depth(self) -> None:
+        """What waits is what the collector counts: on a Redis where nobody takes it."""
+        if not self._app.keys:
+            return
+        with RedisServer(self._folder / "depth") as server:
+            self._produce(server.url, "work", 0.0, [f"waits-{number}" for number in range(5)])
+            depth = await self._read_depth(server.url)
+        if (depth.waiting, depth.in_flight or 0) != (5, 0):
+            raise UnexpectedError(f"five jobs wait, and the collector counts {depth}")
+
+    async def _read_depth(self, url: str) -> Depth:
+        lists = RedisLists(url, Credentials(), keys=self._app.keys, running=self._app.running, timeout=5)
+        try:
+            return await lists.depth()
+        finally:
+            await lists.close()
+
     async def _in_flight(self, one: AdaptedWorker, two: AdaptedWorker) -> None:
         """What runs is in flight, to the collector and to Prometheus, and nothing is when all is done."""
         jobs = min(4, 2 * self._app.slots)
         self._put("work", 2.0, jobs)
         await one.until(lambda: self._unfinished() == jobs, f"{jobs} jobs at work")
+        if self._app.running and ((await self._read_depth(self._url)).in_flight or 0) < self._unfinished():
+            raise UnexpectedError(f"{jobs} jobs are at work, and the collector counts fewer")
         figures = await self._sum(one, two)
         if figures["worker_jobs_in_progress"] < self._unfinished():
             raise UnexpectedError(f"{figures['worker_jobs_in_progress']:g} jobs in progress, while {jobs} are")
@@ -229,8 +251,11 @@ class _Proof:
         count = max(min(count, 4), round(count * self._app.share))
         new = [f"job-{len(self._jobs) + number}" for number in range(count)]
         self._jobs += new
-        command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *new]
-        subprocess.run(command, cwd=APPS, env=environment(self._url), check=True)
+        self._produce(self._url, kind, seconds, new)
+
+    def _produce(self, url: str, kind: str, seconds: float, jobs: list[str]) -> None:
+        command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *jobs]
+        subprocess.run(command, cwd=APPS, env=environment(url), check=True)
 
     def _said(self) -> list[tuple[str, str, str]]:
         lines = self._redis.lrange("test:said", 0, -1)
