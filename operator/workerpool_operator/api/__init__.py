@@ -24,6 +24,15 @@ from workerpool_operator.api.pool import (
 )
 from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credentials, QueueSpec, SecretValue
 from workerpool_operator.api.reasons import Limiter, Reason
+from workerpool_operator.api.rollout import (
+    Analysis,
+    Idle,
+    Inconclusive,
+    RolloutSpec,
+    RolloutStatus,
+    RolloutStep,
+    Strategy,
+)
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,
     DisruptionSpec,
@@ -52,6 +61,7 @@ __all__ = [
     "TLS",
     "VERSION",
     "AlertsSpec",
+    "Analysis",
     "CARef",
     "ClientCertRef",
     "Condition",
@@ -62,7 +72,9 @@ __all__ = [
     "DisruptionSpec",
     "FallbackBehavior",
     "FallbackSpec",
+    "Idle",
     "ImagePullPolicy",
+    "Inconclusive",
     "InvalidPoolError",
     "Limiter",
     "LivenessProbe",
@@ -74,6 +86,9 @@ __all__ = [
     "ReadinessProbe",
     "Reason",
     "RedisStream",
+    "RolloutSpec",
+    "RolloutStatus",
+    "RolloutStep",
     "ScaleDownSpec",
     "ScaleUpSpec",
     "ScalingMode",
@@ -83,6 +98,7 @@ __all__ = [
     "ScheduleSpec",
     "SecretKeyRef",
     "SecretValue",
+    "Strategy",
     "Targets",
     "VersionStatus",
     "WorkerPool",

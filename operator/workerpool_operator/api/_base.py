@@ -94,7 +94,7 @@ Key = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-
 """Key in a Secret or ConfigMap. Not `explained`: nested lists of keys would exceed the cost budget of rules."""
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 Text = Annotated[str, Field(max_length=63)]
-_INT_OR_STRING: Final[dict[str, Any]] = {
+INT_OR_STRING: Final[dict[str, Any]] = {
     "x-kubernetes-int-or-string": True,
     "anyOf": [{"type": "integer"}, {"type": "string"}],
 }
@@ -102,7 +102,7 @@ _QUANTITY_RULE: Final = Rule(
     cel="type(self) == int ? self >= 0 : self.matches('" + QUANTITY.replace("\\", "\\\\") + "')",
     message='write an amount such as 2, 500m, 1.5 or 1Gi; a fraction needs quotes: "0.5"',
 )
-Quantity = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 32} | rules(_QUANTITY_RULE))]
+Quantity = Annotated[int | str, WithJsonSchema(INT_OR_STRING | {"maxLength": 32} | rules(_QUANTITY_RULE))]
 """An amount of a resource, such as `2`, `500m` or `1Gi`."""
 _RATE: Final = r"^([1-9][0-9]{0,5}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
 _RATE_RULE: Final = Rule(
@@ -111,7 +111,7 @@ _RATE_RULE: Final = Rule(
 )
 Rate = Annotated[
     Annotated[int, Field(ge=1, le=1_000_000)] | Annotated[str, Field(pattern=_RATE)],
-    WithJsonSchema(_INT_OR_STRING | {"maxLength": 10} | rules(_RATE_RULE)),
+    WithJsonSchema(INT_OR_STRING | {"maxLength": 10} | rules(_RATE_RULE)),
 ]
 """A number per second, such as `100` or `"0.5"`."""
 _SHARE: Final = r"^(0[.](0[1-9]|[1-9])[0-9]{0,2}|1([.]0{1,3})?)$"
@@ -121,9 +121,9 @@ _SHARE_RULE: Final = Rule(
 )
 Share = Annotated[
     Annotated[int, Field(ge=1, le=1)] | Annotated[str, Field(pattern=_SHARE)],
-    WithJsonSchema(_INT_OR_STRING | {"maxLength": 5} | rules(_SHARE_RULE)),
+    WithJsonSchema(INT_OR_STRING | {"maxLength": 5} | rules(_SHARE_RULE)),
 ]
 """A share of a whole, such as `"0.75"`."""
-IntOrPercent = Annotated[int | str, WithJsonSchema(_INT_OR_STRING | {"maxLength": 4})]
+IntOrPercent = Annotated[int | str, WithJsonSchema(INT_OR_STRING | {"maxLength": 4})]
 Mode = Annotated[int, Field(ge=0, le=0o777)]
 """File mode bits; JSON has no octal, so 0644 is written 420."""

@@ -10,6 +10,7 @@ from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.queues import QueueSpec
+from workerpool_operator.api.rollout import RolloutSpec
 from workerpool_operator.api.worker import WorkerSpec
 
 DEFAULT_DEPTH_PER_REPLICA: Final = 20
@@ -305,6 +306,9 @@ class WorkerPoolSpec(Model):
         default=DeliverySpec(),
         description="How often and when a job is tried, and how many may begin and run. Reaches running workers within "
         "seconds, without a restart.",
+    )
+    rollout: RolloutSpec = Field(
+        default=RolloutSpec(), description="How a new version of the workers takes over from the one before."
     )
     disruption: DisruptionSpec = Field(
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from workerpool_operator.api._base import ATOMIC, Model, Text, keyed_by
 from workerpool_operator.api.conditions import Condition
+from workerpool_operator.api.rollout import RolloutStatus
 
 
 class ScalingTerm(Model):
@@ -78,7 +79,7 @@ class VersionStatus(Model):
     hash: str = Field(max_length=16, description="Hash of what the user's code sees.")
     revision: str = Field(max_length=16, description="Hash of the other fields of the pod.")
     image: str = Field(default="", max_length=1024, description="Image of the workers.")
-    role: str = Field(default="", max_length=32, description="stable, or draining while others take over.")
+    role: str = Field(default="", max_length=32, description="stable, canary, or draining while others take over.")
     replicas: int = Field(default=0, ge=0, description="Worker pods that are wanted.")
     ready_replicas: int = Field(default=0, ge=0, description="Worker pods that are ready.")
     in_flight: int = Field(default=0, ge=0, description="Jobs that these workers have.")
@@ -104,6 +105,9 @@ class WorkerPoolStatus(Model):
         max_length=64,
         description="Versions and revisions of the workers that are there, the wanted one first.",
         json_schema_extra=keyed_by("hash", "revision"),
+    )
+    rollout: RolloutStatus | None = Field(
+        default=None, description="How far a new version is; unset where versions take over without a canary."
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),

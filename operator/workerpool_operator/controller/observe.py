@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 
 from workerpool_operator.api import Reason, WorkerPool
 from workerpool_operator.controller.keys import PoolKey
@@ -9,8 +10,10 @@ from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.rollout.ledger import Reading
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
+from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, QueueSample, WorkerReport
 
@@ -45,6 +48,7 @@ def observe(
             sample.queue: (Reason(sample.error), sample.message) for sample in view.samples if sample.error is not None
         },
         reports={worker.uid: _report(worker) for worker in view.workers},
+        readings=tuple(_reading(worker, view.conducts.get(worker.uid), now=now) for worker in view.workers),
         conducts=view.conducts,
         waiting=view.waiting,
         traffic=view.traffic,
@@ -99,4 +103,26 @@ def _report(worker: WorkerReport) -> Report:
         most_slots=worker.most_slots,
         cpu_cores=worker.cpu_cores,
         tripped=worker.paused.startswith(CIRCUIT_OPEN),
+    )
+
+
+def _reading(worker: WorkerReport, conduct: Conduct | None, *, now: float) -> Reading:
+    """Its counters. A process is as old as it has been heard of here, so after a restart all warm up again.
+
+    When one without a stream began is not known: none of what it does is left out.
+    """
+    counters, ages = worker.counters, worker.source == "stream"
+    young = now - conduct.since if conduct else 0.0
+    return Reading(
+        uid=worker.uid,
+        version=worker.version,
+        start=worker.boot_id,
+        age_seconds=young if ages else inf,
+        heard_at=now - worker.age_seconds,
+        started=counters.started,
+        finished=counters.processed + counters.failed + counters.handed_back,
+        in_flight=worker.in_flight,
+        first_attempts=counters.first_attempts,
+        first_failures=counters.first_failures,
+        last_words=worker.draining and not worker.in_flight,
     )

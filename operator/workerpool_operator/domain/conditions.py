@@ -67,10 +67,15 @@ class Case:
         return sum(child.ready for child in self.snapshot.deployments.values())
 
     @property
+    def holding(self) -> tuple[str, ...]:
+        """The Deployments that are to have workers: one, or while a version is tried two."""
+        return self.plan.versions.holding if self.plan.versions else ()
+
+    @property
     def ready_in_target(self) -> int:
-        """Ready workers of the wanted version."""
-        child = self.snapshot.deployments.get(self.plan.target)
-        return child.ready if child else 0
+        """Ready workers of what is wanted."""
+        deployments = self.snapshot.deployments
+        return sum(deployments[name].ready for name in self.holding if name in deployments)
 
     @property
     def just_began(self) -> bool:
@@ -186,10 +191,21 @@ def _starting(case: Case) -> Verdict:
 
 def _changing_version(case: Case) -> Verdict | None:
     """Another version still has workers."""
-    others = [name for name, child in case.snapshot.deployments.items() if name != case.plan.target and child.existing]
-    if others:
-        return Verdict(_TRUE, Reason.VERSION_CHANGE, f"{case.plan.target} takes over from {', '.join(sorted(others))}")
+    others = [name for name, child in case.snapshot.deployments.items() if name not in case.holding and child.existing]
+    if others and case.holding:
+        return Verdict(_TRUE, Reason.VERSION_CHANGE, f"{case.holding[-1]} takes over from {', '.join(sorted(others))}")
     return None
+
+
+def _trying(case: Case) -> Verdict | None:
+    """A version is tried."""
+    versions = case.plan.versions
+    if versions is None or versions.trial is None or not versions.canary:
+        return None
+    trial = versions.trial
+    waits = f", {trial.outcome.wait}" if trial.outcome.wait else ""
+    message = f"{versions.canary} is tried by {trial.weight} % of the workers: {trial.assessment.verdict}{waits}"
+    return Verdict(_TRUE, Reason.CANARY_RUNNING, message)
 
 
 def _late(case: Case) -> Verdict | None:
@@ -385,7 +401,7 @@ def _going_on(case: Case) -> Verdict:
 
 CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
-    ConditionType.PROGRESSING: (_unrenderable, _late, _changing_version, _draining, _scaling, _steady),
+    ConditionType.PROGRESSING: (_unrenderable, _late, _trying, _changing_version, _draining, _scaling, _steady),
     ConditionType.SCALING_ACTIVE: (_manual, _hpa_missing, _hpa_unable, _hpa_disagrees, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),

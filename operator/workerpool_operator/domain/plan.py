@@ -1,7 +1,7 @@
 """From a snapshot to everything that should be done about it. Pure: the same snapshot gives the same plan.
 
 Order of thought: how many workers (`size_of`), of which version (`desired.hashes`), how the number moves between
-versions (`rollout.move_counts`), who goes (`scaling.step`), and only then which objects differ from what they should
+versions (`versions.choose`), who goes (`scaling.step`), and only then which objects differ from what they should
 be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
 """
 
@@ -14,7 +14,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.care import Care, assess, choose_one
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
-from workerpool_operator.domain.rollout import Counts, Slot, move_counts
+from workerpool_operator.domain.rollout import Counts
 from workerpool_operator.domain.scaling import (
     PARTING_RECHECK_SECONDS,
     Decision,
@@ -26,7 +26,8 @@ from workerpool_operator.domain.scaling import (
     step,
 )
 from workerpool_operator.domain.size import size_of
-from workerpool_operator.domain.snapshot import Child, Memory, Snapshot
+from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Memory, Snapshot
+from workerpool_operator.domain.versions import LOOK_SECONDS, Versions, choose
 
 POD_LIST_INTERVAL_SECONDS: Final = 0.2
 """Scale-in lists the pool's pods at most this often, however fast its workers report."""
@@ -97,7 +98,8 @@ class Plan:
     """What the pool is brought to: what was decided, or in mode hpa as much of it as the HPA has asked for."""
     followed: Followed | None = None
     """In mode hpa."""
-    target: str = ""
+    versions: Versions | None = None
+    """None: the pool's objects cannot be rendered, or the plan is void."""
     memory: Memory
     applies: tuple[Apply, ...] = ()
     marks: tuple[Mark, ...] = ()
@@ -137,12 +139,14 @@ def plan(snapshot: Snapshot) -> Plan:
     )
     try:
         target = desired.revision_for(snapshot.pool)
-        for name in snapshot.revisions.keys() & {target.name, *snapshot.deployments}:
+        versions = choose(snapshot, target=target, total=size)
+        for name in snapshot.revisions.keys() & {*versions.holding, *snapshot.deployments}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
-    memory = _remember_readiness(snapshot, memory, target=target.name, wanted=size)
-    counts = _counts(snapshot, target=target.name, total=size)
+    memory = replace(memory, rollout=versions.rollout)
+    memory = _remember_readiness(snapshot, memory, holding=versions.holding, wanted=size)
+    counts = versions.counts
     shedding = _shedding(snapshot)
     whole = memory.unready_since is None and not (memory.scale_in.lowered or shedding)
     care, memory = assess(snapshot, memory, whole=whole)
@@ -161,21 +165,21 @@ def plan(snapshot: Snapshot) -> Plan:
     if snapshot.pods is not None:
         memory = replace(memory, pods_listed_at=snapshot.now)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
-    applies = _applies(snapshot, target=target, sizes=sizes)
+    applies = _applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
-    if followed is not None:
-        moments.append(followed.look_again)
+    moments += [LOOK_SECONDS] if versions.canary else []
+    moments += [followed.look_again] if followed is not None else []
     if taking_away and scale_in is None:
         moments.append(list_wait)
     if not snapshot.collectors:
         moments += [sample.stale_after - sample.age + 0.05 for sample in snapshot.samples if sample.usable]
     return replace(
         draft,
-        target=target.name,
+        versions=versions,
         memory=memory,
         applies=applies,
         marks=_marks(scale_in),
-        deletes=(*_restart(scale_in), *_deletes(snapshot, target=target.name, sizes=sizes)),
+        deletes=(*_restart(scale_in), *_deletes(snapshot, versions=versions, sizes=sizes)),
         fence=_fence(snapshot, memory, scale_in=scale_in, taking_away=taking_away),
         read_now=scale_in.read_now if scale_in else False,
         scaled=tuple(
@@ -189,7 +193,7 @@ def plan(snapshot: Snapshot) -> Plan:
         restarted=scale_in.restart.pod.name if scale_in and scale_in.restart else "",
         look_again=min((moment for moment in moments if moment is not None), default=None),
         corrected=_corrected(snapshot, applies, sizes=sizes),
-        started_versions=() if target.name in snapshot.deployments else (target.name,),
+        started_versions=tuple(name for name in versions.holding if name not in snapshot.deployments),
     )
 
 
@@ -202,13 +206,13 @@ def _fence(snapshot: Snapshot, memory: Memory, *, scale_in: ScaleInStep | None, 
     return FenceOrder(fence_id=memory.scale_in.fence_id, pods=frozenset())
 
 
-def _remember_readiness(snapshot: Snapshot, memory: Memory, *, target: str, wanted: int) -> Memory:
+def _remember_readiness(snapshot: Snapshot, memory: Memory, *, holding: Sequence[str], wanted: int) -> Memory:
     """Note since when workers are missing: of all, or of the wanted version those that have been asked for.
 
     The old version makes up the number while the new one cannot start, so the number alone would hide a bad image.
     """
-    child = snapshot.deployments.get(target)
-    starting = child is not None and child.ready < min(child.replicas, wanted)
+    children = [snapshot.deployments[name] for name in holding if name in snapshot.deployments]
+    starting = any(child.ready < min(child.replicas, wanted) for child in children)
     if not starting and sum(child.ready for child in snapshot.deployments.values()) >= wanted:
         took = snapshot.now - memory.unready_since if memory.unready_since is not None else memory.pod_start_seconds
         return replace(memory, unready_since=None, pod_start_seconds=min(took, LONGEST_POD_START_SECONDS))
@@ -237,15 +241,6 @@ def _list_wait(snapshot: Snapshot, *, counts: Counts, restart_due: bool) -> floa
     busy = counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot) or restart_due
     interval = POD_LIST_INTERVAL_SECONDS if busy else PARTING_RECHECK_SECONDS
     return 0.0 if listed_at is None else listed_at + interval - snapshot.now
-
-
-def _counts(snapshot: Snapshot, *, target: str, total: int) -> Counts:
-    slots = {
-        name: Slot(name=name, replicas=child.replicas, ready=child.ready)
-        for name, child in sorted(snapshot.deployments.items())
-    }
-    own = slots.pop(target, Slot(name=target, replicas=0, ready=0))
-    return move_counts(target=own, others=list(slots.values()), total=total)
 
 
 def _workers(snapshot: Snapshot) -> list[Worker]:
@@ -287,14 +282,16 @@ def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) 
     return sizes | counts.raise_to
 
 
-def _applies(snapshot: Snapshot, *, target: desired.Revision, sizes: Mapping[str, int]) -> tuple[Apply, ...]:
+def _applies(
+    snapshot: Snapshot, *, target: desired.Revision, holding: Sequence[str], sizes: Mapping[str, int]
+) -> tuple[Apply, ...]:
     """Revisions before the Deployments that are made of them; then what surrounds them."""
     applies: list[Apply] = []
-    if target.name not in snapshot.revisions:
+    if target.name in holding and target.name not in snapshot.revisions:
         running = snapshot.deployments.get(target.name)
         record = target.holding(running.body["spec"]["template"]) if running else target
         applies.append(Apply(body=record.body))
-    for name in dict.fromkeys([target.name, *sizes]):
+    for name in dict.fromkeys([*holding, *sizes]):
         template = _template(snapshot, name, target=target)
         body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
         applies += _if_different(body, snapshot.deployments.get(name))
@@ -361,7 +358,7 @@ def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
     )
 
 
-def _deletes(snapshot: Snapshot, *, target: str, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
+def _deletes(snapshot: Snapshot, *, versions: Versions, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
     """An HPA without a say; versions that nobody runs any more, the Deployment first, its revision once it is gone."""
     deletes: list[Delete] = []
     if snapshot.autoscaler is not None and snapshot.mode is not ScalingMode.HPA:
@@ -369,10 +366,11 @@ def _deletes(snapshot: Snapshot, *, target: str, sizes: Mapping[str, int]) -> tu
         kind, uid = "HorizontalPodAutoscaler", snapshot.autoscaler.uid
         deletes.append(Delete(kind=kind, name=snapshot.pool.name, uid=uid))
     for name, child in sorted(snapshot.deployments.items()):
-        if name != target and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
+        if name not in versions.holding and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
             deletes.append(_delete("Deployment", name, child))
     for name, child in sorted(snapshot.revisions.items()):
-        if name != target and name not in snapshot.deployments:
+        unused = name not in versions.holding and name not in snapshot.deployments
+        if unused and child.labels.get(VERSION_LABEL) not in versions.trusted:
             deletes.append(_delete("ControllerRevision", name, child))
     rule = snapshot.monitoring.rule
     if rule is not None and not snapshot.pool.spec.alerts.enabled:

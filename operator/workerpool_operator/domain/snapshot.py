@@ -9,6 +9,10 @@ from typing import Any, Final, TypeAlias
 from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.rollout.evidence import Evidence
+from workerpool_operator.domain.rollout.judge import Watch
+from workerpool_operator.domain.rollout.ledger import Reading
+from workerpool_operator.domain.rollout.steps import State
 from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory, Traffic
 from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
 
@@ -97,6 +101,15 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How versions follow each other. All but the watch is in the status as well, for the next leader."""
+
+    state: State
+    evidence: Evidence
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a pool's next plan must know of the last, and Kubernetes does not hold. A new leader starts afresh."""
 
@@ -111,6 +124,8 @@ class Memory:
     hpa: HpaMemory | None = None
     """In mode hpa."""
     restarts: Restarts = field(default_factory=Restarts)
+    rollout: Rollout | None = None
+    """With strategy Canary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +148,8 @@ class Snapshot:
     """Pod uid -> its worker's newest report."""
     conducts: Mapping[str, Conduct] = field(default_factory=dict)
     """Pod uid -> what its worker has done of late, where it holds a stream."""
+    readings: tuple[Reading, ...] = ()
+    """The counters of all workers that are heard of."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)

@@ -21,7 +21,9 @@ from workerpool_operator.api import (
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.conditions import Case, Refusal, judge_all
 from workerpool_operator.domain.plan import Plan
+from workerpool_operator.domain.rollout_status import events, rollout_status
 from workerpool_operator.domain.snapshot import REVISION_LABEL, VERSION_LABEL, Child, Snapshot
+from workerpool_operator.domain.versions import Versions
 
 QUIET_WRITE_SECONDS: Final = 30.0
 """Figures that only move are written at most this often; a decision or a condition that changes, at once."""
@@ -63,7 +65,8 @@ def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> Wor
         selector=desired.selector(pool),
         scaling=_scaling(snapshot, plan, just_began=case.just_began),
         queues=pool.status.queues if case.just_began and pool.status.queues else _queues(snapshot),
-        versions=_versions(snapshot, target=plan.target),
+        versions=_versions(snapshot, plan.versions),
+        rollout=rollout_status(plan.versions) if plan.versions else pool.status.rollout,
         conditions=judge_all(case, before=pool.status.conditions, now=snapshot.wall_time),
     )
 
@@ -89,6 +92,8 @@ def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tu
         for delete in plan.deletes
         if delete.kind == "Deployment"
     ]
+    happened = events(plan.versions) if plan.versions else []
+    told += [Announcement(warning=warning, reason=Reason(name), message=text) for warning, name, text in happened]
     if plan.restarted:
         message = f"{plan.restarted} took no job although jobs waited; another worker takes its place"
         told.append(Announcement(warning=True, reason=Reason.WORKER_RESTARTED, message=message))
@@ -188,19 +193,26 @@ def _queues(snapshot: Snapshot) -> tuple[QueueStatus, ...]:
     return tuple(result)
 
 
-def _versions(snapshot: Snapshot, *, target: str) -> tuple[VersionStatus, ...]:
-    ordered = sorted(snapshot.deployments.items(), key=lambda item: (item[0] != target, item[0]))
-    return tuple(_version(snapshot, name, child, target=target) for name, child in ordered)
+def _versions(snapshot: Snapshot, versions: Versions | None) -> tuple[VersionStatus, ...]:
+    newest = versions.holding[-1] if versions else ""
+    ordered = sorted(snapshot.deployments.items(), key=lambda item: (item[0] != newest, item[0]))
+    return tuple(_version(snapshot, child, role=_role(name, versions)) for name, child in ordered)
 
 
-def _version(snapshot: Snapshot, name: str, child: Child, *, target: str) -> VersionStatus:
+def _role(name: str, versions: Versions | None) -> str:
+    if versions is None or name == versions.main:  # nothing is rendered: nobody takes over
+        return "stable"
+    return "canary" if name == versions.canary else "draining"
+
+
+def _version(snapshot: Snapshot, child: Child, *, role: str) -> VersionStatus:
     version = child.labels.get(VERSION_LABEL, "")
     containers = child.body["spec"]["template"]["spec"]["containers"]
     return VersionStatus(
         hash=version,
         revision=child.labels.get(REVISION_LABEL, ""),
         image=containers[0].get("image", ""),
-        role="draining" if target and name != target else "stable",  # no target: nobody takes over
+        role=role,
         replicas=child.replicas,
         ready_replicas=child.ready,
         in_flight=sum(r.in_flight for r in snapshot.reports.values() if r.version == version),
@@ -221,6 +233,9 @@ def _significant(status: WorkerPoolStatus) -> Any:
         [(queue.name, queue.reachable) for queue in status.queues],
         [(v.hash, v.revision, v.role, v.replicas, v.ready_replicas) for v in status.versions],
         [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions],
+        (ro.stable, ro.canary, ro.step, ro.weight, ro.verdict, ro.cause, ro.wait, ro.rejected, ro.command_id)
+        if (ro := status.rollout)
+        else None,
     )
 
 
@@ -233,4 +248,5 @@ def _figures(status: WorkerPoolStatus) -> Any:
         [(queue.name, queue.depth, queue.in_flight) for queue in status.queues],
         [(v.hash, v.revision, v.in_flight) for v in status.versions],
         [(c.type, c.message) for c in status.conditions],
+        status.rollout,
     )

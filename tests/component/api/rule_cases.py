@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.component.api import broker_rules, delivery_rules, rabbitmq_rules, scaling_rules
+from tests.component.api import broker_rules, delivery_rules, rabbitmq_rules, rollout_rules, scaling_rules
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
 
@@ -30,8 +30,9 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-_ACCEPTED = delivery_rules.ACCEPTED | broker_rules.ACCEPTED | rabbitmq_rules.ACCEPTED | scaling_rules.ACCEPTED
-_REFUSED = delivery_rules.REFUSED | broker_rules.REFUSED | rabbitmq_rules.REFUSED | scaling_rules.REFUSED
+_PARTS = (delivery_rules, broker_rules, rabbitmq_rules, scaling_rules, rollout_rules)
+_ACCEPTED = {name: case for part in _PARTS for name, case in part.ACCEPTED.items()}
+_REFUSED = {name: case for part in _PARTS for name, case in part.REFUSED.items()}
 ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},

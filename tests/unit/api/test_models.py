@@ -80,6 +80,26 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "tenantLimits": {},
             "shedAfterSeconds": {},
         },
+        "rollout": {
+            "strategy": "Rolling",
+            "steps": [
+                {"weight": 10, "durationSeconds": 1800, "minJobs": 200, "pause": False},
+                {"weight": 50, "durationSeconds": 600, "minJobs": 0, "pause": False},
+            ],
+            "analysis": {
+                "tolerateRatio": "1.25",
+                "rejectRatio": "3",
+                "falseAlarm": "0.05",
+                "acceptableFailureRate": "0.01",
+                "failureBudget": 0,
+                "warmupSeconds": 60,
+                "maxUnmeasuredSeconds": 900,
+                "onInconclusive": "Hold",
+            },
+            "whenIdle": "Hold",
+            "autoPromote": True,
+            "autoRollback": True,
+        },
         "disruption": {"maxUnavailable": 1},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
     }

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from workerpool_operator.domain.rollout.splitter import Split
+
 SURGE: Final = 1
 """Workers above the total while versions change."""
 
@@ -79,3 +81,39 @@ def _removal(target: Slot, live: Sequence[Slot], *, old: int, total: int) -> dic
             remove[slot.name] = share
             spare -= share
     return remove
+
+
+def hold_shares(*, stable: Slot, canary: Slot, others: Sequence[Slot], split: Split, total: int) -> Counts:
+    """One step from the observed counts towards `split`, where two versions are to stay, and the others to go.
+
+    The same holds as for `move_counts`. While the canary does not start the stable version makes up for it.
+    """
+    asked = stable.replicas + canary.replicas + sum(slot.replicas for slot in others)
+    raise_to = _fill(stable, canary, split=split, missing=total - asked)
+    if not raise_to and total > 0 and asked < total + SURGE:
+        short = [slot for slot, share in ((canary, split.canary), (stable, split.stable)) if slot.replicas < share]
+        raise_to = {slot.name: slot.replicas + 1 for slot in short[:1] if slot.ready >= slot.replicas}
+    kept = min(stable.ready, stable.replicas, split.stable) + min(canary.ready, canary.replicas, split.canary)
+    surplus = {slot.name: slot.replicas for slot in sorted(others, key=lambda slot: (slot.ready, slot.name))}
+    surplus[canary.name] = max(0, canary.replicas - split.canary)
+    surplus[stable.name] = max(0, stable.replicas - split.stable)
+    spare = kept + sum(surplus.values()) - split.stable - split.canary
+    remove: dict[str, int] = {}
+    for name, count in surplus.items():
+        share = min(max(spare, 0), count)
+        spare -= share
+        if share and name not in raise_to:
+            remove[name] = share
+    return Counts(raise_to=raise_to, remove=remove)
+
+
+def _fill(stable: Slot, canary: Slot, *, split: Split, missing: int) -> dict[str, int]:
+    """Workers that are missing altogether: the stable version's share first, and all of it until the canary starts."""
+    if missing <= 0:
+        return {}
+    starts = canary.ready >= canary.replicas
+    first = min(missing, max(0, split.stable - stable.replicas))
+    tried = min(missing - first, max(0, split.canary - canary.replicas)) if starts else 0
+    grown = {stable.name: missing - tried, canary.name: tried}
+    sizes = {stable.name: stable.replicas, canary.name: canary.replicas}
+    return {name: sizes[name] + more for name, more in grown.items() if more}

@@ -41,9 +41,12 @@ class Reading:
     """One worker pod at a look. Totals are since its process started, but for `crashes`."""
 
     uid: str
-    side: Side
     start: str
     """Another one is another process."""
+    version: str = ""
+    """Hash of the version that it runs, as it says."""
+    side: Side = Side.STABLE
+    """Whose part that version plays."""
     age_seconds: float
     """Of that process."""
     heard_at: float

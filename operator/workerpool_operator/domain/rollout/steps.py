@@ -5,10 +5,10 @@ may die after any of them and be asked again: what has been decided is in the st
 not been decided. Who runs how many pods follows from the state alone (`stable`, `canary`, `weight`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from workerpool_operator.domain.rollout.commands import Command, Verb
 from workerpool_operator.domain.rollout.judge import Assessment, Cause, Verdict
@@ -317,3 +317,27 @@ def _rejected(state: State) -> Outcome:
 def _remembering(state: State, version: str) -> State:
     others = tuple(one for one in state.rejected if one != version)
     return replace(state, rejected=(version, *others)[:REMEMBERED_REJECTIONS])
+
+
+def dump_state(state: State) -> dict[str, Any]:
+    """As JSON."""
+    return asdict(state)
+
+
+def load_state(stored: Mapping[str, Any]) -> State | None:
+    """What was stored; None if it is not understood."""
+    try:
+        return State(
+            stable=str(stored["stable"]),
+            canary=str(stored["canary"]),
+            step=int(stored["step"]),
+            began_seconds=float(stored["began_seconds"]),
+            began_jobs=float(stored["began_jobs"]),
+            paused=bool(stored["paused"]),
+            resumed=bool(stored["resumed"]),
+            rejected=tuple(map(str, stored["rejected"])),
+            kept=tuple(map(str, stored["kept"])),
+            command_id=str(stored["command_id"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

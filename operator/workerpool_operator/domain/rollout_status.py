@@ -1,0 +1,95 @@
+"""What the status says of a rollout: figures for people, and what the next leader needs."""
+
+from typing import Any, Final
+
+from workerpool_operator.api import RolloutStatus
+from workerpool_operator.domain.rollout.judge import Cause, Finding, Verdict
+from workerpool_operator.domain.rollout.splitter import job_share
+from workerpool_operator.domain.rollout.steps import Event
+from workerpool_operator.domain.versions import Trial, Versions, judged, memory_of
+
+WARNINGS: Final = frozenset({Event.REJECTED, Event.REFUSED})
+"""What people should hear of."""
+
+
+def rollout_status(versions: Versions) -> RolloutStatus | None:
+    """How far the rollout is; None where versions take over without a canary."""
+    trial, rollout = versions.trial, versions.rollout
+    if trial is None or rollout is None:
+        return None
+    state = trial.outcome.state
+    said = RolloutStatus(
+        stable=state.stable,
+        rejected=state.rejected,
+        command_id=state.command_id,
+        memory=memory_of(rollout),
+    )
+    return said.changed(**_tried(trial)) if state.canary else said
+
+
+def _tried(trial: Trial) -> dict[str, Any]:
+    state, assessment = trial.outcome.state, trial.assessment
+    attempts = judged(trial.evidence).total
+    fields: dict[str, Any] = {
+        "canary": state.canary,
+        "step": state.step + 1,
+        "weight": trial.weight,
+        "job_share": _number(job_share(attempts)),
+        "verdict": str(assessment.verdict),
+        "cause": str(assessment.cause),
+        "wait": str(trial.outcome.wait),
+        "jobs": round(attempts.canary_trials),
+        "failures": attempts.canary_failures,
+        "measured_seconds": round(trial.evidence.measured_seconds),
+    }
+    return fields | (_shown(assessment.worst) if assessment.worst else {})
+
+
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {
+        "signal": str(finding.signal),
+        "ratio": _number(finding.ratio),
+        "ratio_low": _number(finding.low),
+        "ratio_high": _number(finding.high),
+        "minimum_detectable_ratio": _number(finding.detectable),
+    }
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def events(versions: Versions) -> list[tuple[bool, str, str]]:
+    """What happened to the rollout: (whether it is a warning, the reason, in words)."""
+    if versions.trial is None:
+        return []
+    return [(event in WARNINGS, str(event), _message(event, versions.trial)) for event in versions.trial.outcome.events]
+
+
+def _message(event: Event, trial: Trial) -> str:
+    state = trial.outcome.state
+    match event:
+        case Event.REJECTED:
+            return f"{state.rejected[0]}: {_why(trial)}; back to {state.stable}"
+        case Event.REFUSED:
+            return f"command {state.command_id} does not fit: {_doing(trial)}"
+    return _doing(trial)
+
+
+def _why(trial: Trial) -> str:
+    """Why a canary was rejected."""
+    assessment, worst = trial.assessment, trial.assessment.worst
+    if assessment.verdict is not Verdict.FAIL:
+        return f"{assessment.verdict} by {assessment.cause}, as the pool or a command wants it"
+    if worst is None or assessment.cause is not Cause.EVIDENCE:  # the budget
+        return f"{assessment.verdict} by {assessment.cause}"
+    if worst.ratio is None:
+        return f"{worst.total.canary_failures} {worst.signal}, and none of the stable version"
+    return f"{worst.signal} at {_number(worst.ratio)} times the stable rate"
+
+
+def _doing(trial: Trial) -> str:
+    state = trial.outcome.state
+    if not state.canary:
+        return f"version {state.stable} is the stable one"
+    return f"version {state.canary} is tried by {trial.weight} % of the workers beside {state.stable}"

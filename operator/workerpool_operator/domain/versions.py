@@ -1,0 +1,243 @@
+"""Which Deployments are to have workers, how many move now, and how far a canary is.
+
+With strategy Rolling the wanted version takes over worker by worker. With strategy Canary it takes over in steps
+(`rollout.steps`), judged by what its workers' counters show beside those of the stable version (`rollout.judge`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from workerpool_operator.api import Analysis, Idle, RolloutSpec, Strategy, WorkerPool
+from workerpool_operator.domain import desired
+from workerpool_operator.domain.rollout.commands import parse
+from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
+from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
+from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
+from workerpool_operator.domain.rollout.ledger import Reading, Side
+from workerpool_operator.domain.rollout.splitter import split
+from workerpool_operator.domain.rollout.steps import (
+    Now,
+    OnInconclusive,
+    Outcome,
+    Policy,
+    State,
+    Step,
+    advance,
+    dump_state,
+    load_state,
+    weight,
+)
+from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
+from workerpool_operator.domain.snapshot import VERSION_LABEL, Rollout, Snapshot
+
+COMMAND_ANNOTATION: Final = "workerpool.dev/command"
+LOOK_SECONDS: Final = 5.0
+"""A canary is judged this often, whether or not its workers say anything new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How far a canary is, or that there is none."""
+
+    outcome: Outcome
+    assessment: Assessment
+    evidence: Evidence
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Who gets workers."""
+
+    counts: Counts
+    main: str
+    """The Deployment that load goes to."""
+    canary: str = ""
+    """The Deployment of the version that is tried."""
+    trusted: frozenset[str] = frozenset()
+    """Versions whose revisions are kept although nobody runs them."""
+    rollout: Rollout | None = None
+    """To be remembered."""
+    trial: Trial | None = None
+    """With strategy Canary."""
+
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """The Deployments that are to have workers."""
+        return (self.main, self.canary) if self.canary else (self.main,)
+
+
+def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versions:
+    """Who gets workers at this moment. `target` is what the pool asks for, `total` its workers."""
+    spec = snapshot.pool.spec.rollout
+    if spec.strategy is Strategy.ROLLING:
+        return Versions(main=target.name, counts=_towards(snapshot, target.name, total=total))
+    before = snapshot.memory.rollout or _resumed(snapshot, target)
+    rules = rules_of(spec.analysis)
+    if before.evidence.nulls != rules.nulls:  # others are asked for: what was summed up against these says nothing
+        before = replace(before, evidence=Evidence(nulls=rules.nulls), watch=Watch())
+    looked = _looked(snapshot, before, rules=rules)
+    trial, watch = _tried(snapshot, looked, target=target, total=total, rules=rules)
+    state = trial.outcome.state
+    main = target.name if state.stable == target.version else _deployment_of(snapshot, state.stable)
+    if not main:  # nothing is left of the stable version: there is no way back to it
+        state = replace(state, stable=target.version, canary="")
+        trial, main = replace(trial, outcome=replace(trial.outcome, state=state), weight=0), target.name
+    canary = target.name if state.canary else ""
+    counts = (
+        _shared(snapshot, main, canary, total=total, percent=trial.weight)
+        if canary
+        else _towards(snapshot, main, total=total)
+    )
+    return Versions(
+        counts=counts,
+        main=main,
+        canary=canary,
+        trusted=frozenset({state.stable, *state.kept}),
+        rollout=Rollout(state=state, evidence=trial.evidence, watch=watch),
+        trial=trial,
+    )
+
+
+def _tried(
+    snapshot: Snapshot, before: Rollout, *, target: desired.Revision, total: int, rules: Rules
+) -> tuple[Trial, Watch]:
+    policy = policy_of(snapshot.pool.spec.rollout)
+    assessment = assess(before.evidence, before.watch.ledger, rules=rules)
+    now = Now(
+        target=target.version,
+        total=total,
+        assessment=assessment,
+        measured_seconds=before.evidence.measured_seconds,
+        jobs=judged(before.evidence).total.canary_trials,
+        command=parse(snapshot.pool.metadata.annotations.get(COMMAND_ANNOTATION, "")),
+    )
+    outcome = advance(before.state, now, policy)
+    evidence, watch = before.evidence, before.watch
+    if outcome.fresh:
+        evidence, watch = Evidence(nulls=rules.nulls), Watch()
+    trial = Trial(outcome=outcome, assessment=assessment, evidence=evidence, weight=weight(outcome.state, policy))
+    return trial, watch
+
+
+def judged(evidence: Evidence) -> SignalEvidence:
+    """What is known of the first attempts of both versions."""
+    return evidence.signals.get(Signal.FAILURES, SignalEvidence())
+
+
+def _looked(snapshot: Snapshot, before: Rollout, *, rules: Rules) -> Rollout:
+    """With one more look at the workers, while there is a canary."""
+    if not before.state.canary:
+        return before
+    evidence, watch = look(
+        before.evidence,
+        before.watch,
+        _readings(snapshot, before.state),
+        now=snapshot.now,
+        rules=rules,
+        lease_seconds=float(snapshot.pool.spec.delivery.lease_seconds),
+        fresh_seconds=REPORT_FRESH_SECONDS,
+    )
+    return replace(before, evidence=evidence, watch=watch)
+
+
+def _readings(snapshot: Snapshot, state: State) -> tuple[Reading, ...] | None:
+    """The counters of both versions' workers; None while nothing is heard of any, which is no sign that they ended."""
+    if not snapshot.collectors or not snapshot.readings:
+        return None
+    sides = {state.stable: Side.STABLE, state.canary: Side.CANARY}
+    return tuple(
+        replace(reading, side=sides[reading.version]) for reading in snapshot.readings if reading.version in sides
+    )
+
+
+def _deployment_of(snapshot: Snapshot, version: str) -> str:
+    """The Deployment, or else the stored revision, of a version that the pool does not ask for; empty: none is left."""
+    running = [name for name, child in snapshot.deployments.items() if child.labels.get(VERSION_LABEL) == version]
+    if running:
+        return max(running, key=lambda name: (snapshot.deployments[name].replicas, name))
+    stored = [name for name, child in snapshot.revisions.items() if child.labels.get(VERSION_LABEL) == version]
+    return max(stored, default="")
+
+
+def _slots(snapshot: Snapshot) -> dict[str, Slot]:
+    return {
+        name: Slot(name=name, replicas=child.replicas, ready=child.ready)
+        for name, child in sorted(snapshot.deployments.items())
+    }
+
+
+def _none(name: str) -> Slot:
+    return Slot(name=name, replicas=0, ready=0)
+
+
+def _towards(snapshot: Snapshot, name: str, *, total: int) -> Counts:
+    slots = _slots(snapshot)
+    own = slots.pop(name, _none(name))
+    return move_counts(target=own, others=list(slots.values()), total=total)
+
+
+def _shared(snapshot: Snapshot, main: str, canary: str, *, total: int, percent: int) -> Counts:
+    slots = _slots(snapshot)
+    stable, tried = slots.pop(main, _none(main)), slots.pop(canary, _none(canary))
+    shares = split(total, weight=percent, surge=SURGE)
+    return hold_shares(stable=stable, canary=tried, others=list(slots.values()), split=shares, total=total)
+
+
+def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:
+    """What the status holds of the rollout; else what runs is what has the pool's trust."""
+    rules, stored = rules_of(snapshot.pool.spec.rollout.analysis), _stored(snapshot.pool)
+    state = load_state(stored.get("state", {}))
+    if state is None:
+        running = {name: child for name, child in snapshot.deployments.items() if child.replicas or child.existing}
+        most = max(running, key=lambda name: (running[name].ready, running[name].replicas, name), default="")
+        state = State(stable=running[most].labels.get(VERSION_LABEL, "") if most else target.version)
+    return Rollout(state=state, evidence=load(stored.get("evidence", {}), nulls=rules.nulls), watch=Watch())
+
+
+def _stored(pool: WorkerPool) -> Mapping[str, Any]:
+    try:
+        found = json.loads(pool.status.rollout.memory) if pool.status.rollout else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def memory_of(rollout: Rollout) -> str:
+    """As the status holds it."""
+    evidence = dump(storable(rollout.evidence, rollout.watch.ledger)) if rollout.state.canary else {}
+    return json.dumps({"state": dump_state(rollout.state), "evidence": evidence}, separators=(",", ":"))
+
+
+def rules_of(analysis: Analysis) -> Rules:
+    """How the pool wants a canary judged."""
+    return Rules(
+        tolerate_ratio=float(analysis.tolerate_ratio),
+        reject_ratio=float(analysis.reject_ratio),
+        false_alarm=float(analysis.false_alarm),
+        acceptable_failure_rate=float(analysis.acceptable_failure_rate),
+        failure_budget=analysis.failure_budget,
+        warmup_seconds=float(analysis.warmup_seconds),
+        max_unmeasured_seconds=float(analysis.max_unmeasured_seconds),
+    )
+
+
+def policy_of(spec: RolloutSpec) -> Policy:
+    """How the pool wants its versions to follow each other."""
+    return Policy(
+        steps=tuple(
+            Step(
+                weight=step.weight,
+                duration_seconds=float(step.duration_seconds),
+                min_jobs=step.min_jobs,
+                pause=step.pause,
+            )
+            for step in spec.steps
+        ),
+        on_inconclusive=OnInconclusive(spec.analysis.on_inconclusive),
+        promote_when_idle=spec.when_idle is Idle.PROMOTE,
+        auto_promote=spec.auto_promote,
+        auto_rollback=spec.auto_rollback,
+    )

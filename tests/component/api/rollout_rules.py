@@ -1,0 +1,61 @@
+"""What `spec.rollout` may hold, and what is refused of it: field and words."""
+
+from typing import Any, Final
+
+RATIO_WORDS: Final = "write a ratio from 1, below 1000"
+CHANCE_WORDS: Final = 'write a chance above 0 and below 1 in quotes, such as "0.05"'
+
+
+def analysis(**fields: Any) -> dict[str, Any]:
+    return {"rollout": {"strategy": "Canary", "analysis": fields}}
+
+
+def steps(*weights: int) -> dict[str, Any]:
+    return {"rollout": {"strategy": "Canary", "steps": [{"weight": weight} for weight in weights]}}
+
+
+ACCEPTED: Final[dict[str, dict[str, Any]]] = {
+    "a canary by the defaults": {"rollout": {"strategy": "Canary"}},
+    "a canary with as many steps as there may be": steps(*range(1, 20), 19),
+    "a canary in the finest words": analysis(
+        tolerateRatio=1, rejectRatio="1.01", falseAlarm="0.001", acceptableFailureRate="0.999"
+    ),
+    "a canary that people decide on": {
+        "rollout": {
+            "strategy": "Canary",
+            "steps": [{"weight": 99, "durationSeconds": 1, "minJobs": 1, "pause": True}],
+            "analysis": {"failureBudget": 5, "onInconclusive": "Rollback"},
+            "whenIdle": "Promote",
+            "autoPromote": False,
+            "autoRollback": False,
+        }
+    },
+}
+
+REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
+    "canary without a worker": (steps(0), "spec.rollout.steps[0].weight", "greater than or equal to 1"),
+    "canary of all workers": (steps(100), "spec.rollout.steps[0].weight", "less than or equal to 99"),
+    "canary without a step": (steps(), "spec.rollout.steps", "should have at least 1 items"),
+    "canary that steps back": (steps(10, 5), "spec.rollout.steps", "put the steps in order"),
+    "canary that tolerates what it rejects": (
+        analysis(tolerateRatio=3),
+        "spec.rollout.analysis.tolerateRatio",
+        "tolerateRatio must be below rejectRatio",
+    ),
+    "canary that has to be better": (
+        analysis(tolerateRatio="0.9"),
+        "spec.rollout.analysis.tolerateRatio",
+        RATIO_WORDS,
+    ),
+    "canary without a chance": (analysis(falseAlarm="0.000"), "spec.rollout.analysis.falseAlarm", CHANCE_WORDS),
+    "canary that may always fail": (
+        analysis(acceptableFailureRate="1"),
+        "spec.rollout.analysis.acceptableFailureRate",
+        CHANCE_WORDS,
+    ),
+    "strategy of the Deployment": (
+        {"rollout": {"strategy": "RollingUpdate"}},
+        "spec.rollout.strategy",
+        'supported values: "Rolling", "Canary"',
+    ),
+}
