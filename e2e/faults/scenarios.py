@@ -78,6 +78,12 @@ async def _change_version(stage: Stage) -> None:
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:2"}}})
 
 
+async def _try_version(stage: Stage) -> None:
+    """A canary of which nothing can be said, and that is taken then: each of its steps is a decision that is kept."""
+    trial = {"strategy": "Canary", "steps": [{"weight": 50}], "analysis": {"onInconclusive": "Promote"}}
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:3"}, "rollout": trial}})
+
+
 async def _enter_hpa(stage: Stage) -> None:
     stage.collector.say(POOL, Script(queue=_QUEUE, waiting=_SMALL))
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "hpa", "minReplicas": 0}}})
@@ -127,6 +133,14 @@ SCENARIOS = (
     Scenario(
         name="version-change",
         act=_change_version,
+        sizes={POOL: _SMALL},
+        created=_SMALL,
+        deleted=_SMALL,
+        peak=_SMALL + _SURGE,
+    ),
+    Scenario(
+        name="canary",
+        act=_try_version,
         sizes={POOL: _SMALL},
         created=_SMALL,
         deleted=_SMALL,

@@ -166,6 +166,7 @@ class RolloutStatus(Model):
     """How far a new version is."""
 
     stable: str = Field(default="", max_length=16, description="Version that has the pool's trust.")
+    wanted: str = Field(default="", max_length=16, description="Version that the pool asks for.")
     canary: str = Field(default="", max_length=16, description="Version that is tried; empty while none is.")
     step: int = Field(default=0, ge=0, description="Its step, from 1; 0 while none is tried.")
     weight: int = Field(default=0, ge=0, description="Percent of the workers that run it in this step.")

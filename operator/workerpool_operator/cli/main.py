@@ -13,6 +13,7 @@ from workerpool_operator.cli.get import command as get_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.look import command as look_command
 from workerpool_operator.cli.profile import command as profile_command
+from workerpool_operator.cli.rollout import command as rollout_command
 from workerpool_operator.cli.simulate import command as simulate_command
 from workerpool_operator.cli.size import command as size_command
 from workerpool_operator.cli.sweep import command as sweep_command
@@ -44,6 +45,7 @@ def main(
 
 app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command.get)
 app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
+app.command("rollout", help=rollout_command.HELP, epilog=rollout_command.EPILOG)(rollout_command.rollout)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)

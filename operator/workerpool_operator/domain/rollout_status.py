@@ -20,6 +20,7 @@ def rollout_status(versions: Versions) -> RolloutStatus | None:
     state = trial.outcome.state
     said = RolloutStatus(
         stable=state.stable,
+        wanted=trial.wanted,
         rejected=state.rejected,
         command_id=state.command_id,
         memory=memory_of(rollout),

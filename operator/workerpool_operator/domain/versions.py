@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from workerpool_operator.api import Analysis, Idle, RolloutSpec, Strategy, WorkerPool
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.rollout.commands import parse
+from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, parse
 from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
@@ -32,7 +32,6 @@ from workerpool_operator.domain.rollout.steps import (
 from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Rollout, Snapshot
 
-COMMAND_ANNOTATION: Final = "workerpool.dev/command"
 LOOK_SECONDS: Final = 5.0
 """A canary is judged this often, whether or not its workers say anything new."""
 
@@ -45,6 +44,8 @@ class Trial:
     assessment: Assessment
     evidence: Evidence
     weight: int
+    wanted: str
+    """Version that the pool asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,13 @@ def _tried(
     evidence, watch = before.evidence, before.watch
     if outcome.fresh:
         evidence, watch = Evidence(nulls=rules.nulls), Watch()
-    trial = Trial(outcome=outcome, assessment=assessment, evidence=evidence, weight=weight(outcome.state, policy))
+    trial = Trial(
+        outcome=outcome,
+        assessment=assessment,
+        evidence=evidence,
+        weight=weight(outcome.state, policy),
+        wanted=target.version,
+    )
     return trial, watch
 
 

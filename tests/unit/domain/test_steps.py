@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool_operator.domain.rollout.commands import Command, Verb, parse
+from workerpool_operator.domain.rollout.commands import Command, Verb, parse, said
 from workerpool_operator.domain.rollout.judge import Assessment, Cause, Verdict
 from workerpool_operator.domain.rollout.steps import (
     REMEMBERED_REJECTIONS,
@@ -260,6 +260,7 @@ def test_a_command_is_obeyed_once() -> None:
 )
 def test_a_command_is_verb_version_and_id(text: str, command: Command | None) -> None:
     assert parse(text) == command
+    assert command is None or said(command) == text
 
 
 LOOKS = st.lists(

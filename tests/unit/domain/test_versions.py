@@ -11,9 +11,10 @@ from workerpool_operator.api import Reason, WorkerPool, WorkerPoolStatus
 from workerpool_operator.domain import desired
 from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.plan import Plan, plan
+from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION
 from workerpool_operator.domain.rollout.ledger import Reading
 from workerpool_operator.domain.snapshot import Snapshot
-from workerpool_operator.domain.versions import COMMAND_ANNOTATION, LOOK_SECONDS
+from workerpool_operator.domain.versions import LOOK_SECONDS
 
 SHORT = [{"weight": 20, "durationSeconds": 10, "minJobs": 10}, {"weight": 50, "durationSeconds": 10}]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+COMMAND_ANNOTATION: Final = "workerpool.dev/command"
 _FORM: Final = re.compile(r"(?P<verb>[a-z-]+)@(?P<version>[0-9a-f]{1,64})#(?P<id>[A-Za-z0-9._-]{1,64})")
 
 
@@ -46,3 +47,8 @@ def parse(text: str) -> Command | None:
     if found is None or found["verb"] not in set(Verb):
         return None
     return Command(verb=Verb(found["verb"]), version=found["version"], id=found["id"])
+
+
+def said(command: Command) -> str:
+    """The annotation's value."""
+    return f"{command.verb}@{command.version}#{command.id}"

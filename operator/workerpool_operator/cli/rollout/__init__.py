@@ -1,0 +1,1 @@
+"""`wpool rollout`: how far a new version is, and what people decide about it."""
