@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from workerpool_operator.api import RolloutStatus
+from workerpool_operator.api import Reason, RolloutStatus
 from workerpool_operator.domain.rollout.judge import Cause, Finding, Verdict
 from workerpool_operator.domain.rollout.splitter import job_share
 from workerpool_operator.domain.rollout.steps import Event
@@ -10,6 +10,18 @@ from workerpool_operator.domain.versions import Trial, Versions, judged, memory_
 
 WARNINGS: Final = frozenset({Event.REJECTED, Event.REFUSED})
 """What people should hear of."""
+REASONS: Final = {
+    Event.STARTED: Reason.CANARY_STARTED,
+    Event.SUPERSEDED: Reason.CANARY_SUPERSEDED,
+    Event.WITHDRAWN: Reason.CANARY_WITHDRAWN,
+    Event.STEPPED: Reason.CANARY_STEPPED,
+    Event.PROMOTED: Reason.CANARY_PROMOTED,
+    Event.REJECTED: Reason.CANARY_REJECTED,
+    Event.REPLACED: Reason.VERSION_REPLACED,
+    Event.PAUSED: Reason.ROLLOUT_PAUSED,
+    Event.RESUMED: Reason.ROLLOUT_RESUMED,
+    Event.REFUSED: Reason.COMMAND_REFUSED,
+}
 
 
 def rollout_status(versions: Versions) -> RolloutStatus | None:
@@ -60,11 +72,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-def events(versions: Versions) -> list[tuple[bool, str, str]]:
+def events(versions: Versions) -> list[tuple[bool, Reason, str]]:
     """What happened to the rollout: (whether it is a warning, the reason, in words)."""
     if versions.trial is None:
         return []
-    return [(event in WARNINGS, str(event), _message(event, versions.trial)) for event in versions.trial.outcome.events]
+    trial = versions.trial
+    return [(event in WARNINGS, REASONS[event], _message(event, trial)) for event in trial.outcome.events]
 
 
 def _message(event: Event, trial: Trial) -> str:

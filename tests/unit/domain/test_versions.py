@@ -13,6 +13,8 @@ from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION
 from workerpool_operator.domain.rollout.ledger import Reading
+from workerpool_operator.domain.rollout.steps import Event
+from workerpool_operator.domain.rollout_status import REASONS
 from workerpool_operator.domain.snapshot import Snapshot
 from workerpool_operator.domain.versions import LOOK_SECONDS
 
@@ -285,3 +287,7 @@ def test_figures_of_a_canary_alone_do_not_make_the_status_urgent() -> None:
 def test_a_single_worker_has_its_canary_beside_it() -> None:
     of = NEW.changed(spec=NEW.spec.changed(replicas=1))
     assert sizes(plan(running(of, old=1, new=1))) == {}
+
+
+def test_each_event_of_a_rollout_has_a_reason() -> None:
+    assert REASONS.keys() == set(Event)

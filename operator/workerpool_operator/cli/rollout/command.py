@@ -63,13 +63,12 @@ def rollout(  # noqa: D103  typer: the help text is HELP, and options are argume
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    async def question(access: "ClusterAccess") -> dict[str, Any]:
-        return await _ask(access, namespace or access.namespace, pool, verb)
-
-    found = asked("rollout", question, context=context)
     if verb is not None:
-        typer.echo(found["said"])
+        typer.echo(
+            asked("rollout", lambda access: tell(access, namespace or access.namespace, pool, verb), context=context)
+        )
         return
+    found = asked("rollout", lambda access: read(access, namespace or access.namespace, pool), context=context)
     if not found:
         Console(stderr=True).print("no rollout: the pool's strategy is Rolling, or the operator has not seen it yet")
         raise typer.Exit(ExitCode.NOTHING)
@@ -77,18 +76,25 @@ def rollout(  # noqa: D103  typer: the help text is HELP, and options are argume
         typer.echo(line)
 
 
-async def _ask(access: "ClusterAccess", namespace: str, name: str, verb: Verb | None) -> dict[str, Any]:
+async def read(access: "ClusterAccess", namespace: str, name: str) -> dict[str, Any]:
+    """The rollout's status; empty where there is none."""
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+    async with Kube(access) as kube:
+        body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+    status: dict[str, Any] = body.get("status", {}).get("rollout", {})
+    return status
+
+
+async def tell(access: "ClusterAccess", namespace: str, name: str, verb: Verb) -> str:
+    """Write the command, and give it back. It names its version, so it does nothing to one that came meanwhile."""
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
 
     async with Kube(access) as kube:
         ref = ObjectRef(kinds.WORKER_POOL, namespace, name)
-        body = await kube.get(ref)
-        status: dict[str, Any] = body.get("status", {}).get("rollout", {})
-        if verb is None:
-            return status
-        text = said(Command(verb=verb, version=meant(body), id=uuid.uuid4().hex[:8]))
+        text = said(Command(verb=verb, version=meant(await kube.get(ref)), id=uuid.uuid4().hex[:8]))
         await kube.merge_patch(ref, {"metadata": {"annotations": {COMMAND_ANNOTATION: text}}})
-        return {"said": text}
+    return text
 
 
 def meant(body: dict[str, Any]) -> str:
