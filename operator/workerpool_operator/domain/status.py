@@ -22,12 +22,15 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.conditions import Case, Refusal, judge_all
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.rollout_status import events, rollout_status
+from workerpool_operator.domain.scaling import Decision
 from workerpool_operator.domain.snapshot import REVISION_LABEL, VERSION_LABEL, Child, Snapshot
 from workerpool_operator.domain.versions import Versions
 
 QUIET_WRITE_SECONDS: Final = 30.0
 """Figures that only move are written at most this often; a decision or a condition that changes, at once."""
 
+MESSAGE_MAX_LENGTH: Final = 256
+"""Of a term, as the resource has it."""
 _WARNING_SCALING: Final = frozenset({Reason.METRICS_UNAVAILABLE, Reason.METRICS_DISAGREE})
 _WARNING_READY: Final = frozenset(
     {
@@ -163,11 +166,16 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
         limited_by=tuple(limits),
         reason=decision.outcome,
         last_scale_time=old.last_scale_time if same and old else snapshot.wall_time,
-        terms=(
-            *(ScalingTerm(name=term.name, value=term.value) for term in decision.terms),
-            *(ScalingTerm(name=one.name, message=one.why) for one in decision.silent),
-        ),
+        terms=_terms(decision),
     )
+
+
+def _terms(decision: Decision) -> tuple[ScalingTerm, ...]:
+    """By name: of several schedules some may speak and others not."""
+    told = {term.name: ScalingTerm(name=term.name, value=term.value) for term in decision.terms}
+    for one in decision.silent:
+        told[one.name] = told.get(one.name, ScalingTerm(name=one.name)).changed(message=one.why[:MESSAGE_MAX_LENGTH])
+    return tuple(told.values())
 
 
 def _queues(snapshot: Snapshot) -> tuple[QueueStatus, ...]:

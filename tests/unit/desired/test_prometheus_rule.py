@@ -100,8 +100,9 @@ def test_thresholds_are_the_pools() -> None:
         ({"targets": {"queueDepth": 100}}, 100),
         ({"targets": {"queueDepth": 100, "queueDepthPerReplica": 5}}, 100),
         ({"maxReplicas": 3, "targets": {"queueDepthPerReplica": 5}}, 15),
+        ({"maxReplicas": 3, "targets": {"jobLatencySeconds": 30, "utilization": "0.5"}}, 60),
     ],
-    ids=["nothing set", "a depth", "both", "a depth per worker"],
+    ids=["nothing set", "a depth", "both", "a depth per worker", "targets that are no depths"],
 )
 def test_the_target_is_what_may_wait_at_the_largest_size(scaling: dict[str, Any], target: int) -> None:
     of = pool(scaling=scaling)

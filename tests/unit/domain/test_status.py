@@ -401,3 +401,13 @@ def test_what_comes_and_goes_by_itself_is_no_event(
     other = with_condition(kind, status, reason)
     assert announcements(after(GOOD, SEEN), QUIET, other) == ()
     assert announcements(after(other, SEEN), QUIET, GOOD) == ()
+
+
+def test_a_term_that_speaks_in_part_is_told_once() -> None:
+    """The API server refuses a list with two entries of one name."""
+    good = {"cron": "* * * * *", "durationSeconds": 60, "minReplicas": 6}
+    scaling = {"schedules": [good, {**good, "timeZone": "Mars/Olympus"}]}
+    status = status_of(settled(pool(scaling=scaling), 6, samples=(sample(60),)))
+    assert status.scaling is not None
+    [told] = [term for term in status.scaling.terms if term.name == "schedules"]
+    assert (told.value, told.message) == (6, "there is no time zone 'Mars/Olympus': write one such as Europe/Berlin")

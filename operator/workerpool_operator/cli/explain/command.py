@@ -52,7 +52,7 @@ def show(page: Page, console: Console) -> None:
     if page.terms:
         table = _table("asks for", "workers", "")
         for term in page.terms:
-            said = "the most" if term.wins else term.why
+            said = "; ".join(filter(None, ("the most" if term.wins else "", term.why)))
             table.add_row(term.name, UNKNOWN if term.workers is None else str(term.workers), said)
         console.print(table)
     for number, (name, meaning) in enumerate(page.limits):

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workerpool_operator.api import WorkerPool
+from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA, WorkerPool
 from workerpool_operator.domain.desired.names import metadata, worker_labels
 from workerpool_operator.domain.desired.promql import quoted, untemplated
 
@@ -63,13 +63,14 @@ def prometheus_rule(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, An
 
 
 def depth_target(pool: WorkerPool) -> int:
-    """Jobs that may wait: the pool's own limit, or what its largest size may have on hand at the limit per worker."""
+    """Jobs that may wait: the pool's own limit, or what its largest size may have on hand at the limit per worker.
+
+    A pool whose targets say nothing of its queues' depth is judged by the limit that a pool without targets has.
+    """
     scaling = pool.spec.scaling
-    targets = scaling.targets.effective()
-    if targets.queue_depth is not None:
-        return targets.queue_depth
-    assert targets.queue_depth_per_replica is not None
-    return targets.queue_depth_per_replica * scaling.max_replicas
+    if scaling.targets.queue_depth is not None:
+        return scaling.targets.queue_depth
+    return (scaling.targets.queue_depth_per_replica or DEFAULT_DEPTH_PER_REPLICA) * scaling.max_replicas
 
 
 def _heartbeat(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, Any]:
