@@ -114,7 +114,7 @@ def test_a_worker_that_restarts_loses_what_nobody_has_heard_and_no_more(stage: S
     stage.boot, stage.counters, stage.run_seconds = "two", dict.fromkeys(stage.counters, 0), 0.0
     for _ in range(15):
         stage.second(come=10, done=10)
-    assert stage.traffic.arrivals == pytest.approx(10.0, rel=0.05)
+    assert stage.traffic.arrivals == pytest.approx(10.0, rel=0.1)
     assert stage.traffic.service_seconds == pytest.approx(0.5)
 
 

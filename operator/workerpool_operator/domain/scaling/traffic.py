@@ -10,6 +10,7 @@ not known yet, or no more, is None.
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 WINDOW_SECONDS: Final = 30.0
@@ -33,11 +34,17 @@ class Meter:
     last: tuple[float, float]
 
     def rate_at(self, now: float) -> float | None:
-        """By how much it grows per second; None until that is known, and when it has not been read for a window."""
-        (since, before), (at, total) = self.marks[0], self.last
-        if now - at > WINDOW_SECONDS:
+        """By how much it grows per second; None until that is known, and when it has not been read for a window.
+
+        The smaller of the rates before and after the middle: a burst is in one of them only, and is no flow. Workers
+        for it are asked for by the jobs that wait, and are not needed once it is done.
+        """
+        (since, _), (at, _) = self.marks[0], self.last
+        if now - at > WINDOW_SECONDS or at - since < LEAST_SECONDS:
             return None
-        return max(0.0, (total - before) / (at - since)) if at - since >= LEAST_SECONDS else None
+        middle = min(self.marks, key=lambda mark: abs(mark[0] - (since + at) / 2))
+        parts = [self.marks[0], middle, self.last] if middle[0] > since else [self.marks[0], self.last]
+        return max(0.0, min((after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(parts)))
 
 
 def metered(before: Meter | None, total: float, *, at: float, may_fall: bool = False) -> Meter:
