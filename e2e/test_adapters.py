@@ -1,5 +1,6 @@
 """Workers of other libraries keep the contract by two lines: `make test-adapters` as tests, one for each way."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from e2e.adapters.__main__ import kept
 from e2e.adapters.libraries import APPS_UNDER_TEST, App
 from e2e.adapters.scenario import prove
+from e2e.adapters.worker import environment
 from e2e.support.environments import ROOT
 from e2e.support.redis_server import RedisServer
 from tests.support.pages import play
@@ -30,3 +32,27 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
             "PYTHONPATH": str(ROOT / "workers" / "src"),
         }
         play(ROOT / "docs" / "how-to" / "existing-app.md", tmp_path, env=env)
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "variables", "words"),
+    [
+        ("", (), {}, "this app has no tasks"),
+        ("work", ("--pool", "solo"), {}, "start it with --pool prefork or --pool threads"),
+        ("work", (), {"REMAP_SIGTERM": "SIGQUIT"}, "REMAP_SIGTERM makes SIGTERM end running tasks"),
+        ("work", (), {"DRAIN_TIMEOUT": "soon"}, "DRAIN_TIMEOUT is 'soon'"),
+    ],
+    ids=["no tasks", "a pool that blocks the loop", "SIGTERM interrupts", "no contract"],
+)
+def test_a_celery_worker_that_could_not_keep_the_contract_is_refused(
+    task: str, arguments: tuple[str, ...], variables: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    [app, *_] = [app for app in APPS_UNDER_TEST if app.library == "Celery"]
+    text = "from celery import Celery\nfrom workerpool.adapters.celery import install\n"
+    text += "app = Celery(broker='redis://127.0.0.1:1')\ninstall(app, health_port=0, metrics_port=0)\n"
+    (tmp_path / "shop.py").write_text(text + (f"@app.task\ndef {task}() -> None: ...\n" if task else ""))
+    env = environment("redis://127.0.0.1:1") | {"WORKERPOOL_NAME": "shop"} | variables
+    command = [str(app.python()), "-m", "celery", "--app", "shop", "worker", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=env, check=False, capture_output=True, text=True, timeout=60)
+    assert words in done.stdout + done.stderr
+    assert done.returncode == 2, done.stderr
