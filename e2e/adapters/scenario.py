@@ -161,6 +161,9 @@ class _Proof:
     async def _fence(self) -> None:
         """Idle first: who is fenced takes nothing, finishes what it holds, and is stopped then."""
         one, two = self._workers[1:3]
+        for fence in ("trial", ""):  # lifted again: this worker does the rest
+            await two.collector.send(Settings(fence=fence, ttl_seconds=600))
+            await two.until(partial(self._is_behind, two, fence), f"the fence {fence!r} reported")
         self._put("work", 0.2, 40)
         await one.until(lambda: any(pod == "one" for _, _, pod in self._said()[-40:]), "the first worker at work")
         await one.collector.send(Settings(fence="scale-in", ttl_seconds=600))
@@ -243,6 +246,10 @@ class _Proof:
     def _reported(self, worker: AdaptedWorker) -> int:
         report = worker.collector.latest
         return report.in_flight if report is not None else 0
+
+    @staticmethod
+    def _is_behind(worker: AdaptedWorker, fence: str) -> bool:
+        return worker.collector.latest is not None and worker.collector.latest.fence == fence
 
     def _is_idle(self, worker: AdaptedWorker) -> bool:
         return self._reported(worker) == 0
