@@ -37,6 +37,8 @@ class App:
     """Where its jobs wait in Redis, as `redisList` names them; none: its queue is of another kind."""
     running: tuple[str, ...] = ()
     """The same of its jobs in flight."""
+    redelivers: bool = False
+    """What a killed worker held is put back within seconds, as the app is set."""
     variant: str = ""
     """Where one library is proven in two ways: what is different. Its row is of both together."""
 
@@ -91,6 +93,7 @@ APPS_UNDER_TEST: Final = (
         arguments=("dramatiq_app", "--processes", "1", "--threads", str(SLOTS)),
         lane="thread",
         keys=("dramatiq:default",),
+        redelivers=True,
     ),
     App(
         library="RQ",

@@ -1,7 +1,8 @@
 """What one library's workers have to show.
 
 Two workers and a queue: probes, figures, first attempts; a fence, after which the worker takes nothing and is stopped
-when it is idle; SIGTERM in the middle of jobs. Every job says in Redis itself what happened to it.
+when it is idle; SIGTERM in the middle of jobs; a Redis that is away for longer than a worker may be stuck; `kill -9`,
+where the library puts back what the dead worker held. Every job says in Redis itself what happened to it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from typing import Final
 import redis
 
 from e2e.adapters.libraries import APPS, App
-from e2e.adapters.worker import LOOK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
+from e2e.adapters.worker import LOOK_SECONDS, STUCK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
 from e2e.cluster.progress import say
 from e2e.support.redis_server import RedisServer
 from workerpool.broker import Credentials, Depth
@@ -44,11 +46,11 @@ class Row:
     jobs: int
     """Enqueued."""
     interrupted: int
-    """Begun more often than they failed, or told as interrupted by a worker that left."""
+    """Begun more often than they failed, or told as interrupted by a worker that left; not of a killed one."""
     lost: int
     """Never done."""
     metrics_ok: bool
-    """Probes, figures under the contract's names and labels, jobs in flight, first attempts."""
+    """Probes, figures under the contract's names and labels, jobs in flight, first attempts; a broker that is away."""
     drain_ok: bool
     """Nothing taken behind the fence, an idle worker stopped, SIGTERM in the middle of jobs: each with status 0."""
 
@@ -68,19 +70,24 @@ class _Proof:
         self._redis = redis.Redis.from_url(server.url)
         self._folder = folder
         self._stack = stack
+        self._server = server
         self._jobs: list[str] = []
         self._workers: list[AdaptedWorker] = []
         self._told_interrupted = 0
+        self._killed: set[str] = set()
+        """Jobs that were in the middle when their worker was killed."""
 
     async def run(self) -> Row:
         metrics_ok = await self._holds(self._probes_and_figures)
         drain_ok = await self._holds(self._fence) and await self._holds(self._drain)
+        metrics_ok = drain_ok and await self._holds(self._outage) and metrics_ok
+        drain_ok = drain_ok and (not self._app.redelivers or await self._holds(self._kill))
         await self._holds(self._all_done)
         said = self._said()
         begun = Counter(job for what, job, _ in said if what == "began")
         failed = Counter(job for what, job, _ in said if what == "failed")
         done = {job for what, job, _ in said if what == "done"}
-        repeated = sum(max(0, begun[job] - 1 - failed[job]) for job in self._jobs)
+        repeated = sum(max(0, begun[job] - 1 - failed[job]) for job in self._jobs if job not in self._killed)
         return Row(
             library=self._app.library,
             jobs=len(self._jobs),
@@ -198,6 +205,35 @@ class _Proof:
         if left := self._unfinished("two"):
             raise UnexpectedError(f"it left {left} jobs unfinished")
         await three.until(lambda: self._missing() == 0, "the rest done by another worker", seconds=90)
+
+    async def _outage(self) -> None:
+        """The broker is away: said as `paused`, no cause for a restart, and over when it is back."""
+        three = self._workers[3]
+        await three.until(lambda: self._reported(three) == 0, "nothing in flight")
+        self._server.stop()
+        report = await three.collector.report_where(lambda report: report.paused)
+        if not report.paused.startswith("broker"):
+            raise UnexpectedError(f"without a broker it is paused by {report.paused!r}")
+        over = time.monotonic() + STUCK_SECONDS + 5
+        while time.monotonic() < over:
+            if (status := await three.status("/healthz")) != 200:
+                raise UnexpectedError(f"without a broker /healthz is {status}")
+            await asyncio.sleep(LOOK_SECONDS)
+        self._server.start()
+        await three.collector.report_where(lambda report: not report.paused, seconds=60)
+        self._put("work", 0.05, 20)
+        await three.until(lambda: self._missing() == 0, "jobs done after that")
+
+    async def _kill(self) -> None:
+        """The library puts back what a dead worker held; those jobs are begun twice."""
+        three, four = self._workers[3], await self._start("four")
+        await self._ready(four)
+        self._put("work", 0.5, 40)
+        await four.until(lambda: self._unfinished("four") >= self._app.slots, "jobs in the middle")
+        four.kill()
+        ended = {job for what, job, pod in self._said() if pod == "four" and what != "began"}
+        self._killed = {job for what, job, pod in self._said() if pod == "four" and what == "began"} - ended
+        await three.until(lambda: self._missing() == 0, "the dead worker's jobs done by another one", seconds=90)
 
     async def _stop(self, worker: AdaptedWorker) -> None:
         worker.terminate()

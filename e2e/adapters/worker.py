@@ -20,6 +20,7 @@ from e2e.support.environments import ROOT
 from e2e.support.played_collector import PlayedCollector
 
 DRAIN_SECONDS: Final = 30
+STUCK_SECONDS: Final = 15
 LOOK_SECONDS: Final = 0.05
 _LEAVE_SECONDS: Final = DRAIN_SECONDS + 25.0
 LABELS: Final = {"pool": "adapted", "version": "v1"}
@@ -122,7 +123,7 @@ async def running(app: App, pod: str, *, redis_url: str, folder: Path) -> AsyncI
             "MAX_WORKERS": str(app.slots),
             "HEARTBEAT_INTERVAL": "1",
             "DRAIN_TIMEOUT": str(DRAIN_SECONDS),
-            "STUCK_AFTER": "15",
+            "STUCK_AFTER": str(STUCK_SECONDS),
             "HEALTH_PORT": str(ports[0]),
             "METRICS_PORT": str(ports[1]),
         }
