@@ -1,10 +1,13 @@
-"""A connection that speaks AMQP 0-9-1, with one channel on it: calls out, answers in the same order; deliveries in.
+"""A connection that speaks AMQP 0-9-1, with one channel on it: calls out, answers and deliveries in.
 
 Why not aio-pika: it dials anew and subscribes again behind its caller's back, and so hides the end of a connection,
 which is when every job in flight stops being ours. Why not aiormq below it: it runs a task for each call and for each
 delivery, sends one frame at a time and waits for the answer, so that a batch costs a round trip for each of its jobs,
 and keeps to itself that RabbitMQ has blocked the connection. What a broker needs of a client is here; the frames are
 written and read by pamqp, as in both.
+
+Answers of one kind come in the order of the calls, and those of different kinds do not: what a quorum queue answers
+(that a consumer begins, or ends) its channel sends after what it answers itself meanwhile.
 
 One channel: whatever ends a channel (a refusal, a consumer that was too slow) gives its jobs back to the queue, as the
 end of a connection does, so the connection is ended with it and nobody has to tell the two apart.
@@ -59,7 +62,7 @@ class AmqpConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._waiting: deque[asyncio.Future[base.Frame]] = deque()
+        self._waiting: deque[tuple[type[base.Frame], asyncio.Future[Any]]] = deque()
         self._unconfirmed = Unconfirmed()
         self._transport: asyncio.Transport | None = None
         self._ended: Exception | None = None
@@ -125,12 +128,18 @@ class AmqpConnection(asyncio.Protocol):
         Raises:
             RefusedError, ConnectionLostError, NotAmqpError, OSError: no answer will come.
         """
-        answer = self._expect()
+        answer = self._expect(kind)
         self.send(method, channel=channel)
-        found = await answer
-        if not isinstance(found, kind):
-            raise NotAmqpError(f"{found.name} is no answer to {method.name}")
-        return found
+        return await answer
+
+    async def consume(self, queue: str, tag: str, *, prefetch: int) -> None:
+        """Begin to be given messages, so many at a time at most; errors as in `call`.
+
+        A consumer has the prefetch that was said last: nobody else's call may come in between.
+        """
+        answers = self._expect(commands.Basic.QosOk), self._expect(commands.Basic.ConsumeOk)
+        self.send(commands.Basic.Qos(prefetch_count=prefetch), commands.Basic.Consume(queue=queue, consumer_tag=tag))
+        await asyncio.gather(*answers)
 
     def send(self, *methods: base.Frame, channel: int = CHANNEL) -> None:
         """Write methods that have no answer, or whose answer somebody expects.
@@ -192,9 +201,9 @@ class AmqpConnection(asyncio.Protocol):
 
     async def _log_in(self, login: Login) -> None:
         try:
-            answer = self._expect()
+            answer = self._expect(commands.Connection.Start)
             self._write([_PROTOCOL])
-            start = _started(await answer)
+            start = await answer
             self.cluster = _text((start.server_properties or {}).get("cluster_name"))
             mechanism, secret = "PLAIN", f"\0{login.username}\0{login.password}"
             if login.by_certificate and "EXTERNAL" in _text(start.mechanisms).split():
@@ -230,10 +239,10 @@ class AmqpConnection(asyncio.Protocol):
         if self._ended is not None or self._transport is None:
             raise ConnectionLostError(str(self._ended) or "the connection has ended") from self._ended
 
-    def _expect(self) -> "asyncio.Future[base.Frame]":
+    def _expect(self, kind: type[F]) -> "asyncio.Future[F]":
         self._require()
-        answer: asyncio.Future[base.Frame] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
+        answer: asyncio.Future[F] = asyncio.get_running_loop().create_future()
+        self._waiting.append((kind, answer))
         return answer
 
     def _write(self, data: Sequence[bytes]) -> None:
@@ -322,11 +331,13 @@ class AmqpConnection(asyncio.Protocol):
             self._transport.close()
 
     def _answer(self, found: base.Frame) -> None:
-        if not self._waiting:
-            raise NotAmqpError(f"{found.name}, which nobody asked for")
-        answer = self._waiting.popleft()
-        if not answer.done():  # given up by its caller
-            answer.set_result(found)
+        for number, (kind, answer) in enumerate(self._waiting):
+            if isinstance(found, kind):
+                del self._waiting[number]
+                if not answer.done():  # given up by its caller
+                    answer.set_result(found)
+                return
+        raise NotAmqpError(f"{found.name}, which nobody asked for")
 
     def _end(self, why: Exception) -> None:
         if self._ended is not None:
@@ -336,17 +347,11 @@ class AmqpConnection(asyncio.Protocol):
         if self._beat is not None:
             self._beat.cancel()
         waiting, self._waiting = self._waiting, deque()
-        for answer in waiting:
+        for _, answer in waiting:
             if not answer.done():
                 answer.set_exception(why)
         self._unconfirmed.end(why)
         self._on_end()
-
-
-def _started(said: base.Frame) -> commands.Connection.Start:
-    if not isinstance(said, commands.Connection.Start):
-        raise NotAmqpError(f"{said.name} begins no connection")
-    return said
 
 
 def _agreed(frame_max: int) -> int:

@@ -101,10 +101,8 @@ class _Look:
             ready = await sure_count(connection, self._queue)
             self._coming = min(ready, most)
             if self._coming:
-                await connection.call(commands.Basic.Qos(prefetch_count=self._coming), commands.Basic.QosOk)
                 self._begun = True
-                consume = commands.Basic.Consume(queue=self._queue, consumer_tag=_CONSUMER)
-                await connection.call(consume, commands.Basic.ConsumeOk)
+                await connection.consume(self._queue, _CONSUMER, prefetch=self._coming)
 
     async def next(self) -> Delivery | None:
         """None: no more come."""

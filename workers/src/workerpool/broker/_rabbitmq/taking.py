@@ -88,9 +88,7 @@ class Taking:
         told = self._held.told
         self._consumers += 1
         consumer = f"take-{self._consumers}"
-        await connection.call(commands.Basic.Qos(prefetch_count=wanted), commands.Basic.QosOk)
-        consume = commands.Basic.Consume(queue=self._queues.main, consumer_tag=consumer)
-        await connection.call(consume, commands.Basic.ConsumeOk)
+        await connection.consume(self._queues.main, consumer, prefetch=wanted)
         await self._gather(connection, wanted, max(wait, _STRAGGLERS_SECONDS) if ready else wait)
         await connection.call(commands.Basic.Cancel(consumer), commands.Basic.CancelOk)
         self._held.told = max(0, self._held.told - told)
