@@ -124,5 +124,6 @@ def _reading(worker: WorkerReport, conduct: Conduct | None, *, now: float) -> Re
         in_flight=worker.in_flight,
         first_attempts=counters.first_attempts,
         first_failures=counters.first_failures,
+        first_slow=counters.first_slow,
         last_words=worker.draining and not worker.in_flight,
     )

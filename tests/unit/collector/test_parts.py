@@ -135,7 +135,9 @@ def test_metrics_of_a_bare_worker_make_a_report() -> None:
         'job_processing_seconds_sum{pool="web",lane="io"} 2.5\n'
         'job_processing_seconds_sum{pool="web",lane="cpu"} 1.5\n'
         "worker_cpu_percent 150\n"
+        'jobs_first_slow_total{pool="web",lane="io"} 3\n'
     )
+    assert report.counters.first_slow == 3
     assert (report.counters.run_seconds, report.cpu_cores) == (4.0, 1.5)
     assert (report.in_flight, report.slots, report.counters.started) == (3, 8, 10)
     assert report.remaining_seconds is None
@@ -143,7 +145,7 @@ def test_metrics_of_a_bare_worker_make_a_report() -> None:
 
 def test_a_worker_need_not_say_how_long_jobs_take_nor_what_cpu_it_uses() -> None:
     report = parse("worker_jobs_in_progress 2\n")
-    assert (report.counters.run_seconds, report.cpu_cores) == (None, None)
+    assert (report.counters.run_seconds, report.counters.first_slow, report.cpu_cores) == (None, None, None)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "worker_jobs_in_progress NaNsense"])

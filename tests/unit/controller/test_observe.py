@@ -1,8 +1,12 @@
 """What the collectors say of workers, as decisions are made of it."""
 
+from typing import Literal
+
 import pytest
 
-from workerpool_operator.controller.observe import _report
+from workerpool.protocol import Counters
+from workerpool_operator.controller.observe import _reading, _report
+from workerpool_operator.domain.stuck import Conduct, Word
 from workerpool_operator.protocol import LEAVING_FENCE, WorkerReport
 
 
@@ -18,3 +22,31 @@ def test_a_worker_that_finds_what_it_calls_down_is_seen_as_such(paused: str, tri
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, paused=paused, slots=2, most_slots=4, cpu_cores=0.5)
     report = _report(said)
     assert (report.tripped, report.slots, report.most_slots, report.cpu_cores) == (tripped, 2, 4, 0.5)
+
+
+COUNTERS = Counters(started=9, processed=4, failed=2, handed_back=1, first_attempts=7, first_failures=2, first_slow=3)
+
+
+def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
+    said = WorkerReport(
+        pod="p", uid="u", version="v2", boot_id="b", age_seconds=4.0, in_flight=2, counters=COUNTERS, draining=True
+    )
+    conduct = Conduct(since=70.0, heard_at=96.0, last=Word(boot_id="b", taken=9, full=False))
+    found = _reading(said, conduct, now=100.0)
+    assert (found.uid, found.version, found.start, found.heard_at, found.age_seconds) == ("u", "v2", "b", 96.0, 30.0)
+    assert (found.started, found.finished, found.in_flight) == (9, 7, 2)
+    assert (found.first_attempts, found.first_failures, found.first_slow, found.crashes) == (7, 2, 3, None)
+    assert not found.last_words, "it drains, and has not said its last"
+
+
+def test_a_drained_worker_has_said_its_last() -> None:
+    said = WorkerReport(pod="p", uid="u", age_seconds=0.0, draining=True, counters=COUNTERS)
+    assert _reading(said, None, now=1.0).last_words
+
+
+@pytest.mark.parametrize(("source", "age"), [("stream", 0.0), ("scrape", float("inf"))])
+def test_a_worker_of_which_the_start_is_not_known_is_new_with_a_stream_and_warm_without(
+    source: Literal["stream", "scrape"], age: float
+) -> None:
+    said = WorkerReport(pod="p", uid="u", age_seconds=0.0, source=source)
+    assert _reading(said, None, now=1.0).age_seconds == age

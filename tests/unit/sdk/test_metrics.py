@@ -126,11 +126,12 @@ def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     io.failed[FailureReason.ERROR] = 2
     cpu.failed[FailureReason.TIMEOUT] = 1
     cpu.refused = 3
+    io.first_slow, cpu.first_slow = 4, 5
     io.dead_lettered, metrics.shed[DeathReason.EXPIRED] = 1, 6
     io.processing.observe(0.5)
     cpu.processing.observe(2.0)
     counters = metrics.totals()
-    assert counters.run_seconds == 2.5
+    assert (counters.run_seconds, counters.first_slow) == (2.5, 9)
     assert counters.dead_lettered == 7, "a worker that only gets rid of jobs is at work too"
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 4)
 

@@ -28,6 +28,8 @@ class Counters(_Message):
     dead_lettered: int = 0
     handed_back: int = 0
     """Jobs given back to their queue: by a drain, or because their lane was full."""
+    first_slow: int | None = None
+    """First attempts that took longer than such a job should; None: not counted."""
     run_seconds: float | None = None
     """Time that attempts have spent in handlers, all added up; None: not measured."""
 

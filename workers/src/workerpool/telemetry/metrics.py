@@ -67,6 +67,7 @@ class Totals:
     failed: int
     first_attempts: int
     first_failures: int
+    first_slow: int
     dead_lettered: int
     handed_back: int
     run_seconds: float
@@ -187,6 +188,7 @@ class Metrics:
             failed=sum(sum(lane.failed.values()) for lane in lanes),
             first_attempts=sum(lane.first_attempts for lane in lanes),
             first_failures=sum(lane.first_failures for lane in lanes),
+            first_slow=sum(lane.first_slow for lane in lanes),
             dead_lettered=sum(lane.dead_lettered for lane in lanes) + sum(self.shed.values()),
             # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
             handed_back=self.handed_back + sum(lane.refused for lane in lanes),
