@@ -26,7 +26,7 @@ VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 # The image runs the operator and the collector, not the command line. An import contract holds them to it.
 NOT_IN_IMAGE = ("rich", "typer")
 OPERATOR = tuple(word for name in NOT_IN_IMAGE for word in ("--prune", name))
-_EXTRAS = ("redis", "nats", "postgres", "rabbitmq", "http")
+_EXTRAS = ("redis", "nats", "postgres", "rabbitmq", "kafka", "http")
 WORKERS = ("--package", "workerpool", *(word for extra in _EXTRAS for word in ("--extra", extra)))
 BARE_WORKER = ("--package", "workerpool", "--only-group", "bare")
 KEEP = """\

@@ -12,6 +12,9 @@ from typing import Final
 from e2e.cluster.ports import free_ports
 from e2e.support import kafka_jars
 from e2e.support.own_server import OwnServer, ServerDoesNotStart
+from workerpool.broker import Credentials
+from workerpool.broker._kafka.address import KafkaAddress
+from workerpool.broker._kafka.link import KafkaLink
 
 _JAVA: Final = (
     "-Xms64m",
@@ -157,3 +160,13 @@ class KafkaServer(OwnServer):
                 return bool(probe.recv(4))
         except OSError:
             return False
+
+
+async def make_topic(url: str, name: str, *, partitions: int = 1) -> None:
+    """As whoever runs a Kafka does before its first worker."""
+    link = KafkaLink(KafkaAddress.parse(url), Credentials(), timeout=10, name="make-topic")
+    try:
+        async with link.calling():
+            await link.create({name: partitions}, replicas=1)
+    finally:
+        await link.drop()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.support.kafka_server import KafkaServer
+from e2e.support.kafka_server import KafkaServer, make_topic
 
-__all__ = ["KafkaServer", "kafka_server"]
+__all__ = ["KafkaServer", "kafka_server", "make_topic"]
 
 
 @pytest.fixture(scope="session")

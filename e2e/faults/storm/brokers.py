@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from e2e.support.kafka_server import KafkaServer, make_topic
 from e2e.support.nats_server import NatsServer
 from e2e.support.postgres_server import PostgresServer
 from e2e.support.rabbitmq_server import RabbitServer
 from e2e.support.redis_server import RedisServer
+
+_PARTITIONS: Final = 16
 
 
 class Broker(Protocol):
@@ -109,10 +114,23 @@ def rabbitmq(folder: Path) -> Iterator[Broker]:
         yield _Served(server, named_by="QUEUE")
 
 
+@contextmanager
+def kafka(folder: Path) -> Iterator[Broker]:
+    """A Kafka of one server, which has records in its files when it answers, and syncs them when the system does.
+
+    A kill takes nothing of that; against a power cut Kafka has its replicas. Its consumers are given a topic with more
+    partitions than workers run.
+    """
+    with KafkaServer(folder / "kafka") as server, ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, make_topic(server.url, "storm", partitions=_PARTITIONS)).result()
+        yield _Served(server, named_by="TOPIC")
+
+
 BROKERS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Broker]]]] = {
     "redis": redis,
     "nats": nats,
     "sqlite": sqlite,
     "postgres": postgres,
     "rabbitmq": rabbitmq,
+    "kafka": kafka,
 }

@@ -46,6 +46,7 @@ NOTIFIES = Capabilities(
     tokens=True,
     tenant_limits=True,
     expiry=True,
+    competing=True,
     shared=True,
 )
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workerpool.broker import _connect, _memory
+from workerpool.broker._kafka import capabilities as kafka
 from workerpool.broker._nats import capabilities as nats
 from workerpool.broker._postgres import broker as postgres
 from workerpool.broker._rabbitmq import capabilities as rabbitmq
@@ -19,6 +20,7 @@ DECLARED = {
     "NATS JetStream": nats.CAPABILITIES,
     "RabbitMQ": rabbitmq.CAPABILITIES,
     "PostgreSQL": postgres.CAPABILITIES,
+    "Kafka": kafka.CAPABILITIES,
 }
 
 

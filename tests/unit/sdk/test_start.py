@@ -24,6 +24,7 @@ OTHER_BROKERS = (
     "workerpool.broker._sqlite",
     "redis",
     "nats",
+    "aiokafka",
     "asyncpg",
     "pamqp",
 )

@@ -17,6 +17,7 @@ WorkerpoolError
     ├── TLSFailed              its certificate could not be verified, or TLS could not be set up
     ├── QueueNotFound          it answers, but has no such queue and none can be made
     ├── SchemaMismatch         its tables are of another version than this program can use (PostgreSQL)
+    ├── NothingAssigned        it answers, and has nothing to give to this consumer now: others have all of the queue
     └── BadAnswer              it answered something that makes no sense
 ```
 
@@ -107,6 +108,10 @@ class QueueNotFound(BrokerError):
 
 class SchemaMismatch(BrokerError):
     """The queue's tables are older than this program needs, or too new for it; the text says what to do."""
+
+
+class NothingAssigned(BrokerError):
+    """The broker gives this consumer nothing now: each part of the queue is another's, or held up by a job of ours."""
 
 
 class BadAnswer(BrokerError):

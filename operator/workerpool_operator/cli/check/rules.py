@@ -71,6 +71,7 @@ _NETWORK_LIBRARIES: Final = (
     "psycopg.",
     "aio_pika.",
     "nats.",
+    "aiokafka.",
     "asyncio.open_connection",
 )
 _NETWORK_OWNERS: Final = frozenset({"client", "session", "http", "connection", "conn", "pool", "redis", "db"})

@@ -26,6 +26,7 @@ DEPTH_ONLY: Final = Capabilities(
     tokens=False,
     tenant_limits=False,
     expiry=False,
+    competing=False,
     shared=True,
 )
 

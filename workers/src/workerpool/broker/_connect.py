@@ -101,6 +101,20 @@ def _nats(url: str, given: Given) -> Broker:
     )
 
 
+def _kafka(url: str, given: Given) -> Broker:
+    from workerpool.broker._kafka import KafkaAddress, KafkaBroker  # noqa: PLC0415  aiokafka is an optional extra
+
+    return KafkaBroker(
+        KafkaAddress.parse(url),
+        topic=given.stream,
+        group=given.group or given.stream,
+        credentials=given.credentials,
+        timeout=given.timeout,
+        consumer=given.consumer,
+        lease_seconds=given.lease_seconds,
+    )
+
+
 def _postgres(url: str, given: Given) -> Broker:
     from workerpool.broker._postgres import PostgresAddress, PostgresBroker  # noqa: PLC0415  as above
 
@@ -134,6 +148,9 @@ _RABBITMQ: Final = Kind(
     named_words="write the name of the RabbitMQ queue",
     extra="rabbitmq",
 )
+_KAFKA: Final = Kind(
+    system="kafka", open=_kafka, named_by="TOPIC", named_words="write the name of the Kafka topic", extra="kafka"
+)
 KINDS: Final[Mapping[str, Kind]] = {
     "redis": _REDIS,
     "rediss": _REDIS,
@@ -143,6 +160,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "postgres": _POSTGRES,
     "amqp": _RABBITMQ,
     "amqps": _RABBITMQ,
+    "kafka": _KAFKA,
+    "kafka+ssl": _KAFKA,
     "sqlite": Kind(system="sqlite", open=_sqlite, local=True),
     "memory": Kind(system="memory", open=_memory, local=True),
 }
@@ -179,10 +198,10 @@ def connect(
         url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `nats://[user:password@]host[:port]`,
             `tls://...` for NATS with TLS, `postgresql://[user[:password]@]host[:port]/database`, with TLS unless
             `?sslmode=disable` is behind it, `amqp://[user:password@]host[:port][/vhost]`, `amqps://...` for TLS,
-            `sqlite:///path`, or `memory://`.
+            `kafka://[user:password@]host[:port][,host...]`, `kafka+ssl://...` for TLS, `sqlite:///path`, or `memory://`.
         stream: For Redis: the stream's key. For NATS: the stream. For PostgreSQL: the queue's name in the database. For
-            RabbitMQ: the queue's name.
-        group: For Redis: the consumer group. For NATS: the consumer. The stream's name by default.
+            RabbitMQ: the queue's name. For Kafka: the topic.
+        group: For Redis and Kafka: the consumer group. For NATS: the consumer. The stream's name by default.
         credentials: Files that are read anew for each connection; they win over those in the URL.
         timeout: Seconds after which a call fails with BrokerUnavailable.
         consumer: Who takes, unique among all processes that ever lived; a random one by default.

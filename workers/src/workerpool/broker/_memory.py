@@ -40,6 +40,7 @@ CAPABILITIES: Final = Capabilities(
     tokens=True,
     tenant_limits=True,
     expiry=True,
+    competing=True,
     shared=False,
 )
 _DEDUPLICATION_SECONDS: Final = 600.0

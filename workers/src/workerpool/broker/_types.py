@@ -37,6 +37,8 @@ class Capabilities:
     """Holds limits of single tenants, for all consumers together."""
     expiry: bool
     """Jobs that expired or waited too long are dead-lettered instead of being given to anyone."""
+    competing: bool
+    """Whoever has room takes any job that waits; without it each consumer has a part of the queue of its own."""
     shared: bool
     """Reachable from other machines: without it the broker is refused in a pool."""
 

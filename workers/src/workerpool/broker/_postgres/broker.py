@@ -53,6 +53,7 @@ CAPABILITIES: Final = Capabilities(
     tokens=True,
     tenant_limits=True,
     expiry=True,
+    competing=True,
     shared=True,
 )
 DEDUPLICATION_SECONDS: Final = 600.0

@@ -19,5 +19,6 @@ CAPABILITIES: Final = Capabilities(
     tokens=False,
     tenant_limits=False,
     expiry=True,
+    competing=True,
     shared=True,
 )

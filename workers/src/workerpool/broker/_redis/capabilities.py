@@ -19,5 +19,6 @@ CAPABILITIES: Final = Capabilities(
     tokens=True,
     tenant_limits=True,
     expiry=True,
+    competing=True,
     shared=True,
 )

@@ -52,6 +52,7 @@ CAPABILITIES: Final = Capabilities(
     tokens=True,
     tenant_limits=True,
     expiry=True,
+    competing=True,
     shared=False,
 )
 _POLL_SECONDS: Final = 0.02
