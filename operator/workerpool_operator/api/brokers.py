@@ -209,6 +209,57 @@ class RabbitMQ(BrokerKind):
         return {"URL": self.url, "QUEUE": self.queue}
 
 
+_KAFKA_NAME: Final = "^[A-Za-z0-9._-]+$"
+_KAFKA_NAME_WORDS: Final = "write it in a-z, A-Z, 0-9, '.', '-' and '_'"
+
+
+class Kafka(BrokerKind):
+    """A topic of Kafka, read by a consumer group; it is there before, the ones beside it are made."""
+
+    ENCRYPTED = "url.startsWith('kafka+ssl://')"
+    ENCRYPTED_WORDS = "write the url as kafka+ssl://"
+    WITHOUT = ("rateLimitPerSecond", "tenantLimits")
+
+    url: str = Field(
+        min_length=1,
+        max_length=512,
+        description="Address of some servers of the cluster: kafka://HOST:PORT,HOST:PORT, or kafka+ssl:// for TLS; how "
+        "a user logs in may follow, ?sasl=SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN (the default). No user or password "
+        "in it.",
+        json_schema_extra=rules(
+            Rule(
+                cel="self.startsWith('kafka://') || self.startsWith('kafka+ssl://')",
+                message="the url must start with kafka:// or kafka+ssl://, such as kafka://kafka:9092",
+            ),
+            NO_PASSWORD,
+            Rule(
+                cel=rf"self.contains('@') || self.matches('^[a-z+]+://{HOST}(:{PORT})?(,{HOST}(:{PORT})?)*"
+                r"([?]sasl=(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512))?$')",
+                message="write the url as kafka://HOST:PORT,HOST:PORT with ports from 1 to 65535; the only option is "
+                "?sasl=SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN",
+            ),
+        ),
+    )
+    topic: str = Field(
+        min_length=1,
+        max_length=115,
+        pattern=_KAFKA_NAME,
+        description="Name of the topic. It has as many partitions as workers can work at a time.",
+        json_schema_extra=explained(_KAFKA_NAME_WORDS),
+    )
+    group: str = Field(
+        min_length=1,
+        max_length=115,
+        pattern=_KAFKA_NAME,
+        description="Name of the consumer group.",
+        json_schema_extra=explained(_KAFKA_NAME_WORDS),
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The address, the topic and the group."""
+        return {"URL": self.url, "TOPIC": self.topic, "GROUP": self.group}
+
+
 _HTTP_RULES: Final = (
     Rule(
         cel="self.startsWith('http://') || self.startsWith('https://')",
@@ -335,6 +386,7 @@ class Kinds(Model):
     )
     postgres: Postgres | None = Field(default=None, description="A queue in a PostgreSQL database.")
     rabbitmq: RabbitMQ | None = Field(default=None, description="A quorum queue of RabbitMQ 3.10 or later.")
+    kafka: Kafka | None = Field(default=None, description="A topic of Kafka, read by a consumer group.")
     redis_list: RedisList | None = Field(
         default=None,
         description="Only a depth: keys of a Redis in which another library keeps its jobs. The workers are not told "

@@ -46,6 +46,16 @@ def _rabbitmq(fields: Mapping[str, Any], credentials: broker.Credentials) -> Obs
     return broker.connect(fields["url"], stream=fields["queue"], credentials=credentials, timeout=TIMEOUT_SECONDS)
 
 
+def _kafka(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
+    return broker.connect(
+        fields["url"],
+        stream=fields["topic"],
+        group=fields["group"],
+        credentials=credentials,
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
 def _redis_list(fields: Mapping[str, Any], credentials: broker.Credentials) -> Observed:
     return RedisLists(
         fields["url"],
@@ -69,6 +79,7 @@ KINDS: Final[Mapping[str, Connect]] = {
     "natsJetStream": _nats_jet_stream,
     "postgres": _postgres,
     "rabbitmq": _rabbitmq,
+    "kafka": _kafka,
     "redisList": _redis_list,
     "prometheus": _prometheus,
     "http": _http,

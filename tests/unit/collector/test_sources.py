@@ -15,6 +15,7 @@ from workerpool_operator.domain.desired import contract, template
 
 QUEUES: Final[dict[str, dict[str, Any]]] = {
     "rabbitmq": {"url": "amqp://rabbitmq:5672/jobs", "queue": "thumbs"},
+    "kafka": {"url": "kafka://kafka-0:9092,kafka-1:9092?sasl=SCRAM-SHA-512", "topic": "thumbs", "group": "g"},
     "redisStream": {"url": "redis://redis:6379/0", "stream": "thumbs", "group": "g"},
     "natsJetStream": {"url": "nats://nats:4222", "stream": "thumbs", "consumer": "g"},
     "postgres": {"url": "postgresql://jobs@postgres:5432/jobs", "queue": "thumbs"},

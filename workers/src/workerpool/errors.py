@@ -12,12 +12,12 @@ WorkerpoolError
 ├── RejectJob                  raised by a handler: dead-letter this job now, retrying is useless
 └── BrokerError                the broker did not do what was asked
     ├── BrokerUnavailable      name does not resolve, refused, timed out, or it is loading, read-only or out of memory
+    │   └── NothingAssigned    it answers, and has nothing to give to this consumer now: others have all of the queue
     ├── AuthenticationFailed   it refused the credentials, or wants some and none are given
     ├── CredentialsMissing     a credentials file that was named is not there
     ├── TLSFailed              its certificate could not be verified, or TLS could not be set up
     ├── QueueNotFound          it answers, but has no such queue and none can be made
     ├── SchemaMismatch         its tables are of another version than this program can use (PostgreSQL)
-    ├── NothingAssigned        it answers, and has nothing to give to this consumer now: others have all of the queue
     └── BadAnswer              it answered something that makes no sense
 ```
 
@@ -110,7 +110,7 @@ class SchemaMismatch(BrokerError):
     """The queue's tables are older than this program needs, or too new for it; the text says what to do."""
 
 
-class NothingAssigned(BrokerError):
+class NothingAssigned(BrokerUnavailable):
     """The broker gives this consumer nothing now: each part of the queue is another's, or held up by a job of ours."""
 
 

@@ -36,7 +36,7 @@ from workerpool.broker._types import (
     TenantLimit,
     Tokens,
 )
-from workerpool.errors import BrokerError, BrokerUnavailable, ConfigurationError, NothingAssigned, PayloadInvalid
+from workerpool.errors import BrokerError, BrokerUnavailable, ConfigurationError, PayloadInvalid
 
 _TIDY_SECONDS: Final = 300.0
 _LARGEST_CHECKPOINT: Final = 65_536
@@ -138,7 +138,7 @@ class KafkaBroker:
                 async with self._link.calling():
                     await self._group.join(lease_seconds=self._lease)
             found = await self._taking.take(limit, wait)
-        except (BrokerUnavailable, NothingAssigned):
+        except BrokerUnavailable:
             raise
         except BrokerError:
             await self._group.leave()  # it joins anew, with the credentials of then
