@@ -58,14 +58,14 @@ def decide(inputs: Inputs) -> Decision:
     usable = [sample for sample in inputs.samples if sample.usable and sample.queue in inputs.queues]
     if not usable:
         return _blind(inputs)
-    inputs = replace(inputs, history=replace(inputs.history, blind_since=None))
+    history = inputs.history
     complete = len({sample.queue for sample in usable}) == len(inputs.queues)
     if not complete:
-        inputs = replace(inputs, history=replace(inputs.history, gap=True))
-    elif inputs.history.gap:
-        inputs = replace(inputs, history=inputs.history.resumed(now=inputs.now))
+        history = replace(history, gap=True, blind_since=None)
+    elif history.gap:
+        history = history.resumed(now=inputs.now)
     arrivals = {sample.queue: sample.arrivals for sample in usable if sample.arrivals is not None}
-    inputs = replace(inputs, history=inputs.history.arrived(arrivals, now=inputs.now))
+    inputs = replace(inputs, history=history.arrived(arrivals, now=inputs.now))
     backlog = Backlog(
         waiting=min(sum(sample.waiting or 0 for sample in usable), MOST_JOBS),
         in_flight=min(sum(sample.in_flight or 0 for sample in usable), MOST_JOBS),

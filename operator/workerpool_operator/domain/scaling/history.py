@@ -38,13 +38,15 @@ class History:
 
     def resumed(self, *, now: float) -> "History":
         """After a gap: jobs may have come and gone meanwhile, so cooldown and window begin again."""
-        return replace(self, gap=False, since=now, active_at=now, peaks=(), troughs=())
+        return replace(self, gap=False, blind_since=None, since=now, active_at=now, peaks=(), troughs=())
 
     def arrived(self, arrivals: Mapping[str, int], *, now: float) -> "History":
         """Jobs may come and be done between two readings: then only their count tells of them.
 
         A count that fell began anew (the broker was emptied): what came since is unknown, and no activity.
         """
+        if arrivals == self.arrivals:
+            return self
         came = any(count > self.arrivals.get(queue, count) for queue, count in arrivals.items())
         known = {**self.arrivals, **arrivals}
         return replace(self, arrivals=known, active_at=now if came else self.active_at)
@@ -62,7 +64,8 @@ class History:
             recent = len(sizes) > 1 and now - sizes[-1][0] < 1.0
             sizes[-1:] = [(sizes[-1][0], size)] if recent else [sizes[-1], (now, size)]
         past = sum(1 for at, _ in sizes[1:] if at <= now - PACE_SECONDS)
-        return replace(self, sizes=tuple(sizes[past:]))
+        kept = tuple(sizes[past:])
+        return self if kept == self.sizes else replace(self, sizes=kept)
 
     @property
     def largest(self) -> int:
