@@ -12,9 +12,6 @@ from typing import Final
 from e2e.cluster.ports import free_ports
 from e2e.support import kafka_jars
 from e2e.support.own_server import OwnServer, ServerDoesNotStart
-from workerpool.broker import Credentials
-from workerpool.broker._kafka.address import KafkaAddress
-from workerpool.broker._kafka.link import KafkaLink
 
 _JAVA: Final = (
     "-Xms64m",
@@ -164,6 +161,11 @@ class KafkaServer(OwnServer):
 
 async def make_topic(url: str, name: str, *, partitions: int = 1) -> None:
     """As whoever runs a Kafka does before its first worker."""
+    # aiokafka is large, and this module is loaded for every test.
+    from workerpool.broker import Credentials  # noqa: PLC0415
+    from workerpool.broker._kafka.address import KafkaAddress  # noqa: PLC0415
+    from workerpool.broker._kafka.link import KafkaLink  # noqa: PLC0415
+
     link = KafkaLink(KafkaAddress.parse(url), Credentials(), timeout=10, name="make-topic")
     try:
         async with link.calling():
