@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from workerpool.adapters.taking import TakingGate
+from workerpool.adapters.taking import TakingGate, acknowledge
 
 
 class _Paused:
@@ -69,3 +69,26 @@ def test_a_library_whose_loop_has_ended_breaks_nobody(ask: Callable[[TakingGate]
         return TakingGate()
 
     ask(asyncio.run(make()))
+
+
+class _Broker:
+    def __init__(self, *, fails: int) -> None:
+        self.fails, self.asked = fails, 0
+
+    async def acknowledge(self) -> str:
+        self.asked += 1
+        if self.asked <= self.fails:
+            raise ConnectionError(self.asked)
+        return "acknowledged"
+
+
+async def test_what_fails_on_an_old_connection_is_said_again() -> None:
+    broker = _Broker(fails=2)
+    assert await acknowledge(broker.acknowledge) == "acknowledged"
+
+
+async def test_what_fails_for_good_is_raised() -> None:
+    broker = _Broker(fails=5)
+    with pytest.raises(ConnectionError, match="3"):
+        await acknowledge(broker.acknowledge)
+    assert broker.asked == 3

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from workerpool.adapters.bridge import Bridge
 from workerpool.adapters.ledger import Outcome
-from workerpool.adapters.taking import TakingGate
+from workerpool.adapters.taking import TakingGate, acknowledge
 from workerpool.runtime.contract import Contract
 from workerpool.telemetry.logs import TextLog
 from workerpool.telemetry.metrics import FailureReason
@@ -90,7 +90,7 @@ class Messages(TakingGate):
         return await self._read(read, wait=0.0)
 
     async def _xack(self, name: str, groupname: str, *ids: bytes) -> Any:
-        answer = await self._own["xack"](name, groupname, *ids)
+        answer = await acknowledge(lambda: self._own["xack"](name, groupname, *ids))
         acknowledged = {(name, message_id) for message_id in ids}
         for attempt in self._attempts.values():
             attempt.acknowledged |= acknowledged.intersection(attempt.keys)

@@ -1,8 +1,11 @@
 """The fence's gate for libraries that take their messages by calls in an event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any, Final
+
+_ACKNOWLEDGE_TIMES: Final = 3
 
 
 class TakingGate:
@@ -63,3 +66,14 @@ class TakingGate:
         """In the library's loop, if that has not ended by now."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function)
+
+
+async def acknowledge(acknowledging: Callable[[], Awaitable[Any]]) -> Any:
+    """Call it, and again when it fails: a client that has lost its broker may still have old connections in its pool.
+
+    Only for what may be said twice. Raises what it raised the last time.
+    """
+    for _ in range(_ACKNOWLEDGE_TIMES - 1):
+        with suppress(Exception):
+            return await acknowledging()
+    return await acknowledging()

@@ -10,12 +10,13 @@ import importlib
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
 from workerpool.adapters.bridge import Bridge
 from workerpool.adapters.ledger import Outcome
-from workerpool.adapters.taking import TakingGate
+from workerpool.adapters.taking import TakingGate, acknowledge
 from workerpool.telemetry.logs import TextLog
 
 _LATE_SECONDS: Final = 10.0
@@ -127,7 +128,8 @@ class Reads(TakingGate):
         delivery.key = next(self._keys)
         self.bridge.taken(delivery.key)
         self._wanted.clear()
-        self._fetched.put_nowait(message.model_copy(update={"data": delivery}))
+        acknowledging = partial(acknowledge, message.ack)
+        self._fetched.put_nowait(message.model_copy(update={"data": delivery, "ack": acknowledging}))
 
     async def _connection(self, *arguments: Any, **named: Any) -> Any:
         """Instead of the pool's `get_connection`."""
