@@ -114,5 +114,5 @@ APPS_UNDER_TEST: Final = (
         share=0.2,
     ),
     App(library="RQ", module="rq.cli", arguments=(*_RQ, "rq_app.Simple"), slots=1, lane="thread", variant="simple"),
-    App(library="FastStream", module="faststream", arguments=("run", "faststream_app:app"), lane="io"),
+    App(library="FastStream", module="faststream", arguments=("run", "faststream_app:app"), lane="io", redelivers=True),
 )
