@@ -197,6 +197,19 @@ async def test_a_group_that_nobody_has_used_has_all_before_it(open_kafka: Open, 
     assert len(await take(other, 2)) == 2
 
 
+async def test_the_largest_job_can_be_tried_again_and_buried(open_kafka: Open, kafka_server: KafkaServer) -> None:
+    broker = open_kafka(kafka_server.url, topic=await new_topic(kafka_server))
+    await broker.put([NewJob("t", b"1" * 983_000)])
+    [job] = await take(broker, 1)
+    assert await broker.checkpoint(job, b'"' + b"c" * 65_000 + b'"')
+    await broker.retry_later([Retry(job, 0.0)])
+    [again] = await take(broker, 1)
+    letter = DeadLetter(again, DeathReason.MAX_ATTEMPTS, error="e" * 9_000, traceback="t" * 99_000)
+    assert await broker.dead_letter([letter]) == frozenset()
+    [dead] = await broker.dead_letters(limit=9)
+    assert (dead.payload, dead.attempts) == (job.payload, 2)
+
+
 @pytest.mark.parametrize(
     ("job", "error"),
     [

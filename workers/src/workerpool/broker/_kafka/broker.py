@@ -20,7 +20,7 @@ from workerpool.broker._kafka.names import Names
 from workerpool.broker._kafka.post import Post
 from workerpool.broker._kafka.settling import Settling
 from workerpool.broker._kafka.taking import Taking
-from workerpool.broker._kafka.wire import Outgoing, headers_of_new
+from workerpool.broker._kafka.wire import Outgoing, headers_of_new, size
 from workerpool.broker._shed import TEXTS, spoiled
 from workerpool.broker._types import (
     Capabilities,
@@ -39,6 +39,8 @@ from workerpool.broker._types import (
 from workerpool.errors import BrokerError, BrokerUnavailable, ConfigurationError, PayloadInvalid
 
 _TIDY_SECONDS: Final = 300.0
+_LARGEST_JOB: Final = 983_040
+"""Bytes: a record has 1 MiB at most, and what becomes of a job is written into its headers."""
 _LARGEST_CHECKPOINT: Final = 65_536
 
 
@@ -126,7 +128,10 @@ class KafkaBroker:
         if max_depth is not None:
             jobs = jobs[: max(0, max_depth - (await self.depth()).waiting)]
         now = time.time()
-        await self._post.put([Outgoing(self._names.topic, job.payload, headers_of_new(job, now=now)) for job in jobs])
+        outgoing = [Outgoing(self._names.topic, job.payload, headers_of_new(job, now=now)) for job in jobs]
+        if any(size(one) > _LARGEST_JOB for one in outgoing):
+            raise PayloadInvalid(f"on Kafka a job has {_LARGEST_JOB} bytes at most, with its headers")
+        await self._post.put(outgoing)
         return len(jobs)
 
     async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:

@@ -8,8 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from workerpool.broker._kafka.ending import ended
 from workerpool.broker._kafka.link import KafkaLink
-from workerpool.broker._kafka.wire import Outgoing, encoded, size
-from workerpool.errors import PayloadInvalid
+from workerpool.broker._kafka.wire import Outgoing, encoded, fitting
 
 _CHUNK: Final = 500
 """Records that are sent before the answers are waited for."""
@@ -33,11 +32,9 @@ class Post:
         """Returns when all of them are kept.
 
         Raises:
-            PayloadInvalid: one is too large; none was put.
             BrokerError: any of them may have been.
         """
-        if size(outgoing) > _LARGEST - _MARGIN:
-            raise PayloadInvalid("on Kafka a job has 1 MiB at most, with its headers")
+        outgoing = [fitting(one, most=_LARGEST - _MARGIN) for one in outgoing]
         for start in range(0, len(outgoing), _CHUNK):
             try:
                 async with self._link.calling():

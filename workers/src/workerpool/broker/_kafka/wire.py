@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ LONGEST_TEXT: Final = 16_384
 """Of a traceback: its end is kept."""
 _LONGEST_ERROR: Final = 8_192
 _KEPT: Final = ("id", "type", "tenant", "traceparent", "tracestate", "expires", "checkpoint")
+_SPARED: Final = ("dead.traceback", "dead.error", "checkpoint", "tracestate")
 _KEPT_OF_DEAD: Final = ("id", "type", "tenant", "traceparent", "tracestate")
 
 
@@ -138,9 +139,18 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
     return [(name, value.encode()) for name, value in headers.items()]
 
 
-def size(outgoing: Iterable[Outgoing]) -> int:
-    """Bytes of the largest of these, about."""
-    return max((len(one.payload) + sum(len(k) + len(v) for k, v in one.headers.items()) for one in outgoing), default=0)
+def size(one: Outgoing) -> int:
+    """Bytes of it, about."""
+    return len(one.payload) + sum(len(name) + len(value.encode()) for name, value in one.headers.items())
+
+
+def fitting(one: Outgoing, *, most: int) -> Outgoing:
+    """A job that moves has to fit where it goes: without what it can do without, where it would not."""
+    for name in _SPARED:
+        if size(one) <= most:
+            break
+        one = Outgoing(one.topic, one.payload, {key: value for key, value in one.headers.items() if key != name})
+    return one
 
 
 def _number(value: str | None, default: float) -> float | None:
