@@ -14,6 +14,7 @@ Outside a pool (no `WORKERPOOL_NAME`) these classes are RQ's own. In one they be
 broker that is lost for a while, and SIGTERM while a job is being handed over.
 """
 
+import multiprocessing
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ import redis
 from rq import worker as originals
 from rq.exceptions import StopRequested
 from rq.job import JobStatus
+from rq.logutils import setup_loghandlers
 from rq.timeouts import JobTimeoutException
 
 from workerpool.adapters.bridge import BEAT_SECONDS, Bridge
@@ -39,10 +41,9 @@ from workerpool.telemetry.metrics import FailureReason
 
 _LOST: Final = (redis.ConnectionError, redis.TimeoutError)
 _PIPE: Final = "WORKERPOOL_RQ_PIPE"
-"""For the horse: the descriptor by which it tells the worker. A spawned one has nothing else of the worker's."""
+"""For the horse: the descriptor by which it tells the worker."""
 _OUTCOMES: Final = {b"d": Outcome.DONE, b"r": Outcome.RETRIED, b"x": Outcome.DEAD_LETTERED, b"h": Outcome.HANDED_BACK}
 _REASONS: Final = {b"e": FailureReason.ERROR, b"t": FailureReason.TIMEOUT, b"c": FailureReason.CRASHED}
-_ME: Final = "worker"
 _GRACE_SECONDS: Final = 60.0
 """Beyond a job's timeout, after which RQ itself gives up on a horse."""
 
@@ -64,9 +65,9 @@ class _Adapted(originals.BaseWorker):
         self._running = ""
         self._reason = b"e"
         self._hurried = False
+        super().__init__(*args, **kwargs)
         if self._contract is not None:
             self.max_connection_wait_time = 2.0  # seconds; by default a minute, of which a drain would know nothing
-        super().__init__(*args, **kwargs)
 
     # The life of the worker, in its main thread
 
@@ -75,12 +76,14 @@ class _Adapted(originals.BaseWorker):
         if self._contract is None:
             return bool(super().work(*args, **kwargs))
         require_version("RQ", "rq", least=(3, 0), why="is not what this adapter was tested with")
+        if multiprocessing.parent_process() is not None:  # it would start those anew that are refused, for ever
+            refuse("`rq worker-pool` starts several workers, and each has a pod to itself: start `rq worker`")
         try:
             bridge = Bridge(
                 self, self._contract, lane=self.lane, health_port=self.health_port, metrics_port=self.metrics_port
             )
         except ConfigurationError as error:
-            refuse(f"{error}. Each worker has a pod to itself: start `rq worker`, not `rq worker-pool`")
+            refuse(str(error))
         self._heard, told = os.pipe()
         os.set_blocking(self._heard, False)
         os.set_inheritable(told, True)  # noqa: FBT003  positional only
@@ -93,6 +96,12 @@ class _Adapted(originals.BaseWorker):
         finally:
             bridge.finish(interrupted=int(self._hurried) or None)
 
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
+        """RQ sets up its logging here; what the bridge says goes the same way."""
+        super().bootstrap(*args, **kwargs)
+        if self._contract is not None:
+            setup_loghandlers(self.log.getEffectiveLevel(), name="workerpool")
+
     @property
     def dequeue_timeout(self) -> int:
         """Seconds; RQ's own would be minutes, and so would be the time until it notices a broker that hangs."""
@@ -100,11 +109,11 @@ class _Adapted(originals.BaseWorker):
 
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """A job, or None to end: after a drain, or when it was idle for `max_idle_time` seconds."""
-        bridge = self._told()
-        if bridge is None:
+        if (bridge := self._told()) is None:
             return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
         idle_since = time.monotonic()
         while not self._stop_requested:
+            self.check_for_suspension(burst=timeout is None)  # RQ's own looks only after a job
             found = self._dequeue(bridge, timeout)
             if found is not None or timeout is None:
                 return found
@@ -113,7 +122,7 @@ class _Adapted(originals.BaseWorker):
         return None
 
     def _dequeue(self, bridge: Bridge, timeout: int | None) -> Any:
-        if not self._gate.enter(_ME):
+        if not self._gate.enter("worker"):
             self.heartbeat()
             bridge.beat()
             self._gate.wait(BEAT_SECONDS)
@@ -127,7 +136,7 @@ class _Adapted(originals.BaseWorker):
             return found
         finally:
             self._in_hand = False
-            self._gate.leave(_ME)
+            self._gate.leave("worker")
 
     def reorder_queues(self, reference_queue: Any) -> None:
         """RQ has been given a job, and will return it."""
@@ -196,8 +205,7 @@ class _Adapted(originals.BaseWorker):
         return True
 
     def _lost(self, error: Exception) -> None:
-        bridge = self._told()
-        if bridge is None:
+        if (bridge := self._told()) is None:
             raise error
         self._away = True
         bridge.away(type(error).__name__)
@@ -207,8 +215,7 @@ class _Adapted(originals.BaseWorker):
 
     def execute_job(self, job: Any, queue: Any) -> None:
         """In the worker's own process, until the job's horse has ended."""
-        bridge = self._told()
-        if bridge is None:
+        if (bridge := self._told()) is None:
             super().execute_job(job, queue)
             return
         self._read()
@@ -236,8 +243,8 @@ class _Adapted(originals.BaseWorker):
         return True
 
     def _hand_back(self, job: Any) -> None:
-        """What the end of the drain cut off waits again, as the first of its queue, though it has no retries left."""
-        if self._bears(lambda: job.refresh()) and job.get_status(refresh=False) == JobStatus.FAILED:  # noqa: PLW0108
+        """What the end of the drain cut off waits again, as the first, though it has no retries left."""
+        if self._bears(job.refresh) and job.get_status(refresh=False) == JobStatus.FAILED:
             self._bears(lambda: job.requeue(at_front=True))
             self._tell(b"h")
 
@@ -280,10 +287,11 @@ class _Adapted(originals.BaseWorker):
 
     def _read(self) -> tuple[Outcome, FailureReason]:
         """What was told; a horse that told nothing has lost its broker, or its life."""
-        with suppress(BlockingIOError):
+        try:
             words = os.read(self._heard, 64)
-            return _OUTCOMES[words[-2:-1]], _REASONS[words[-1:]]
-        return Outcome.FAILED, FailureReason.CRASHED
+        except BlockingIOError:
+            return Outcome.FAILED, FailureReason.CRASHED
+        return _OUTCOMES[words[-2:-1]], _REASONS[words[-1:]]
 
     def _told(self) -> Bridge | None:
         """The bridge; None in a horse."""
@@ -300,7 +308,7 @@ class _Adapted(originals.BaseWorker):
         return [self.horse_pid] if self.horse_pid else []
 
     def pause(self, paused: Callable[[], None]) -> None:
-        """RQ is asked for a job again only after a look at the gate."""
+        """RQ is asked for a job only after a look at the gate."""
         self._gate.close(paused)
 
     def resume(self) -> None:
