@@ -107,6 +107,7 @@ async def test_many_are_moved_in_chunks_and_keep_their_order(another: Open) -> N
     assert [job.payload for job in await take(broker, 1_203)] == [str(n).encode() for n in range(1_203)]
 
 
+@pytest.mark.needs("competing")
 async def test_a_redrive_ends_although_the_jobs_die_again_at_once(another: Open) -> None:
     broker, consumer = another(lease=60), another(lease=60)
     await bury(broker, 1_500)
@@ -125,6 +126,7 @@ async def test_a_redrive_ends_although_the_jobs_die_again_at_once(another: Open)
         await killing
 
 
+@pytest.mark.needs("competing")
 async def test_two_redrives_at_once_double_no_job(another: Open) -> None:
     """As one that is repeated while its first call, thought dead, still runs."""
     one, two = another(lease=60), another(lease=60)

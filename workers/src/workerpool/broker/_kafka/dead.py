@@ -1,4 +1,7 @@
-"""Dead letters: records of a topic of their own. Which of them are gone again is kept as for jobs: see `ledger`."""
+"""Dead letters: records of a topic of their own. Which of them are gone again is kept as for jobs: see `ledger`.
+
+Who removes some is no member of a group, so Kafka does not keep two from removing at once: the docs say so.
+"""
 
 import time
 from collections.abc import AsyncIterator
