@@ -55,7 +55,7 @@ async def test_an_expired_job_is_not_given_out_and_one_in_time_is(broker: Broker
     assert (letter.tenant, letter.type) == (tenant, "t")
 
 
-@pytest.mark.needs("in_flight")
+@pytest.mark.needs("in_flight", "delay")
 @pytest.mark.parametrize("tenant", ["", "a"])
 async def test_the_time_counts_from_enqueueing_over_a_retry_and_a_delay(broker: Broker, tenant: str) -> None:
     await broker.put([mortal(0, tenant=tenant, expires_in=0.5), mortal(1, tenant=tenant, expires_in=0.3, delay=0.2)])

@@ -43,7 +43,7 @@ async def redriven(broker: Broker, job: Taken) -> None:
     [
         {},
         {"job_id": "a"},
-        {"delay": 0.01},
+        pytest.param({"delay": 0.01}, marks=pytest.mark.needs("delay")),
         pytest.param(
             {"tenant": "acme", "priority": Priority.HIGH, "ordering_key": "k"},
             marks=pytest.mark.needs("priority", "ordering"),
