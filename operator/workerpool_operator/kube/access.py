@@ -23,7 +23,8 @@ from typing import Final, Self
 import aiohttp
 import structlog
 from kubernetes.aio.client import Configuration, rest
-from kubernetes.aio.config import ConfigException, list_kube_config_contexts, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -166,8 +167,8 @@ def _own_namespace() -> str:
 
 def _namespace_of(path: str | Path, context: str | None) -> str:
     """Of a kubeconfig that can be read: the load before would have said so if not."""
-    contexts, active = list_kube_config_contexts(str(path))
-    chosen = next((one for one in contexts if one["name"] == context), active)
+    merged = KubeConfigMerger(str(path)).config
+    chosen = KubeConfigLoader(config_dict=merged, active_context=context).current_context
     return str(chosen["context"].get("namespace") or "default")
 
 

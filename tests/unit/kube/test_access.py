@@ -1,5 +1,6 @@
 """Credentials that change while the process lives."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,19 @@ async def test_a_proxy_of_the_environment_is_used_and_can_be_ruled_out(
     assert access.configuration.proxy is None
     assert access.server == "https://api.example:6443"
     assert await access.authorization() == "Bearer abc"
+
+
+@pytest.mark.parametrize(("context", "namespace"), [("media", "pictures"), ("plain", "default")])
+async def test_the_namespace_is_that_of_the_named_context(tmp_path: Path, context: str, namespace: str) -> None:
+    """Also where there is no current one."""
+    path = tmp_path / "kubeconfig"
+    contexts = [
+        {"name": "media", "context": {"cluster": "c", "user": "u", "namespace": "pictures"}},
+        {"name": "plain", "context": {"cluster": "c", "user": "u"}},
+    ]
+    clusters = [{"name": "c", "cluster": {"server": "https://10.0.0.1"}}]
+    users = [{"name": "u", "user": {"token": "t"}}]
+    config = {"current-context": "gone", "contexts": contexts, "clusters": clusters, "users": users}
+    path.write_text(json.dumps(config))
+    access = await ClusterAccess.from_kubeconfig(path, context=context)
+    assert (access.namespace, access.server) == (namespace, "https://10.0.0.1")
