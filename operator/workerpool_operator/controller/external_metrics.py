@@ -86,11 +86,17 @@ class ExternalMetrics:
                 patience.reschedule(None)
                 _log.info("external_metrics_served", port=self._settings.port)
 
+        starting = asyncio.ensure_future(_Child.start(self._command))
         try:
-            child = await _Child.start(self._command)
+            child = await asyncio.shield(starting)
         except OSError as error:
             _log.warning("external_metrics_not_started", error=str(error))
             return 0.0
+        except asyncio.CancelledError:
+            # One that is half started would be nobody's.
+            with suppress(OSError):
+                await (await starting).end()
+            raise
         try:
             await child.stay(self._settings, self._feed(), heard)
         finally:

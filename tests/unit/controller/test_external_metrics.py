@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,25 @@ async def test_it_gives_up_on_one_that_never_comes_to_serve(tmp_path: Path, monk
     with pytest.raises(RuntimeError, match="no process has served"):
         await bench.api.run()
     assert not any(map(runs, bench.pids))
+
+
+async def test_one_that_is_half_started_when_it_gives_up_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def slowly(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **options))
+        await asyncio.sleep(0.2)
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    monkeypatch.setattr(external_metrics, "END_SECONDS", 0.05)
+    with pytest.raises(RuntimeError, match="no process has served"):
+        await Bench(tmp_path, "time.sleep(600)", give_up_seconds=0.1).api.run()
+    [process] = started
+    assert process.returncode is not None
 
 
 async def test_its_patience_is_for_the_time_without_one_that_serves(
