@@ -50,11 +50,10 @@ class ClusterAccess:
         *,
         load: Loader,
         reread_seconds: float,
-        namespace: str = "default",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.configuration = configuration
-        self.namespace = namespace
+        self.namespace = "default"
         """The one that is meant where nobody names one, as kubectl has it."""
         self._load = load
         self._reread_seconds = reread_seconds
@@ -84,7 +83,10 @@ class ClusterAccess:
             with _explained("the pod's service account"):
                 load_incluster_config(client_configuration=configuration, try_refresh_token=False)
 
-        return await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS, namespace=_own_namespace())
+        found = await cls._loaded(load, reread_seconds=IN_CLUSTER_REREAD_SECONDS)
+        with contextlib.suppress(OSError):
+            found.namespace = _OWN_NAMESPACE.read_text("utf-8").strip()
+        return found
 
     @classmethod
     async def from_kubeconfig(cls, path: str | Path, *, context: str | None = None) -> Self:
@@ -101,16 +103,17 @@ class ClusterAccess:
                     raise ConfigException("its cluster has no server")
 
         found = await cls._loaded(load, reread_seconds=KUBECONFIG_REREAD_SECONDS)
-        found.namespace = _namespace_of(path, context)
+        with _explained(f"kubeconfig {path}"):  # it may have been changed since
+            found.namespace = _namespace_of(path, context)
         return found
 
     @classmethod
-    async def _loaded(cls, load: Loader, *, reread_seconds: float, namespace: str = "default") -> Self:
+    async def _loaded(cls, load: Loader, *, reread_seconds: float) -> Self:
         configuration = Configuration()
         await load(configuration)
         configuration.client_session_kwargs = {"trust_env": False}  # see _proxy_from_environment
         configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
-        return cls(configuration, load=load, reread_seconds=reread_seconds, namespace=namespace)
+        return cls(configuration, load=load, reread_seconds=reread_seconds)
 
     @property
     def server(self) -> str:
@@ -159,14 +162,8 @@ class ClusterAccess:
         return response
 
 
-def _own_namespace() -> str:
-    with contextlib.suppress(OSError):
-        return _OWN_NAMESPACE.read_text("utf-8").strip()
-    return "default"
-
-
 def _namespace_of(path: str | Path, context: str | None) -> str:
-    """Of a kubeconfig that can be read: the load before would have said so if not."""
+    """That of the context in force."""
     merged = KubeConfigMerger(str(path)).config
     chosen = KubeConfigLoader(config_dict=merged, active_context=context).current_context
     return str(chosen["context"].get("namespace") or "default")
