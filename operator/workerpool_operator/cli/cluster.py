@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -49,6 +49,18 @@ def asked(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, 
         fail(command, f"{error}. Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md")
     except (TroubleError, KubeError, AccessError) as error:
         fail(command, str(error))
+
+
+async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> dict[str, Any]:
+    """A WorkerPool; `namespace` None: that of the context.
+
+    Raises:
+        KubeError: it cannot be read, or there is none.
+    """
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see asked
+
+    async with Kube(access) as kube:
+        return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name))
 
 
 def fail(command: str, why: str) -> NoReturn:

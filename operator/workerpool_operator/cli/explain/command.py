@@ -1,7 +1,7 @@
 """The command `wpool explain`: a pool in, the screen out."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -9,12 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from workerpool_operator.cli import cluster
-from workerpool_operator.cli.cluster import asked
+from workerpool_operator.cli.cluster import asked, pool_of
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN
-
-if TYPE_CHECKING:
-    from workerpool_operator.kube import ClusterAccess
 
 HELP: Final = """Why a pool has its size: what each target asks for, what limits it, how old the readings are.
 
@@ -37,13 +34,8 @@ def explain(  # noqa: D103  typer: the help text is HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    async def question(access: "ClusterAccess") -> dict[str, Any]:
-        from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
-        async with Kube(access) as kube:
-            return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, pool))
-
-    show(Page.of(asked("explain", question, context=context), now=datetime.now(UTC)), Console())
+    found = asked("explain", lambda access: pool_of(access, namespace, pool), context=context)
+    show(Page.of(found, now=datetime.now(UTC)), Console())
 
 
 def show(page: Page, console: Console) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from workerpool_operator.cli import cluster
-from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked
+from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked, pool_of
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ def rollout(  # noqa: D103  typer: the help text is HELP, and options are argume
 
 async def read(access: "ClusterAccess", namespace: str, name: str) -> dict[str, Any]:
     """The rollout's status; empty where there is none."""
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
-    async with Kube(access) as kube:
-        body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+    body = await pool_of(access, namespace, name)
     status: dict[str, Any] = body.get("status", {}).get("rollout", {})
     return status
 
