@@ -5,6 +5,7 @@
 #
 # The cluster that the e2e phases need is brought up unless it is up already, or E2E_KUBECONFIG names another; only a
 # cluster brought up here is taken down again. The last lines printed are the closing lines of each phase's pytest.
+# Files of tests lie in memory where there is room: servers that write to a slow disk stand still for seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,10 @@ done
 (($#)) && shift
 pytest_arguments=("$@")
 
+readonly MEMORY=/dev/shm ROOM_GIB=4
 logs=$(mktemp -d)
+files=$logs
+beside=
 owns_cluster=false
 summary=()
 
@@ -26,11 +30,12 @@ finish() {
     local status=$?
     trap - EXIT
     trap '' INT TERM # a second Ctrl-C must not leave half a cluster
+    end_beside
     if $owns_cluster; then
         echo "test: taking the cluster down"
         run python -m e2e.cluster down || { echo "test: the cluster could not be taken down" >&2 && status=1; }
     fi
-    rm -rf "$logs"
+    rm -rf "$logs" "$files"
     ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
     exit "$status"
 }
@@ -52,16 +57,56 @@ stage.prepare(Stack.ensure(values=TEST_VALUES))
 PYTHON
 }
 
+# in_memory: the files of tests go there, unless there is hardly room.
+in_memory() {
+    local free
+    free=$(df --output=avail --block-size=1G "$MEMORY" 2>/dev/null | tail -n 1) || return 0
+    [[ -w $MEMORY ]] && ((free >= ROOM_GIB)) || return 0
+    files=$(mktemp -d "$MEMORY/workerpool-tests-XXXXXX")
+}
+
 # pytest_phase NAME ARGUMENT...: shows pytest's output, keeps its closing line for the summary.
 pytest_phase() {
     local name=$1 status=0
     shift
     echo "test: $name"
-    run pytest "$@" "${pytest_arguments[@]}" 2>&1 | tee "$logs/$name" || status=$?
+    PYTEST_DEBUG_TEMPROOT=$files run pytest "$@" "${pytest_arguments[@]}" 2>&1 | tee "$logs/$name" || status=$?
     summary+=("$(tail -n 1 "$logs/$name")")
     return "$status"
 }
 
+# component_phases: the SDK's tests are half of them, and wait more than they compute, as the other half does. So both
+# run side by side. What somebody selects runs as one: it may be of one half only.
+component_phases() {
+    local status=0
+    if ((${#pytest_arguments[@]})); then
+        pytest_phase component tests/component
+        return
+    fi
+    echo "test: component/sdk, beside the next; its output follows at its end"
+    # A shell's background processes are deaf to Ctrl-C unless told otherwise.
+    PYTEST_DEBUG_TEMPROOT=$files env --default-signal=INT \
+        scripts/uv run --locked pytest tests/component/sdk >"$logs/component-sdk" 2>&1 &
+    beside=$!
+    pytest_phase component tests/component --ignore=tests/component/sdk || status=$?
+    echo "test: waiting for component/sdk, which is at: $(tail -n 1 "$logs/component-sdk")"
+    wait "$beside" || status=$?
+    beside=
+    echo "test: component/sdk"
+    cat "$logs/component-sdk"
+    summary+=("$(tail -n 1 "$logs/component-sdk")")
+    return "$status"
+}
+
+# end_beside: as Ctrl-C would. uv waits for its pytest, and that for its servers.
+end_beside() {
+    [[ -n $beside ]] || return 0
+    pkill -INT -P "$beside" || true
+    wait "$beside" || true
+    cat "$logs/component-sdk"
+}
+
+in_memory
 for phase in "${phases[@]}"; do
     case $phase in
         unit)
@@ -72,7 +117,7 @@ for phase in "${phases[@]}"; do
             scripts/setup.sh python redis postgres rabbitmq kafka promtool go
             # Minutes when cold; see stack_up.
             run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring()'
-            pytest_phase component tests/component
+            component_phases
             ;;
         core | e2e)
             scripts/setup.sh python cluster

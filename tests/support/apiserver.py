@@ -54,7 +54,7 @@ async def namespace(kube: Kube) -> str:
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 20.0, what: str = "the condition"
+    condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 60.0, what: str = "the condition"
 ) -> None:
     """Wait until `condition` holds; fail with `what` after `seconds`."""
     try:

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, what: str, seconds: float = 20.0) -> None:
-    """Return when `condition` gives something true; fail with `what` when it did not within `seconds`."""
+async def until(condition: Callable[[], Awaitable[object] | object], *, what: str, seconds: float = 60.0) -> None:
+    """Return when `condition` gives something true; fail with `what` when it did not within `seconds`.
+
+    They bound how long a failure takes, and are no measure: a busy machine may stand still for many of them.
+    """
     try:
         async with asyncio.timeout(seconds):
             while True:

@@ -46,7 +46,7 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def wait_ready(self, *, seconds: float = 30.0) -> Self:
+    def wait_ready(self, *, seconds: float = 60.0) -> Self:
         deadline = time.monotonic() + seconds
         while '"ready"' not in self.output:
             if not self.alive or time.monotonic() > deadline:
@@ -76,7 +76,7 @@ class WorkerProcess:
             with error:
                 return error.code, error.read().decode()
 
-    def wait(self, *, seconds: float = 30.0, scrape: bool = True) -> int:
+    def wait(self, *, seconds: float = 60.0, scrape: bool = True) -> int:
         """Its exit status. A drained worker stays until it was scraped: done here, unless told otherwise."""
         deadline = time.monotonic() + seconds
         while self.alive and time.monotonic() < deadline:

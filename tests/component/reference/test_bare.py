@@ -73,7 +73,7 @@ async def test_it_does_jobs_tells_its_figures_and_drains(start: Start, queue: Qu
     figures = (await asyncio.to_thread(get, ports[1], "/metrics"))[1]
     assert 'jobs_processed_total{lane="io",pool="pool",version="v1"} 31.0' in figures
     assert 'worker_jobs_in_progress{lane="io",pool="pool",version="v1"} 0.0' in figures
-    assert worker.wait(seconds=20, scrape=False) == 0
+    assert worker.wait(scrape=False) == 0
     depth = await queue.depth()
     assert (depth.waiting, depth.in_flight) == (1, 0)
 

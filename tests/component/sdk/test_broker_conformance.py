@@ -70,7 +70,7 @@ def jobs(count: int) -> list[NewJob]:
     return [NewJob(type="t", payload=str(number).encode()) for number in range(count)]
 
 
-async def take(broker: Broker, limit: int, *, seconds: float = 10.0) -> list[Taken]:
+async def take(broker: Broker, limit: int, *, seconds: float = 30.0) -> list[Taken]:
     """Exactly `limit` jobs."""
     found: list[Taken] = []
 

@@ -184,10 +184,10 @@ async def test_a_job_of_a_hundred_steps_killed_at_the_sixtieth_goes_on_there(
         await queue.enqueue("hundred")
         try:
             workers.append(WorkerProcess(PROGRAM, env, log=tmp_path / "first.log"))
-            await until(lambda: [1, 60] in steps(), what="step 60", seconds=30)
+            await until(lambda: [1, 60] in steps(), what="step 60")
             workers[0].signal(signal.SIGKILL)
             workers.append(WorkerProcess(PROGRAM, env, log=tmp_path / "second.log"))
-            await until(lambda: [2, 100] in steps(), what="step 100", seconds=30)
+            await until(lambda: [2, 100] in steps(), what="step 100")
         finally:
             for worker in workers:
                 worker.end()

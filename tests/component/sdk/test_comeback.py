@@ -67,7 +67,7 @@ async def connect_times(server: RedisServer, *, count: int) -> list[float]:
             seen.setdefault(one, time.monotonic())
         return len(seen) >= count
 
-    await until(look, what=f"{count} connections", seconds=30)
+    await until(look, what=f"{count} connections")
     return sorted(seen.values())
 
 

@@ -150,7 +150,7 @@ async def test_jobs_in_flight_stay_ours_through_a_kill_and_a_restart(open_kafka:
     async def acknowledged() -> bool:
         return not await broker.ack([taken[1], last])
 
-    await until(acknowledged, what="acknowledgements", seconds=30)
+    await until(acknowledged, what="acknowledgements")
     depth = await broker.depth()
     assert (depth.unfinished, depth.arrivals_total) == (0, 3)
 
@@ -167,7 +167,7 @@ async def test_a_hung_server_is_told_in_time_and_goes_on(open_kafka: Open, own_s
                 await asyncio.wait_for(call, 15)
     finally:
         own_server.resume()
-    await until(lambda: _settled(broker), what="an answer", seconds=40)
+    await until(lambda: _settled(broker), what="an answer")
     assert len(await take(broker, 1)) == 1
 
 

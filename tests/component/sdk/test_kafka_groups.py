@@ -69,9 +69,9 @@ async def test_a_partition_that_moves_takes_its_running_jobs_along(open_kafka: O
         return await shares(one, two) == [2, 2]
 
     joining = asyncio.create_task(take(two, 1))
-    await until(lambda: one.extend(running), what="partitions that went over to the other", seconds=40)
+    await until(lambda: one.extend(running), what="partitions that went over to the other")
     theirs = await joining
-    await until(shared, what="two partitions for each", seconds=40)
+    await until(shared, what="two partitions for each")
     lost = await one.ack(running)
     assert 0 < len(lost) < len(running), "sticky: some partitions stay, with their jobs"
     lost_payloads = {job.payload for job in running if job.token in lost}
@@ -103,7 +103,7 @@ async def test_a_consumer_without_a_partition_says_so(open_kafka: Open, kafka_se
         found = await asyncio.gather(one.take(limit=1, wait=0.2), two.take(limit=1, wait=0.2), return_exceptions=True)
         return next((each for each in found if isinstance(each, BrokerError)), None)
 
-    await until(idle, what="one of them without a partition", seconds=30)
+    await until(idle, what="one of them without a partition")
     error = await idle()
     assert isinstance(error, NothingAssigned)
     assert "1 partitions" in str(error)

@@ -50,7 +50,7 @@ async def test_a_thread_of_a_handler_does_not_keep_a_worker_that_has_drained(
         await queue.enqueue("work", job_id="a")
         worker = start(leaves, said="works")
         worker.signal(signal.SIGTERM)
-        assert worker.wait(seconds=30) == 0
+        assert worker.wait() == 0
         assert "leaving without them" in worker.output
         assert (await queue.depth()).waiting == 1, "its job was handed back"
 
@@ -59,7 +59,7 @@ async def test_a_thread_of_a_handler_does_not_keep_a_worker_that_has_drained(
 def test_a_lifespan_that_hangs_at_its_start_does_not_keep_the_worker(ignores: str, start: Start) -> None:
     worker = start(f"lifespan start{ignores}", said="hangs")
     worker.signal(signal.SIGTERM)
-    assert worker.wait(seconds=30) == 0
+    assert worker.wait() == 0
     assert "told to stop while the lifespan begins" in worker.output
 
 
@@ -67,13 +67,13 @@ def test_a_lifespan_that_hangs_at_its_start_does_not_keep_the_worker(ignores: st
 def test_a_lifespan_that_hangs_at_its_end_does_not_keep_the_worker(ignores: str, start: Start) -> None:
     worker = start(f"lifespan end{ignores}", said='"ready"')
     worker.signal(signal.SIGTERM)
-    assert worker.wait(seconds=30) == 0
+    assert worker.wait() == 0
     assert "the lifespan does not end" in worker.output
 
 
 def test_what_a_program_does_after_its_worker_is_its_own_affair(start: Start) -> None:
     worker = start("nothing", said='"ready"')
     worker.signal(signal.SIGTERM)
-    assert worker.wait(seconds=30) == 0
+    assert worker.wait() == 0
     assert "goes on" in worker.output
     assert "leaving without" not in worker.output

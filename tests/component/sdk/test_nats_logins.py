@@ -78,7 +78,7 @@ async def test_the_next_file_is_read_when_the_jwt_has_expired(
             return isinstance(error, AuthenticationFailed)
         return False
 
-    await until(refused, what="the end of the JWT", seconds=20)
+    await until(refused, what="the end of the JWT")
     assert time.time() >= ends - 1, "its time is in whole seconds"
     secret(tmp_path, password=accounts.file())
     await until(lambda: answers(broker), what="an answer with the next file")

@@ -299,13 +299,13 @@ async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_p
             del waiting[:20]
             return True
 
-        await until(put, what="a leader", seconds=30)
+        await until(put, what="a leader")
         held = await take(consumer, 5)
         made = await producer._link.api(f"STREAM.INFO.{producer.stream}")
         assert made["config"]["num_replicas"] == 3
         servers[0].kill()
-        await until(put, what="another server", seconds=30)
-        await until(put, what="another server", seconds=30)
+        await until(put, what="another server")
+        await until(put, what="another server")
         done: set[str] = set()
 
         async def all_done() -> bool:

@@ -43,7 +43,7 @@ async def test_jobs_are_done_tried_again_buried_and_handed_back(rabbitmq_server:
         await queue.enqueue_many(JobSpec("work", "plain", job_id=f"plain-{number}") for number in range(20))
         await queue.enqueue_many(JobSpec("work", kind, job_id=kind) for kind in ("flaky", "never", "long"))
         async with serving(worker):
-            await until(lambda: _all(attempts), what="every job, the flaky one three times", seconds=40)
+            await until(lambda: _all(attempts), what="every job, the flaky one three times")
         [dead] = await queue.dead_letters()
         assert (dead.job_id, dead.reason, dead.attempts) == ("never", "rejected", 1)
         depth = await queue.depth()

@@ -33,7 +33,7 @@ async def drained(broker: Broker) -> list[Taken]:
         found.extend(taken)
         return await counts(broker) == (0, 0, 0)
 
-    await until(empty, what="nothing left", seconds=20)
+    await until(empty, what="nothing left")
     return found
 
 

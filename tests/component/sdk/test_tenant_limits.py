@@ -141,7 +141,7 @@ async def test_a_limit_that_goes_lets_all_go_and_one_that_comes_late_holds_what_
     assert 1 <= [job.tenant for job in found].count("a") <= 2, "one may have been chosen already"
     assert [job.tenant for job in found].count("b") == 1
     broker.limit_tenants({})
-    await until(lambda: _blocked(broker, 0), what="nothing held back", seconds=20)
+    await until(lambda: _blocked(broker, 0), what="nothing held back")
     assert len(await some(broker, 500)) + len(found) + 1 == 301
 
 

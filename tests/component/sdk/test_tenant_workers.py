@@ -125,7 +125,7 @@ async def test_what_waits_too_long_is_shed_by_live_settings_and_counted(
         await until(partial(_older, queue, 0.3), what="jobs that have waited")
         async with serving(worker):
             report = await collector.report_where(lambda report: report.counters.processed >= 20)
-            await until(partial(_older, queue, 0.0, dead=20), what="the low ones dead", seconds=20)
+            await until(partial(_older, queue, 0.0, dead=20), what="the low ones dead")
             await collector.report_where(lambda report: report.counters.dead_lettered == 20)
             assert (report.counters.failed, report.counters.first_failures) == (0, 0)
             await collector.send(Settings(delivery=POLICY))

@@ -134,7 +134,7 @@ async def test_a_worker_that_takes_nothing_more_is_found_fenced_and_deleted_and_
             await reconciler.reconcile(KEY)
             return bool(server.deleted)
 
-        await until(deleted, what="a deletion", seconds=40)
+        await until(deleted, what="a deletion")
         assert server.deleted == [(stuck, f"uid-{stuck}")]
         reports = {one.pod: one for one in ends.state.view(NAMESPACE, KEY.name).workers}
         assert reports[stuck].fence != ""

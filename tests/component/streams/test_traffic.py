@@ -43,7 +43,7 @@ async def test_the_operator_learns_how_fast_jobs_come_and_how_long_they_take(
             return traffic().arrivals is not None and traffic().service_seconds is not None
 
         async with serving(worker):
-            await until(both_known, what="both figures", seconds=30)
+            await until(both_known, what="both figures")
             found = traffic()
             assert found.arrivals is not None
             assert found.arrivals > 1
