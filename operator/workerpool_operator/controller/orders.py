@@ -4,14 +4,14 @@ from workerpool.protocol import Delivery, TenantLimit
 from workerpool_operator.api import DeliverySpec
 
 
-def delivery_of(spec: DeliverySpec) -> Delivery:
-    """The settings of `spec.delivery` as the stream carries them."""
+def delivery_of(spec: DeliverySpec, *, rate: float | None) -> Delivery:
+    """The settings of `spec.delivery` as the stream carries them. `rate`: the limit in force, by `rules.rate_of`."""
     return Delivery(
         max_attempts=spec.max_attempts,
         backoff_seconds=spec.backoff_seconds,
         backoff_max_seconds=spec.backoff_max_seconds,
         lease_seconds=spec.lease_seconds,
-        rate_limit_per_second=spec.rate_limit_per_second and float(spec.rate_limit_per_second),
+        rate_limit_per_second=rate,
         concurrency_per_worker=spec.concurrency_per_worker,
         tenant_limits={
             tenant: TenantLimit(

@@ -28,6 +28,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.conditions import Refusal
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.plan import Plan, plan
+from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
 from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
@@ -90,7 +91,7 @@ class PoolReconciler:
             _log.warning("pods_not_listed", error=str(error))
             return Outcome(failed=True)
         self._publish(key, pool, todo)
-        self._order(key, pool, todo)
+        self._order(key, snapshot, todo)
         failures, tellable = await self._execute(key, snapshot, todo)
         if self.epoch != term:
             return Outcome(look_again=OVERTAKEN_SECONDS)  # led anew meanwhile: what this plan remembers is void
@@ -148,9 +149,10 @@ class PoolReconciler:
             case DecisionOutcome.MANUAL:
                 self.values.withdraw(key.namespace, key.name)
 
-    def _order(self, key: PoolKey, pool: WorkerPool, todo: Plan) -> None:
+    def _order(self, key: PoolKey, snapshot: Snapshot, todo: Plan) -> None:
         """Orders by the stream. They are level-triggered: repeating them does nothing."""
-        self.streams.settings(key.namespace, key.name, delivery_of(pool.spec.delivery))
+        pool, rate = snapshot.pool, rate_of(snapshot.pool, wall=snapshot.wall_time)
+        self.streams.settings(key.namespace, key.name, delivery_of(pool.spec.delivery, rate=rate))
         if todo.fence is not None:
             self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))
             if todo.read_now:

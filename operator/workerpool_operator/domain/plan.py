@@ -15,6 +15,7 @@ from workerpool_operator.domain.care import Care, assess, choose_one
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts
+from workerpool_operator.domain.rules import overrides_of
 from workerpool_operator.domain.scaling import (
     PARTING_RECHECK_SECONDS,
     Decision,
@@ -168,6 +169,7 @@ def plan(snapshot: Snapshot) -> Plan:
     applies = _applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
+    moments.append(overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time))
     moments += [followed.look_again] if followed is not None else []
     if taking_away and scale_in is None:
         moments.append(list_wait)

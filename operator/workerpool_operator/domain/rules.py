@@ -1,5 +1,7 @@
 """A pool's own wishes about its size, as `decide` takes them."""
 
+from datetime import datetime
+
 from workerpool_operator.api import (
     FallbackBehavior,
     FallbackSpec,
@@ -9,12 +11,12 @@ from workerpool_operator.api import (
     WorkerPool,
 )
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.scaling import Pace, Rules, Schedule, overrides
+from workerpool_operator.domain.scaling import Overrides, Pace, Rules, Schedule, overrides
 
 
-def rules_of(pool: WorkerPool, *, slots: int, manual: int | None = None) -> Rules:
+def rules_of(pool: WorkerPool, *, slots: int, wall: datetime, manual: int | None = None) -> Rules:
     """The rules of this pool. `slots`: jobs that one worker runs at a time; `manual`: the size that a person set."""
-    scaling, rate = pool.spec.scaling, pool.spec.delivery.rate_limit_per_second
+    scaling = pool.spec.scaling
     return Rules(
         manual_replicas=manual,
         min_replicas=scaling.min_replicas,
@@ -23,16 +25,33 @@ def rules_of(pool: WorkerPool, *, slots: int, manual: int | None = None) -> Rule
         up=_pace(scaling.scale_up),
         down=_pace(scaling.scale_down),
         downstream_concurrency=scaling.downstream_max_concurrency,
-        rate_limit=None if rate is None else float(rate),
+        rate_limit=rate_of(pool, wall=wall),
         slots=slots,
         targets=scaling.targets,
         warm_replicas=scaling.warm_replicas,
         schedules=tuple(_schedule(one) for one in scaling.schedules),
         fallback_after=scaling.fallback.after_seconds,
         fallback_replicas=_fallback_replicas(scaling.fallback),
-        overrides=overrides(pool.metadata.annotations),
+        overrides=overrides_of(pool),
         cpu_request=_cpu_request(pool),
     )
+
+
+def overrides_of(pool: WorkerPool) -> Overrides:
+    """What a person said of this pool on its annotations."""
+    return overrides(pool.metadata.annotations, paceable=paceable(pool))
+
+
+def paceable(pool: WorkerPool) -> bool:
+    """Whether its workers can keep a rate together: they count in the broker, which has to be able to."""
+    served = [queue.broker for queue in pool.spec.queues if queue.broker is not None and queue.broker.FOR_WORKERS]
+    return bool(served) and not any("rateLimitPerSecond" in broker.WITHOUT for broker in served)
+
+
+def rate_of(pool: WorkerPool, *, wall: datetime) -> float | None:
+    """Jobs that its workers together may begin per second at this moment; None: any number."""
+    limit = pool.spec.delivery.rate_limit_per_second
+    return overrides_of(pool).rate(None if limit is None else float(limit), wall=wall)
 
 
 def most_slots(pool: WorkerPool) -> int:

@@ -69,7 +69,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
     spec = snapshot.pool.spec
     return decide(
         Inputs(
-            rules=rules_of(snapshot.pool, slots=_slots(snapshot), manual=manual),
+            rules=rules_of(snapshot.pool, slots=_slots(snapshot), wall=snapshot.wall_time, manual=manual),
             queues=[queue.name for queue in spec.queues],
             samples=snapshot.samples,
             current=present_size(snapshot),

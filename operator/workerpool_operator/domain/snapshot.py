@@ -159,7 +159,7 @@ class Snapshot:
     memory: Memory
     now: float
     wall_time: datetime
-    """For times that people read, and schedules: nothing else is decided by it."""
+    """For times that people read or wrote, and schedules: nothing else is decided by it."""
 
     @property
     def mode(self) -> ScalingMode:

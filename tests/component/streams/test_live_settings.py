@@ -22,6 +22,7 @@ from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.scaling import THROTTLE
 from workerpool_operator.kube import EventRecorder, Kube, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import PoolConfig
@@ -54,6 +55,7 @@ class Operator:
     ends: Ends
     store: Store = field(default_factory=Store)
     version: int = 10
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kube = cast("Kube", Server())
@@ -75,6 +77,7 @@ class Operator:
         body = pool_body(delivery=HARMLESS | delivery)
         version = {"generation": self.version, "resourceVersion": str(self.version)}
         body["metadata"] |= {"name": KEY.name, "namespace": KEY.namespace, "uid": "u"} | version
+        body["metadata"]["annotations"] = self.annotations
         self.store.put(kinds.WORKER_POOL, body)
         await self.reconciler.reconcile(KEY)
 
@@ -220,3 +223,18 @@ async def test_a_changed_concurrency_is_acted_upon_in_time(scene: Scene) -> None
     await scene.operator.deliver()
     await until(lambda: slots() == {20}, what="the worker said to have all its slots again")
     assert time.monotonic() - began < PROMISED_SECONDS
+
+
+async def test_a_throttle_slows_running_workers_down_and_its_end_lets_them_go(scene: Scene) -> None:
+    def paused() -> list[str]:
+        return [worker.paused for worker in scene.operator.ends.state.view(NAMESPACE, KEY.name).workers]
+
+    await scene.queue.enqueue("fails", {})
+    await until(lambda: len(scene.tried) > 3, what="tries without a pause")
+    scene.operator.annotations[THROTTLE] = "0.001@2999-01-01T00:00:00Z"
+    await scene.operator.deliver()
+    await until(lambda: paused() == ["rate limit"], what="the worker out of its rate")
+    held = len(scene.tried)
+    scene.operator.annotations[THROTTLE] = "0.001@2000-01-01T00:00:00Z"
+    await scene.operator.deliver()
+    await until(lambda: len(scene.tried) > held + 3, what="tries without a pause")

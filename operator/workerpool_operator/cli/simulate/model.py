@@ -127,7 +127,7 @@ class Run:
 
 def simulate(pool: WorkerPool, arrivals: Sequence[float], *, pods: Pods, name: str) -> Run:
     """Play the pool: `arrivals` are the jobs of each tick."""
-    stage = _Stage(rules=rules_of(pool, slots=pods.slots), pods=pods)
+    stage = _Stage(rules=rules_of(pool, slots=pods.slots, wall=MONDAY), pods=pods)
     points = tuple(stage.tick(jobs) for jobs in arrivals)
     silent = tuple(f"{one.name}: {one.why}" for one in stage.silent)
     return Run(name=name, points=points, waits=tuple(stage.line.begun), done=stage.done, pods=pods, silent=silent)

@@ -11,7 +11,7 @@ from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
 from workerpool_operator.domain.scaling.inputs import Inputs, Pace, Rules, Sample, stale_after
-from workerpool_operator.domain.scaling.overrides import Overrides, overrides
+from workerpool_operator.domain.scaling.overrides import THROTTLE, Overrides, Throttle, overrides
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
     Leaver,
@@ -28,6 +28,7 @@ from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Repor
 __all__ = [
     "DELETION_COST",
     "PARTING_RECHECK_SECONDS",
+    "THROTTLE",
     "Backlog",
     "Decision",
     "Fleet",
@@ -54,6 +55,7 @@ __all__ = [
     "Silence",
     "Sizing",
     "Term",
+    "Throttle",
     "Traffic",
     "Worker",
     "decide",

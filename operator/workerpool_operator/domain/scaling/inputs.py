@@ -71,7 +71,7 @@ class Rules:
     downstream_concurrency: int = 0
     """Jobs that what they call bears at a time; 0: any number."""
     rate_limit: float | None = None
-    """Jobs that may begin per second, in the whole pool."""
+    """Jobs that may begin per second at this moment, in the whole pool."""
     warm_replicas: int = 0
     """Workers without a job that are always there."""
     schedules: tuple[Schedule, ...] = ()
@@ -95,7 +95,7 @@ class Inputs:
     now: float
     """Monotonic seconds."""
     wall: datetime = _EPOCH
-    """What clocks show, for schedules only: it may jump."""
+    """What clocks show, for schedules and ends that people wrote: it may jump."""
     pod_start_seconds: float = 0.0
     traffic: Traffic = field(default_factory=Traffic)
     fleet: Fleet = field(default_factory=Fleet)

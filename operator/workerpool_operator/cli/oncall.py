@@ -1,0 +1,109 @@
+"""`wpool throttle` and `wpool restart`: what a person on call says of a pool, as an annotation of the pool.
+
+What is in Git does not undo it, and it needs no more than the person's own right to `patch` the pool.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
+from workerpool_operator.domain.desired import RESTART_ANNOTATION
+from workerpool_operator.domain.scaling import THROTTLE, Throttle
+
+if TYPE_CHECKING:
+    from workerpool_operator.api import WorkerPool
+    from workerpool_operator.kube import ClusterAccess
+
+THROTTLE_HELP: Final = """Let a pool's workers begin fewer jobs per second for a while, all of them together.
+
+It reaches running workers within seconds, restarts none, and ends by itself; `--off` ends it now. The pool's own
+`delivery.rateLimitPerSecond` goes on counting where it is lower. Jobs wait meanwhile, and are lost nowhere.
+
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or its broker can keep no rate.
+"""
+THROTTLE_EPILOG: Final = """**Examples**
+
+    wpool throttle thumbs 5 --minutes 30
+
+    wpool throttle thumbs --off --namespace media
+"""
+RESTART_HELP: Final = """Replace all workers of a pool by new ones of the same image, as a new version would.
+
+For what pods read only when they start: a Secret, a ConfigMap, an image whose tag has moved. Busy workers end their
+jobs first. `wpool get POOL --watch` shows how far it is.
+
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+"""
+RESTART_EPILOG: Final = """**Examples**
+
+    wpool restart thumbs --namespace media
+"""
+
+
+def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and options are arguments
+    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    rate: Annotated[
+        float | None,
+        typer.Argument(min=0.001, max=999_999.0, help="Jobs per second, such as 5 or 0.5.", show_default=False),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_080.0, help="For how long.")] = 15.0,
+    off: Annotated[bool, typer.Option("--off", help="End it now.")] = False,
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    if (rate is None) != off:
+        raise typer.BadParameter("say either how many jobs per second, or --off")
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    said = None if rate is None else Throttle(per_second=round(rate, 3), until=until)
+    asked("throttle", lambda access: slow_down(access, namespace, pool, said), context=context)
+    if said is None:
+        typer.echo(f"{pool}: no throttle any more")
+    else:
+        typer.echo(f"{pool}: at most {said.per_second:g} jobs per second until {said.until:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def restart(  # noqa: D103  typer: the help text is RESTART_HELP
+    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    asked("restart", lambda access: annotate(access, namespace, pool, {RESTART_ANNOTATION: now}), context=context)
+    typer.echo(f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is")
+
+
+async def slow_down(access: "ClusterAccess", namespace: str | None, name: str, said: Throttle | None) -> None:
+    """Write the throttle, or take it away.
+
+    Raises:
+        TroubleError: the workers of this pool cannot keep a rate together, so the annotation would say nothing.
+    """
+    if said is not None and not keeps_rates(await pool_of(access, namespace, name)):
+        raise TroubleError(f"{name}: workers of a queue of this kind cannot keep a rate together")
+    await annotate(access, namespace, name, {THROTTLE: None if said is None else str(said)})
+
+
+def keeps_rates(body: dict[str, Any]) -> bool:
+    """Whether the workers of the pool can."""
+    from workerpool_operator import api  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.domain.rules import paceable  # noqa: PLC0415
+
+    try:
+        pool: WorkerPool = api.parse(body)
+    except api.InvalidPoolError as error:
+        raise TroubleError(f"the pool is of other rules than this wpool's: {error}") from None
+    return paceable(pool)
+
+
+async def annotate(
+    access: "ClusterAccess", namespace: str | None, name: str, annotations: dict[str, str | None]
+) -> None:
+    """Set annotations of a pool; None takes one away."""
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+    async with Kube(access) as kube:
+        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
+        await kube.merge_patch(ref, {"metadata": {"annotations": annotations}})
