@@ -163,6 +163,8 @@ class Limiter(StrEnum):
     """Lowered so that no more jobs run at a time than scaling.downstreamMaxConcurrency."""
     RATE_LIMIT = "rateLimit"
     """Lowered to the workers that delivery.rateLimitPerSecond can keep busy."""
+    PARTITIONS = "partitions"
+    """Lowered to the partitions of the queues: each of them is one worker's."""
     UNKNOWN = "unknown"
     """Held because a target or a schedule cannot say what it asks for: status.scaling.terms says why."""
     FALLBACK = "fallback"

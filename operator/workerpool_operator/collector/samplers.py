@@ -206,6 +206,7 @@ class _Sampler:
             oldest_age_seconds=depth.oldest_age_seconds,
             arrivals_total=depth.arrivals_total,
             dead_letters=depth.dead_letters,
+            partitions=depth.partitions,
         )
 
     async def _pause(self, pace: Pace) -> bool:

@@ -84,6 +84,7 @@ def _sample(sample: QueueSample) -> Sample:
         poll_seconds=sample.poll_seconds,
         oldest_age=sample.oldest_age_seconds,
         arrivals=sample.arrivals_total,
+        partitions=sample.partitions,
     )
 
 

@@ -58,6 +58,7 @@ class QueueSample(_Message):
     oldest_age_seconds: float | None = Field(default=None, ge=0)
     arrivals_total: int | None = Field(default=None, ge=0, description="Jobs ever enqueued, if the broker counts.")
     dead_letters: int | None = Field(default=None, ge=0)
+    partitions: int | None = Field(default=None, ge=1, description="Parts of the queue, each of them one worker's.")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often this queue is read at the moment.")
     error: SampleError | None = Field(default=None, description="Set: the counts are None.")
     message: str = Field(default="", max_length=MESSAGE_MAX_LENGTH)

@@ -80,7 +80,8 @@ async def test_a_partition_that_moves_takes_its_running_jobs_along(open_kafka: O
     assert {(job.attempt, job.redelivered) for job in theirs} == {(2, True)}
     assert await one.retry_later([Retry(job, 0.0) for job in running]) == {job.token for job in running}
     await two.ack(theirs)
-    assert (await two.depth()).unfinished == 0
+    depth = await two.depth()
+    assert (depth.unfinished, depth.partitions) == (0, 4)
 
 
 async def test_queues_with_one_group_do_not_get_each_others_jobs(open_kafka: Open, kafka_server: KafkaServer) -> None:

@@ -139,6 +139,20 @@ def test_a_rate_limit_keeps_only_so_many_workers_busy() -> None:
     assert ask(90, rate_limit=100.0, traffic=Traffic()).desired == 90, "not known how many that are"
 
 
+def test_no_more_workers_than_partitions_of_all_queues_together() -> None:
+    def ask_two(*partitions: int | None, current: int = 1, age: float = 0.1) -> Decision:
+        one = inputs(90, current=current)
+        samples = [replace(one.samples[0], queue=f"q{number}", partitions=n) for number, n in enumerate(partitions)]
+        samples[-1] = replace(samples[-1], age=age)
+        return decide(replace(one, queues=[sample.queue for sample in samples], samples=samples))
+
+    capped = ask_two(6, 4)
+    assert (capped.desired, capped.limited_by) == (10, (Limiter.PARTITIONS,))
+    assert ask_two(6, None).desired == 100, "of the other one any number of workers may take"
+    assert ask_two(6, 4, age=60.0).desired == 90, "the other one is not known"
+    assert ask_two(6, 4, current=12).desired == 10
+
+
 def test_each_limiter_that_clips_is_named_in_the_order_in_which_they_act() -> None:
     decision = ask(
         90,

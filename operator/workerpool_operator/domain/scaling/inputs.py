@@ -31,6 +31,8 @@ class Sample:
     """How long the oldest waiting job has waited, seconds. Shown, not decided by."""
     arrivals: int | None = None
     """Jobs that ever came, where the broker counts them."""
+    partitions: int | None = None
+    """Parts of the queue, each of them one worker's; None: any number of workers may take from it."""
 
     @property
     def usable(self) -> bool:

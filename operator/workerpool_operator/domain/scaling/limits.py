@@ -118,6 +118,13 @@ def _below_rate_limit(case: Case, wanted: int) -> int:
     return min(wanted, max(1, pods(rate * seconds / case.inputs.slots)))
 
 
+def _below_partitions(case: Case, wanted: int) -> int:
+    """No more workers than there are partitions, in all queues together: another one would find nothing assigned."""
+    counts = [sample.partitions for sample in case.inputs.samples if sample.usable]
+    known = [count for count in counts if count is not None]
+    return min(wanted, sum(known)) if case.complete and known and len(known) == len(counts) else wanted
+
+
 def _frozen(case: Case, wanted: int) -> int:
     """A person said that no worker is to be taken away, or that none is to be added."""
     said, current = case.inputs.rules.overrides, case.inputs.current
@@ -155,9 +162,10 @@ _CHAIN: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.SCALE_DOWN_RATE, _paced_down),
     (Limiter.DOWNSTREAM_CONCURRENCY, _below_downstream),
     (Limiter.RATE_LIMIT, _below_rate_limit),
+    (Limiter.PARTITIONS, _below_partitions),
     (Limiter.FROZEN, _frozen),
     (Limiter.FORCED, _forced),
-    # Shares that the pool has of something with others (partitions of its queue, a budget) come here.
+    # What the pool shares with others, a budget, comes here.
 )
 _BLIND: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.FALLBACK, _fallen_back),

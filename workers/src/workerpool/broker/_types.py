@@ -64,6 +64,8 @@ class Depth:
     blocked: int = 0
     """Of those waiting, the ones that no free worker could take: they wait for an earlier job of their ordering key, or
     their tenant is at its limit."""
+    partitions: int | None = None
+    """Where each part of the queue is one worker's: how many there are, so how many workers have something to do."""
 
     @property
     def unfinished(self) -> int:

@@ -15,6 +15,7 @@ class _Count:
     waiting: int = 0
     in_flight: int = 0
     ever: int = 0
+    partitions: int = 0
 
 
 async def depth(link: KafkaLink, names: Names) -> Depth:
@@ -33,6 +34,7 @@ async def depth(link: KafkaLink, names: Names) -> Depth:
         oldest_age_seconds=None,
         arrivals_total=jobs.ever,
         dead_letters=dead.waiting,
+        partitions=jobs.partitions,
     )
 
 
@@ -48,4 +50,4 @@ async def _count(link: KafkaLink, names: Names, name: str, *, group: str = "") -
         begun, done = ledger.counts()
         in_flight += begun
         waiting += max(0, end - ledger.base - begun - done)
-    return _Count(waiting, in_flight, sum(ends.values()))
+    return _Count(waiting, in_flight, sum(ends.values()), len(ends))
