@@ -57,7 +57,10 @@ e2e: ## Every end-to-end test, on real pods
 e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)
 
-.PHONY: e2e-hpa
+.PHONY: e2e-canary e2e-hpa
+e2e-canary: setup-cluster ## Good and bad versions on real pods: verdict, seconds to it, jobs lost (JSON=FILE)
+	$(RUN) python -m e2e.canary $(JSON_FLAG)
+
 e2e-hpa: setup-cluster ## Every scenario of mode hpa, with what was expected and observed (JSON=FILE)
 	$(RUN) python -m e2e.hpa $(JSON_FLAG)
 

@@ -22,6 +22,7 @@ def worker_pool(
     worker: Mapping[str, Any] | None = None,
     scaling: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
+    rollout: Mapping[str, Any] | None = None,
 ) -> Json:
     """Give a pool on one Redis stream; what is given replaces single fields of what stands here.
 
@@ -53,6 +54,7 @@ def worker_pool(
                 **(scaling or {}),
             },
             "delivery": {"leaseSeconds": 10, **(delivery or {})},
+            **({"rollout": dict(rollout)} if rollout else {}),
         },
     }
 

@@ -1,0 +1,160 @@
+"""What a new version does, and what has to become of it. Each scenario makes one pool, of its own name.
+
+The time that a verdict may take is twice the median of the judge's table (docs/explanation/canary.md): 50 canary jobs a
+minute of which 1 % may fail come to 9 minutes for an equally good version, and to 3 for one that fails five times as
+often. Four times as many jobs take a quarter of that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from e2e.canary.feeding import feeding
+from e2e.scene import Scene
+from e2e.support import images
+from e2e.support.wait import wait_for
+from e2e.test_bare import BARE
+
+SUPPORT: Final = Path(__file__).parent.parent / "support"
+SDK_PROGRAM: Final = SUPPORT / "canary_worker.py"
+EATING_PROGRAM: Final = SUPPORT / "eating_worker.py"
+FOLDER: Final = "/program"
+WORKERS: Final = 4
+CANARY_SHARE: Final = 0.25
+FAILING_PERCENT: Final = 1
+SLOW_SECONDS: Final = 0.4
+LOST_SECONDS: Final = 90.0
+"""What was under way comes back by its lease, and is tried again with backoff."""
+BEGIN_SECONDS: Final = 120.0
+"""For the canary's first worker to be measured, on a machine that starts many."""
+ROLLOUT: Final[Mapping[str, Any]] = {
+    "strategy": "Canary",
+    "steps": [{"weight": 25, "minJobs": 20, "durationSeconds": 20}, {"weight": 50, "durationSeconds": 20}],
+    "analysis": {"warmupSeconds": 5},
+}
+GOOD, BAD = "Promoted", "RolledBack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A version, how many jobs there are, and what has to become of it."""
+
+    name: str
+    conduct: str
+    expected: str = BAD
+    jobs_per_minute: float = 200.0
+    """Of both versions together."""
+    seconds: float = 360.0
+    """That the verdict may take."""
+    worker: Mapping[str, Any] = field(default_factory=dict)
+    """What else changes with the version."""
+
+
+SCENARIOS: Final = (
+    Scenario(name="good", conduct="good", expected=GOOD, jobs_per_minute=800.0, seconds=270.0),
+    Scenario(name="failing", conduct="failing"),
+    Scenario(name="slow", conduct="slow"),
+    Scenario(name="crashing", conduct="crashing"),
+    Scenario(name="half", conduct="half"),
+    Scenario(name="eating", conduct="", worker={"command": ["python", f"{FOLDER}/{EATING_PROGRAM.name}"]}),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What became of a version."""
+
+    scenario: str
+    verdict: str
+    expected: str
+    seconds_to_verdict: float
+    """Since both versions were measured."""
+    seconds_allowed: float
+    jobs: int
+    jobs_per_minute: float
+    jobs_lost: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it has to be."""
+        return self.verdict == self.expected and not self.jobs_lost and self.seconds_to_verdict <= self.seconds_allowed
+
+
+def play(scenario: Scenario, scene: Scene) -> Row:
+    """Make the pool, change its version, and see."""
+    pool = f"canary-{scenario.name}"
+    _apply(scene, pool, _worker("good"))
+    scene.wait_workers(pool, WORKERS, seconds=BEGIN_SECONDS)
+    stable = wait_for(lambda: _rollout(scene, pool).get("stable"), seconds=30, what="a stable version")
+    with feeding(scene, pool, per_minute=scenario.jobs_per_minute) as feed:
+        changed = _worker(scenario.conduct) | dict(scenario.worker)
+        if scenario.worker:
+            changed["image"] = images.ensure(scene.stack.cluster, BARE)
+        _apply(scene, pool, changed)
+        wait_for(lambda: _rollout(scene, pool).get("canary"), seconds=30, what="a canary")
+        began = _measured_since(scene, pool)
+        verdict = _verdict(scene, pool, stable=stable, seconds=scenario.seconds)
+        took = time.monotonic() - began
+        lost = feed.lost(seconds=LOST_SECONDS)
+    return Row(
+        scenario=scenario.name,
+        verdict=verdict,
+        expected=scenario.expected,
+        seconds_to_verdict=round(took, 1),
+        seconds_allowed=scenario.seconds,
+        jobs=feed.jobs,
+        jobs_per_minute=scenario.jobs_per_minute,
+        jobs_lost=lost,
+    )
+
+
+def _worker(conduct: str) -> dict[str, Any]:
+    env = {"CONDUCT": conduct, "FAILING": str(FAILING_PERCENT), "SLOW_JOB_SECONDS": str(SLOW_SECONDS)}
+    return {
+        "command": ["python", f"{FOLDER}/{SDK_PROGRAM.name}"],
+        "maxWorkers": 4,
+        "env": [{"name": name, "value": value} for name, value in env.items()],
+        "volumes": [{"name": "programs", "configMap": {"name": "canary-programs"}}],
+        "volumeMounts": [{"name": "programs", "mountPath": FOLDER}],
+    }
+
+
+def _apply(scene: Scene, pool: str, worker: dict[str, Any]) -> None:
+    config = {"name": "canary-programs", "namespace": scene.namespace}
+    data = {path.name: path.read_text() for path in (SDK_PROGRAM, EATING_PROGRAM)}
+    scene.kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": data})
+    size = {"minReplicas": WORKERS, "maxReplicas": WORKERS}
+    scene.apply(pool, worker=worker, scaling=size, rollout=ROLLOUT)
+
+
+def _rollout(scene: Scene, pool: str) -> dict[str, Any]:
+    found: dict[str, Any] = scene.status(pool).get("rollout") or {}
+    return found
+
+
+def _measured_since(scene: Scene, pool: str) -> float:
+    """When both versions began to be measured, or the canary was over before that."""
+
+    def begun() -> bool:
+        rollout = _rollout(scene, pool)
+        return not rollout.get("canary") or rollout.get("measuredSeconds", 0) > 0
+
+    wait_for(begun, seconds=BEGIN_SECONDS, what="both versions measured")
+    return time.monotonic()
+
+
+def _verdict(scene: Scene, pool: str, *, stable: str, seconds: float) -> str:
+    """What became of the canary; what the rollout says of it where it is not over."""
+    try:
+        wait_for(lambda: not _rollout(scene, pool).get("canary"), seconds=seconds, what="the end of the canary")
+    except TimeoutError:
+        rollout = _rollout(scene, pool)
+        return f"{rollout.get('verdict')} {rollout.get('wait')} in step {rollout.get('step')}"
+    rollout = _rollout(scene, pool)
+    if rollout["stable"] != stable:
+        return GOOD
+    return BAD if rollout["wanted"] in rollout.get("rejected", ()) else "Withdrawn"
