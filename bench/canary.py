@@ -21,7 +21,7 @@ from typing import Final
 
 from workerpool_operator.domain.rollout.evidence import Evidence, SignalEvidence
 from workerpool_operator.domain.rollout.judge import Rules, Verdict, Watch, assess, by_evidence, look
-from workerpool_operator.domain.rollout.ledger import Reading, Side
+from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
 from workerpool_operator.domain.rollout.mixture import Interval
 
 SEED: Final = 20
@@ -151,8 +151,12 @@ class Pod:
             first_attempts=self.jobs,
             first_failures=self.failed,
             first_slow=self.late,
-            crashes=self.died,
         )
+
+    @property
+    def state(self) -> PodState:
+        """As Kubernetes has it."""
+        return PodState(uid=self.uid, side=self.side, crashes=self.died)
 
 
 def alone(dice: Dice, rate: float, trials: float) -> Callable[[], int]:
@@ -188,7 +192,10 @@ def whole_run(dice: Dice, kind: Callable[[Dice, float, float], Callable[[], int]
     for minute in range(MINUTES + 1):
         now = 60.0 * minute
         readings = tuple(pod.minute(now) for pod in pods)
-        evidence, watch = look(evidence, watch, readings, now=now, rules=rules, lease_seconds=60.0, fresh_seconds=30.0)
+        states = tuple(pod.state for pod in pods)
+        evidence, watch = look(
+            evidence, watch, readings, states, now=now, rules=rules, lease_seconds=60.0, fresh_seconds=30.0
+        )
         verdict = assess(evidence, watch.ledger, rules=rules).verdict
         if verdict is Verdict.FAIL:
             return verdict

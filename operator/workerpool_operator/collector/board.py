@@ -12,7 +12,15 @@ from itertools import islice
 from typing import Final
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
-from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample, Samples, WorkerReport, Workers
+from workerpool_operator.protocol import (
+    LEAVING_FENCE,
+    PodReport,
+    PoolConfig,
+    QueueSample,
+    Samples,
+    WorkerReport,
+    Workers,
+)
 
 EXPECTED_AFTER_SECONDS: Final = 30.0
 """A worker is expected to be seen in Prometheus so long after it became ready: the targets are found within some
@@ -38,6 +46,26 @@ class PodInfo:
     was_ready: bool
     """Whether it has been ready at least once."""
     terminating: bool
+    crashes: int = 0
+    """Deaths of its containers."""
+    evicted: bool = False
+    """Whether it is taken off its node."""
+
+    @property
+    def well(self) -> bool:
+        """Whether the operator need not hear of it."""
+        return self.ready and not self.crashes and not self.evicted
+
+    def as_report(self) -> PodReport:
+        """In the operator's protocol."""
+        return PodReport(
+            uid=self.uid,
+            version=self.version,
+            placed=bool(self.node),
+            ready=self.ready,
+            crashes=self.crashes,
+            evicted=self.evicted,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,7 +187,7 @@ class Board:
         self.pods[pod.uid] = pod
         if pod.was_ready:
             self._ready_since.setdefault(pod.uid, self._clock())
-        if before is None or before.node != pod.node:
+        if before is None or before.node != pod.node or before.as_report() != pod.as_report():
             self._announce("workers", pod.pool)
         return pod.terminating and not (before is not None and before.terminating)
 
@@ -167,7 +195,8 @@ class Board:
         """A pod does not exist any more, so neither does its worker."""
         pod = self.pods.pop(uid, None)
         self._ready_since.pop(uid, None)
-        if pod is not None and self.workers.get(pod.pool, {}).pop(uid, None) is not None:
+        worker = self.workers.get(pod.pool, {}).pop(uid, None) if pod is not None else None
+        if pod is not None and (worker is not None or not pod.well):
             self._announce("workers", pod.pool)
 
     def order_fence(self, pool: str, fence_id: str, pods: frozenset[str], *, ttl: float) -> bool:
@@ -231,6 +260,7 @@ class Board:
                 state.as_report(now=now, node=self.pods[uid].node if uid in self.pods else "")
                 for uid, state in self.workers.get(pool, {}).items()
             ),
+            pods=tuple(pod.as_report() for pod in self.pods.values() if pod.pool == pool and not pod.well),
             read_id=known.read_id,
         )
 

@@ -167,9 +167,23 @@ class PodWatch:
             ready=ready,
             was_ready=ready or (before is not None and before.was_ready) or fell_from_ready(conditions),
             terminating="deletionTimestamp" in metadata,
+            crashes=deaths(status),
+            evicted=conditions.get("DisruptionTarget", {}).get("status") == "True",
         )
         if self._board.pod_seen(seen):
             self._tell(seen.pool, [seen.uid])
+
+
+def deaths(status: Mapping[str, Any]) -> int:
+    """How often the pod's containers have died. One that lies dead until its restart counts already, and only once."""
+    return sum(
+        int(container.get("restartCount", 0)) + _lies_dead(container.get("state", {}))
+        for container in status.get("containerStatuses", ())
+    )
+
+
+def _lies_dead(state: Mapping[str, Any]) -> bool:
+    return "terminated" in state or state.get("waiting", {}).get("reason") == "CrashLoopBackOff"
 
 
 def fell_from_ready(conditions: Mapping[str, Mapping[str, Any]]) -> bool:

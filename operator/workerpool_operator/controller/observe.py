@@ -1,6 +1,6 @@
 """Builds the snapshot that a plan follows from: the store, the collector's view, and time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import inf
 
@@ -10,12 +10,12 @@ from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.domain.rollout.ledger import Reading
+from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
 from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
-from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, QueueSample, WorkerReport
+from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, PodReport, QueueSample, WorkerReport
 
 
 def observe(
@@ -34,6 +34,7 @@ def observe(
     found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
     autoscalers = _children(store.children(kinds.HORIZONTAL_POD_AUTOSCALER, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
+    evicted = {pod.uid for pod in view.pods if pod.evicted}
     return Snapshot(
         pool=pool,
         facts=facts,
@@ -48,7 +49,11 @@ def observe(
             sample.queue: (Reason(sample.error), sample.message) for sample in view.samples if sample.error is not None
         },
         reports={worker.uid: _report(worker) for worker in view.workers},
-        readings=tuple(_reading(worker, view.conducts.get(worker.uid), now=now) for worker in view.workers),
+        readings=tuple(
+            _reading(worker, view.conducts.get(worker.uid), evicted=worker.uid in evicted, now=now)
+            for worker in view.workers
+        ),
+        pod_states=tuple(_pod_states(view)),
         conducts=view.conducts,
         waiting=view.waiting,
         traffic=view.traffic,
@@ -107,7 +112,24 @@ def _report(worker: WorkerReport) -> Report:
     )
 
 
-def _reading(worker: WorkerReport, conduct: Conduct | None, *, now: float) -> Reading:
+def _pod_states(view: PoolView) -> Iterable[PodState]:
+    """One whose worker is heard, and of which nothing else is said, is well."""
+    states = {worker.uid: PodState(uid=worker.uid, version=worker.version) for worker in view.workers}
+    return (states | {pod.uid: _pod_state(pod) for pod in view.pods}).values()
+
+
+def _pod_state(pod: PodReport) -> PodState:
+    return PodState(
+        uid=pod.uid,
+        version=pod.version,
+        placed=pod.placed,
+        ready=pod.ready,
+        crashes=pod.crashes,
+        evicted=pod.evicted,
+    )
+
+
+def _reading(worker: WorkerReport, conduct: Conduct | None, *, evicted: bool, now: float) -> Reading:
     """Its counters. A process is as old as it has been heard of here, so after a restart all warm up again.
 
     When one without a stream began is not known: none of what it does is left out.
@@ -126,5 +148,7 @@ def _reading(worker: WorkerReport, conduct: Conduct | None, *, now: float) -> Re
         first_attempts=counters.first_attempts,
         first_failures=counters.first_failures,
         first_slow=counters.first_slow,
+        evicted=evicted,
+        paused=bool(worker.paused or worker.fence or worker.draining),
         last_words=worker.draining and not worker.in_flight,
     )

@@ -6,7 +6,7 @@ from typing import Protocol
 from workerpool.protocol import Delivery
 from workerpool_operator.domain.scaling import Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
-from workerpool_operator.protocol import PoolConfig, QueueSample, WorkerReport
+from workerpool_operator.protocol import PodReport, PoolConfig, QueueSample, WorkerReport
 
 
 class PoolView(Protocol):
@@ -19,6 +19,10 @@ class PoolView(Protocol):
     @property
     def workers(self) -> tuple[WorkerReport, ...]:
         """Its workers."""
+
+    @property
+    def pods(self) -> tuple[PodReport, ...]:
+        """Its pods that are not plainly well."""
 
     @property
     def collectors_connected(self) -> int:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from workerpool_operator.api import Reason, RolloutStatus
-from workerpool_operator.domain.rollout.judge import Cause, Finding, Verdict
+from workerpool_operator.domain.rollout.judge import START_SECONDS, Cause, Finding, Verdict
 from workerpool_operator.domain.rollout.splitter import job_share
 from workerpool_operator.domain.rollout.steps import Event
 from workerpool_operator.domain.versions import Trial, Versions, judged, memory_of
@@ -22,6 +22,13 @@ REASONS: Final = {
     Event.RESUMED: Reason.ROLLOUT_RESUMED,
     Event.REFUSED: Reason.COMMAND_REFUSED,
 }
+_CAUSES: Final = {
+    Cause.BUDGET: "more first attempts failed than spec.rollout.analysis.failureBudget allows",
+    Cause.SLO: "it breaches the SLO, which the stable version keeps",
+    Cause.NOT_STARTED: f"none of its workers has been ready for {START_SECONDS:.0f} s",
+    Cause.TAKES_NOTHING: "its workers are ready and take no job, while those of the stable version do",
+}
+"""Why a canary failed, where that is not by the figures of a signal."""
 
 
 def rollout_status(versions: Versions) -> RolloutStatus | None:
@@ -95,8 +102,8 @@ def _why(trial: Trial) -> str:
     assessment, worst = trial.assessment, trial.assessment.worst
     if assessment.verdict is not Verdict.FAIL:
         return f"{assessment.verdict} by {assessment.cause}, as the pool or a command wants it"
-    if worst is None or assessment.cause is not Cause.EVIDENCE:  # the budget
-        return f"{assessment.verdict} by {assessment.cause}"
+    if worst is None or assessment.cause is not Cause.EVIDENCE:
+        return _CAUSES[assessment.cause]
     if worst.ratio is None:
         return f"{worst.total.canary_failures} {worst.signal}, and none of the stable version"
     return f"{worst.signal} at {_number(worst.ratio)} times the stable rate"

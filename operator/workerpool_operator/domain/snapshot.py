@@ -11,7 +11,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.rollout.evidence import Evidence
 from workerpool_operator.domain.rollout.judge import Watch
-from workerpool_operator.domain.rollout.ledger import Reading
+from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.rollout.steps import State
 from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory, Traffic
 from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
@@ -150,6 +150,8 @@ class Snapshot:
     """Pod uid -> what its worker has done of late, where it holds a stream."""
     readings: tuple[Reading, ...] = ()
     """The counters of all workers that are heard of."""
+    pod_states: tuple[PodState, ...] = ()
+    """What Kubernetes says of the pods whose workers are heard of, and of those that are not well."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)

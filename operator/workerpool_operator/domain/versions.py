@@ -15,7 +15,7 @@ from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, pars
 from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
-from workerpool_operator.domain.rollout.ledger import Reading, Side
+from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
 from workerpool_operator.domain.rollout.splitter import split
 from workerpool_operator.domain.rollout.steps import (
     Now,
@@ -142,6 +142,7 @@ def _looked(snapshot: Snapshot, before: Rollout, *, rules: Rules) -> Rollout:
         before.evidence,
         before.watch,
         _readings(snapshot, before.state),
+        _pods(snapshot, before.state),
         now=snapshot.now,
         rules=rules,
         lease_seconds=float(snapshot.pool.spec.delivery.lease_seconds),
@@ -154,10 +155,20 @@ def _readings(snapshot: Snapshot, state: State) -> tuple[Reading, ...] | None:
     """The counters of both versions' workers; None while nothing is heard of any, which is no sign that they ended."""
     if not snapshot.collectors or not snapshot.readings:
         return None
-    sides = {state.stable: Side.STABLE, state.canary: Side.CANARY}
+    sides = _sides(state)
     return tuple(
         replace(reading, side=sides[reading.version]) for reading in snapshot.readings if reading.version in sides
     )
+
+
+def _pods(snapshot: Snapshot, state: State) -> tuple[PodState, ...]:
+    """The pods of both versions."""
+    sides = _sides(state)
+    return tuple(replace(pod, side=sides[pod.version]) for pod in snapshot.pod_states if pod.version in sides)
+
+
+def _sides(state: State) -> dict[str, Side]:
+    return {state.stable: Side.STABLE, state.canary: Side.CANARY}
 
 
 def _deployment_of(snapshot: Snapshot, version: str) -> str:

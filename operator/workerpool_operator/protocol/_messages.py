@@ -89,6 +89,17 @@ class WorkerReport(_Message):
     counters: Counters = Counters()
 
 
+class PodReport(_Message):
+    """What Kubernetes says of one worker pod that is not plainly well, whether or not its worker was ever heard."""
+
+    uid: Short
+    version: Short = ""
+    placed: bool = Field(default=True, description="It has a node.")
+    ready: bool = True
+    crashes: int = Field(default=0, ge=0, description="Deaths of its containers, whatever they died of.")
+    evicted: bool = Field(default=False, description="It is taken off its node (DisruptionTarget).")
+
+
 class Samples(_Message):
     """Readings of a pool's queues, all of them that are due."""
 
@@ -103,6 +114,7 @@ class Workers(_Message):
     type: Literal["workers"] = "workers"
     pool: Name
     workers: tuple[WorkerReport, ...]
+    pods: tuple[PodReport, ...] = Field(default=(), description="Those that are not ready, have crashed, or must go.")
     read_id: Short = Field(default="", description="Id of the ReadNow that this answers, if any.")
 
 

@@ -21,6 +21,7 @@ from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
     Config,
     Fence,
+    PodReport,
     PoolConfig,
     PoolSettings,
     QueueSample,
@@ -56,6 +57,8 @@ class PoolView:
 
     samples: tuple[QueueSample, ...] = ()
     workers: tuple[WorkerReport, ...] = ()
+    pods: tuple[PodReport, ...] = ()
+    """Its pods that are not plainly well."""
     collectors_connected: int = 0
     conducts: Mapping[str, Conduct] = field(default_factory=dict)
     """Pod uid -> what its worker has done of late."""
@@ -88,6 +91,7 @@ class _Said:
 
     samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
     workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
+    pods: dict[str, PodReport] = field(default_factory=dict)
     heard_at: float = 0.0
 
 
@@ -144,6 +148,7 @@ class StreamState:
         return PoolView(
             samples=tuple(_freshest_samples(said, now=now)),
             workers=tuple(_best_reports(said, now=now)),
+            pods=tuple(_newest_pods(said)),
             collectors_connected=sum(1 for _ in known.links()),
             conducts=known.evidence[pool].conducts if pool in known.evidence else {},
             waiting=known.evidence[pool].waiting if pool in known.evidence else {},
@@ -320,6 +325,7 @@ class StreamState:
         now = self._clock()
         before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
         said.workers = {report.uid: (report, now) for report in message.workers}
+        said.pods = {pod.uid: pod for pod in message.pods}
         for report in message.workers:
             evidence.take_report(report, now=now)
         return before != {report.uid: _standing(report, busy=fenced) for report in message.workers}
@@ -367,6 +373,14 @@ def _best_reports(said: Iterable[_Said], *, now: float) -> Iterator[WorkerReport
             if known is None or _rank(aged) < _rank(known):
                 best[uid] = aged
     return iter(best.values())
+
+
+def _newest_pods(said: Iterable[_Said]) -> Iterable[PodReport]:
+    """As whoever spoke last has them."""
+    pods: dict[str, PodReport] = {}
+    for one in sorted(said, key=lambda one: one.heard_at):
+        pods |= one.pods
+    return pods.values()
 
 
 def _rank(report: WorkerReport) -> tuple[bool, bool, float]:

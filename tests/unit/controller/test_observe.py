@@ -32,16 +32,16 @@ def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
         pod="p", uid="u", version="v2", boot_id="b", age_seconds=4.0, in_flight=2, counters=COUNTERS, draining=True
     )
     conduct = Conduct(since=70.0, heard_at=96.0, last=Word(boot_id="b", taken=9, full=False))
-    found = _reading(said, conduct, now=100.0)
+    found = _reading(said, conduct, evicted=False, now=100.0)
     assert (found.uid, found.version, found.start, found.heard_at, found.age_seconds) == ("u", "v2", "b", 96.0, 30.0)
     assert (found.started, found.finished, found.in_flight) == (9, 7, 2)
-    assert (found.first_attempts, found.first_failures, found.first_slow, found.crashes) == (7, 2, 3, None)
+    assert (found.first_attempts, found.first_failures, found.first_slow, found.paused) == (7, 2, 3, True)
     assert not found.last_words, "it drains, and has not said its last"
 
 
 def test_a_drained_worker_has_said_its_last() -> None:
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, draining=True, counters=COUNTERS)
-    assert _reading(said, None, now=1.0).last_words
+    assert _reading(said, None, evicted=False, now=1.0).last_words
 
 
 @pytest.mark.parametrize(("source", "age"), [("stream", 0.0), ("scrape", float("inf"))])
@@ -49,4 +49,4 @@ def test_a_worker_of_which_the_start_is_not_known_is_new_with_a_stream_and_warm_
     source: Literal["stream", "scrape"], age: float
 ) -> None:
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, source=source)
-    assert _reading(said, None, now=1.0).age_seconds == age
+    assert _reading(said, None, evicted=False, now=1.0).age_seconds == age

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workerpool_operator.domain.rollout.evidence import Signal
-from workerpool_operator.domain.rollout.ledger import Happened, Ledger, Reading, Side, observe
+from workerpool_operator.domain.rollout.ledger import Happened, Ledger, PodState, Reading, Side, observe
 from workerpool_operator.domain.rollout.mixture import Interval
 from workerpool_operator.domain.rollout.spread import Spread, cell
 
@@ -26,7 +26,6 @@ def reading(uid: str = "c", side: Side = Side.CANARY, **fields: Any) -> Reading:
         "first_attempts": 0,
         "first_failures": 0,
         "first_slow": 0,
-        "crashes": 0,
     }
     return Reading(uid=uid, side=side, **known | fields)
 
@@ -143,10 +142,9 @@ def test_what_an_evicted_or_drained_worker_leaves_is_not_lost(excuse: dict[str, 
 
 def test_jobs_of_a_process_that_died_are_lost_although_its_pod_lives() -> None:
     busy = reading(started=5, in_flight=5, first_attempts=5, heard_at=10.0)
-    again = [reading(start="2", heard_at=at, crashes=1) for at in (20.0, 70.0)]
+    again = [reading(start="2", heard_at=at) for at in (20.0, 70.0)]
     _, happened = play((0, [reading()]), (10, [busy]), (20, [again[0]]), (70, [again[1]]))
     assert total(happened) == Interval(5, 5, 0, 0)
-    assert happened[2].intervals[CRASHES] == Interval(10 / 60, 1, 0, 0)
 
 
 def test_a_worker_that_was_only_not_seen_for_a_moment_has_lost_nothing() -> None:
@@ -179,19 +177,59 @@ def test_jobs_that_a_live_worker_tells_of_later_are_not_lost() -> None:
     assert total(happened) == Interval(8, 0, 0, 0)
 
 
-def test_crashes_are_counted_per_minute_also_of_a_pod_that_warms_up() -> None:
-    looks = [(at, [reading(heard_at=at, age_seconds=5.0, crashes=crashes)]) for at, crashes in ((0.0, 1), (30.0, 3))]
-    _, happened = play(*looks)
+def deaths(*looks: tuple[float, list[PodState]]) -> tuple[Ledger, list[Happened]]:
+    """Looks at pods whose workers nobody hears."""
+    ledger, happened = Ledger(), []
+    for now, pods in looks:
+        ledger, one = observe(ledger, [], pods, now=now, warmup_seconds=60.0, lease_seconds=LEASE)
+        happened.append(one)
+    return ledger, happened
+
+
+def state(crashes: int = 0, uid: str = "c", side: Side = Side.CANARY, **fields: Any) -> PodState:
+    return PodState(uid=uid, side=side, crashes=crashes, **fields)
+
+
+def test_deaths_are_counted_per_minute_of_the_pod_also_where_its_worker_never_spoke() -> None:
+    _, happened = deaths((0, [state(1)]), (30, [state(3, ready=False)]))
+    assert happened[0] == Happened()
     assert happened[1].intervals == {CRASHES: Interval(0.5, 2, 0, 0)}
+    assert happened[1].incidents == {CRASHES: 1}
+
+
+def test_deaths_of_a_stable_pod_are_no_incident_of_the_canary() -> None:
+    _, happened = deaths((0, [state(side=Side.STABLE)]), (30, [state(1, side=Side.STABLE)]))
+    assert happened[1].intervals == {CRASHES: Interval(0, 0, 0.5, 1)}
+    assert happened[1].incidents == {}
+
+
+def test_deaths_of_one_pod_within_a_minute_are_one_incident() -> None:
+    _, happened = deaths((0, [state()]), (10, [state(1)]), (60, [state(2)]), (71, [state(3)]))
+    assert [one.incidents.get(CRASHES, 0) for one in happened] == [0, 1, 0, 1]
 
 
 def test_the_death_of_an_evicted_pod_is_no_crash() -> None:
-    _, happened = play((0, [reading()]), (60, [reading(heard_at=60.0, crashes=1, evicted=True)]))
+    _, happened = deaths((0, [state()]), (60, [state(1, evicted=True)]))
     assert happened[1].intervals[CRASHES] == Interval(1.0, 0, 0, 0)
 
 
+def test_deaths_are_summed_by_pod_until_it_is_gone() -> None:
+    stable = state(0, "s", Side.STABLE)
+    ledger, happened = deaths((0, [state(), state(0, "d"), stable]), (60, [state(1), state(0, "d"), stable]))
+    assert ledger.cells(CRASHES, Side.CANARY) == cell(1, 1).plus(cell(1, 0))
+    assert ledger.cells(CRASHES, Side.STABLE) == cell(1, 0)
+    assert happened[1].closed == {}
+    ledger, gone = observe(ledger, [], [stable], now=61.0, warmup_seconds=60.0, lease_seconds=LEASE)
+    assert gone.closed == {(CRASHES, Side.CANARY): cell(1, 1).plus(cell(1, 0))}
+
+
+def test_a_pod_that_was_seen_once_leaves_nothing() -> None:
+    _, happened = deaths((0, [state()]), (60, []))
+    assert happened[1] == Happened()
+
+
 def test_what_a_worker_does_not_count_is_not_judged() -> None:
-    looks = [(at, [done(int(at), heard_at=at, first_slow=None, crashes=None)]) for at in (0.0, 10.0)]
+    looks = [(at, [done(int(at), heard_at=at, first_slow=None)]) for at in (0.0, 10.0)]
     _, happened = play(*looks)
     assert set(happened[1].intervals) == {FAILURES}
 

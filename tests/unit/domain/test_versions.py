@@ -181,7 +181,9 @@ def test_what_failed_where_nothing_failed_before_is_told_without_a_ratio() -> No
 def test_a_spent_budget_is_told_as_such() -> None:
     of = canary(analysis={"failureBudget": 1, "warmupSeconds": 0})
     seen, made = played(heard(0), heard(0), heard(1, old_failed=2, new_failed=2), of=of, old=4, new=1)
-    assert events(seen, made)["CanaryRejected"].startswith(f"{version(NEW)}: Fail by FailureBudget; back to")
+    assert events(seen, made)["CanaryRejected"].startswith(
+        f"{version(NEW)}: more first attempts failed than spec.rollout.analysis.failureBudget allows; back to"
+    )
 
 
 def test_a_canary_is_aborted_by_a_word_whatever_it_has_shown() -> None:

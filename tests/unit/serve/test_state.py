@@ -8,6 +8,7 @@ from workerpool.protocol import Delivery
 from workerpool_operator.protocol import (
     Config,
     Fence,
+    PodReport,
     PoolConfig,
     PoolSettings,
     QueueSample,
@@ -217,3 +218,13 @@ def test_a_pool_that_is_gone_leaves_nothing() -> None:
     link = Link()
     streams.attach(B, link)
     assert link.of(Fence) == []
+
+
+def test_of_two_collectors_the_one_that_spoke_last_says_how_a_pod_is() -> None:
+    made, clock, _ = state()
+    made.receive(A, Workers(pool="web", workers=(), pods=(PodReport(uid="u", crashes=1), PodReport(uid="v"))))
+    clock.now += 1
+    made.receive(B, Workers(pool="web", workers=(), pods=(PodReport(uid="u", crashes=2),)))
+    assert {pod.uid: pod.crashes for pod in made.view("ns", "web").pods} == {"u": 2, "v": 0}
+    made.receive(A, Workers(pool="web", workers=()))
+    assert [pod.uid for pod in made.view("ns", "web").pods] == ["u"]

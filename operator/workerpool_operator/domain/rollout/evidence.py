@@ -12,7 +12,7 @@ from typing import Any, Final
 from workerpool_operator.domain.rollout.mixture import FAIL_FACTORS, PASS_FACTORS, Interval, step
 from workerpool_operator.domain.rollout.spread import Spread
 
-SCHEME: Final = 1
+SCHEME: Final = 2
 """Of stored evidence. What was stored under another one is forgotten: its sums mean something else."""
 
 _NOTHING: Final = Interval()
@@ -83,6 +83,11 @@ class Evidence:
     """The rollout's clock: it stands while nothing is measured."""
     unmeasured_seconds: float = 0.0
     """For how long nothing has been measured now."""
+    unready_seconds: float = 0.0
+    """For how long no worker of the canary has been ready now, although it has pods on nodes."""
+    missed_jobs: float = 0.0
+    """First attempts that the canary's workers would have had, had they taken as many as stable ones, since it was last
+    seen to take any."""
 
 
 def dump(evidence: Evidence) -> dict[str, Any]:
@@ -92,6 +97,8 @@ def dump(evidence: Evidence) -> dict[str, Any]:
         "nulls": [evidence.nulls.tolerate, evidence.nulls.reject],
         "measuredSeconds": evidence.measured_seconds,
         "unmeasuredSeconds": evidence.unmeasured_seconds,
+        "unreadySeconds": evidence.unready_seconds,
+        "missedJobs": evidence.missed_jobs,
         "signals": {
             signal.value: {
                 "fail": list(one.fail),
@@ -118,6 +125,8 @@ def load(stored: Mapping[str, Any], *, nulls: Nulls) -> Evidence:
             signals={Signal(name): _signal(one) for name, one in stored["signals"].items()},
             measured_seconds=float(stored["measuredSeconds"]),
             unmeasured_seconds=float(stored["unmeasuredSeconds"]),
+            unready_seconds=float(stored["unreadySeconds"]),
+            missed_jobs=float(stored["missedJobs"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return fresh

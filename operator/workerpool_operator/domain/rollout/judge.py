@@ -3,6 +3,7 @@
 | Verdict | By |
 |---|---|
 | FAIL | a signal shows a ratio above `tolerate_ratio`, or the canary alone breaches the SLO, or the budget is spent |
+| FAIL | no worker of the canary gets ready, or they are ready and take no job while the stable ones do |
 | PASS | every signal shows a ratio below `reject_ratio`, or a rate below the acceptable one |
 | INCONCLUSIVE | neither yet, with the ratio that would have been found by now |
 
@@ -16,7 +17,7 @@ from math import exp, log, sqrt
 from typing import Final
 
 from workerpool_operator.domain.rollout.evidence import Evidence, Nulls, Signal, SignalEvidence
-from workerpool_operator.domain.rollout.ledger import Happened, Ledger, Reading, Side, observe
+from workerpool_operator.domain.rollout.ledger import Happened, Ledger, PodState, Reading, Side, observe
 from workerpool_operator.domain.rollout.mixture import Interval, detectable_ratio, log_clean, log_mean
 from workerpool_operator.domain.rollout.spread import Spread, dispersion
 
@@ -24,6 +25,11 @@ SIGNALS: Final = len(Signal)
 """Judged at once: each has its part of the false alarms."""
 LEAST_INCIDENTS: Final = 2
 """One run of failures, however long, may have a cause outside of the version."""
+START_SECONDS: Final = 600.0
+"""A version of which no worker has been ready for so long does not start: what Kubernetes gives a Deployment."""
+MISSED_JOBS: Final = 50.0
+"""Who takes none of so many does not take its turn: by chance alone that happens once in e^50 times. Brokers are not as
+fair as chance, but not that unfair either."""
 _Z95: Final = 1.96
 
 
@@ -49,6 +55,10 @@ class Cause(StrEnum):
     """The canary breaches the pool's SLO and the stable version keeps it."""
     OUTAGE = "Outage"
     """Both versions breach the SLO: whatever it is, it is not the version. Nothing moves meanwhile."""
+    NOT_STARTED = "NotStarted"
+    """No worker of the canary has become ready in time."""
+    TAKES_NOTHING = "TakesNothing"
+    """The canary's workers are ready and take no job, while the stable ones do."""
     UNMEASURED = "Unmeasured"
     """Nothing could be measured for too long."""
 
@@ -132,6 +142,7 @@ def look(
     evidence: Evidence,
     watch: Watch,
     readings: tuple[Reading, ...] | None,
+    pods: tuple[PodState, ...] = (),
     *,
     now: float,
     rules: Rules,
@@ -147,10 +158,36 @@ def look(
     ledger = watch.ledger
     if readings is not None:
         ledger, happened = observe(
-            ledger, readings, now=now, warmup_seconds=rules.warmup_seconds, lease_seconds=lease_seconds
+            ledger, readings, pods, now=now, warmup_seconds=rules.warmup_seconds, lease_seconds=lease_seconds
         )
         evidence = _with(evidence, happened)
+        evidence = replace(
+            evidence,
+            unready_seconds=_unready(evidence.unready_seconds, pods, gap=gap),
+            missed_jobs=_missed(evidence.missed_jobs, watch.ledger, readings, happened, rules=rules),
+        )
     return _timed(evidence, gap=gap, measured=measured), Watch(ledger=ledger, looked_at=now)
+
+
+def _unready(before: float, pods: tuple[PodState, ...], *, gap: float) -> float:
+    """Where the stable version has no ready worker either, or no node has room, that says nothing of the canary."""
+    ready = {pod.side for pod in pods if pod.ready}
+    if Side.CANARY in ready:
+        return 0.0
+    starting = any(pod.placed and not pod.evicted for pod in pods if pod.side is Side.CANARY)
+    return before + gap if starting and Side.STABLE in ready else before
+
+
+def _missed(before: float, ledger: Ledger, readings: tuple[Reading, ...], happened: Happened, *, rules: Rules) -> float:
+    """One that says why it takes nothing, or that has just begun, misses nothing."""
+    able = {Side.CANARY: 0, Side.STABLE: 0}
+    for one in readings:
+        last = ledger.watched.get(one.uid)
+        if one.side is Side.CANARY and (one.in_flight or (last and one.started > last.reading.started)):
+            return 0.0
+        able[one.side] += one.age_seconds >= rules.warmup_seconds and not one.paused
+    taken = happened.intervals.get(Signal.FAILURES, Interval()).stable_trials
+    return before + taken * able[Side.CANARY] / max(able[Side.STABLE], 1)
 
 
 def _both_heard(readings: tuple[Reading, ...], *, now: float, rules: Rules, fresh_seconds: float) -> bool:
@@ -211,6 +248,8 @@ def _verdict(
         (breach.canary and breach.stable, unknown, Cause.OUTAGE),
         (breach.canary, fail, Cause.SLO),
         (0 < rules.failure_budget < jobs.canary_failures, fail, Cause.BUDGET),
+        (evidence.unready_seconds >= START_SECONDS, fail, Cause.NOT_STARTED),
+        (evidence.missed_jobs >= MISSED_JOBS, fail, Cause.TAKES_NOTHING),
         (evidence.unmeasured_seconds > rules.max_unmeasured_seconds, unknown, Cause.UNMEASURED),
         (verdicts == {Verdict.PASS}, Verdict.PASS, Cause.EVIDENCE),
     )

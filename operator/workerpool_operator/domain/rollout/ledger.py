@@ -7,6 +7,7 @@
 | a process that is warming up is not counted, on either side | caches are cold, connections are made |
 | an attempt is a trial when it is over: those begun less those in flight | long jobs cannot have failed yet |
 | what a process began and never ended is lost, and failed, once its lease is over | who is killed reports nothing |
+| deaths are those of the pod's containers, as Kubernetes counts them | what dies at its start never reports |
 | jobs and crashes of evicted pods are not laid to their version | a node was drained |
 | a look at which nothing could be read changes nothing | errors of measurement are no errors of the canary |
 
@@ -16,6 +17,7 @@ All of it lives in memory and is bounded by the pods there are, and those that d
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from workerpool_operator.domain.rollout.evidence import Signal
@@ -38,7 +40,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One worker pod at a look. Totals are since its process started, but for `crashes`."""
+    """One worker at a look. Totals are since its process started."""
 
     uid: str
     start: str
@@ -60,8 +62,8 @@ class Reading:
     first_failures: int
     first_slow: int | None = None
     """None: the worker does not count them."""
-    crashes: int | None = None
-    """Deaths of the pod's containers that nobody asked for, since the pod started. None: not known."""
+    paused: bool = False
+    """Whether it takes nothing for a reason that it tells, or because it was told so."""
     evicted: bool = False
     """It is taken off its node (`DisruptionTarget`): what it leaves undone is not its version's fault."""
     last_words: bool = False
@@ -71,6 +73,39 @@ class Reading:
     def over(self) -> int:
         """First attempts that are over, if all that is in flight are such."""
         return max(0, self.first_attempts - self.in_flight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodState:
+    """What Kubernetes says of one worker pod at a look, whether or not its worker was ever heard."""
+
+    uid: str
+    version: str = ""
+    side: Side = Side.STABLE
+    placed: bool = True
+    """Whether it has a node."""
+    ready: bool = True
+    crashes: int = 0
+    """Deaths of its containers that nobody asked for, since the pod was made."""
+    evicted: bool = False
+    """Whether it is taken off its node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pod:
+    """A pod between two looks."""
+
+    state: PodState
+    seen_at: float
+    minutes: float = 0.0
+    """Since it is watched."""
+    deaths: int = 0
+    incident_at: float = -inf
+    """When the last incident began."""
+
+    @property
+    def cell(self) -> Spread:
+        return cell(self.minutes, self.deaths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +151,16 @@ class Ledger:
     """The baselines."""
 
     watched: Mapping[str, _Watched] = field(default_factory=dict)
+    pods: Mapping[str, _Pod] = field(default_factory=dict)
     ended: tuple[_Ended, ...] = ()
 
     def cells(self, signal: Signal, side: Side) -> Spread:
         """How the failures of the pods that are watched now are spread over them."""
         spread = Spread()
+        if signal is Signal.CRASHES:
+            for pod in self.pods.values():
+                spread = spread.plus(pod.cell) if pod.state.side is side else spread
+            return spread
         for one in self.watched.values():
             if one.reading.side is side and signal in one.cells:
                 spread = spread.plus(cell(*one.cells[signal]))
@@ -173,7 +213,13 @@ class _Tally:
 
 
 def observe(
-    ledger: Ledger, readings: Iterable[Reading], *, now: float, warmup_seconds: float, lease_seconds: float
+    ledger: Ledger,
+    readings: Iterable[Reading],
+    pods: Iterable[PodState] = (),
+    *,
+    now: float,
+    warmup_seconds: float,
+    lease_seconds: float,
 ) -> tuple[Ledger, Happened]:
     """The next baselines, and what happened since the last. Whoever is not among the readings is gone.
 
@@ -204,8 +250,37 @@ def observe(
             sums.add(Signal.FAILURES, one.side, one.jobs, one.jobs)
             if one.side is Side.CANARY:
                 sums.incidents[Signal.FAILURES] = sums.incidents.get(Signal.FAILURES, 0) + 1
+    states = _died(ledger.pods, pods, sums, now=now)
     happened = Happened(intervals=sums.intervals, incidents=sums.incidents, closed=sums.closed)
-    return Ledger(watched=watched, ended=tuple(one for one in ended if one.due > now)), happened
+    return Ledger(watched=watched, pods=states, ended=tuple(one for one in ended if one.due > now)), happened
+
+
+def _died(known: Mapping[str, _Pod], pods: Iterable[PodState], sums: _Sums, *, now: float) -> dict[str, _Pod]:
+    """The pods after this look. Also those whose worker was never heard: what dies at its start says nothing."""
+    states: dict[str, _Pod] = {}
+    for state in pods:
+        before = known.get(state.uid)
+        if before is None:
+            states[state.uid] = _Pod(state=state, seen_at=now)
+            continue
+        died = 0 if state.evicted else max(0, state.crashes - before.state.crashes)
+        minutes = (now - before.seen_at) / _MINUTE
+        sums.add(Signal.CRASHES, state.side, minutes, died)
+        another = bool(died) and now - before.incident_at >= INCIDENT_SECONDS
+        if another and state.side is Side.CANARY:
+            sums.incidents[Signal.CRASHES] = sums.incidents.get(Signal.CRASHES, 0) + 1
+        states[state.uid] = _Pod(
+            state=state,
+            seen_at=now,
+            minutes=before.minutes + minutes,
+            deaths=before.deaths + died,
+            incident_at=now if another else before.incident_at,
+        )
+    for uid in known.keys() - states.keys():
+        if known[uid].minutes:
+            key = (Signal.CRASHES, known[uid].state.side)
+            sums.closed[key] = sums.closed.get(key, Spread()).plus(known[uid].cell)
+    return states
 
 
 def _restarted(before: Reading, after: Reading) -> bool:
@@ -231,9 +306,6 @@ def _counted(
     if reading.heard_at <= last.heard_at:
         return before
     tally = _Tally(sums=sums, side=reading.side, now=now, cells=dict(before.cells), incidents=dict(before.incidents))
-    if reading.crashes is not None and last.crashes is not None:
-        died = 0 if reading.evicted else max(0, reading.crashes - last.crashes)
-        tally.add(Signal.CRASHES, (reading.heard_at - last.heard_at) / _MINUTE, died)
     process = before.process
     failures, slow = last.first_failures, last.first_slow
     if _restarted(last, reading):
