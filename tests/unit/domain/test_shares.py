@@ -62,6 +62,11 @@ def test_a_stable_version_that_lost_workers_gets_them_back_from_the_others() -> 
     assert held(slot("v1", 8, ready=7), slot("v3", 1), slot("v2", 1), total=10) == Counts()
 
 
+def test_beside_a_single_worker_a_version_before_makes_room_for_the_stable_one() -> None:
+    assert held(slot("v1", 0), slot("v2", 1), slot("v0", 1), total=1) == Counts(remove={"v0": 1})
+    assert held(slot("v1", 0), slot("v2", 1), slot("v0", 0), total=1) == Counts(raise_to={"v1": 1})
+
+
 @given(total=st.integers(0, 40), weight=st.integers(1, 99), data=st.data())
 def test_it_ends_at_the_split_and_never_has_fewer_ready_workers_than_asked_for(
     total: int, weight: int, data: st.DataObject

@@ -97,7 +97,8 @@ def hold_shares(*, stable: Slot, canary: Slot, others: Sequence[Slot], split: Sp
     surplus = {slot.name: slot.replicas for slot in sorted(others, key=lambda slot: (slot.ready, slot.name))}
     surplus[canary.name] = max(0, canary.replicas - split.canary)
     surplus[stable.name] = max(0, stable.replicas - split.stable)
-    spare = kept + sum(surplus.values()) - split.stable - split.canary
+    # Beside a single worker the canary is one above the total: it need not be there before another may go.
+    spare = kept + sum(surplus.values()) - total
     remove: dict[str, int] = {}
     for name, count in surplus.items():
         share = min(max(spare, 0), count)
