@@ -50,6 +50,7 @@ test-docs: setup-python ## The commands of the pages for users, typed as a reade
 test-adapters: setup-python ## Apps of Celery and other libraries, adapted by two lines, as workers of a pool (JSON=FILE; needs PyPI)
 	scripts/setup.sh redis
 	$(RUN) python -m e2e.adapters $(JSON_FLAG)
+	$(RUN) pytest e2e/test_adapters.py -k page --quiet
 
 e2e: ## Every end-to-end test, on real pods
 	scripts/test.sh e2e -- $(ARGS)

@@ -11,7 +11,9 @@ from e2e.adapters.scenario import prove
 from e2e.adapters.worker import environment
 from e2e.support.environments import ROOT
 from e2e.support.redis_server import RedisServer
-from tests.support.pages import play
+from tests.support.pages import play, sections
+
+PAGE = ROOT / "docs" / "how-to" / "existing-app.md"
 
 pytestmark = [pytest.mark.adapters, pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -22,16 +24,23 @@ async def test_an_adapted_worker_keeps_the_contract(app: App, tmp_path: Path) ->
     assert kept(row), row
 
 
-def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
-    """In the environment of Celery's app, where the page has `pip install workerpool`."""
-    [app, *_] = [app for app in APPS_UNDER_TEST if app.library == "Celery"]
+@pytest.mark.parametrize("section", sections(PAGE))
+def test_the_commands_of_the_page_do_what_it_says(section: str, tmp_path: Path) -> None:
+    """In the environment of that library's app, where the page has `pip install workerpool`."""
+    library = "Celery" if section == "The two lines" else section
+    [app, *_] = [app for app in APPS_UNDER_TEST if app.library == library]
     with RedisServer(tmp_path / "redis") as server:
         env = {
             "REDIS_URL": server.url,
             "PATH": f"{app.python().parent}:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(ROOT / "workers" / "src"),
         }
-        play(ROOT / "docs" / "how-to" / "existing-app.md", tmp_path, env=env)
+        play(PAGE, tmp_path, env=env, section=section)
+
+
+def test_the_page_has_commands_for_every_library() -> None:
+    """Celery's are those of "The two lines"."""
+    assert set(sections(PAGE)) == {app.library for app in APPS_UNDER_TEST} - {"Celery"} | {"The two lines"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from rich.console import Console
@@ -52,15 +52,17 @@ def by_library(rows: Sequence[Row]) -> Iterator[Row]:
             library=library,
             jobs=sum(row.jobs for row in variants),
             interrupted=sum(row.interrupted for row in variants),
+            repeated=sum(row.repeated for row in variants),
             lost=sum(row.lost for row in variants),
             metrics_ok=all(row.metrics_ok for row in variants),
             drain_ok=all(row.drain_ok for row in variants),
+            kill_ok=all(row.kill_ok for row in variants),
         )
 
 
 def kept(row: Row) -> bool:
     """Whether the contract was."""
-    return row.metrics_ok and row.drain_ok and not row.interrupted and not row.lost
+    return row.metrics_ok and row.drain_ok and row.kill_ok and not row.interrupted and not row.lost
 
 
 def _proved(app: App) -> Row | None:
@@ -78,9 +80,9 @@ def _proved(app: App) -> Row | None:
 
 def show(rows: Sequence[Row]) -> None:
     """A table for the terminal."""
-    table = Table("library", "jobs", "interrupted", "lost", "metrics ok", "drain ok")
+    table = Table(*(field.name.replace("_", " ") for field in fields(Row)))
     for row in rows:
-        table.add_row(row.library, *(str(value) for value in list(asdict(row).values())[1:]))
+        table.add_row(*(str(value) for value in asdict(row).values()))
     Console().print(table)
 
 

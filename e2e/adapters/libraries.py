@@ -32,13 +32,15 @@ class App:
     slots: int = SLOTS
     """Jobs at a time of each worker."""
     share: float = 1.0
-    """Of the jobs that the others do: less where a Python is started for each."""
+    """Of the jobs that the others do: less where only one is done at a time, or a Python is started for each."""
     keys: tuple[str, ...] = ()
     """Where its jobs wait in Redis, as `redisList` names them; none: its queue is of another kind."""
     running: tuple[str, ...] = ()
     """The same of its jobs in flight."""
-    redelivers: bool = False
-    """What a killed worker held is put back within seconds, as the app is set."""
+    abandoned_seconds: float
+    """How long a worker is silent until its library takes what it held for abandoned, as the app is set."""
+    sweep_lock: str = ""
+    """Where a key in Redis keeps workers from looking for that again soon: this one. Tests do not wait for its end."""
     variant: str = ""
     """Where one library is proven in two ways: what is different. Its row is of both together."""
 
@@ -72,6 +74,7 @@ APPS_UNDER_TEST: Final = (
             module="celery",
             arguments=(*_CELERY, variant),
             lane=lane,
+            abandoned_seconds=12,
             keys=("celery",),
             running=("unacked_index",),
             variant=variant,
@@ -83,17 +86,19 @@ APPS_UNDER_TEST: Final = (
         module="saq",
         arguments=("saq_app.settings",),
         lane="io",
+        abandoned_seconds=10,
+        sweep_lock="saq:default:sweep",
         keys=("saq:default:queued",),
         running=("saq:default:active",),
     ),
-    App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io"),
+    App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io", abandoned_seconds=10),
     App(
         library="Dramatiq",
         module="dramatiq",
         arguments=("dramatiq_app", "--processes", "1", "--threads", str(SLOTS)),
         lane="thread",
+        abandoned_seconds=5,
         keys=("dramatiq:default",),
-        redelivers=True,
     ),
     App(
         library="RQ",
@@ -101,6 +106,8 @@ APPS_UNDER_TEST: Final = (
         arguments=(*_RQ, "rq_app.Forking"),
         slots=1,
         lane="cpu",
+        abandoned_seconds=10,
+        share=0.5,
         keys=("rq:queue:jobs",),
         running=("rq:wip:jobs",),
     ),
@@ -110,9 +117,25 @@ APPS_UNDER_TEST: Final = (
         arguments=(*_RQ, "rq_app.Spawning"),
         slots=1,
         lane="cpu",
+        abandoned_seconds=10,
         variant="spawn",
         share=0.2,
     ),
-    App(library="RQ", module="rq.cli", arguments=(*_RQ, "rq_app.Simple"), slots=1, lane="thread", variant="simple"),
-    App(library="FastStream", module="faststream", arguments=("run", "faststream_app:app"), lane="io", redelivers=True),
+    App(
+        library="RQ",
+        module="rq.cli",
+        arguments=(*_RQ, "rq_app.Simple"),
+        slots=1,
+        lane="thread",
+        abandoned_seconds=10,
+        share=0.5,
+        variant="simple",
+    ),
+    App(
+        library="FastStream",
+        module="faststream",
+        arguments=("run", "faststream_app:app"),
+        lane="io",
+        abandoned_seconds=10,
+    ),
 )

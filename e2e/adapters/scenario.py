@@ -1,8 +1,8 @@
 """What one library's workers have to show.
 
 Two workers and a queue: probes, figures, first attempts; a fence, after which the worker takes nothing and is stopped
-when it is idle; SIGTERM in the middle of jobs; a Redis that is away for longer than a worker may be stuck; `kill -9`,
-where the library puts back what the dead worker held. Every job says in Redis itself what happened to it.
+when it is idle; SIGTERM in the middle of jobs; a Redis that is away for longer than a worker may be stuck; `kill -9` of
+the processes that run its jobs, where it has such, and of a whole worker. Every job says in Redis what happened to it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -46,13 +47,18 @@ class Row:
     jobs: int
     """Enqueued."""
     interrupted: int
-    """Begun more often than they failed, or told as interrupted by a worker that left; not of a killed one."""
+    """Begun more often than they failed, or told as interrupted by a worker that left; before any was killed."""
+    repeated: int
+    """Begun more often than they failed, of those that waited or ran when a worker was killed: at least once is what
+    these libraries promise."""
     lost: int
     """Never done."""
     metrics_ok: bool
     """Probes, figures under the contract's names and labels, jobs in flight, first attempts; a broker that is away."""
     drain_ok: bool
     """Nothing taken behind the fence, an idle worker stopped, SIGTERM in the middle of jobs: each with status 0."""
+    kill_ok: bool
+    """What killed workers held was put back by the library itself, and done."""
 
 
 async def prove(app: App, folder: Path) -> Row:
@@ -75,26 +81,23 @@ class _Proof:
         self._workers: list[AdaptedWorker] = []
         self._told_interrupted = 0
         self._killed: set[str] = set()
-        """Jobs that were in the middle when their worker was killed."""
+        """Jobs that were in the queue when a worker was killed."""
 
     async def run(self) -> Row:
         metrics_ok = await self._holds(self._probes_and_figures)
         drain_ok = await self._holds(self._fence) and await self._holds(self._drain)
         metrics_ok = drain_ok and await self._holds(self._outage) and metrics_ok
-        drain_ok = drain_ok and (not self._app.redelivers or await self._holds(self._kill))
+        kill_ok = drain_ok and await self._holds(self._kill_children) and await self._holds(self._kill)
         await self._holds(self._all_done)
-        said = self._said()
-        begun = Counter(job for what, job, _ in said if what == "began")
-        failed = Counter(job for what, job, _ in said if what == "failed")
-        done = {job for what, job, _ in said if what == "done"}
-        repeated = sum(max(0, begun[job] - 1 - failed[job]) for job in self._jobs if job not in self._killed)
         return Row(
             library=self._app.library,
             jobs=len(self._jobs),
-            interrupted=max(repeated, self._told_interrupted),
-            lost=sum(job not in done for job in self._jobs),
+            interrupted=max(self._repeated(set(self._jobs) - self._killed), self._told_interrupted),
+            repeated=self._repeated(self._killed),
+            lost=self._missing(),
             metrics_ok=metrics_ok,
             drain_ok=drain_ok,
+            kill_ok=kill_ok,
         )
 
     async def _holds(self, phase: object) -> bool:
@@ -224,16 +227,35 @@ class _Proof:
         self._put("work", 0.05, 20)
         await three.until(lambda: self._missing() == 0, "jobs done after that")
 
+    async def _kill_children(self) -> None:
+        """As when one job takes all memory: the worker goes on, and the job is begun again."""
+        if self._app.lane != "cpu":
+            return
+        three = self._workers[3]
+        self._killed.update(self._put("work", 1.0, 10))
+        await three.until(lambda: self._unfinished("three") >= self._app.slots, "jobs in the middle")
+        three.kill_children()
+        await three.until(lambda: self._missing() == 0, "the jobs of killed processes done")
+        await three.until(lambda: self._reported(three) == 0, "nothing in flight")
+
     async def _kill(self) -> None:
-        """The library puts back what a dead worker held; those jobs are begun twice."""
+        """The library puts back what a dead worker held, when that one was silent for a while."""
         three, four = self._workers[3], await self._start("four")
         await self._ready(four)
-        self._put("work", 0.5, 40)
+        self._killed.update(self._put("work", 1.0, 20))
         await four.until(lambda: self._unfinished("four") >= self._app.slots, "jobs in the middle")
         four.kill()
-        ended = {job for what, job, pod in self._said() if pod == "four" and what != "began"}
-        self._killed = {job for what, job, pod in self._said() if pod == "four" and what == "began"} - ended
-        await three.until(lambda: self._missing() == 0, "the dead worker's jobs done by another one", seconds=90)
+        if not self._unfinished("four"):
+            raise UnexpectedError("four was idle when it was killed")
+        over = time.monotonic() + self._app.abandoned_seconds
+        await three.until(lambda: time.monotonic() > over, "the time for which a worker may be silent")
+        if self._app.sweep_lock:
+            self._redis.delete(self._app.sweep_lock)
+        five = await self._start("five")
+        await self._ready(five)
+        self._killed.update(self._put("work", 0.05, 20))  # some look for abandoned jobs only as new ones come
+        await five.until(lambda: self._missing() == 0, "the dead worker's jobs done by others")
+        await five.until(lambda: self._reported(three) + self._reported(five) == 0, "nothing in flight")
 
     async def _stop(self, worker: AdaptedWorker) -> None:
         worker.terminate()
@@ -290,11 +312,12 @@ class _Proof:
     def _is_idle(self, worker: AdaptedWorker) -> bool:
         return self._reported(worker) == 0
 
-    def _put(self, kind: str, seconds: float, count: int) -> None:
+    def _put(self, kind: str, seconds: float, count: int) -> list[str]:
         count = max(min(count, 4), round(count * self._app.share))
         new = [f"job-{len(self._jobs) + number}" for number in range(count)]
         self._jobs += new
         self._produce(self._url, kind, seconds, new)
+        return new
 
     def _produce(self, url: str, kind: str, seconds: float, jobs: list[str]) -> None:
         command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *jobs]
@@ -308,6 +331,12 @@ class _Proof:
     def _missing(self) -> int:
         """Jobs that are not done."""
         return len(set(self._jobs) - {job for what, job, _ in self._said() if what == "done"})
+
+    def _repeated(self, jobs: Collection[str]) -> int:
+        """How often these were begun although they had not failed."""
+        begun = Counter(job for what, job, _ in self._said() if what == "began")
+        failed = Counter(job for what, job, _ in self._said() if what == "failed")
+        return sum(max(0, begun[job] - 1 - failed[job]) for job in jobs)
 
     def _begun_by(self, pod: str) -> int:
         return sum(what == "began" and by == pod for what, _, by in self._said())

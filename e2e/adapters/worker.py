@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import aiohttp
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.adapters.libraries import APPS, App
@@ -99,14 +100,35 @@ class AdaptedWorker:
         return self._process.returncode
 
     def kill(self) -> None:
-        """It, and all that it has started."""
+        """It, and all that it has started, as when its container ends."""
+        if self.alive:
+            self._process.send_signal(signal.SIGSTOP)  # it starts no more, and does not see the others end
+            children = self._children()
+            self._process.kill()
+            _kill(children)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(timeout=20)
 
+    def kill_children(self) -> None:
+        """Only what it has started."""
+        _kill(self._children())
+
+    def _children(self) -> list[psutil.Process]:
+        """Those in other process groups, too."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self._process.pid).children(recursive=True)
+        return []
+
     @staticmethod
     def _url(port: int, path: str) -> str:
         return f"http://127.0.0.1:{port}{path}"
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ In a page, a fenced block whose first line is
     ```text                     right after one is what the reader sees then: each of its lines, in that order, `…` for
                                 anything.
 
-Blocks of other kinds, and `sh elsewhere` (for a cluster that the page cannot bring), are left alone.
+Blocks of other kinds, and `sh elsewhere` (for a cluster that the page cannot bring), are left alone. Where a page tells
+several ways of doing the same, each section of it is played by itself.
 """
 
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 _BLOCK: Final = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SECTION: Final = re.compile(r"^## (.+)$", re.MULTILINE)
 _MARK: Final = "@@ block"
 SECONDS: Final = 240
 
@@ -37,15 +39,23 @@ class Block:
         return self.info.partition("file=")[2]
 
 
-def blocks(page: Path) -> list[Block]:
+def blocks(text: str) -> list[Block]:
     """All of them, in order."""
-    return [Block(*found) for found in _BLOCK.findall(page.read_text("utf-8"))]
+    return [Block(*found) for found in _BLOCK.findall(text)]
 
 
-def play(page: Path, folder: Path, *, env: dict[str, str]) -> None:
-    """Do what the page says; AssertionError where something else comes out."""
-    found = blocks(page)
-    assert any(block.language == "sh" for block in found), f"{page} has no commands"
+def sections(page: Path) -> dict[str, str]:
+    """Of the second level: heading -> text. Only those with commands to type."""
+    parts = _SECTION.split(page.read_text("utf-8"))[1:]
+    return {
+        heading: text for heading, text in zip(parts[::2], parts[1::2], strict=True) if any(map(_typed, blocks(text)))
+    }
+
+
+def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "") -> None:
+    """Do what the page says, or one section of it; AssertionError where something else comes out."""
+    found = blocks(sections(page)[section] if section else page.read_text("utf-8"))
+    assert any(map(_typed, found)), f"{page} has no commands"
     for block in found:
         if block.file.endswith(".py"):
             compile(block.text, f"{page.name}: {block.file}", "exec")
@@ -72,13 +82,17 @@ def play(page: Path, folder: Path, *, env: dict[str, str]) -> None:
             _assert_seen(block.text, _said_by(said, number - 1), page)
 
 
+def _typed(block: Block) -> bool:
+    return block.language == "sh" and "elsewhere" not in block.info
+
+
 def _script(found: list[Block]) -> Iterator[str]:
     yield "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
     for number, block in enumerate(found):
         if block.file:
             yield f"mkdir -p \"$(dirname '{block.file}')\"\n"
             yield f"cat > '{block.file}' <<'END-OF-BLOCK'\n{block.text}END-OF-BLOCK\n"
-        elif block.language == "sh" and "elsewhere" not in block.info:
+        elif _typed(block):
             yield f"echo '{_MARK} {number}'\n{block.text}"
     yield f"echo '{_MARK} end'\n"
 

@@ -1,4 +1,4 @@
-"""Celery with prefork, acknowledged late."""
+"""Celery on Redis, acknowledged late; what a killed worker held comes again when its `visibility_timeout` is over."""
 
 import jobs
 from celery import Celery
@@ -10,6 +10,8 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    broker_transport_options={"visibility_timeout": 12, "unacked_restore_throttle": 1},  # so short only for the test
     worker_concurrency=jobs.SLOTS,
     broker_connection_retry_on_startup=True,
 )

@@ -7,7 +7,11 @@ from taskiq_redis import RedisStreamBroker
 from workerpool.adapters.taskiq import install
 
 broker = RedisStreamBroker(
-    jobs.URL, consumer_id="0", xread_count=jobs.SLOTS, idle_timeout=40_000, unacknowledged_lock_timeout=5
+    jobs.URL,
+    consumer_id="0",
+    xread_count=jobs.SLOTS,
+    idle_timeout=10_000,  # ms; so short only for the test
+    unacknowledged_lock_timeout=5,
 )
 broker.add_middlewares(SimpleRetryMiddleware(default_retry_count=3))
 install(broker, **jobs.PORTS)

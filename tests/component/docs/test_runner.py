@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import play
+from tests.support.pages import play, sections
 
 pytestmark = pytest.mark.component
 
@@ -60,6 +60,43 @@ def test_a_page_that_is_true_is_played_to_its_end(tmp_path: Path) -> None:
 def test_a_page_that_is_not_is_told(text: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=why):
         play(page(tmp_path, text), tmp_path, env={"NAME": "us"})
+
+
+SECTIONS = """# A page
+
+## One way
+
+```sh
+echo one
+```
+
+## No way
+
+```sh elsewhere
+false
+```
+
+## Another way
+
+```sh
+echo another
+```
+```text
+one
+```
+"""
+
+
+def test_a_section_is_played_by_itself(tmp_path: Path) -> None:
+    """What another section would do, or gets wrong, does not matter to it."""
+    found = page(tmp_path, SECTIONS)
+    assert list(sections(found)) == ["One way", "Another way"]
+    play(found, tmp_path, env={}, section="One way")
+
+
+def test_a_section_that_is_not_true_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="'one' is not in what was said"):
+        play(page(tmp_path, SECTIONS), tmp_path, env={}, section="Another way")
 
 
 def test_a_program_that_does_not_compile_is_told(tmp_path: Path) -> None:
