@@ -118,5 +118,5 @@ faults-f1: setup ## Kill the operator after every single write of a reconcile (J
 	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)
 
 storm: setup-python ## Kill workers under load 200 times, and their broker: what is lost, what is done twice (JSON=FILE)
-	scripts/setup.sh redis postgres rabbitmq go
+	scripts/setup.sh redis postgres rabbitmq kafka go
 	$(RUN) python -m e2e.faults.storm $(JSON_FLAG)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [rabbitmq] [kafka] [promtool] [go] [cluster]     # default: all
+#   scripts/setup.sh [python] [redis] [postgres] [rabbitmq] [kafka] [promtool] [go] [cluster]     # default: all
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of most component tests

@@ -1,8 +1,9 @@
 """Kill workers under load, again and again, and count what became of the jobs: `make storm JSON=FILE`.
 
-For each broker: 10,000 jobs of 20 to 200 ms, six worker processes with four jobs at a time each, and SIGKILL to one of
-them until 200 of those kills hit a worker with a job; a new worker follows each. Redis itself gets SIGKILL at half time
-and is started again on its files. Real are the processes, the broker and its files; nothing is played.
+For each broker, one after the other: 10,000 jobs of 20 to 200 ms, six worker processes with four jobs at a time each,
+and SIGKILL to one of them until 200 of those kills hit a worker with a job; a new worker follows each. The broker gets
+SIGKILL at half time and is started again on its files. Real are the processes, the broker and its files; nothing is
+played.
 
 | Column | Counts |
 |---|---|
@@ -15,7 +16,8 @@ and is started again on its files. Real are the processes, the broker and its fi
 | `broker_restarts` | SIGKILL to the broker, and its start |
 
 The exit status is not 0 when a job was lost, an effect is wrong, fewer kills than asked for hit a busy worker, a worker
-ended by itself, or nothing moved for a minute. Then the files are kept for a look.
+ended by itself, nothing moved for a minute, or a broker could not be run at all; the other brokers have their turn all
+the same. Then the files are kept for a look. FILE has a broker's row as soon as its storm is over.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -42,25 +45,27 @@ from e2e.faults.storm.fleet import WorkerEnded
 from workerpool import WorkerpoolError
 
 _INTERRUPTED = 130
+_JOBS_PER_KILL = 50
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the storm on each broker; see the module's text for the exit status."""
     options = _parser().parse_args(arguments)
     end_at_sigterm()
-    plan = Plan(jobs=options.jobs, kills=options.kills, workers=options.workers, seed=options.seed)
+    kills = options.jobs // _JOBS_PER_KILL if options.kills is None else options.kills
+    plan = Plan(jobs=options.jobs, kills=kills, workers=options.workers, seed=options.seed)
+    rows = _Rows(options.json)
     folder = Path(tempfile.mkdtemp(prefix="storm-"))
-    rows: list[Row] = []
     status = 0
+    names = options.brokers or list(BROKERS)
     try:
-        for name in options.brokers or BROKERS:
+        for number, name in enumerate(names, 1):
+            say(f"{name}: broker {number} of {len(names)}")
             status = max(status, _one(name, plan, folder / name, rows))
     except KeyboardInterrupt:
         say("interrupted; what was found until now:")
         status = _INTERRUPTED
-    _show(rows)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    _show(rows.found)
     if status == 1:
         say(f"logs and stores are in {folder}")
     else:
@@ -68,11 +73,46 @@ def main(arguments: Sequence[str]) -> int:
     return status
 
 
-def _one(name: str, plan: Plan, folder: Path, rows: list[Row]) -> int:
-    """One broker's storm, whose row is kept however it ends."""
+class _Rows:
+    """What was found until now; in the file, too, if there is one."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Raises OSError when it cannot be written: now, and not when all is done."""
+        self.found: list[Row] = []
+        self._file = file
+        self._write()
+
+    def add(self, row: Row) -> None:
+        """Of a broker whose storm is over."""
+        self.found.append(row)
+        self._write()
+
+    def _write(self) -> None:
+        """As a whole: who reads it meanwhile, or after an end in the midst of this, finds no half of it."""
+        if self._file is not None:
+            new = self._file.with_name(f"{self._file.name}.new")
+            new.write_text(json.dumps([asdict(row) for row in self.found], indent=2) + "\n")
+            new.replace(self._file)
+
+
+def _one(name: str, plan: Plan, folder: Path, rows: _Rows) -> int:
+    """One broker's storm: 1, if something does not hold."""
     folder.mkdir()
-    broken: list[str] = []
     started = time.monotonic()
+    try:
+        broken = _blow(name, plan, folder, rows)
+    except Exception as error:  # noqa: BLE001  of whatever kind: it would keep the other brokers from their turn
+        traceback.print_exc()
+        broken = [f"{type(error).__name__}: {error}"]
+    say(f"{name}: {time.monotonic() - started:.0f} s")
+    for text in broken:
+        say(f"BROKEN {name}: {text}")
+    return 1 if broken else 0
+
+
+def _blow(name: str, plan: Plan, folder: Path, rows: _Rows) -> list[str]:
+    """Its row is kept however it ends. What does not hold."""
+    broken: list[str] = []
     with BROKERS[name](folder) as broker:
         storm = Storm(name=name, broker=broker, plan=plan, folder=folder)
         try:
@@ -80,14 +120,11 @@ def _one(name: str, plan: Plan, folder: Path, rows: list[Row]) -> int:
         except (Stalled, WorkerEnded, WorkerpoolError) as error:
             broken.append(str(error))
         finally:
-            rows.append(storm.row())
+            rows.add(storm.row())
             skipped = storm.found().skipped
             storm.close()
-    say(f"{name}: {time.monotonic() - started:.0f} s; job.once kept {skipped} repeated jobs from a second effect")
-    broken += rows[-1].broken(plan)
-    for text in broken:
-        say(f"BROKEN {name}: {text}")
-    return 1 if broken else 0
+    say(f"{name}: job.once kept {skipped} repeated jobs from a second effect")
+    return broken + rows.found[-1].broken(plan)
 
 
 def _show(rows: Sequence[Row]) -> None:
@@ -105,7 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--brokers", nargs="+", choices=BROKERS, metavar="NAME", help=f"of {', '.join(BROKERS)} (all)")
     parser.add_argument("--jobs", type=int, default=plan.jobs, metavar="N", help=f"jobs (default: {plan.jobs})")
-    parser.add_argument("--kills", type=int, default=plan.kills, metavar="N", help=f"that hit (default: {plan.kills})")
+    per_kill = f"that hit (default: one for {_JOBS_PER_KILL} jobs)"
+    parser.add_argument("--kills", type=int, metavar="N", help=per_kill)
     parser.add_argument("--workers", type=int, default=plan.workers, metavar="N", help=f"(default: {plan.workers})")
     parser.add_argument("--seed", type=int, default=plan.seed, help=f"of jobs and kills (default: {plan.seed})")
     return parser

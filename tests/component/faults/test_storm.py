@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -77,11 +78,25 @@ def command(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
+def test_the_row_of_a_broker_is_in_the_file_before_the_next_has_its_turn(tmp_path: Path) -> None:
+    """And stays there, whatever happens then."""
+    found = tmp_path / "storm.json"
+    brokers = ("--brokers", "sqlite", "redis")
+    with command(*brokers, "--jobs=100", "--kills=2", "--workers=2", f"--json={found}") as process:
+        assert process.stderr is not None
+        assert next(line for line in process.stderr if "redis: broker 2 of 2" in line)
+        [row] = json.loads(found.read_text())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert (row["broker"], row["done"], row["lost"]) == ("sqlite", 100, 0)
+    assert json.loads(found.read_text())[0] == row
+
+
 def test_an_interrupted_storm_keeps_what_it_found(tmp_path: Path) -> None:
     found = tmp_path / "storm.json"
     with command("--brokers", "redis", "--jobs", "100000", "--kills", "9999", f"--json={found}") as process:
         assert process.stderr is not None
-        assert next(line for line in process.stderr if "kills" in line)  # it is at work
+        assert next(line for line in process.stderr if re.search(r": [1-9]\d* of \d+ jobs done", line))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
     [row] = json.loads(found.read_text())

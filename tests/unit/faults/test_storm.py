@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from e2e.faults.storm import __main__ as storm_command
 from e2e.faults.storm.driver import Plan, Row, Storm, _until
 from e2e.faults.storm.store import Found, Store
 from workerpool import Job
@@ -85,6 +87,30 @@ async def test_a_broker_that_starts_slowly_is_no_stall_and_the_workers_have_thei
     assert found == [False]
     assert not storm._is_stalled()
     storm.close()
+
+
+def test_a_broker_that_does_not_start_leaves_the_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: Path) -> AbstractContextManager[object]:
+        raise FileNotFoundError("no such server")
+
+    monkeypatch.setattr(storm_command, "BROKERS", {"first": missing, "second": missing})
+    monkeypatch.setattr(storm_command, "end_at_sigterm", lambda: None)
+    found = tmp_path / "storm.json"
+    assert storm_command.main([f"--json={found}"]) == 1
+    said = capsys.readouterr().err
+    assert "BROKEN first: FileNotFoundError: no such server" in said
+    assert "BROKEN second: FileNotFoundError: no such server" in said
+    assert found.read_text() == "[]\n"
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_storm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storm_command, "end_at_sigterm", lambda: None)
+    with pytest.raises(FileNotFoundError):
+        storm_command.main([f"--json={tmp_path / 'nowhere' / 'storm.json'}"])
 
 
 def test_a_row_says_what_does_not_hold() -> None:
