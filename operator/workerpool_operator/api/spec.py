@@ -248,6 +248,12 @@ class DisruptionSpec(Model):
             )
         ),
     )
+    protect_busy_workers: bool = Field(
+        default=True,
+        description="Whether pods whose worker has a job, or had one within the last minute, are annotated so that "
+        "Karpenter (karpenter.sh/do-not-disrupt) and the cluster autoscaler (safe-to-evict) do not empty their node. A "
+        "key that worker.podAnnotations sets is left alone.",
+    )
 
 
 class WorkerPoolSpec(Model):

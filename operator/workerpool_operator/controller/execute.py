@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolSta
 from workerpool_operator.controller.store import Store, same_request
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.plan import Apply, Delete, Mark
+from workerpool_operator.domain.shields import ANNOTATIONS, ShieldOrder
 from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 from workerpool_operator.kube.kinds import Kind
@@ -100,9 +101,28 @@ class Executor:
         return failures
 
     async def mark_all(self, namespace: str, marks: tuple[Mark, ...]) -> list[Failure]:
-        """Write deletion costs, all at once. A pod that is gone by now needs none."""
+        """Write deletion costs, all at once."""
+        costs = [(mark.pod, mark.uid, None if mark.cost is None else str(mark.cost)) for mark in marks]
+        return await self._annotate_all(
+            namespace, [(pod, uid, {DELETION_COST_ANNOTATION: cost}) for pod, uid, cost in costs]
+        )
+
+    async def shield_all(self, pool: WorkerPool, orders: tuple[ShieldOrder, ...]) -> list[Failure]:
+        """Write or take away what keeps busy workers' nodes, all at once. A key that the pool sets is left alone."""
+        keys = ANNOTATIONS.keys() - pool.spec.worker.pod_annotations.keys()
+        up, down = {key: ANNOTATIONS[key] for key in keys}, dict.fromkeys(keys)
+        said = [(order.pod, order.uid, up if order.up else down) for order in orders if keys]
+        return await self._annotate_all(pool.namespace, said)
+
+    async def _annotate_all(
+        self, namespace: str, wanted: Iterable[tuple[str, str, Mapping[str, str | None]]]
+    ) -> list[Failure]:
+        """Pods by name and uid. One that is gone by now needs none."""
         results = await asyncio.gather(
-            *(self._try(f"Pod {namespace}/{mark.pod}", self._mark(namespace, mark)) for mark in marks)
+            *(
+                self._try(f"Pod {namespace}/{pod}", self._annotate(namespace, pod, uid, said))
+                for pod, uid, said in wanted
+            )
         )
         return [failure for failure in results if failure is not None]
 
@@ -218,12 +238,10 @@ class Executor:
         if known is not None and same_request(known.unpack(), answer):
             self.store.put(ref.kind, answer)
 
-    async def _mark(self, namespace: str, mark: Mark) -> None:
-        cost = None if mark.cost is None else str(mark.cost)
-        patch = {"metadata": {"annotations": {DELETION_COST_ANNOTATION: cost}}}
-        ref = ObjectRef(kinds.POD, namespace, mark.pod)
+    async def _annotate(self, namespace: str, pod: str, uid: str, annotations: Mapping[str, str | None]) -> None:
         try:
-            await self.kube.merge_patch(ref, patch, uid=mark.uid)
+            ref = ObjectRef(kinds.POD, namespace, pod)
+            await self.kube.merge_patch(ref, {"metadata": {"annotations": annotations}}, uid=uid)
         except (errors.NotFound, errors.Conflict):
             return
 

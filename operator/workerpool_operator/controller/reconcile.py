@@ -98,13 +98,14 @@ class PoolReconciler:
         memory = todo.memory
         if todo.marks:
             memory = replace(memory, scale_in=memory.scale_in.marks_written(_now()))
-        self.memories[key] = memory
+        refused_writes = {failure.what for failure in failures}
+        unshielded = frozenset(one.uid for one in todo.shields if f"Pod {key.namespace}/{one.pod}" in refused_writes)
+        self.memories[key] = replace(memory, shields=memory.shields.without(unshielded))
         refused = refusals(failures)
         for failure in failures:
             log = _log.debug if failure.overtaken or failure.repeated else _log.warning
             log("write_refused", what=failure.what, error=str(failure.error))
         if tellable:
-            refused_writes = {failure.what for failure in failures}
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
             restarted = "" if f"Pod {key.namespace}/{todo.restarted}" in refused_writes else todo.restarted
             told = replace(todo, scaled=done, restarted=restarted)
@@ -167,6 +168,7 @@ class PoolReconciler:
         failures = await self.executor.apply_all(todo.applies)
         failures += await self.executor.mark_all(key.namespace, todo.marks)
         failures += await self.executor.delete_all(key.namespace, todo.deletes)
+        failures += await self.executor.shield_all(pool, todo.shields)
         if todo.replicas is None:
             return failures, True
         failure = await self.executor.set_size(pool, todo.replicas)

@@ -26,6 +26,7 @@ from workerpool_operator.domain.scaling import (
     judge,
     step,
 )
+from workerpool_operator.domain.shields import ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Memory, Snapshot
 from workerpool_operator.domain.versions import LOOK_SECONDS, Versions, choose
@@ -104,6 +105,7 @@ class Plan:
     memory: Memory
     applies: tuple[Apply, ...] = ()
     marks: tuple[Mark, ...] = ()
+    shields: tuple[ShieldOrder, ...] = ()
     deletes: tuple[Delete, ...] = ()
     fence: FenceOrder | None = None
     read_now: bool = False
@@ -165,10 +167,14 @@ def plan(snapshot: Snapshot) -> Plan:
         memory = _remember_step(snapshot, memory, scale_in)
     if snapshot.pods is not None:
         memory = replace(memory, pods_listed_at=snapshot.now)
+    wanted = snapshot.pool.spec.disruption.protect_busy_workers
+    shields = shield(memory.shields, snapshot.reports, wanted=wanted, now=snapshot.now)
+    memory = replace(memory, shields=shields.memory)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
     applies = _applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
+    moments.append(shields.look_again)
     moments.append(overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time))
     moments += [followed.look_again] if followed is not None else []
     if taking_away and scale_in is None:
@@ -181,6 +187,7 @@ def plan(snapshot: Snapshot) -> Plan:
         memory=memory,
         applies=applies,
         marks=_marks(scale_in),
+        shields=shields.orders,
         deletes=(*_restart(scale_in), *_deletes(snapshot, versions=versions, sizes=sizes)),
         fence=_fence(snapshot, memory, scale_in=scale_in, taking_away=taking_away),
         read_now=scale_in.read_now if scale_in else False,

@@ -14,6 +14,7 @@ from workerpool_operator.domain.rollout.judge import Watch
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.rollout.steps import State
 from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory, Traffic
+from workerpool_operator.domain.shields import Shields
 from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
 
 Body: TypeAlias = Mapping[str, Any]
@@ -124,6 +125,7 @@ class Memory:
     hpa: HpaMemory | None = None
     """In mode hpa."""
     restarts: Restarts = field(default_factory=Restarts)
+    shields: Shields = field(default_factory=Shields)
     rollout: Rollout | None = None
     """With strategy Canary."""
 

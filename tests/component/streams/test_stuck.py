@@ -60,6 +60,9 @@ class Server:
         status = {"replicas": 2, "readyReplicas": 2} if body["kind"] == "Deployment" else {}
         return {"status": status} | body | {"metadata": {**body["metadata"], **known}}
 
+    async def merge_patch(self, *_: Any, **__: Any) -> None:
+        """Annotations of pods."""
+
     async def delete(self, ref: Any, *, uid: str | None = None, **_: Any) -> None:
         self.deleted.append((ref.name, uid))
 

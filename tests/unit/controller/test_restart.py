@@ -59,6 +59,9 @@ class Server:
         status = {"replicas": 2, "readyReplicas": 2} if body["kind"] == "Deployment" else {}
         return {"status": status} | body | {"metadata": {**body["metadata"], **known}}
 
+    async def merge_patch(self, *_: Any, **__: Any) -> None:
+        """Annotations of pods."""
+
     async def delete(self, ref: Any, *, uid: str | None = None, resource_version: str | None = None) -> None:
         assert resource_version is None
         self.deleted.append((str(ref), uid))

@@ -1,0 +1,120 @@
+"""Annotations that keep a busy worker's node: when they go up and down, and how many writes that costs."""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.domain.builders import pool, sample, settled
+from workerpool_operator.domain.plan import plan
+from workerpool_operator.domain.scaling import Report
+from workerpool_operator.domain.shields import (
+    IDLE_SECONDS,
+    INTERVAL_SECONDS,
+    MOST_AT_ONCE,
+    Shielding,
+    Shields,
+    shield,
+)
+
+
+def worker(uid: str, in_flight: int = 0, **more: Any) -> Report:
+    base = Report(uid=uid, pod=f"pod-{uid}", age=0.0, in_flight=in_flight, fence="", fenceable=True, connected=True)
+    return replace(base, **more)
+
+
+def look(memory: Shields, *workers: Report, now: float, wanted: bool = True) -> Shielding:
+    return shield(memory, {one.uid: one for one in workers}, wanted=wanted, now=now)
+
+
+def said(seen: Shielding) -> list[tuple[str, bool]]:
+    return [(order.uid, order.up) for order in seen.orders]
+
+
+def test_up_with_the_first_job_and_down_a_minute_after_the_last() -> None:
+    busy = look(Shields(), worker("a", 1), now=100.0)
+    assert (said(busy), busy.look_again) == ([("a", True)], None)
+    again = look(busy.memory, worker("a", 3), now=105.0)
+    assert said(again) == []
+    idle = look(again.memory, worker("a"), now=110.0)
+    assert (said(idle), idle.look_again) == ([], IDLE_SECONDS)
+    between = look(idle.memory, worker("a", 1), now=150.0)
+    late = look(look(between.memory, worker("a"), now=160.0).memory, worker("a"), now=160.0 + IDLE_SECONDS)
+    assert said(late) == [("a", False)]
+    assert said(look(late.memory, worker("a"), now=999.0)) == []
+
+
+def test_a_new_leader_says_it_once_of_every_worker() -> None:
+    first = look(Shields(), worker("a", 1), worker("b"), now=0.5)
+    assert said(first) == [("a", True)]
+    assert first.look_again == IDLE_SECONDS
+    then = look(first.memory, worker("a", 1), worker("b"), now=0.5 + IDLE_SECONDS)
+    assert said(then) == [("b", False)]
+
+
+def test_of_a_worker_of_which_nothing_fresh_is_known_everything_stays() -> None:
+    up = look(Shields(), worker("a", 1), now=100.0)
+    for unknown in (
+        worker("a", age=60.0),
+        worker("a", connected=False),
+        worker("a", draining=True),
+        worker("a", pod=""),
+    ):
+        silent = look(up.memory, unknown, now=500.0)
+        assert (said(silent), silent.memory.of, silent.look_again) == ([], up.memory.of, None)
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    assert look(look(Shields(), worker("a", 1), now=1.0).memory, now=2.0).memory.of == {}
+
+
+def test_switched_off_all_go_down_at_once() -> None:
+    up = look(Shields(), worker("a", 1), worker("b", 1), now=100.0)
+    off = look(up.memory, worker("a", 1), worker("b"), now=101.0, wanted=False)
+    assert said(off) == [("a", False), ("b", False)]
+    assert look(off.memory, worker("a", 1), worker("b"), now=102.0, wanted=False) == replace(off, orders=())
+
+
+def test_so_many_at_once_those_that_protect_first() -> None:
+    up = look(Shields(), worker("z"), now=0.1)
+    crowd = [worker(f"w{number:02}", 1) for number in range(MOST_AT_ONCE + 5)]
+    first = look(up.memory, worker("z"), *crowd, now=0.1 + IDLE_SECONDS)
+    assert all(order.up for order in first.orders)
+    assert (len(first.orders), first.look_again) == (MOST_AT_ONCE, INTERVAL_SECONDS)
+    soon = look(first.memory, worker("z"), *crowd, now=0.6 + IDLE_SECONDS)
+    assert said(soon) == []
+    assert soon.look_again is not None
+    assert 0 < soon.look_again <= INTERVAL_SECONDS
+    second = look(soon.memory, worker("z"), *crowd, now=0.2 + IDLE_SECONDS + INTERVAL_SECONDS)
+    assert (len(second.orders), said(second)[-1], second.look_again) == (6, ("z", False), None)
+
+
+def test_a_refused_write_is_made_again() -> None:
+    up = look(Shields(), worker("a", 1), worker("b", 1), now=100.0)
+    refused = up.memory.without(frozenset("a"))
+    assert said(look(refused, worker("a", 1), worker("b", 1), now=102.0)) == [("a", True)]
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 40.0), st.integers(0, 2)), max_size=60))
+def test_a_worker_with_a_job_is_always_protected_for_two_writes_a_minute_at_most(
+    steps: list[tuple[float, int]],
+) -> None:
+    memory, now, up, writes = Shields(), 0.0, False, 0
+    for seconds, jobs in steps:
+        now += seconds + INTERVAL_SECONDS
+        seen = look(memory, worker("a", jobs), now=now)
+        memory, writes = seen.memory, writes + len(seen.orders)
+        up = seen.orders[0].up if seen.orders else up
+        assert up or not jobs
+    assert writes <= 2 + 2 * now / IDLE_SECONDS
+
+
+def test_a_plan_protects_its_busy_workers_unless_told_not_to() -> None:
+    busy = {"a": worker("a", 1)}
+    seen = settled(pool(), 1, samples=(sample(0, 1),), reports=busy)
+    made = plan(seen)
+    assert [order.pod for order in made.shields] == ["pod-a"]
+    assert plan(replace(seen, memory=made.memory)).shields == ()
+    off = pool(disruption={"protectBusyWorkers": False})
+    assert [order.up for order in plan(replace(seen, pool=off)).shields] == [False]
