@@ -1,11 +1,12 @@
-"""PostgreSQL, RabbitMQ and NATS on this machine, where pods of the local provider reach them, with a user for workers.
+"""The other brokers, on this machine, where pods of the local provider reach them, with a user for workers.
 
-Unlike Redis they have no image of the tests: one with a PostgreSQL or an Erlang in it takes longer to build than all
-tests take. The queue is the one of the pool in `examples/brokers`, with another address.
+Unlike Redis they have no image of the tests: one with a PostgreSQL, an Erlang or a Java in it takes longer to build
+than all tests take. The queue is the one of the pool in `examples/brokers`, with another address.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,14 @@ from urllib.parse import urlsplit
 import yaml
 
 from e2e.support.images import ROOT
+from e2e.support.kafka_server import KafkaServer, make_topic
 from e2e.support.kubectl import Json
 from e2e.support.nats_server import NatsServer
 from e2e.support.postgres_server import PostgresServer
 from e2e.support.rabbitmq_server import RabbitServer
 
 USER: Final = "worker"
+_PARTITIONS: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +69,20 @@ def _nats(folder: Path, host: str, password: str) -> Iterator[str]:
         yield server.url
 
 
+@contextmanager
+def _kafka(folder: Path, host: str, password: str) -> Iterator[str]:
+    with KafkaServer(folder / "server", users={USER: password}, host=host) as server:
+        _, topic = queue_of("kafka", url=server.url)
+        served = Served(url=server.url, password=password)
+        asyncio.run(make_topic(served.url_with_user, topic, partitions=_PARTITIONS))
+        yield server.url
+
+
 SERVERS: Final[Mapping[str, Callable[[Path, str, str], AbstractContextManager[str]]]] = {
     "postgres": _postgres,
     "rabbitmq": _rabbitmq,
     "nats": _nats,
+    "kafka": _kafka,
 }
 
 
@@ -92,4 +105,5 @@ def queue_of(kind: str, *, url: str) -> tuple[Json, str]:
     queue: dict[str, Any] = pool["spec"]["queues"][0]
     [broker] = queue.keys() - {"name", "credentials"}
     queue[broker]["url"] = url
-    return queue, queue[broker].get("queue") or queue[broker]["stream"]
+    [name] = [value for field, value in queue[broker].items() if field in {"queue", "stream", "topic"}]
+    return queue, name

@@ -49,7 +49,7 @@ _API_VERSIONS: Final = struct.pack(">hhih", 18, 0, 1, -1)
 
 
 class KafkaServer(OwnServer):
-    """A Kafka on a free port of 127.0.0.1, with its files in `folder`.
+    """A Kafka on a free port of this machine, with its files in `folder`.
 
     What it has acknowledged is in its files' pages, so `kill` loses nothing that a client was told.
     """
@@ -61,21 +61,24 @@ class KafkaServer(OwnServer):
         users: Mapping[str, str] | None = None,
         tls: tuple[Path, Path] | None = None,
         options: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         """`users`: passwords by name; then nobody gets in without (SASL: PLAIN, SCRAM-SHA-512).
 
-        `tls`: certificate and key; then it speaks nothing else. `options`: lines of server.properties.
+        `tls`: certificate and key; then it speaks nothing else. `options`: lines of server.properties. `host`: the
+        address of this machine where clients are let in, and are sent to.
         """
         super().__init__(folder)
         self._users = dict(users or {})
         self._tls = tls
         self._options = dict(options or {})
+        self._host = host
         self.port, self._controller_port, self._internal_port = free_ports(3)
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"{'kafka+ssl' if self._tls else 'kafka'}://127.0.0.1:{self.port}"
+        return f"{'kafka+ssl' if self._tls else 'kafka'}://{self._host}:{self.port}"
 
     def start(self) -> None:
         """Start (again, on the same port and files) and wait until it answers."""
@@ -100,14 +103,14 @@ class KafkaServer(OwnServer):
     def _configure(self) -> None:
         protocol = f"{'SASL_' if self._users else ''}{'SSL' if self._tls else 'PLAINTEXT'}"
         listeners = {
-            "CLIENT": self.port,
-            "CONTROLLER": self._controller_port,
-            "INTERNAL": self._internal_port,
+            "CLIENT": f"{self._host}:{self.port}",
+            "CONTROLLER": f"127.0.0.1:{self._controller_port}",
+            "INTERNAL": f"127.0.0.1:{self._internal_port}",
         }
         options = {
             **_MINIMAL,
             "log.dirs": str(self._folder / "data"),
-            "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items()),
+            "listeners": ",".join(f"{name}://{address}" for name, address in listeners.items()),
             "listener.security.protocol.map": f"CLIENT:{protocol},CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             **self._of_users(),
@@ -150,7 +153,7 @@ class KafkaServer(OwnServer):
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            with socket.create_connection((self._host, self.port), timeout=1) as probe:
                 if self._tls:
                     return True
                 probe.sendall(struct.pack(">i", len(_API_VERSIONS)) + _API_VERSIONS)
