@@ -331,6 +331,7 @@ async def test_a_worker_that_could_not_keep_the_contract_ends_with_a_reason(
 ) -> None:
     ended: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: ended.append(pid))
+    monkeypatch.setattr(multiprocessing, "parent_process", object)
     change(monkeypatch)
     with pytest.raises(SystemExit, match="2"):
         await running.receiver.run()

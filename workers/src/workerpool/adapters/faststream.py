@@ -16,14 +16,12 @@ FastStream fetches up to `max_records` messages in one read, or all that wait; h
 import asyncio
 import importlib
 import multiprocessing
-import os
-import signal
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from workerpool.adapters.bridge import BEAT_SECONDS
 from workerpool.adapters.faststream_reads import Messages
-from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
+from workerpool.adapters.refusal import contract_or_refuse, refuse, refuse_with_parent, require_version
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
 from workerpool.telemetry.logs import TextLog
@@ -97,7 +95,7 @@ class _Worker:
         try:
             self._messages = Messages(self._broker.subscribers, client, self._contract, ports=self._ports)
         except ConfigurationError as error:
-            _refuse(str(error))
+            refuse(str(error))
         bridge = self._messages.bridge
         bridge.start()
         self._beating = asyncio.create_task(self._beat())
@@ -150,20 +148,22 @@ class _Worker:
 def _check(broker: Any, contract: Contract) -> None:
     """Refuse a worker that could not keep the contract; warn of what costs jobs."""
     if multiprocessing.parent_process() is not None:
-        _refuse("FastStream is asked for several processes, and a pod has one: leave --workers and --reload out")
+        refuse_with_parent(
+            "FastStream is asked for several processes, and a pod has one: give it no --workers or --reload"
+        )
     if not any(base.__name__ == _BROKER for base in type(broker).__mro__):
-        _refuse(f"FastStream's {type(broker).__module__}.{type(broker).__name__} is not supported: use {_BROKER}")
+        refuse(f"FastStream's {type(broker).__module__}.{type(broker).__name__} is not supported: use {_BROKER}")
     if not broker.subscribers:
-        _refuse("this app has no subscribers")
+        refuse("this app has no subscribers")
     for subscriber in broker.subscribers:
         stream = getattr(subscriber, "stream_sub", None)
         if stream is None or not stream.group or not stream.consumer or stream.no_ack:
-            _refuse(
+            refuse(
                 "all subscribers have to read streams, as a consumer group, and acknowledge what is done: "
                 "lists and channels lose what a worker has when it dies"
             )
         if stream.last_id != ">":
-            _refuse("leave last_id out of StreamSub: with it, only the worker that makes the group reads new messages")
+            refuse("leave last_id out of StreamSub: with it, only the worker that makes the group reads new messages")
     slots = sum(getattr(one, "max_workers", 1) for one in broker.subscribers if one.stream_sub.min_idle_time is None)
     log = TextLog()
     if slots != contract.slots:
@@ -175,10 +175,3 @@ def _check(broker: Any, contract: Contract) -> None:
     idle = [subscriber.stream_sub for subscriber in broker.subscribers]
     if not any(stream.min_idle_time or stream.claim_min_idle_time for stream in idle):
         log.warning("what fails or a killed worker had stays where it is: subscribe with min_idle_time as well")
-
-
-def _refuse(why: str) -> NoReturn:
-    """Also end the process that would start this one anew for ever."""
-    if multiprocessing.parent_process() is not None:
-        os.kill(os.getppid(), signal.SIGTERM)
-    refuse(why)

@@ -1,7 +1,9 @@
 """How an adapter says that it cannot keep the contract: one log line, and the process ends."""
 
 import importlib.metadata
+import multiprocessing
 import os
+import signal
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
@@ -17,6 +19,13 @@ def refuse(why: str) -> NoReturn:
     """End the process: nobody asks a worker whose ports are closed for jobs, and its pool shows it as not ready."""
     TextLog().error(f"cannot start: {why}")
     raise SystemExit(EXIT_CONFIGURATION)
+
+
+def refuse_with_parent(why: str) -> NoReturn:
+    """The same in a process that its library's first one may have started: that would start it anew, for ever."""
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getppid(), signal.SIGTERM)
+    refuse(why)
 
 
 def contract_or_refuse(env: Mapping[str, str] | None) -> Contract | None:

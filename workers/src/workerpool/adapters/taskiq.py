@@ -23,11 +23,11 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from workerpool.adapters.bridge import BEAT_SECONDS, Bridge
 from workerpool.adapters.ledger import Outcome
-from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
+from workerpool.adapters.refusal import contract_or_refuse, refuse, refuse_with_parent, require_version
 from workerpool.adapters.taskiq_reads import Delivery, Reads
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
@@ -107,7 +107,7 @@ class _Worker:
         try:
             self._adapter = _Adapter(self._broker, self._contract, slots=slots, ports=self._ports)
         except ConfigurationError as error:
-            _refuse(str(error))
+            refuse_with_parent(str(error))
         await self._adapter.start()
 
     async def shutdown(self, _state: Any) -> None:
@@ -133,14 +133,14 @@ def _checked(broker: Any, contract: Contract) -> int:
     if not name.startswith("worker-") or sys.argv[0] != "worker":
         refuse("this process is no worker of taskiq's: start it by `taskiq worker`")
     if not any(base.__name__ == _BROKER for base in type(broker).__mro__):
-        _refuse(f"taskiq's {type(broker).__name__} is not supported: use taskiq-redis' {_BROKER} instead")
+        refuse_with_parent(f"taskiq's {type(broker).__name__} is not supported: use taskiq-redis' {_BROKER} instead")
     options: Any = importlib.import_module("taskiq.cli.worker.args").WorkerArgs.from_cli(sys.argv[1:])
     if options.workers > 1:
-        _refuse(
+        refuse_with_parent(
             f"taskiq is asked for {options.workers} processes, and a pod has one: give it --workers 1, and add replicas"
         )
     if options.max_async_tasks <= 0 or options.max_async_tasks_jitter:
-        _refuse("taskiq's slots are not known: give it --max-async-tasks MAX_WORKERS, without jitter")
+        refuse_with_parent("taskiq's slots are not known: give it --max-async-tasks MAX_WORKERS, without jitter")
     log = TextLog()
     if options.max_async_tasks != contract.slots:
         log.warning(
@@ -153,12 +153,6 @@ def _checked(broker: Any, contract: Contract) -> int:
     if options.ack_type.value == "when_received":
         log.warning("tasks that are acknowledged when received are lost with their worker: set --ack-type")
     return int(options.max_async_tasks)
-
-
-def _refuse(why: str) -> NoReturn:
-    """Also end taskiq's manager, which would start this process anew for ever."""
-    os.kill(os.getppid(), signal.SIGTERM)
-    refuse(why)
 
 
 class _Adapter(Reads):
