@@ -170,6 +170,7 @@ class RolloutStatus(Model):
     canary: str = Field(default="", max_length=16, description="Version that is tried; empty while none is.")
     step: int = Field(default=0, ge=0, description="Its step, from 1; 0 while none is tried.")
     weight: int = Field(default=0, ge=0, description="Percent of the workers that run it in this step.")
+    pod_share: str = Field(default="", max_length=16, description="Part of the ready workers that run it.")
     job_share: str = Field(
         default="", max_length=16, description="Part of the judged jobs that it has done, such as 0.11."
     )
@@ -193,4 +194,5 @@ class RolloutStatus(Model):
         json_schema_extra=ATOMIC,
     )
     command_id: str = Field(default="", max_length=64, description="The last command that was answered.")
+    command_refused: bool = Field(default=False, description="Whether that one did not fit what was going on.")
     memory: str = Field(default="", max_length=8192, description="What the operator needs to go on after a restart.")

@@ -46,9 +46,9 @@ def main(
 
 app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command.get)
 app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
-app.command("rollout", help=rollout_command.HELP, epilog=rollout_command.EPILOG)(rollout_command.rollout)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
+app.add_typer(rollout_command.app, name="rollout")
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)

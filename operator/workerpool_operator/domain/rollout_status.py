@@ -42,6 +42,7 @@ def rollout_status(versions: Versions) -> RolloutStatus | None:
         wanted=trial.wanted,
         rejected=state.rejected,
         command_id=state.command_id,
+        command_refused=state.command_refused,
         memory=memory_of(rollout),
     )
     return said.changed(**_tried(trial)) if state.canary else said
@@ -54,6 +55,7 @@ def _tried(trial: Trial) -> dict[str, Any]:
         "canary": state.canary,
         "step": state.step + 1,
         "weight": trial.weight,
+        "pod_share": _number(trial.pod_share),
         "job_share": _number(job_share(attempts)),
         "verdict": str(assessment.verdict),
         "cause": str(assessment.cause),

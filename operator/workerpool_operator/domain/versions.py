@@ -16,7 +16,7 @@ from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
 from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
-from workerpool_operator.domain.rollout.splitter import split
+from workerpool_operator.domain.rollout.splitter import Split, pod_share, split
 from workerpool_operator.domain.rollout.steps import (
     Now,
     OnInconclusive,
@@ -44,6 +44,8 @@ class Trial:
     assessment: Assessment
     evidence: Evidence
     weight: int
+    pod_share: float
+    """The canary's part of the ready workers."""
     wanted: str
     """Version that the pool asks for."""
 
@@ -124,9 +126,19 @@ def _tried(
         assessment=assessment,
         evidence=evidence,
         weight=weight(outcome.state, policy),
+        pod_share=_pod_share(snapshot, outcome.state),
         wanted=target.version,
     )
     return trial, watch
+
+
+def _pod_share(snapshot: Snapshot, state: State) -> float:
+    ready = dict.fromkeys((state.stable, state.canary), 0)
+    for child in snapshot.deployments.values():
+        version = child.labels.get(VERSION_LABEL, "")
+        if version in ready:
+            ready[version] += child.ready
+    return pod_share(Split(stable=ready[state.stable], canary=ready[state.canary])) if state.canary else 0.0
 
 
 def judged(evidence: Evidence) -> SignalEvidence:

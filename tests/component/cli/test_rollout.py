@@ -1,31 +1,80 @@
 """`wpool rollout` against a real API server: what is written is a command that the operator understands."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from tests.support.pools import pool_body
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.rollout.command import read, tell
+from workerpool_operator.cli.rollout import ask
+from workerpool_operator.cli.rollout.ask import NotInTimeError, RefusedError
+from workerpool_operator.cli.rollout.state import End, rollout_of
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Verb, parse
-from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
 
 
-async def test_a_verb_becomes_a_command_for_the_version_that_is_tried(
-    access: ClusterAccess, kube: Kube, namespace: str
-) -> None:
+@pytest.fixture
+async def generation(kube: Kube, namespace: str) -> int:
+    """Of a pool that tries versions."""
     body = pool_body("thumbs", namespace, rollout={"strategy": "Canary"})
     del body["metadata"]["uid"]
     made = await kube.create(body)
-    ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+    return int(made["metadata"]["generation"])
+
+
+async def say(kube: Kube, namespace: str, generation: int, **rollout: Any) -> None:
+    """Write the status as the operator does."""
+    status = {"observedGeneration": generation, "rollout": rollout}
+    await kube.merge_patch(ObjectRef(kinds.WORKER_POOL, namespace, "thumbs"), {"status": status}, subresource="status")
+
+
+async def test_a_verb_becomes_a_command_for_the_version_that_is_tried(
+    access: ClusterAccess, kube: Kube, namespace: str, generation: int
+) -> None:
     with pytest.raises(TroubleError):
-        await tell(access, namespace, "thumbs", Verb.ABORT)
-    rollout = {"stable": "0a", "wanted": "0b", "canary": "0b", "step": 1}
-    status = {"observedGeneration": made["metadata"]["generation"], "rollout": rollout}
-    await kube.merge_patch(ref, {"status": status}, subresource="status")
-    said = await tell(access, namespace, "thumbs", Verb.ABORT)
-    found = parse((await kube.get(ref))["metadata"]["annotations"][COMMAND_ANNOTATION])
+        await ask.tell(access, namespace, "thumbs", Verb.ABORT)
+    await say(kube, namespace, generation, stable="0a", wanted="0b", canary="0b", step=1)
+    told = await ask.tell(access, namespace, "thumbs", Verb.ABORT)
+    body = await ask.read(access, namespace, "thumbs")
+    found = parse(body["metadata"]["annotations"][COMMAND_ANNOTATION])
     assert found is not None
-    assert (found.verb, found.version) == (Verb.ABORT, "0b")
-    assert said.endswith(found.id)
-    assert (await read(access, namespace, "thumbs"))["stable"] == "0a"
+    assert (found.verb, found.version, found.id) == (Verb.ABORT, "0b", told)
+    assert rollout_of(body)["stable"] == "0a"
+
+
+async def test_the_answer_to_a_command_is_waited_for(
+    access: ClusterAccess, kube: Kube, namespace: str, generation: int
+) -> None:
+    with pytest.raises(NotInTimeError, match="does the operator run"):
+        await ask.wait_for_answer(access, namespace, "thumbs", command="7", seconds=0.2)
+    waiting = asyncio.create_task(ask.wait_for_answer(access, namespace, "thumbs", command="7", seconds=30))
+    await say(kube, namespace, generation, stable="0a", commandId="7")
+    assert (await waiting)["stable"] == "0a"
+    await say(kube, namespace, generation, stable="0a", commandId="8", commandRefused=True)
+    with pytest.raises(RefusedError):
+        await ask.wait_for_answer(access, namespace, "thumbs", command="8", seconds=30)
+
+
+async def test_the_end_of_a_rollout_is_waited_for(
+    access: ClusterAccess, kube: Kube, namespace: str, generation: int
+) -> None:
+    await say(kube, namespace, generation, stable="0a", wanted="0b", canary="0b", step=1, verdict="Inconclusive")
+    with pytest.raises(NotInTimeError, match="step 1, Inconclusive"):
+        await ask.wait_for_end(access, namespace, "thumbs", seconds=0.5)
+    waiting = asyncio.create_task(ask.wait_for_end(access, namespace, "thumbs", seconds=30))
+    await say(kube, namespace, generation, stable="0b", wanted="0b", canary="")
+    assert await waiting is End.PROMOTED
+
+
+async def test_of_a_rolling_pool_no_end_is_waited_for(access: ClusterAccess, kube: Kube, namespace: str) -> None:
+    body = pool_body("rolling", namespace)
+    del body["metadata"]["uid"]
+    await kube.create(body)
+    with pytest.raises(TroubleError, match="strategy to Canary"):
+        await ask.wait_for_end(access, namespace, "rolling", seconds=30)
+    with pytest.raises(errors.NotFound):
+        await ask.wait_for_end(access, namespace, "none", seconds=30)
+    assert await ask.known(access, namespace, "rolling") == []

@@ -238,7 +238,7 @@ def test_undo_goes_back_to_the_version_before_although_the_pool_asks_for_another
 )
 def test_a_command_that_does_not_fit_is_refused_and_answered(state: State, command: Command) -> None:
     outcome = advance(state, now(command=command), POLICY)
-    assert outcome == Outcome(state=replace(state, command_id="1"), events=(Event.REFUSED,))
+    assert outcome == Outcome(state=replace(state, command_id="1", command_refused=True), events=(Event.REFUSED,))
 
 
 def test_a_command_is_obeyed_once() -> None:

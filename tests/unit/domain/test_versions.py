@@ -150,6 +150,7 @@ def test_a_good_canary_steps_on_and_takes_over() -> None:
     found = told(seen, made).rollout
     assert found is not None
     assert (found.step, found.weight, found.job_share, found.jobs, found.failures) == (2, 50, "0.5", 1000, 0)
+    assert found.pod_share == "0.2"
     seen, made = played(*looks, *(heard(at) for at in (16, 22)), old=4, new=1)
     assert events(seen, made)["CanaryPromoted"] == f"version {version(NEW)} is the stable one"
     found = told(seen, made).rollout

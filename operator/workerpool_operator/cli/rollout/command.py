@@ -1,119 +1,190 @@
 """The commands `wpool rollout ...`: options in, exit code out."""
 
-import uuid
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from workerpool_operator.cli import cluster
-from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked, pool_of
-from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
+from workerpool_operator.cli.cluster import ExitCode, asked
+from workerpool_operator.cli.rollout.state import End, lines, rollout_of
+from workerpool_operator.domain.rollout.commands import Verb
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
 
-HELP: Final = """Show how far a pool's new version is, or decide about it.
+T = TypeVar("T")
 
-Without a verb it shows the rollout. `promote` ends this step as if it were passed, the last one by making the new
-version the stable one; `promote-full` does that at once. `abort` goes back, and the version is not tried again by
-itself; `retry` tries it again. `undo` goes back to the version before, also after a rollout. `pause` stays at this step
-until `resume`.
+HELP: Final = """Show how far a pool's new version is, wait for its end, or decide about it.
 
-A command is written to the pool as the annotation `workerpool.dev/command`, for the version that is being tried at that
-moment: it does nothing to a later one. It needs your own right to `patch` the pool.
+What decides is written to the pool as the annotation `workerpool.dev/command`, for the version that is being tried at
+that moment: it does nothing to a later one. It needs your own right to `patch` the pool. The operator's answer is
+waited for.
 
-Exit codes: 0 shown, or written; 1 the pool has no rollout; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout; 2 wrong usage; 3 the cluster, or the pool, cannot be
+asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator refused the command.
 """
 
-EPILOG: Final = """**Examples**
+ANSWER_SECONDS: Final = 30.0
 
-    wpool rollout thumbs --namespace media
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help=HELP)
 
-    wpool rollout thumbs promote
-
-    wpool rollout thumbs abort --namespace media
-"""
-
-_SHOWN: Final = (
-    ("stable", "stable"),
-    ("canary", "canary"),
-    ("step", "step"),
-    ("weight", "weight"),
-    ("share of the jobs", "jobShare"),
-    ("verdict", "verdict"),
-    ("by", "cause"),
-    ("waits", "wait"),
-    ("signal", "signal"),
-    ("ratio", "ratio"),
-    ("from", "ratioLow"),
-    ("to", "ratioHigh"),
-    ("would have been found", "minimumDetectableRatio"),
-    ("jobs", "jobs"),
-    ("failures", "failures"),
-    ("measured s", "measuredSeconds"),
-    ("rejected", "rejected"),
-    ("last command", "commandId"),
-)
+Pool = Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)]
 
 
-def rollout(  # noqa: D103  typer: the help text is HELP, and options are arguments
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
-    verb: Annotated[Verb | None, typer.Argument(help="What to do.", show_default=False)] = None,
+class RolloutExit(IntEnum):
+    """What a pipeline learns beyond the codes of all commands. Stable."""
+
+    REJECTED = 4
+    """The version that the pool asks for was tried and went."""
+    LATE = 5
+    """It was not decided, or not answered, in time."""
+    REFUSED = 6
+    """The operator refused the command."""
+
+
+@app.command("get")
+def get(
+    pool: Pool,
     namespace: cluster.Namespace = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again at each change, until Ctrl-C.")] = False,
     context: cluster.Context = None,
 ) -> None:
-    if verb is not None:
-        typer.echo(
-            asked("rollout", lambda access: tell(access, namespace or access.namespace, pool, verb), context=context)
-        )
-        return
-    found = asked("rollout", lambda access: read(access, namespace or access.namespace, pool), context=context)
-    if not found:
+    """Show the rollout: step, weight, shares of workers and jobs, verdict and what it follows from."""
+
+    async def show(access: "ClusterAccess") -> bool:
+        from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
+
+        where = namespace or access.namespace
+        if not watch:
+            return _write(lines(rollout_of(await ask.read(access, where, pool))))
+        before: list[str] = []
+        async for body in ask.changes(access, where, pool):
+            if (now := lines(rollout_of(body))) != before:
+                before = now
+                _write([*now, ""])
+        return True
+
+    if not asked("rollout get", show, context=context):
         Console(stderr=True).print("no rollout: the pool's strategy is Rolling, or the operator has not seen it yet")
         raise typer.Exit(ExitCode.NOTHING)
-    for line in lines(found):
+
+
+@app.command("status")
+def status(
+    pool: Pool,
+    namespace: cluster.Namespace = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds; 0 waits for as long as it takes.")] = 0.0,
+    context: cluster.Context = None,
+) -> None:
+    """Wait until the version that the pool asks for is promoted (exit code 0) or rejected (4)."""
+
+    async def wait(access: "ClusterAccess") -> End:
+        from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
+
+        return await ask.wait_for_end(access, namespace or access.namespace, pool, seconds=timeout)
+
+    end = _answered("rollout status", wait, context=context)
+    typer.echo(end)
+    if end is End.REJECTED:
+        raise typer.Exit(RolloutExit.REJECTED)
+
+
+@app.command("history")
+def history(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """List the versions that are known, and what each is to the pool now. Takes `list` of controllerrevisions."""
+
+    async def list_them(access: "ClusterAccess") -> Table:
+        from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
+
+        table = Table("VERSION", "ROLE", "IMAGE", "SINCE", box=None, pad_edge=False, header_style="bold")
+        for one in await ask.known(access, namespace or access.namespace, pool):
+            table.add_row(one.version, one.role, one.image, one.created)
+        return table
+
+    Console(soft_wrap=True).print(asked("rollout history", list_them, context=context))
+
+
+@app.command("promote")
+def promote(
+    pool: Pool,
+    namespace: cluster.Namespace = None,
+    full: Annotated[bool, typer.Option("--full", help="Not this step alone: make it the stable version now.")] = False,
+    context: cluster.Context = None,
+) -> None:
+    """End this step as if it were passed; the last one by making the new version the stable one."""
+    _tell(Verb.PROMOTE_FULL if full else Verb.PROMOTE, pool, namespace, context)
+
+
+@app.command("abort")
+def abort(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """Go back to the stable version. The new one is not tried again by itself."""
+    _tell(Verb.ABORT, pool, namespace, context)
+
+
+@app.command("retry")
+def retry(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """Try a version again that was rejected."""
+    _tell(Verb.RETRY, pool, namespace, context)
+
+
+@app.command("undo")
+def undo(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """Go back to the version before, also after a rollout, although the pool asks for the new one."""
+    _tell(Verb.UNDO, pool, namespace, context)
+
+
+@app.command("pause")
+def pause(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """Stay at this step until `resume`. A version that fails still goes."""
+    _tell(Verb.PAUSE, pool, namespace, context)
+
+
+@app.command("resume")
+def resume(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+    """Go on, after `pause` or in a step that waits for it."""
+    _tell(Verb.RESUME, pool, namespace, context)
+
+
+def _tell(verb: Verb, pool: str, namespace: str | None, context: str | None) -> None:
+    async def tell(access: "ClusterAccess") -> list[str]:
+        from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
+
+        where = namespace or access.namespace
+        command = await ask.tell(access, where, pool, verb)
+        return lines(await ask.wait_for_answer(access, where, pool, command=command, seconds=ANSWER_SECONDS))
+
+    _write(_answered(f"rollout {verb}", tell, context=context))
+
+
+def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, context: str | None) -> T:
+    """The answer of the cluster; exits with a code of its own where it came too late, or is a refusal."""
+
+    async def ask_it(access: "ClusterAccess") -> T | tuple[RolloutExit, str]:
+        from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
+
+        try:
+            return await question(access)
+        except ask.NotInTimeError as error:
+            return RolloutExit.LATE, str(error)
+        except ask.RefusedError as error:
+            return RolloutExit.REFUSED, str(error)
+
+    answer = asked(command, ask_it, context=context)
+    if isinstance(answer, tuple):
+        _fail(command, *answer)
+    return answer
+
+
+def _fail(command: str, code: RolloutExit, why: str) -> NoReturn:
+    Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False)
+    raise typer.Exit(code)
+
+
+def _write(shown: list[str]) -> bool:
+    for line in shown:
         typer.echo(line)
-
-
-async def read(access: "ClusterAccess", namespace: str, name: str) -> dict[str, Any]:
-    """The rollout's status; empty where there is none."""
-    body = await pool_of(access, namespace, name)
-    status: dict[str, Any] = body.get("status", {}).get("rollout", {})
-    return status
-
-
-async def tell(access: "ClusterAccess", namespace: str, name: str, verb: Verb) -> str:
-    """Write the command, and give it back. It names its version, so it does nothing to one that came meanwhile."""
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
-    async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace, name)
-        text = said(Command(verb=verb, version=meant(await kube.get(ref)), id=uuid.uuid4().hex[:8]))
-        await kube.merge_patch(ref, {"metadata": {"annotations": {COMMAND_ANNOTATION: text}}})
-    return text
-
-
-def meant(body: dict[str, Any]) -> str:
-    """The version that a command is for: the one that is tried, else the one that the pool asks for.
-
-    Raises:
-        TroubleError: the operator has yet to say which that is.
-    """
-    status = body.get("status", {})
-    rollout: dict[str, Any] | None = status.get("rollout")
-    if rollout is None:
-        raise TroubleError("the pool has no rollout: set spec.rollout.strategy to Canary")
-    if status.get("observedGeneration") != body["metadata"].get("generation"):
-        raise TroubleError("the operator has not seen the pool's newest change yet: try again in a moment")
-    return str(rollout.get("canary") or rollout.get("wanted") or "")
-
-
-def lines(status: dict[str, Any]) -> list[str]:
-    """A rollout's status, for people."""
-    shown = [(label, status.get(field)) for label, field in _SHOWN]
-    return [
-        f"{label:22} {', '.join(value) if isinstance(value, list) else value}"
-        for label, value in shown
-        if value not in (None, "", 0, [])
-    ]
+    return bool(shown)

@@ -84,6 +84,8 @@ class State:
     """Versions that were stable before, newest first: to one of them the way back needs no canary."""
     command_id: str = ""
     """Of the last command that was answered."""
+    command_refused: bool = False
+    """Whether it did not fit what was going on."""
 
 
 class Event(StrEnum):
@@ -171,7 +173,8 @@ def advance(state: State, now: Now, policy: Policy) -> Outcome:
     if command is not None and command.id != state.command_id:
         # What was said of a version is weighed against what is known of it, and not in the look that it came in.
         answered = _obey(outcome.state, command, now, policy)
-        state = replace(answered.state, command_id=command.id)
+        refused = Event.REFUSED in answered.events
+        state = replace(answered.state, command_id=command.id, command_refused=refused)
         return replace(
             answered, state=state, events=outcome.events + answered.events, fresh=outcome.fresh or answered.fresh
         )
@@ -338,6 +341,7 @@ def load_state(stored: Mapping[str, Any]) -> State | None:
             rejected=tuple(map(str, stored["rejected"])),
             kept=tuple(map(str, stored["kept"])),
             command_id=str(stored["command_id"]),
+            command_refused=bool(stored["command_refused"]),
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,0 +1,117 @@
+"""What the commands ask of the cluster, and write to it.
+
+Imported only where a cluster is asked: the Kubernetes client takes a second.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.rollout.state import End, Known, ended, history, meant, rollout_of
+from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
+from workerpool_operator.kube import ClusterAccess, Kube, KubeError, ObjectRef, kinds
+
+POLL_SECONDS: Final = 1.0
+POOL_LABEL: Final = "workerpool.dev/pool"
+
+
+class RefusedError(Exception):
+    """The operator has answered that the command does not fit what is going on."""
+
+
+class NotInTimeError(Exception):
+    """It did not come to that in time."""
+
+
+async def read(access: ClusterAccess, namespace: str, name: str) -> dict[str, Any]:
+    """The pool."""
+    async with Kube(access) as kube:
+        return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+
+
+async def changes(access: ClusterAccess, namespace: str, name: str) -> AsyncIterator[dict[str, Any]]:
+    """The pool, again whenever it has changed. An API server that is away for a while is waited for.
+
+    Raises:
+        KubeError: it refuses, and will go on to.
+    """
+    ref, seen = ObjectRef(kinds.WORKER_POOL, namespace, name), ""
+    async with Kube(access) as kube:
+        while True:
+            try:
+                body = await kube.get(ref)
+            except KubeError as error:
+                if not error.retryable or not seen:
+                    raise
+            else:
+                version = str(body["metadata"].get("resourceVersion", ""))
+                if version != seen:
+                    seen = version
+                    yield body
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seconds: float) -> End:
+    """How the rollout of what the pool asks for ends. `seconds` 0: for as long as it takes.
+
+    Raises:
+        TroubleError: the pool has no rollout.
+        NotInTimeError: it has not ended in time; the message says where it is.
+        KubeError: the pool cannot be read.
+    """
+    last: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(seconds or None):
+            async for body in changes(access, namespace, name):
+                last = rollout_of(body)
+                if body.get("spec", {}).get("rollout", {}).get("strategy") != "Canary":
+                    raise TroubleError("the pool has no rollout: set spec.rollout.strategy to Canary")
+                if (end := ended(body)) is not None:
+                    return end
+    except TimeoutError:
+        pass
+    raise NotInTimeError(
+        f"not decided within {seconds:g} s: step {last.get('step')}, {last.get('verdict')} {last.get('wait')}"
+    )
+
+
+async def tell(access: ClusterAccess, namespace: str, name: str, verb: Verb) -> str:
+    """Write the command, and give its id. It names its version, so it does nothing to one that came meanwhile."""
+    async with Kube(access) as kube:
+        ref = ObjectRef(kinds.WORKER_POOL, namespace, name)
+        command = Command(verb=verb, version=meant(await kube.get(ref)), id=uuid.uuid4().hex[:8])
+        await kube.merge_patch(ref, {"metadata": {"annotations": {COMMAND_ANNOTATION: said(command)}}})
+    return command.id
+
+
+async def wait_for_answer(
+    access: ClusterAccess, namespace: str, name: str, *, command: str, seconds: float
+) -> dict[str, Any]:
+    """The rollout's status after the operator has answered this command.
+
+    Raises:
+        RefusedError: it does not fit what is going on.
+        NotInTimeError: nobody has answered; it stands, and will be, unless another one is written.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            async for body in changes(access, namespace, name):
+                rollout = rollout_of(body)
+                if rollout.get("commandId") == command:
+                    if rollout.get("commandRefused"):
+                        raise RefusedError("the operator refused it: it does not fit what is going on")
+                    return rollout
+    except TimeoutError:
+        pass
+    raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
+
+
+async def known(access: ClusterAccess, namespace: str, name: str) -> list[Known]:
+    """The versions that the pool has had, as far as they are known."""
+    async with Kube(access) as kube:
+        body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+        selector = f"{POOL_LABEL}={name}"
+        revisions = await kube.list(kinds.CONTROLLER_REVISION, namespace=namespace, label_selector=selector).all()
+    return history(rollout_of(body), revisions)
