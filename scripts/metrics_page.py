@@ -9,7 +9,7 @@ from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, Metrics
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.metrics import CollectorMetrics
-from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
+from workerpool_operator.metrics import CanarySeries, Direction, OperatorMetrics, PoolSeries, VersionRole, table
 from workerpool_operator.protocol import PoolConfig, QueueSample
 
 HEAD = """\
@@ -64,7 +64,19 @@ def operator() -> list[Metric]:
     metrics.api_retry(verb="list", kind="Deployment")
     metrics.metrics_request(code=200, seconds=0.001)
     versions = (VersionRole("0123abcd", "stable"),)
-    series = PoolSeries(desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions)
+    canary = CanarySeries(
+        rejected=False,
+        version="4567cdef",
+        verdict="Inconclusive",
+        step=1,
+        weight=10,
+        pod_share=0.1,
+        job_share=0.1,
+        ratios=(("failures", 1.0),),
+    )
+    series = PoolSeries(
+        desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions, canary=canary
+    )
     metrics.pools.show("media", "thumbnails", series)
     metrics.pools.scaled("media", "thumbnails", Direction.UP)
     return _own(metrics.registry.collect())

@@ -1,4 +1,4 @@
-"""`spec.alerts`: the two alerts that every pool has."""
+"""`spec.alerts`: the alerts that every pool has."""
 
 from typing import Annotated
 
@@ -22,7 +22,8 @@ class AlertsSpec(Model):
 
     enabled: bool = Field(
         default=True,
-        description="Whether the pool has a PrometheusRule with WorkerHeartbeatMissing and HighQueueDepth.",
+        description="Whether the pool has a PrometheusRule with WorkerHeartbeatMissing and HighQueueDepth, and with "
+        "CanaryRejected where it tries its versions.",
     )
     heartbeat_missing_seconds: int = Field(
         default=30,
@@ -41,6 +42,6 @@ class AlertsSpec(Model):
     labels: dict[str, Annotated[str, Field(max_length=128)]] = Field(
         default={},
         max_length=16,
-        description="Labels of both alerts, for their way to the right people; severity may be set here too.",
+        description="Labels of all alerts, for their way to the right people; severity may be set here too.",
         json_schema_extra=rules(_NAMES, _TAKEN),
     )

@@ -22,6 +22,8 @@ class ConditionType(StrEnum):
     """All queues of the pool can be read."""
     MONITORED = "Monitored"
     """The pool's alerts are in the cluster, as a PrometheusRule."""
+    CANARY_HEALTHY = "CanaryHealthy"
+    """The version that the pool asks for is fit to run it; False where it was rejected, Unknown while it is tried."""
     STALLED = "Stalled"
     """Something keeps jobs from being done: workers that take none, or what only a person can change."""
 

@@ -40,6 +40,7 @@ def columns() -> list[dict[str, Any]]:
         column("Desired", "integer", ".status.scaling.desired", "Worker pods that are wanted."),
         column("Depth", "integer", ".status.scaling.depth", "Jobs waiting in all queues of the pool."),
         column("Version", "string", '.status.versions[?(@.role=="stable")].hash', "Version of the workers."),
+        column("Canary", "string", ".status.rollout.canary", "Version that is tried; empty while none is."),
         column("Age", "date", ".metadata.creationTimestamp", "Time since the pool was made."),
         column("Mode", "string", ".status.scaling.mode", "Who sets the size.", wide=True),
         column(

@@ -81,6 +81,16 @@ class Reason(StrEnum):
     ALERTS_DISABLED = "AlertsDisabled"
     """The pool wants no alerts."""
 
+    # CanaryHealthy
+    NO_CANARY = "NoCanary"
+    """No version is tried, and what the pool asks for is the stable one, or takes over without a canary."""
+    CANARY_PASSING = "CanaryPassing"
+    """The version that is tried has been shown to be no worse than what is rejected."""
+    CANARY_INCONCLUSIVE = "CanaryInconclusive"
+    """Neither has been shown yet of the version that is tried."""
+    CANARY_FAILING = "CanaryFailing"
+    """The version that is tried is worse than what is tolerated, and people decide: autoRollback is false."""
+
     # Stalled
     NOT_STALLED = "NotStalled"
     """Workers take what waits for them, and nothing waits for a person."""

@@ -112,6 +112,6 @@ class WorkerPoolStatus(Model):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="Ready, Progressing, ScalingActive, QueueReachable, Monitored and Stalled.",
+        description="Ready, Progressing, ScalingActive, QueueReachable, Monitored, CanaryHealthy and Stalled.",
         json_schema_extra=keyed_by("type"),
     )

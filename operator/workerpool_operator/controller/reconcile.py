@@ -20,13 +20,14 @@ from workerpool_operator.controller.orders import delivery_of
 from workerpool_operator.controller.pods import pod_list
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
+from workerpool_operator.controller.shown import canary_series
 from workerpool_operator.controller.store import POOL_LABEL, Store, Stored
 from workerpool_operator.controller.streams import Streams
 from workerpool_operator.controller.values import Values
 from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.conditions import Refusal
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
@@ -211,6 +212,7 @@ class PoolReconciler:
                 limited_by=scaling.limited_by,
                 versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
                 stuck=len(todo.care.findings.stuck),
+                canary=canary_series(todo.versions),
             ),
         )
         for scaled in todo.scaled:

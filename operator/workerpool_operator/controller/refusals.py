@@ -5,7 +5,7 @@ from typing import Final
 
 from workerpool_operator.api import Reason
 from workerpool_operator.controller.execute import Failure
-from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.kube import errors
 
 _REASONS: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (

@@ -3,20 +3,18 @@
 A judge sees the snapshot and the plan and returns a verdict or None. One line says what each is for.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
+from workerpool_operator.domain.canary_health import health
+from workerpool_operator.domain.judging import Case, Judge, Verdict
 from workerpool_operator.domain.metric import METRIC
-from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.scaling import HpaState, Outcome
-from workerpool_operator.domain.snapshot import Absence, Snapshot
+from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.domain.stuck import Stage
 
-COLLECTOR_GRACE_SECONDS: Final = 45.0
-"""How long a collector may take to come up before its absence is called a fault."""
 PROGRESS_DEADLINE_SECONDS: Final = 600.0
 
 _TROUBLES: Final = {
@@ -31,68 +29,6 @@ _TROUBLES: Final = {
     "Unschedulable": Reason.UNSCHEDULABLE,
 }
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A write that the API server refused, in the resource's own terms."""
-
-    reason: Reason
-    message: str
-    kind: str = ""
-    """Of the object that was refused."""
-    optional: bool = False
-    """Whether the pool works without what was refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a judge says of a condition."""
-
-    status: ConditionStatus
-    reason: Reason
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What the judges look at."""
-
-    snapshot: Snapshot
-    plan: Plan
-    refusals: Sequence[Refusal]
-
-    @property
-    def ready(self) -> int:
-        """Ready workers of all versions."""
-        return sum(child.ready for child in self.snapshot.deployments.values())
-
-    @property
-    def holding(self) -> tuple[str, ...]:
-        """The Deployments that are to have workers: one, or while a version is tried two."""
-        return self.plan.versions.holding if self.plan.versions else ()
-
-    @property
-    def ready_in_target(self) -> int:
-        """Ready workers of what is wanted."""
-        deployments = self.snapshot.deployments
-        return sum(deployments[name].ready for name in self.holding if name in deployments)
-
-    @property
-    def just_began(self) -> bool:
-        """Whether this leader has heard nothing of the queues, and may only be too young for it.
-
-        What its predecessor said of them holds until then: a change of operator is no news about a queue.
-        """
-        age = self.snapshot.now - self.plan.memory.history.since
-        return age < COLLECTOR_GRACE_SECONDS and not self.snapshot.samples and not self.snapshot.errors
-
-    @property
-    def wanted(self) -> int:
-        """The size that the pool is brought to."""
-        return self.plan.size
-
-
-Judge: TypeAlias = Callable[[Case], Verdict | None]
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _NAMED_WORKERS: Final = 5
@@ -368,6 +304,18 @@ def _monitored(case: Case) -> Verdict:
     return Verdict(_TRUE, Reason.PROMETHEUS_RULE_APPLIED, "the pool's alerts are in its PrometheusRule")
 
 
+def _unjudgeable(case: Case) -> Verdict | None:
+    """No pod can be made of what the pool asks for."""
+    return Verdict(_UNKNOWN, Reason.RENDER_ERROR, case.plan.problem) if case.plan.problem else None
+
+
+def _canary(case: Case) -> Verdict:
+    """What is known of the version that is tried, or was."""
+    trial = case.plan.versions.trial if case.plan.versions else None
+    before = find(case.snapshot.pool.status.conditions, ConditionType.CANARY_HEALTHY)
+    return Verdict(*health(trial, before=before))
+
+
 def _refused(case: Case) -> Verdict | None:
     """The API server refused an object, for a reason that time alone does not cure."""
     for refusal in case.refusals:
@@ -405,5 +353,6 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.SCALING_ACTIVE: (_manual, _hpa_missing, _hpa_unable, _hpa_disagrees, _following, _held),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
+    ConditionType.CANARY_HEALTHY: (_unjudgeable, _canary),
     ConditionType.STALLED: (_stuck_on_render, _refused, _workers_stuck, _going_on),
 }

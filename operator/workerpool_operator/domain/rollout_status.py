@@ -55,8 +55,8 @@ def _tried(trial: Trial) -> dict[str, Any]:
         "canary": state.canary,
         "step": state.step + 1,
         "weight": trial.weight,
-        "pod_share": _number(trial.pod_share),
-        "job_share": _number(job_share(attempts)),
+        "pod_share": number(trial.pod_share),
+        "job_share": number(job_share(attempts)),
         "verdict": str(assessment.verdict),
         "cause": str(assessment.cause),
         "wait": str(trial.outcome.wait),
@@ -64,20 +64,22 @@ def _tried(trial: Trial) -> dict[str, Any]:
         "failures": attempts.canary_failures,
         "measured_seconds": round(trial.evidence.measured_seconds),
     }
-    return fields | (_shown(assessment.worst) if assessment.worst else {})
+    fields |= _shown(assessment.worst) if assessment.worst else {}
+    return fields | {"minimum_detectable_ratio": fields.get("minimum_detectable_ratio") or number(trial.foreseen)}
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
     return {
         "signal": str(finding.signal),
-        "ratio": _number(finding.ratio),
-        "ratio_low": _number(finding.low),
-        "ratio_high": _number(finding.high),
-        "minimum_detectable_ratio": _number(finding.detectable),
+        "ratio": number(finding.ratio),
+        "ratio_low": number(finding.low),
+        "ratio_high": number(finding.high),
+        "minimum_detectable_ratio": number(finding.detectable),
     }
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """For people; empty where there is none."""
     return "" if value is None else f"{value:.3g}"
 
 
@@ -93,13 +95,15 @@ def _message(event: Event, trial: Trial) -> str:
     state = trial.outcome.state
     match event:
         case Event.REJECTED:
-            return f"{state.rejected[0]}: {_why(trial)}; back to {state.stable}"
+            return f"{state.rejected[0]}: {why(trial)}; back to {state.stable}"
+        case Event.STARTED | Event.SUPERSEDED:
+            return _began(trial)
         case Event.REFUSED:
             return f"command {state.command_id} does not fit: {_doing(trial)}"
     return _doing(trial)
 
 
-def _why(trial: Trial) -> str:
+def why(trial: Trial) -> str:
     """Why a canary was rejected."""
     assessment, worst = trial.assessment, trial.assessment.worst
     if assessment.verdict is not Verdict.FAIL:
@@ -108,7 +112,13 @@ def _why(trial: Trial) -> str:
         return _CAUSES[assessment.cause]
     if worst.ratio is None:
         return f"{worst.total.canary_failures} {worst.signal}, and none of the stable version"
-    return f"{worst.signal} at {_number(worst.ratio)} times the stable rate"
+    return f"{worst.signal} at {number(worst.ratio)} times the stable rate"
+
+
+def _began(trial: Trial) -> str:
+    """With what it will be able to show."""
+    found = f"; the steps will find {number(trial.foreseen)} times the stable rate" if trial.foreseen else ""
+    return f"{_doing(trial)}{found}"
 
 
 def _doing(trial: Trial) -> str:

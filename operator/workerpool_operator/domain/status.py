@@ -19,7 +19,8 @@ from workerpool_operator.api import (
     find,
 )
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.conditions import Case, Refusal, judge_all
+from workerpool_operator.domain.conditions import judge_all
+from workerpool_operator.domain.judging import Case, Refusal
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.rollout_status import events, rollout_status
 from workerpool_operator.domain.scaling import Decision

@@ -14,6 +14,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, parse
 from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
+from workerpool_operator.domain.rollout.foresight import foreseen_ratio
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
 from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
 from workerpool_operator.domain.rollout.splitter import Split, pod_share, split
@@ -48,6 +49,8 @@ class Trial:
     """The canary's part of the ready workers."""
     wanted: str
     """Version that the pool asks for."""
+    foreseen: float | None = None
+    """The ratio that the steps will find, as far as can be said beforehand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,7 @@ def _tried(
         weight=weight(outcome.state, policy),
         pod_share=_pod_share(snapshot, outcome.state),
         wanted=target.version,
+        foreseen=foreseen_ratio(policy, rules, arrivals=snapshot.traffic.arrivals),
     )
     return trial, watch
 

@@ -35,6 +35,22 @@ class VersionRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySeries:
+    """How a rollout stands, for a pool that tries its versions; unset figures are not known."""
+
+    rejected: bool
+    version: str = ""
+    """Empty: none is tried."""
+    verdict: str = ""
+    step: int = 0
+    weight: int = 0
+    pod_share: float | None = None
+    job_share: float | None = None
+    ratios: tuple[tuple[str, float], ...] = ()
+    """Of each judged signal whose ratio is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSeries:
     """What a reconcile knows about its pool; the fields are explained by the metrics' help texts."""
 
@@ -45,6 +61,8 @@ class PoolSeries:
     limited_by: tuple[str, ...] = ()
     versions: tuple[VersionRole, ...] = ()
     stuck: int = 0
+    canary: CanarySeries | None = None
+    """None: versions take over without a canary."""
 
 
 @dataclass(slots=True)
@@ -124,11 +142,53 @@ class PoolMetrics(Collector):
             "Workers that live and take no job although jobs wait for them.",
             ((key, pool.series.stuck) for key, pool in pools),
         )
+        yield from self._canaries([(key, pool.series.canary) for key, pool in pools if pool.series.canary is not None])
         yield self._counter(
             "workerpool_scale_actions",
             "Changes of the pool's size by this leader, by direction.",
             (((*key, direction), count) for key, pool in pools for direction, count in pool.actions.items()),
             "direction",
+        )
+
+    def _canaries(self, found: list[tuple[tuple[str, str], CanarySeries]]) -> Iterator[Metric]:
+        tried = [(key, one) for key, one in found if one.version]
+        yield self._gauge(
+            "workerpool_canary_rejected",
+            "1 while the pool asks for a version that was tried and went, else 0.",
+            ((key, int(one.rejected)) for key, one in found),
+        )
+        yield self._gauge(
+            "workerpool_canary_info",
+            "1 for the version that is tried, with what is known of it (Pass, Fail or Inconclusive).",
+            (((*key, one.version, one.verdict), 1) for key, one in tried),
+            "version",
+            "verdict",
+        )
+        yield self._gauge(
+            "workerpool_canary_step",
+            "Step that the version that is tried is in, from 1.",
+            ((key, one.step) for key, one in tried),
+        )
+        yield self._gauge(
+            "workerpool_canary_weight",
+            "Percent of the workers that are to run the version that is tried.",
+            ((key, one.weight) for key, one in tried),
+        )
+        yield self._gauge(
+            "workerpool_canary_pod_share",
+            "Part of the ready workers that run it.",
+            ((key, one.pod_share) for key, one in tried if one.pod_share is not None),
+        )
+        yield self._gauge(
+            "workerpool_canary_job_share",
+            "Part of the judged jobs that it has done.",
+            ((key, one.job_share) for key, one in tried if one.job_share is not None),
+        )
+        yield self._gauge(
+            "workerpool_canary_failure_ratio",
+            "Rate at which it fails over the stable version's, by signal (failures, slow, crashes).",
+            (((*key, signal), ratio) for key, one in tried for signal, ratio in one.ratios),
+            "signal",
         )
 
     @staticmethod

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.component.alerts.cases import DEPTH, DEPTHS, HEARTBEAT, HEARTBEATS, QUIET, minutes
-from tests.component.alerts.promtool import Case, Firing, check, judge, told
+from tests.component.alerts.cases import DEPTH, DEPTHS, HEARTBEAT, HEARTBEATS, QUIET, minutes, steps
+from tests.component.alerts.cases import POOL as POOL_LABELS
+from tests.component.alerts.promtool import Case, Firing, Series, check, judge, told
 from tests.support.pools import pool
 from workerpool_operator.api import WorkerPool
 from workerpool_operator.domain import desired
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.component, pytest.mark.promtool]
 CASES = {f"heartbeat: {name}": case for name, case in HEARTBEATS.items()} | {
     f"depth: {name}": case for name, case in DEPTHS.items()
 }
+CANARY = {**POOL_LABELS, "severity": "warning"}
 POOL = pool(scaling={"targets": {"queueDepth": 100}})
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
@@ -52,6 +54,41 @@ def test_the_case_would_fail_if_it_were_otherwise(case: Case, tmp_path: Path) ->
     other = HEARTBEAT if case in HEARTBEATS.values() else DEPTH
     turned: Firing = {moment: QUIET if alerts else [other] for moment, alerts in case.firing.items()}
     assert not judge(rules(), replace(case, firing=turned), folder=tmp_path).as_expected
+
+
+TRIES = pool(rollout={"strategy": "Canary"})
+
+
+def asked_for(*values: tuple[int, float | None], **labels: str) -> Series:
+    return Series(
+        metric="workerpool_canary_rejected",
+        labels=POOL_LABELS | {"job": "workerpool-operator", "pod": "o0"} | labels,
+        values=steps(*values),
+    )
+
+
+@pytest.mark.parametrize(
+    ("series", "firing"),
+    [
+        ([asked_for((0, 0))], {minutes(2): QUIET, minutes(9): QUIET}),
+        ([asked_for((0, 0), (minutes(3), 1))], {minutes(2): QUIET, minutes(4): [CANARY], minutes(9): [CANARY]}),
+        (
+            [asked_for((0, 0), (minutes(3), 1), (minutes(5), None), (minutes(6), 1), (minutes(7), 0))],
+            {minutes(4): [CANARY], minutes(5.5): [CANARY], minutes(6.5): [CANARY], minutes(10): QUIET},
+        ),
+        ([asked_for((0, 1)), asked_for((0, 1), pod="o1")], {minutes(4): [CANARY]}),
+        ([asked_for((0, 1), pool="other")], {minutes(4): QUIET}),
+    ],
+    ids=["none is rejected", "one is", "the operator restarts, and another is asked for", "two operators", "another's"],
+)
+def test_one_alert_tells_of_a_rejected_version_for_as_long_as_it_is_asked_for(
+    series: list[Series], firing: Firing, tmp_path: Path
+) -> None:
+    case = Case(series=tuple(series), seconds=minutes(10), alert="CanaryRejected", firing=firing)
+    verdict = judge(rules(TRIES), case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+    turned: Firing = {moment: QUIET if alerts else [CANARY] for moment, alerts in firing.items()}
+    assert not judge(rules(TRIES), replace(case, firing=turned), folder=tmp_path).as_expected
 
 
 MUTANTS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {

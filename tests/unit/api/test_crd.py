@@ -59,7 +59,7 @@ def test_replicas_have_a_default_because_the_scale_subresource_fails_without_a_v
 def test_columns_that_people_look_at_come_first() -> None:
     shown = [column["name"] for column in columns() if "priority" not in column]
     wide = [column["name"] for column in columns() if "priority" in column]
-    assert shown == ["Ready", "Replicas", "Desired", "Depth", "Version", "Age"]
+    assert shown == ["Ready", "Replicas", "Desired", "Depth", "Version", "Canary", "Age"]
     assert wide == ["Mode", "Reason"]
 
 

@@ -74,6 +74,13 @@ def test_an_alert_says_how_bad_it_is_what_happened_and_where_to_read_on(alert: s
     assert (ROOT / page).is_file()
 
 
+def test_only_a_pool_that_tries_its_versions_tells_that_one_was_rejected() -> None:
+    assert "CanaryRejected" not in rules()
+    rule = rules(pool(rollout={"strategy": "Canary"}))["CanaryRejected"]
+    assert rule["labels"] == {"severity": "warning"}
+    assert (ROOT / "docs/runbooks/CanaryRejected.md").is_file()
+
+
 def test_an_installation_with_runbooks_of_its_own_links_to_those() -> None:
     url = rules(runbooks="https://wiki.example/alerts")["HighQueueDepth"]["annotations"]["runbook_url"]
     assert url == "https://wiki.example/alerts/HighQueueDepth.md"

@@ -21,7 +21,8 @@ from tests.unit.domain.builders import (
 )
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.conditions import Case, Refusal, judge_all
+from workerpool_operator.domain.conditions import judge_all
+from workerpool_operator.domain.judging import Case, Refusal
 from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.scaling import History, Pod, Report
 from workerpool_operator.domain.snapshot import Child, PodList, PodTrouble, Snapshot

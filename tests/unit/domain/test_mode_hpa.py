@@ -23,7 +23,7 @@ from tests.unit.domain.builders import (
 from workerpool_operator.api import ConditionStatus, ConditionType, Reason, WorkerPool, find
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.scaling import History
 from workerpool_operator.domain.scaling.hpa import STANDING_SECONDS, HpaMemory

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.domain.builders import WALL, applied, child, deleted, pool, sample, settled, snapshot
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, WorkerPool, find
 from workerpool_operator.domain import desired, status
-from workerpool_operator.domain.conditions import Case, Refusal, judge_all
+from workerpool_operator.domain.conditions import judge_all
+from workerpool_operator.domain.judging import Case, Refusal
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.snapshot import Absence, Child, Monitoring, Snapshot
 

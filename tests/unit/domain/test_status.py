@@ -9,7 +9,7 @@ import pytest
 from tests.unit.domain.builders import NOW, WALL, deployment, memory, pool, revision, sample, settled, snapshot
 from workerpool_operator.api import ConditionStatus, ConditionType, Reason, WorkerPoolStatus
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.conditions import Refusal
+from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.plan import Delete, Plan, Scaled, plan
 from workerpool_operator.domain.scaling import History, Pod, Report
 from workerpool_operator.domain.snapshot import PodList, Snapshot

@@ -133,8 +133,12 @@ def test_a_canary_counts_as_workers_that_the_pool_should_have() -> None:
     assert conditions["Progressing"].message == f"{waiting}, StepRuns"
     assert {one.hash: one.role for one in found.versions} == {version(OLD): "stable", version(NEW): "canary"}
     assert events(seen, made)["CanaryStarted"] == (
-        f"version {version(NEW)} is tried by 20 % of the workers beside {version(OLD)}"
+        f"version {version(NEW)} is tried by 20 % of the workers beside {version(OLD)}; "
+        "the steps will find 16.2 times the stable rate"
     )
+    assert conditions["CanaryHealthy"].reason == Reason.CANARY_INCONCLUSIVE
+    inconclusive = f"{version(NEW)}: Inconclusive by Evidence; 16.2 times the stable rate would be found"
+    assert conditions["CanaryHealthy"].message == inconclusive
 
 
 def test_a_canary_that_starts_keeps_the_pool_from_being_complete() -> None:
@@ -294,3 +298,36 @@ def test_a_single_worker_has_its_canary_beside_it() -> None:
 
 def test_each_event_of_a_rollout_has_a_reason() -> None:
     assert REASONS.keys() == set(Event)
+
+
+def healthy(seen: Snapshot, made: Plan) -> tuple[str, str, str]:
+    one = next(one for one in told(seen, made).conditions if one.type == "CanaryHealthy")
+    return str(one.status), one.reason, one.message
+
+
+BAD = [heard(0), heard(0), heard(1, old_failed=1, new_failed=40)]
+
+
+def test_the_condition_says_why_a_version_was_rejected_for_as_long_as_it_is_asked_for() -> None:
+    seen, made = played(*BAD, old=4, new=1)
+    status, reason, message = healthy(seen, made)
+    assert (status, reason) == ("False", Reason.CANARY_REJECTED)
+    assert message.startswith(f"{version(NEW)} was rejected: failures at 40 times the stable rate")
+    later = running(NEW.changed(status=told(seen, made)), old=5, memory=made.memory)
+    assert healthy(later, plan(later)) == (status, reason, message)
+    forgotten = running(NEW, old=5, memory=made.memory)
+    assert healthy(forgotten, plan(forgotten))[:2] == (status, reason)
+    mended = running(OLD, old=5, memory=made.memory)
+    assert healthy(mended, plan(mended))[:2] == ("True", Reason.NO_CANARY)
+
+
+def test_a_version_that_fails_while_people_decide_is_not_healthy() -> None:
+    status, reason, message = healthy(*played(*BAD, of=canary(autoRollback=False), old=4, new=1))
+    assert (status, reason) == ("False", Reason.CANARY_FAILING)
+    assert message == f"{version(NEW)}: failures at 40 times the stable rate"
+
+
+def test_versions_that_take_over_without_a_canary_are_healthy_and_one_that_cannot_be_rendered_is_unknown() -> None:
+    seen, made = played({}, of=canary(strategy="Rolling"))
+    assert healthy(seen, made)[:2] == ("True", Reason.NO_CANARY)
+    assert healthy(seen, replace(made, problem="no"))[:2] == ("Unknown", Reason.RENDER_ERROR)

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from scripts import metrics_page
 from tests.support.pools import pool
 from workerpool_operator.domain import desired
-from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole, table
+from workerpool_operator.metrics import CanarySeries, Direction, OperatorMetrics, PoolSeries, VersionRole, table
 
 LABELS = {"namespace": "media", "pool": "thumbs"}
 
@@ -64,6 +64,25 @@ def test_a_pool_without_a_stuck_worker_says_so() -> None:
     assert value(metrics, "workerpool_stuck_workers") == 0
     metrics.pools.show("media", "thumbs", series(stuck=2))
     assert value(metrics, "workerpool_stuck_workers") == 2
+
+
+def test_a_canary_has_its_figures_and_leaves_none_but_that_it_was_rejected() -> None:
+    metrics = OperatorMetrics()
+    tried = CanarySeries(
+        rejected=False, version="bbbb", verdict="Pass", step=2, weight=50, pod_share=0.5, ratios=(("slow", 2.0),)
+    )
+    metrics.pools.show("media", "thumbs", series(canary=tried))
+    assert value(metrics, "workerpool_canary_info", version="bbbb", verdict="Pass") == 1
+    assert (value(metrics, "workerpool_canary_step"), value(metrics, "workerpool_canary_weight")) == (2, 50)
+    assert value(metrics, "workerpool_canary_pod_share") == 0.5
+    assert value(metrics, "workerpool_canary_job_share") is None
+    assert value(metrics, "workerpool_canary_failure_ratio", signal="slow") == 2.0
+    assert value(metrics, "workerpool_canary_rejected") == 0
+    metrics.pools.show("media", "thumbs", series(canary=CanarySeries(rejected=True)))
+    assert {name for name in names(metrics) if "canary" in name} == {"workerpool_canary_rejected"}
+    assert value(metrics, "workerpool_canary_rejected") == 1
+    metrics.pools.show("media", "thumbs", series())
+    assert not {name for name in names(metrics) if "canary" in name}
 
 
 def test_counters_survive_new_values() -> None:

@@ -1,8 +1,10 @@
-"""The PrometheusRule of a pool: the two alerts that users expect to find beside it.
+"""The PrometheusRule of a pool: the alerts that users expect to find beside it.
 
 Numbers stand in the rule itself, not in a metric of the operator: the alerts hold while the operator is away, and two
-operators that both export for a moment cannot change what they say. Every expression asks for this pool's series only
-and sums up by pool, so that a collector that is replaced, or two of them, make no new alert.
+operators that both export for a moment cannot change what they say. Only that a version was rejected is the operator's
+word; of two of them one is enough, and while none speaks the alert waits for it rather than end. Every expression asks
+for this pool's series only and sums up by pool, so that a collector that is replaced, or two of them, make no new
+alert.
 
 WorkerHeartbeatMissing has two branches, because a worker falls silent in two ways. One that hangs still answers
 Prometheus, with an old heartbeat. One that is gone (its node is lost, its container does not come back) leaves no
@@ -17,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA, WorkerPool
+from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA, Strategy, WorkerPool
 from workerpool_operator.domain.desired.names import metadata, worker_labels
 from workerpool_operator.domain.desired.promql import quoted, untemplated
 
@@ -25,6 +27,7 @@ API_VERSION: Final = "monitoring.coreos.com/v1"
 KIND: Final = "PrometheusRule"
 HEARTBEAT_ALERT: Final = "WorkerHeartbeatMissing"
 DEPTH_ALERT: Final = "HighQueueDepth"
+CANARY_ALERT: Final = "CanaryRejected"
 DEPTH_RECORD: Final = "pool:queue_depth:sum"
 """Jobs waiting in all queues of a pool. Recorded, because its history must outlive the collector that measured it."""
 EVALUATION: Final = "30s"
@@ -52,6 +55,7 @@ def prometheus_rule(pool: WorkerPool, *, settings: RuleSettings) -> dict[str, An
             _heartbeat(pool, ours=ours, settings=settings),
             _recorded_depth(ours),
             _depth(pool, ours=ours, settings=settings),
+            *([_canary(pool, ours=ours, settings=settings)] if _tries_versions(pool) else []),
         ],
     }
     return {
@@ -115,6 +119,25 @@ def _depth(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, 
         summary="Pool {{ $labels.namespace }}/{{ $labels.pool }}: far more jobs wait than usual",
         description=f"{{{{ $value }}}} jobs wait: more than {factor} times the average of the last hour "
         f"(spec.alerts.queueDepthFactor), and more than the target of {target}.",
+        settings=settings,
+    )
+
+
+def _tries_versions(pool: WorkerPool) -> bool:
+    return pool.spec.rollout.strategy is Strategy.CANARY
+
+
+def _canary(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, Any]:
+    """One alert for as long as the pool asks for what was rejected; an operator that restarts does not end it."""
+    return _alert(
+        pool,
+        CANARY_ALERT,
+        expr=f"max by (namespace, pool) (max_over_time(workerpool_canary_rejected{ours}[2m])) > 0",
+        hold="0s",
+        severity="warning",
+        summary="Pool {{ $labels.namespace }}/{{ $labels.pool }}: its new version was rejected",
+        description="The pool asks for a version that was tried and went; the stable one does all jobs. Condition "
+        "CanaryHealthy says why.",
         settings=settings,
     )
 
