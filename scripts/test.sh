@@ -63,6 +63,7 @@ in_memory() {
     free=$(df --output=avail --block-size=1G "$MEMORY" 2>/dev/null | tail -n 1) || return 0
     [[ -w $MEMORY ]] && ((free >= ROOM_GIB)) || return 0
     files=$(mktemp -d "$MEMORY/workerpool-tests-XXXXXX")
+    chmod 711 "$files" # PostgreSQL runs as a user of its own
 }
 
 # pytest_phase NAME ARGUMENT...: shows pytest's output, keeps its closing line for the summary.
@@ -70,7 +71,7 @@ pytest_phase() {
     local name=$1 status=0
     shift
     echo "test: $name"
-    PYTEST_DEBUG_TEMPROOT=$files run pytest "$@" "${pytest_arguments[@]}" 2>&1 | tee "$logs/$name" || status=$?
+    run pytest "$@" "${pytest_arguments[@]}" 2>&1 | tee "$logs/$name" || status=$?
     summary+=("$(tail -n 1 "$logs/$name")")
     return "$status"
 }
@@ -79,13 +80,14 @@ pytest_phase() {
 # run side by side. What somebody selects runs as one: it may be of one half only.
 component_phases() {
     local status=0
+    local -x TMPDIR=$files
     if ((${#pytest_arguments[@]})); then
         pytest_phase component tests/component
         return
     fi
     echo "test: component/sdk, beside the next; its output follows at its end"
     # A shell's background processes are deaf to Ctrl-C unless told otherwise.
-    PYTEST_DEBUG_TEMPROOT=$files env --default-signal=INT \
+    env --default-signal=INT \
         scripts/uv run --locked pytest tests/component/sdk >"$logs/component-sdk" 2>&1 &
     beside=$!
     pytest_phase component tests/component --ignore=tests/component/sdk || status=$?
@@ -106,7 +108,6 @@ end_beside() {
     cat "$logs/component-sdk"
 }
 
-in_memory
 for phase in "${phases[@]}"; do
     case $phase in
         unit)
@@ -117,6 +118,7 @@ for phase in "${phases[@]}"; do
             scripts/setup.sh python redis postgres rabbitmq kafka promtool go
             # Minutes when cold; see stack_up.
             run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring()'
+            in_memory
             component_phases
             ;;
         core | e2e)

@@ -165,8 +165,11 @@ async def test_keys_and_priorities_hold_within_the_limit(limited: Callable[..., 
 
 @pytest.mark.parametrize("consumers", [1, 10])
 async def test_the_rate_holds_within_a_tenth(another: Open, limited: Callable[..., Broker], consumers: int) -> None:
-    """Never above it; below it by no more than a tenth, which a stall of this machine may spoil, but not every time."""
-    rate, begun, shares = 40.0, list[float](), list[float]()
+    """Neither above it nor below it by a tenth; a stall of this machine may spoil either, but not every time.
+
+    A job is told of late then, so that too much seems to fit between the first and the last one.
+    """
+    rate, begun, seen = 40.0, list[float](), list[tuple[float, float]]()
     everyone = [limited(rate=rate) for _ in range(consumers)]
     await everyone[0].put([new(n, tenant="a") for n in range(1500)])
 
@@ -179,16 +182,20 @@ async def test_the_rate_holds_within_a_tenth(another: Open, limited: Callable[..
     working = [asyncio.create_task(consume(one)) for one in everyone]
     try:
         await until(lambda: len(begun) >= burst(rate), what="the burst over")
-        while len(shares) < 4 and not any(share >= 0.9 for share in shares):
+        while len(seen) < 4 and not (seen and as_promised(*seen[-1])):
             first, count = len(begun), int(rate * 2)
             await until(partial(_longer, begun, first + count), what="jobs under the limit")
-            shares.append(count / (begun[first + count] - begun[first]) / rate)
-            assert (count - burst(rate)) / (begun[first + count] - begun[first]) <= 1.02 * rate
+            seconds = begun[first + count] - begun[first]
+            seen.append((count / seconds / rate, (count - burst(rate)) / seconds / rate))
     finally:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-    assert shares[-1] >= 0.9, shares
+    assert as_promised(*seen[-1]), seen
+
+
+def as_promised(share: float, without_burst: float) -> bool:
+    return share >= 0.9 and without_burst <= 1.02
 
 
 def _longer(begun: list[float], than: int) -> bool:
