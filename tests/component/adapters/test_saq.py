@@ -16,6 +16,7 @@ from tests.support.adapted import ANY_PORT, ENV, asked, listening
 from tests.support.collector import FakeCollector
 from tests.support.waiting import until
 from workerpool.adapters import saq
+from workerpool.adapters.saq_sweep import Sweep
 from workerpool.protocol import Settings
 from workerpool.runtime import linking
 
@@ -36,6 +37,7 @@ class RedisQueue:
         self.waiting: asyncio.Queue[Any] = asyncio.Queue()
         self.asked = 0
         self.down = False
+        self._cleanup_script: Any = None
 
     async def dequeue(self, *, timeout: float, poll_interval: float) -> Any:  # noqa: ASYNC109  SAQ's signature
         self.asked += 1
@@ -201,6 +203,12 @@ async def test_a_broker_that_is_lost_is_told_and_asked_calmly(running: Running) 
     job.go.set()
     running.queue.waiting.put_nowait(job)
     await running.collector.report_where(lambda report: report.counters.processed == 1)
+
+
+async def test_its_sweeps_look_twice(running: Running) -> None:
+    running.prepared.set()
+    await until(running.ready, what="the worker ready")
+    assert isinstance(running.queue._cleanup_script, Sweep)
 
 
 async def test_jobs_are_counted_by_what_became_of_them(running: Running) -> None:

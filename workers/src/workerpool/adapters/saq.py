@@ -23,6 +23,7 @@ from typing import Any, Final
 from workerpool.adapters.bridge import BEAT_SECONDS, Bridge
 from workerpool.adapters.ledger import Outcome
 from workerpool.adapters.refusal import contract_or_refuse, refuse, require_version
+from workerpool.adapters.saq_sweep import look_twice
 from workerpool.adapters.taking import TakingGate
 from workerpool.errors import ConfigurationError
 from workerpool.runtime.contract import Contract
@@ -152,6 +153,8 @@ class _Adapter(TakingGate):
         worker.queue.dequeue = self._take
         self._sweep: Callable[..., Awaitable[Any]] = worker.queue.sweep
         worker.queue.sweep = self._sweep_whole
+        if not look_twice(worker.queue, worker.event):
+            self._log.warning("this version of SAQ sweeps in another way: a worker's start may have jobs run twice")
         self._background = [asyncio.create_task(run()) for run in (self._beat, self._drain)]
         self._bridge.start()
 
