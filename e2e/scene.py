@@ -111,15 +111,35 @@ class Scene:
         """Follow the sizes of the pool's Deployments for as long as the context lasts."""
         watch = SizeWatch()
         columns = "--output=custom-columns=NAME:.metadata.name,SIZE:.spec.replicas"
-        process = self.kubectl.start(
-            *("get", "deployments", f"--namespace={self.namespace}", f"--selector={pools.POOL_LABEL}={name}"),
-            *("--watch", "--no-headers", columns),
-        )
-        reader = threading.Thread(target=watch.read, args=(process.stdout,), name="sizes", daemon=True)
-        reader.start()
-        try:
+        with self._following("deployments", name, "--no-headers", columns, read=watch.read):
             wait_for(lambda: watch.history, seconds=20, what="the first size in the watch")
             yield watch
+
+    @contextmanager
+    def watching_ends(self, name: str) -> Iterator[dict[str, Json]]:
+        """Follow the pool's pods for as long as the context lasts: pod -> `terminated` of its container, once it is."""
+        ends: dict[str, Json] = {}
+
+        def read(stream: IO[str]) -> None:
+            with stream as lines:
+                for line in lines:
+                    pod, _, terminated = line.partition(" ")
+                    if terminated.startswith("{"):
+                        ends[pod] = json.loads(terminated)
+
+        fields = r'{.metadata.name} {.status.containerStatuses[*].state.terminated}{"\n"}'
+        with self._following("pods", name, f"--output=jsonpath={fields}", read=read):
+            yield ends
+
+    @contextmanager
+    def _following(self, kind: str, name: str, *output: str, read: Callable[[IO[str]], None]) -> Iterator[None]:
+        """Let a thread read what kubectl tells of the pool's objects, now and at each change."""
+        which = (kind, f"--namespace={self.namespace}", f"--selector={pools.POOL_LABEL}={name}")
+        process = self.kubectl.start("get", *which, "--watch", *output)
+        reader = threading.Thread(target=read, args=(process.stdout,), name=f"{kind} of {name}", daemon=True)
+        reader.start()
+        try:
+            yield
         finally:
             process.terminate()
             process.wait(timeout=10)

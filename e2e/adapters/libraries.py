@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from e2e.support.environments import python_of
 
@@ -34,11 +34,14 @@ class App:
     share: float = 1.0
     """Of the jobs that the others do: less where only one is done at a time, or a Python is started for each."""
     keys: tuple[str, ...] = ()
-    """Where its jobs wait in Redis, as `redisList` names them; none: its queue is of another kind."""
+    """Where its jobs wait in Redis, as `redisList` names them; none: they wait in a stream."""
     running: tuple[str, ...] = ()
     """The same of its jobs in flight."""
-    abandoned_seconds: float
-    """How long a worker is silent until its library takes what it held for abandoned, as the app is set."""
+    stream: str = ""
+    """Where they wait, as `redisStream` names it; the consumer group is `group`."""
+    group: str = ""
+    abandoned_seconds: int
+    """How long a worker is silent until its library takes what it held for abandoned: so the app is set."""
     sweep_lock: str = ""
     """Where a key in Redis keeps workers from looking for that again soon: this one. Tests do not wait for its end."""
     variant: str = ""
@@ -58,9 +61,15 @@ class App:
         """Of its environment. Raises NoEnvironmentError."""
         return python_of(HERE / "locks" / f"{self.library.lower()}.lock", below="adapters")
 
-    def worker(self) -> list[str]:
-        """The command of one worker."""
-        return [str(self.python()), "-m", self.module, *self.arguments]
+    def worker(self, python: str) -> list[str]:
+        """The command of one worker, by this interpreter."""
+        return [python, "-m", self.module, *self.arguments]
+
+    def queue(self, url: str) -> dict[str, Any]:
+        """Its queue on the Redis at `url`, as one of a pool's `spec.queues`."""
+        if self.stream:
+            return {"name": "main", "redisStream": {"url": url, "stream": self.stream, "group": self.group}}
+        return {"name": "main", "redisList": {"url": url, "keys": [*self.keys], "running": [*self.running]}}
 
 
 _TASKIQ: Final = ("worker", "taskiq_app:broker", "--workers", "1", "--max-async-tasks", str(SLOTS))
@@ -91,7 +100,15 @@ APPS_UNDER_TEST: Final = (
         keys=("saq:default:queued",),
         running=("saq:default:active",),
     ),
-    App(library="taskiq", module="taskiq", arguments=_TASKIQ, lane="io", abandoned_seconds=10),
+    App(
+        library="taskiq",
+        module="taskiq",
+        arguments=_TASKIQ,
+        lane="io",
+        abandoned_seconds=10,
+        stream="taskiq",
+        group="taskiq",
+    ),
     App(
         library="Dramatiq",
         module="dramatiq",
@@ -100,36 +117,24 @@ APPS_UNDER_TEST: Final = (
         abandoned_seconds=5,
         keys=("dramatiq:default",),
     ),
-    App(
-        library="RQ",
-        module="rq.cli",
-        arguments=(*_RQ, "rq_app.Forking"),
-        slots=1,
-        lane="cpu",
-        abandoned_seconds=10,
-        share=0.5,
-        keys=("rq:queue:jobs",),
-        running=("rq:wip:jobs",),
-    ),
-    App(
-        library="RQ",
-        module="rq.cli",
-        arguments=(*_RQ, "rq_app.Spawning"),
-        slots=1,
-        lane="cpu",
-        abandoned_seconds=10,
-        variant="spawn",
-        share=0.2,
-    ),
-    App(
-        library="RQ",
-        module="rq.cli",
-        arguments=(*_RQ, "rq_app.Simple"),
-        slots=1,
-        lane="thread",
-        abandoned_seconds=10,
-        share=0.5,
-        variant="simple",
+    *(
+        App(
+            library="RQ",
+            module="rq.cli",
+            arguments=(*_RQ, f"rq_app.{worker}"),
+            slots=1,
+            lane=lane,
+            abandoned_seconds=10,
+            share=share,
+            keys=("rq:queue:jobs",),
+            running=("rq:wip:jobs",),
+            variant=variant,
+        )
+        for worker, lane, variant, share in (
+            ("Forking", "cpu", "", 0.5),
+            ("Spawning", "cpu", "spawn", 0.2),
+            ("Simple", "thread", "simple", 0.5),
+        )
     ),
     App(
         library="FastStream",
@@ -137,5 +142,7 @@ APPS_UNDER_TEST: Final = (
         arguments=("run", "faststream_app:app"),
         lane="io",
         abandoned_seconds=10,
+        stream="jobs",
+        group="workers",
     ),
 )

@@ -8,21 +8,18 @@ the processes that run its jobs, where it has such, and of a whole worker. Every
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import redis
-
-from e2e.adapters.libraries import APPS, App
-from e2e.adapters.worker import LOOK_SECONDS, STUCK_SECONDS, AdaptedWorker, UnexpectedError, environment, running
+from e2e.adapters.figures import UnexpectedError, wrong
+from e2e.adapters.jobs import Jobs, produce
+from e2e.adapters.libraries import App
+from e2e.adapters.worker import LOOK_SECONDS, STUCK_SECONDS, AdaptedWorker, running
 from e2e.cluster.progress import say
 from e2e.support.redis_server import RedisServer
 from workerpool.broker import Credentials, Depth
@@ -31,12 +28,6 @@ from workerpool_operator.collector.lists import RedisLists
 
 _NOBODY: Final = "redis://127.0.0.1:1/0"
 _FLAKY: Final = 3
-_NAMES: Final = (
-    *("jobs_started_total", "jobs_processed_total", "jobs_failed_total", "jobs_first_attempts_total"),
-    *("jobs_first_failures_total", "jobs_first_slow_total", "jobs_retried_total", "jobs_dead_lettered_total"),
-    *("worker_jobs_in_progress", "worker_slots", "worker_heartbeat_unixtime", "worker_last_progress_unixtime"),
-    *("job_processing_seconds_count", "worker_memory_bytes", "worker_start_seconds", "worker_drain_seconds"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +64,10 @@ class _Proof:
     def __init__(self, app: App, server: RedisServer, folder: Path, stack: AsyncExitStack) -> None:
         self._app = app
         self._url = server.url
-        self._redis = redis.Redis.from_url(server.url)
         self._folder = folder
         self._stack = stack
         self._server = server
-        self._jobs: list[str] = []
+        self._jobs = Jobs(app, server.url)
         self._workers: list[AdaptedWorker] = []
         self._told_interrupted = 0
         self._killed: set[str] = set()
@@ -92,9 +82,9 @@ class _Proof:
         return Row(
             library=self._app.library,
             jobs=len(self._jobs),
-            interrupted=max(self._repeated(set(self._jobs) - self._killed), self._told_interrupted),
-            repeated=self._repeated(self._killed),
-            lost=self._missing(),
+            interrupted=max(self._jobs.repeated(set(self._jobs.ids) - self._killed), self._told_interrupted),
+            repeated=self._jobs.repeated(self._killed),
+            lost=self._jobs.missing(),
             metrics_ok=metrics_ok,
             drain_ok=drain_ok,
             kill_ok=kill_ok,
@@ -118,21 +108,10 @@ class _Proof:
             await self._ready(worker)
         self._put("work", 0.01, 80)
         self._put("flaky", 0.0, _FLAKY)
-        await one.until(lambda: self._missing() == 0, "the first jobs done")
+        await one.until(lambda: self._jobs.missing() == 0, "the first jobs done")
         figures = await self._settled(one, two)
-        expected = {
-            "jobs_first_attempts_total": len(self._jobs),
-            "jobs_started_total": len(self._jobs) + _FLAKY,
-            "jobs_processed_total": len(self._jobs),
-            "jobs_failed_total": _FLAKY,
-            "jobs_retried_total": _FLAKY,
-            "jobs_first_failures_total": _FLAKY,
-            "worker_slots": 2 * self._app.slots,
-        }
-        wrong = {name: figures.get(name) for name, value in expected.items() if figures.get(name) != value}
-        wrong |= {name: None for name in _NAMES if name not in figures}
-        if wrong:
-            raise UnexpectedError(f"metrics are {wrong}, and should be {expected}")
+        if found := wrong(figures, jobs=len(self._jobs), flaky=_FLAKY, slots=2 * self._app.slots):
+            raise UnexpectedError(f"these metrics are wrong after {len(self._jobs)} jobs: {found}")
         await self._in_flight(one, two)
         if blind.alive and await blind.status("/ready") == 200:
             raise UnexpectedError("a worker that cannot reach its broker says that it is ready")
@@ -142,7 +121,7 @@ class _Proof:
         if not self._app.keys:
             return
         with RedisServer(self._folder / "depth") as server:
-            self._produce(server.url, "work", 0.0, [f"waits-{number}" for number in range(5)])
+            produce(self._app, server.url, "work", 0.0, [f"waits-{number}" for number in range(5)])
             depth = await self._read_depth(server.url)
         if (depth.waiting, depth.in_flight or 0) != (5, 0):
             raise UnexpectedError(f"five jobs wait, and the collector counts {depth}")
@@ -165,7 +144,7 @@ class _Proof:
         if figures["worker_jobs_in_progress"] < self._unfinished():
             raise UnexpectedError(f"{figures['worker_jobs_in_progress']:g} jobs in progress, while {jobs} are")
         await one.until(lambda: self._reported(one) + self._reported(two) >= jobs, "both tell the collector of them")
-        await one.until(lambda: self._missing() == 0, "these jobs done")
+        await one.until(lambda: self._jobs.missing() == 0, "these jobs done")
         await one.until(lambda: self._reported(one) + self._reported(two) == 0, "nothing in flight")
 
     async def _fence(self) -> None:
@@ -175,20 +154,20 @@ class _Proof:
             await two.collector.send(Settings(fence=fence, ttl_seconds=600))
             await two.until(partial(self._is_behind, two, fence), f"the fence {fence!r} reported")
         self._put("work", 0.2, 40)
-        await one.until(lambda: any(pod == "one" for _, _, pod in self._said()[-40:]), "the first worker at work")
+        await one.until(lambda: any(pod == "one" for _, _, pod in self._jobs.said()[-40:]), "the first worker at work")
         await one.collector.send(Settings(fence="scale-in", ttl_seconds=600))
         report = await one.collector.report_where(lambda report: report.fence == "scale-in")
         held = report.in_flight
-        begun = self._begun_by("one")
+        begun = self._jobs.begun_by("one")
         if held < self._unfinished("one"):
             raise UnexpectedError(f"fenced with {held} jobs in flight, while {self._unfinished('one')} are")
         await one.until(lambda: self._reported(one) == 0, "the fenced worker idle")
-        if self._begun_by("one") - begun > held:
-            raise UnexpectedError(f"it began {self._begun_by('one') - begun} jobs behind the fence, and held {held}")
-        begun = self._begun_by("one")
+        behind = self._jobs.begun_by("one")
+        if behind - begun > held:
+            raise UnexpectedError(f"it began {behind - begun} jobs behind the fence, and held {held}")
         self._put("work", 0.05, 40)
-        await two.until(lambda: self._missing() == 0, "the other worker does all")
-        if self._begun_by("one") != begun:
+        await two.until(lambda: self._jobs.missing() == 0, "the other worker does all")
+        if self._jobs.begun_by("one") != behind:
             raise UnexpectedError("it took a job behind the fence")
         if (status := await one.status("/healthz")) != 200:
             raise UnexpectedError(f"/healthz of a fenced worker is {status}")
@@ -207,7 +186,7 @@ class _Proof:
             raise UnexpectedError("it did not tell the collector that it drains")
         if left := self._unfinished("two"):
             raise UnexpectedError(f"it left {left} jobs unfinished")
-        await three.until(lambda: self._missing() == 0, "the rest done by another worker", seconds=90)
+        await three.until(lambda: self._jobs.missing() == 0, "the rest done by another worker", seconds=90)
 
     async def _outage(self) -> None:
         """The broker is away: said as `paused`, no cause for a restart, and over when it is back."""
@@ -225,7 +204,7 @@ class _Proof:
         self._server.start()
         await three.collector.report_where(lambda report: not report.paused, seconds=60)
         self._put("work", 0.05, 20)
-        await three.until(lambda: self._missing() == 0, "jobs done after that")
+        await three.until(lambda: self._jobs.missing() == 0, "jobs done after that")
 
     async def _kill_children(self) -> None:
         """As when one job takes all memory: the worker goes on, and the job is begun again."""
@@ -235,7 +214,7 @@ class _Proof:
         self._killed.update(self._put("work", 1.0, 10))
         await three.until(lambda: self._unfinished("three") >= self._app.slots, "jobs in the middle")
         three.kill_children()
-        await three.until(lambda: self._missing() == 0, "the jobs of killed processes done")
+        await three.until(lambda: self._jobs.missing() == 0, "the jobs of killed processes done")
         await three.until(lambda: self._reported(three) == 0, "nothing in flight")
 
     async def _kill(self) -> None:
@@ -250,11 +229,11 @@ class _Proof:
         over = time.monotonic() + self._app.abandoned_seconds
         await three.until(lambda: time.monotonic() > over, "the time for which a worker may be silent")
         if self._app.sweep_lock:
-            self._redis.delete(self._app.sweep_lock)
+            self._jobs.forget(self._app.sweep_lock)
         five = await self._start("five")
         await self._ready(five)
         self._killed.update(self._put("work", 0.05, 20))  # some look for abandoned jobs only as new ones come
-        await five.until(lambda: self._missing() == 0, "the dead worker's jobs done by others")
+        await five.until(lambda: self._jobs.missing() == 0, "the dead worker's jobs done by others")
         await five.until(lambda: self._reported(three) + self._reported(five) == 0, "nothing in flight")
 
     async def _stop(self, worker: AdaptedWorker) -> None:
@@ -267,7 +246,7 @@ class _Proof:
 
     async def _all_done(self) -> None:
         rescuer = await self._start("rescuer")
-        await rescuer.until(lambda: self._missing() == 0, "every job done", seconds=30)
+        await rescuer.until(lambda: self._jobs.missing() == 0, "every job done", seconds=30)
 
     async def _start(self, pod: str, *, url: str = "") -> AdaptedWorker:
         starting = running(self._app, pod, redis_url=url or self._url, folder=self._folder)
@@ -314,37 +293,9 @@ class _Proof:
 
     def _put(self, kind: str, seconds: float, count: int) -> list[str]:
         count = max(min(count, 4), round(count * self._app.share))
-        new = [f"job-{len(self._jobs) + number}" for number in range(count)]
-        self._jobs += new
-        self._produce(self._url, kind, seconds, new)
-        return new
-
-    def _produce(self, url: str, kind: str, seconds: float, jobs: list[str]) -> None:
-        command = [str(self._app.python()), str(self._app.program), kind, str(seconds), *jobs]
-        subprocess.run(command, cwd=APPS, env=environment(url), check=True)
-
-    def _said(self) -> list[tuple[str, str, str]]:
-        lines = self._redis.lrange("test:said", 0, -1)
-        assert isinstance(lines, list)
-        return [tuple(json.loads(line)) for line in lines]
-
-    def _missing(self) -> int:
-        """Jobs that are not done."""
-        return len(set(self._jobs) - {job for what, job, _ in self._said() if what == "done"})
-
-    def _repeated(self, jobs: Collection[str]) -> int:
-        """How often these were begun although they had not failed."""
-        begun = Counter(job for what, job, _ in self._said() if what == "began")
-        failed = Counter(job for what, job, _ in self._said() if what == "failed")
-        return sum(max(0, begun[job] - 1 - failed[job]) for job in jobs)
-
-    def _begun_by(self, pod: str) -> int:
-        return sum(what == "began" and by == pod for what, _, by in self._said())
+        return self._jobs.put(kind, seconds, count)
 
     def _unfinished(self, pod: str = "") -> int:
-        """Jobs that have begun, by this worker or by any, and neither failed nor ended."""
-        open_jobs: Counter[str] = Counter()
-        for what, job, by in self._said():
-            if by == pod or not pod:
-                open_jobs[job] += 1 if what == "began" else -1
-        return sum(open_jobs.values())
+        """Attempts at work on this worker, or on any."""
+        running = self._jobs.running_on()
+        return running[pod] if pod else running.total()

@@ -13,8 +13,8 @@ from typing import Final
 
 import aiohttp
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
+from e2e.adapters.figures import UnexpectedError, parse
 from e2e.adapters.libraries import APPS, App
 from e2e.cluster.ports import free_ports
 from e2e.support.environments import ROOT
@@ -25,10 +25,6 @@ STUCK_SECONDS: Final = 15
 LOOK_SECONDS: Final = 0.05
 _LEAVE_SECONDS: Final = DRAIN_SECONDS + 25.0
 LABELS: Final = {"pool": "adapted", "version": "v1"}
-
-
-class UnexpectedError(Exception):
-    """A worker does not keep the contract; the text says how."""
 
 
 class AdaptedWorker:
@@ -63,18 +59,9 @@ class AdaptedWorker:
         return 0
 
     async def figures(self) -> Mapping[str, float]:
-        """Its metrics by name, those of all lanes and reasons added up. Raises UnexpectedError for other labels."""
+        """Its metrics by name, those of all reasons added up. Raises UnexpectedError for other labels."""
         async with aiohttp.ClientSession() as session, session.get(self._url(self._metrics_port, "/metrics")) as answer:
-            text = await answer.text()
-        found: dict[str, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if any(sample.labels.get(name) != value for name, value in LABELS.items()):
-                    raise UnexpectedError(f"{sample.name} has the labels {sample.labels}")
-                if sample.labels.get("lane", self.app.lane) != self.app.lane:
-                    raise UnexpectedError(f"{sample.name} is of the lane {sample.labels['lane']}, not {self.app.lane}")
-                found[sample.name] = found.get(sample.name, 0.0) + sample.value
-        return found
+            return parse(await answer.text(), labels=LABELS, lane=self.app.lane)
 
     async def until(self, condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
         """Wait for it; raises UnexpectedError when it takes too long or this worker ends."""
@@ -146,12 +133,14 @@ async def running(app: App, pod: str, *, redis_url: str, folder: Path) -> AsyncI
             "HEARTBEAT_INTERVAL": "1",
             "DRAIN_TIMEOUT": str(DRAIN_SECONDS),
             "STUCK_AFTER": str(STUCK_SECONDS),
+            "ABANDONED_SECONDS": str(app.abandoned_seconds),
             "HEALTH_PORT": str(ports[0]),
             "METRICS_PORT": str(ports[1]),
         }
+        command = app.worker(str(app.python()))
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: ASYNC220  it returns at once
-                app.worker(), cwd=APPS, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+                command, cwd=APPS, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
             )
         worker = AdaptedWorker(app, pod, process, ports=ports, log=log)
         worker.collector = collector

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.cluster import Cluster, ClusterError, toolchain
@@ -33,6 +33,8 @@ class Recipe:
     variable: str
     program: Program | None = None
     """What has to be built first: the folder that it lies in is the context then."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """More of the Dockerfile's build arguments. They are no part of the tag: what they choose is in `sources`."""
 
     def tag(self) -> str:
         """Give the image's name with the hash of its sources."""
@@ -70,6 +72,21 @@ WORKER = _reference("io", lock=_LOCK, variable="E2E_WORKER_IMAGE")
 CPU = _reference("cpu", lock="workers/reference/cpu/requirements.lock", variable="E2E_CPU_WORKER_IMAGE")
 HYBRID = _reference("hybrid", lock=_LOCK, variable="E2E_HYBRID_WORKER_IMAGE")
 THREADS = _reference("threads", lock="workers/reference/threads/requirements.lock", variable="E2E_THREADS_WORKER_IMAGE")
+
+
+def adapted(library: str) -> Recipe:
+    """The image of workers of another library, with the app of e2e/adapters/apps that is named like it."""
+    lock = f"e2e/adapters/locks/{library}.lock"
+    return Recipe(
+        name=f"workerpool-adapted-{library}",
+        dockerfile="e2e/adapters/Dockerfile",
+        context=".",
+        sources=(lock, "e2e/adapters/apps", "workers/src", ".dockerignore"),
+        variable=f"E2E_{library.upper()}_IMAGE",
+        arguments={"LIBRARY": library},
+    )
+
+
 REDIS = Recipe(
     name="workerpool-redis",
     dockerfile="e2e/cluster/dockerfiles/redis/Dockerfile",
@@ -106,7 +123,9 @@ def build(cluster: Cluster, recipe: Recipe, *, tag: str, root: Path = ROOT) -> N
     if recipe.program:
         toolchain.ensure(recipe.program)
         context = toolchain.path(recipe.program).parent
-    cluster.build_image(dockerfile=dockerfile, tag=tag, context=context, build_args=_pip_settings())
+    cluster.build_image(
+        dockerfile=dockerfile, tag=tag, context=context, build_args={**_pip_settings(), **recipe.arguments}
+    )
     cluster.load_image(tag)
 
 

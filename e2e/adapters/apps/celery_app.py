@@ -11,7 +11,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
-    broker_transport_options={"visibility_timeout": 12, "unacked_restore_throttle": 1},  # so short only for the test
+    broker_transport_options={"visibility_timeout": jobs.ABANDONED_SECONDS, "unacked_restore_throttle": 1},
     worker_concurrency=jobs.SLOTS,
     broker_connection_retry_on_startup=True,
 )

@@ -1,9 +1,11 @@
 """FastStream on a stream: one subscriber for new messages, one that claims what others left pending."""
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import jobs
+import redis
 from faststream import AckPolicy, FastStream
 from faststream.redis import RedisBroker, StreamSub
 
@@ -15,7 +17,13 @@ app = FastStream(broker)
 install(app, **jobs.PORTS)
 me = uuid.uuid4().hex
 new = StreamSub(STREAM, group=GROUP, consumer=me)
-abandoned = StreamSub(STREAM, group=GROUP, consumer=f"{me}-claims", min_idle_time=10_000, polling_interval=1000)
+abandoned = StreamSub(
+    STREAM,
+    group=GROUP,
+    consumer=f"{me}-claims",
+    min_idle_time=jobs.ABANDONED_SECONDS * 1000,
+    polling_interval=1000,
+)
 
 
 @broker.subscriber(stream=new, max_workers=jobs.SLOTS, ack_policy=AckPolicy.NACK_ON_ERROR)
@@ -34,5 +42,12 @@ async def enqueue(kind: str, job: str, seconds: float) -> None:
     await broker.publish({"kind": kind, "job": job, "seconds": seconds}, stream=STREAM)
 
 
+def make_group() -> None:
+    """A worker would make it for what comes after it, and a pool may be at zero now."""
+    with suppress(redis.ResponseError):  # it is there
+        redis.Redis.from_url(jobs.URL).xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+
+
 if __name__ == "__main__":
+    make_group()
     jobs.produce(enqueue)

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -17,9 +17,12 @@ import redis
 URL = os.environ["ADAPTERS_REDIS"]
 SLOTS = int(os.environ.get("MAX_WORKERS", "4"))
 PORTS = {
-    "health_port": int(os.environ.get("HEALTH_PORT", "0")),
-    "metrics_port": int(os.environ.get("METRICS_PORT", "0")),
+    "health_port": int(os.environ.get("HEALTH_PORT", "8080")),
+    "metrics_port": int(os.environ.get("METRICS_PORT", "8000")),
 }
+ABANDONED_SECONDS = int(os.environ.get("ABANDONED_SECONDS", "10"))
+"""After which a job that nobody acknowledges is another worker's: longer than any job takes, where none is killed."""
+_LOOK_SECONDS = 0.2
 _CLIENT = redis.Redis.from_url(URL)
 
 
@@ -28,16 +31,18 @@ class FlakyError(Exception):
 
 
 def work(job: str, seconds: float) -> None:
-    """A job that takes a while."""
+    """A job that takes so long, or until the test releases it."""
     _say("began", job)
-    time.sleep(seconds)
+    for pause in _pauses(job, seconds):
+        time.sleep(pause)
     _say("done", job)
 
 
 async def work_async(job: str, seconds: float) -> None:
     """The same in an event loop."""
     _say("began", job)
-    await asyncio.sleep(seconds)
+    for pause in _pauses(job, seconds):
+        await asyncio.sleep(pause)
     _say("done", job)
 
 
@@ -61,6 +66,19 @@ def produce(enqueue: Callable[[str, str, float], Any]) -> None:
                 await put
 
     asyncio.run(put())
+
+
+def _pauses(job: str, seconds: float) -> Iterator[float]:
+    over = time.monotonic() + seconds
+    while (left := over - time.monotonic()) > 0 and not _released(job):
+        yield min(left, _LOOK_SECONDS)
+
+
+def _released(job: str) -> bool:
+    try:
+        return bool(_CLIENT.exists(f"test:released:{job}"))
+    except redis.RedisError:  # away: see _say
+        return False
 
 
 def _say(what: str, job: str) -> None:

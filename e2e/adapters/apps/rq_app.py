@@ -17,7 +17,7 @@ class _Hasty:
 
     def get_heartbeat_ttl(self, *_: Any, **__: Any) -> int:
         """Seconds."""
-        return 10
+        return jobs.ABANDONED_SECONDS
 
 
 class Forking(_Hasty, Worker):

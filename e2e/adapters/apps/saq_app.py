@@ -26,11 +26,11 @@ install(settings, **jobs.PORTS)
 
 
 async def enqueue(kind: str, job: str, seconds: float) -> None:
-    """Put one: tried five times, and for 10 s each."""
+    """Put one: tried five times, each as long as a worker may be silent."""
     if kind == "work":
-        await queue.enqueue("work", job=job, seconds=seconds, retries=5, timeout=10)
+        await queue.enqueue("work", job=job, seconds=seconds, retries=5, timeout=jobs.ABANDONED_SECONDS)
     else:
-        await queue.enqueue("flaky", job=job, retries=5, timeout=10)
+        await queue.enqueue("flaky", job=job, retries=5, timeout=jobs.ABANDONED_SECONDS)
 
 
 if __name__ == "__main__":

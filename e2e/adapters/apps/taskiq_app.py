@@ -10,7 +10,7 @@ broker = RedisStreamBroker(
     jobs.URL,
     consumer_id="0",
     xread_count=jobs.SLOTS,
-    idle_timeout=10_000,  # ms; so short only for the test
+    idle_timeout=jobs.ABANDONED_SECONDS * 1000,
     unacknowledged_lock_timeout=5,
 )
 broker.add_middlewares(SimpleRetryMiddleware(default_retry_count=3))
