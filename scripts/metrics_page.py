@@ -9,7 +9,7 @@ from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, Metrics
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.metrics import CollectorMetrics
-from workerpool_operator.metrics import CanarySeries, Direction, OperatorMetrics, PoolSeries, VersionRole, table
+from workerpool_operator.metrics import CanarySeries, Direction, OperatorMetrics, PoolSeries, Prices, VersionRole, table
 from workerpool_operator.protocol import PoolConfig, QueueSample
 
 HEAD = """\
@@ -58,7 +58,7 @@ def families() -> list[Metric]:
 
 def operator() -> list[Metric]:
     """The operator's."""
-    metrics = OperatorMetrics()
+    metrics = OperatorMetrics(Prices(currency="EUR", worker_hour=0.04))
     metrics.reconciled(seconds=0.01, error="Conflict")
     metrics.api_request(verb="apply", kind="Deployment", code="200", seconds=0.01)
     metrics.api_retry(verb="list", kind="Deployment")

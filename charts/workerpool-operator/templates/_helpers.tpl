@@ -28,7 +28,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "workerpool.pairs" -}}
 {{- $pairs := list }}
 {{- range $name, $value := . }}
-{{- $pairs = append $pairs (printf "%s=%s" $name $value) }}
+{{- $pairs = append $pairs (printf "%s=%v" $name $value) }}
 {{- end }}
 {{- join "," $pairs }}
 {{- end }}

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import oncall
+from workerpool_operator.cli import cost, oncall
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.doctor import command as doctor_command
@@ -49,6 +49,7 @@ app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
 app.add_typer(rollout_command.app, name="rollout")
+app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)

@@ -49,7 +49,7 @@ class Operator:
         self._config = config
         self._heed_signals = heed_signals
         self._access = access
-        self._metrics = OperatorMetrics()
+        self._metrics = OperatorMetrics(config.prices)
         self._store = Store()
         self._watching = asyncio.Event()
         self._metrics_api: ExternalMetrics | None = None

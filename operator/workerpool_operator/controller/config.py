@@ -1,5 +1,6 @@
 """How the installation configures the operator: environment variables, which the chart sets."""
 
+import math
 import os
 import uuid
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.metrics import Prices
 
 STREAM_SERVICE: Final = "workerpool-operator-stream"
 EXTERNAL_METRICS_SERVICE: Final = "workerpool-operator-external-metrics"
@@ -29,6 +31,9 @@ HELP: Final = """Environment:
   RESYNC_SECONDS               period of the full comparison, default 300
   PROMETHEUS_RULE_LABELS       labels of the pools' PrometheusRules, as name=value,name=value; default none
   RUNBOOKS_URL                 folder with the alerts' runbooks; default: those of the project
+  WORKER_HOUR_PRICE            what an hour of one worker costs; default 0: not known
+  WORKER_HOUR_PRICES           the same of single pools, as namespace/pool=price,namespace/pool=price
+  COST_CURRENCY                in which, such as EUR
   KUBECONFIG                   outside a cluster: how to reach one
 """
 
@@ -56,6 +61,7 @@ class OperatorConfig:
     pod_ip: str
     resync_seconds: float
     rules: RuleSettings
+    prices: Prices
 
     @property
     def stream_address(self) -> str:
@@ -99,6 +105,7 @@ class OperatorConfig:
             pod_ip=_required(env, "POD_IP") if external_metrics_port else "",
             resync_seconds=_number(env, "RESYNC_SECONDS", default=300),
             rules=_rule_settings(env),
+            prices=_prices(env),
         )
 
 
@@ -128,8 +135,26 @@ def _rule_settings(env: Mapping[str, str]) -> RuleSettings:
     return replace(settings, runbooks=runbooks) if runbooks else settings
 
 
+def _prices(env: Mapping[str, str]) -> Prices:
+    return Prices(
+        currency=env.get("COST_CURRENCY", ""),
+        worker_hour=_price("WORKER_HOUR_PRICE", env.get("WORKER_HOUR_PRICE") or "0"),
+        pools={pool: _price("WORKER_HOUR_PRICES", text) for pool, text in _pairs(env, "WORKER_HOUR_PRICES").items()},
+    )
+
+
+def _price(name: str, text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise ConfigError(f"{name} has {text!r}: write an amount from 0, such as 0.04")
+    return price
+
+
 def _pairs(env: Mapping[str, str], name: str) -> dict[str, str]:
-    """What stands as `name=value,name=value`; Kubernetes' labels hold neither of the two signs."""
+    """What stands as `name=value,name=value`; names, labels and amounts hold neither of the two signs."""
     found: dict[str, str] = {}
     for pair in filter(None, env.get(name, "").split(",")):
         key, sign, value = pair.partition("=")

@@ -33,6 +33,7 @@ from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
 from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
+from workerpool_operator.domain.usage import Usage, usage
 from workerpool_operator.kube import EventRecorder, EventType, Kube, ObjectRef, errors, kinds
 from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole
 
@@ -184,7 +185,7 @@ class PoolReconciler:
         """The one status write, if it is worth one; then the events and the metrics of what changed."""
         before, pool = snapshot.pool.status, snapshot.pool
         after = status_of.build(snapshot, todo, refusals=refused)
-        self._show(key, after, todo)
+        self._show(key, after, todo, usage(snapshot))
         urgent, moved = status_of.changed(before, after)
         memory, now = self.memories[key], _now()
         due = memory.status_written_at is None or now - memory.status_written_at >= status_of.QUIET_WRITE_SECONDS
@@ -199,7 +200,7 @@ class PoolReconciler:
             self.events.emit(ref, uid=pool.uid, type=kind, reason=told.reason, message=told.message)
         return [failure] if failure else []
 
-    def _show(self, key: PoolKey, after: api.WorkerPoolStatus, todo: Plan) -> None:
+    def _show(self, key: PoolKey, after: api.WorkerPoolStatus, todo: Plan, used: tuple[Usage, ...]) -> None:
         scaling = after.scaling
         assert scaling is not None
         self.metrics.pools.show(
@@ -213,6 +214,7 @@ class PoolReconciler:
                 versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
                 stuck=len(todo.care.findings.stuck),
                 canary=canary_series(todo.versions),
+                usage=used,
             ),
         )
         for scaled in todo.scaled:

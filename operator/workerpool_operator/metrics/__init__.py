@@ -1,6 +1,6 @@
 """What the operator tells Prometheus about itself and about the pools that it leads."""
 
 from workerpool_operator.metrics.operator import OperatorMetrics
-from workerpool_operator.metrics.pools import CanarySeries, Direction, PoolMetrics, PoolSeries, VersionRole
+from workerpool_operator.metrics.pools import CanarySeries, Direction, PoolMetrics, PoolSeries, Prices, VersionRole
 
-__all__ = ["CanarySeries", "Direction", "OperatorMetrics", "PoolMetrics", "PoolSeries", "VersionRole"]
+__all__ = ["CanarySeries", "Direction", "OperatorMetrics", "PoolMetrics", "PoolSeries", "Prices", "VersionRole"]

@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from workerpool_operator.metrics.pools import PoolMetrics
+from workerpool_operator.metrics.pools import PoolMetrics, Prices
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PREFIX: Final = "workerpool_operator"
@@ -18,9 +18,9 @@ _PREFIX: Final = "workerpool_operator"
 class OperatorMetrics:
     """All metrics of one operator process; `pools` holds those per pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Prices | None = None) -> None:
         self.registry = CollectorRegistry()
-        self.pools = PoolMetrics()
+        self.pools = PoolMetrics(prices or Prices())
         self.registry.register(self.pools)
         ProcessCollector(registry=self.registry)
         self._reconciles = self._counter("reconcile", "Reconciles of a pool that ended, failed ones included.")

@@ -5,7 +5,8 @@ So a version that went, or a limiter that no longer clips, leaves no stale serie
 gauges would need bookkeeping for.
 """
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -13,6 +14,9 @@ from typing import Final
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from workerpool_operator.domain.usage import Usage
+from workerpool_operator.metrics.meter import Meter
 
 _POOL: Final = ("namespace", "pool")
 
@@ -63,18 +67,37 @@ class PoolSeries:
     stuck: int = 0
     canary: CanarySeries | None = None
     """None: versions take over without a canary."""
+    usage: tuple[Usage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What an hour of one worker costs, in a currency."""
+
+    currency: str = ""
+    worker_hour: float = 0.0
+    """Of pools that are not named; 0: not known."""
+    pools: Mapping[str, float] = field(default_factory=dict)
+    """By namespace/name."""
+
+    def of(self, namespace: str, pool: str) -> float | None:
+        """That of one pool."""
+        return self.pools.get(f"{namespace}/{pool}", self.worker_hour) or None
 
 
 @dataclass(slots=True)
 class _Pool:
     series: PoolSeries
+    meter: Meter
     actions: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
 
 
 class PoolMetrics(Collector):
     """Holds the pools' values. Written by the event loop, read by whichever thread answers a scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Prices, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._prices = prices
+        self._clock = clock
         self._pools: dict[tuple[str, str], _Pool] = {}
 
     def show(self, namespace: str, pool: str, series: PoolSeries) -> None:
@@ -83,7 +106,8 @@ class PoolMetrics(Collector):
         if known:
             known.series = series
         else:
-            self._pools[namespace, pool] = _Pool(series)
+            known = self._pools[namespace, pool] = _Pool(series, Meter(self._clock))
+        known.meter.feed(series.usage, versions=(one.version for one in series.versions))
 
     def scaled(self, namespace: str, pool: str, direction: Direction) -> None:
         """Count one change of size; nothing where the pool is not shown."""
@@ -143,6 +167,7 @@ class PoolMetrics(Collector):
             ((key, pool.series.stuck) for key, pool in pools),
         )
         yield from self._canaries([(key, pool.series.canary) for key, pool in pools if pool.series.canary is not None])
+        yield from self._costs(pools)
         yield self._counter(
             "workerpool_scale_actions",
             "Changes of the pool's size by this leader, by direction.",
@@ -189,6 +214,28 @@ class PoolMetrics(Collector):
             "Rate at which it fails over the stable version's, by signal (failures, slow, crashes).",
             (((*key, signal), ratio) for key, one in tried for signal, ratio in one.ratios),
             "signal",
+        )
+
+    def _costs(self, pools: list[tuple[tuple[str, str], _Pool]]) -> Iterator[Metric]:
+        seconds = [(key, version, one) for key, pool in pools for version, one in pool.meter.seconds().items()]
+        yield self._counter(
+            "workerpool_worker_seconds",
+            "Time that workers have been there, starting and stopping ones included, since this replica leads.",
+            (((*key, version), one.used) for key, version, one in seconds),
+            "version",
+        )
+        yield self._counter(
+            "workerpool_worker_idle_seconds",
+            "Of that, the time that they had no job: of a worker with several slots, by the share that was free.",
+            (((*key, version), one.idle) for key, version, one in seconds),
+            "version",
+        )
+        prices = ((key, self._prices.of(*key)) for key, _ in pools)
+        yield self._gauge(
+            "workerpool_worker_hour_price",
+            "What an hour of one worker costs, where the installation says so.",
+            (((*key, self._prices.currency), price) for key, price in prices if price is not None),
+            "currency",
         )
 
     @staticmethod

@@ -25,6 +25,14 @@ def monitors(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
     return [document for document in documents if document and document["kind"] in MONITORS]
 
 
+def environment(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
+    """Of the operator's container."""
+    documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
+    [deployment] = [document for document in documents if document and document["kind"] == "Deployment"]
+    env: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    return env
+
+
 class TestMonitors:
     def test_they_come_where_the_cluster_knows_them(self, helm: Callable[..., str]) -> None:
         assert {document["kind"] for document in monitors(helm, *SERVED)} == MONITORS
@@ -40,10 +48,15 @@ class TestMonitors:
 
     def test_the_labels_of_rules_reach_the_operator(self, helm: Callable[..., str]) -> None:
         flags = ("--set", "prometheusRule.labels.release=kps,prometheusRule.labels.team=media")
-        documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
-        [deployment] = [document for document in documents if document and document["kind"] == "Deployment"]
-        env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
-        assert {"name": "PROMETHEUS_RULE_LABELS", "value": "release=kps,team=media"} in env
+        assert {"name": "PROMETHEUS_RULE_LABELS", "value": "release=kps,team=media"} in environment(helm, *flags)
+
+    def test_prices_reach_the_operator(self, helm: Callable[..., str]) -> None:
+        flags = ("--set-json", 'cost={"workerHour": 0.04, "currency": "EUR", "pools": {"media/gpu": 2.5, "a/b": 1}}')
+        assert [one for one in environment(helm, *flags) if "PRICE" in one["name"] or "COST" in one["name"]] == [
+            {"name": "WORKER_HOUR_PRICE", "value": "0.04"},
+            {"name": "WORKER_HOUR_PRICES", "value": "a/b=1,media/gpu=2.5"},
+            {"name": "COST_CURRENCY", "value": "EUR"},
+        ]
 
 
 @pytest.fixture(scope="module")

@@ -47,3 +47,20 @@ def test_other_replicas_reach_the_external_metrics_api_by_the_pods_address(ip: s
 def test_the_external_metrics_api_needs_the_pods_address() -> None:
     with pytest.raises(ConfigError, match="POD_IP"):
         config(EXTERNAL_METRICS_PORT="6443")
+
+
+def test_prices_are_read_by_pool() -> None:
+    prices = config(
+        WORKER_HOUR_PRICE="0.04", WORKER_HOUR_PRICES="media/gpu=2.5,media/free=0", COST_CURRENCY="EUR"
+    ).prices
+    assert (prices.of("media", "thumbs"), prices.of("media", "gpu"), prices.of("media", "free")) == (0.04, 2.5, None)
+    assert prices.currency == "EUR"
+    assert config().prices.of("media", "thumbs") is None
+
+
+@pytest.mark.parametrize("text", ["cheap", "-1", "nan", "inf"])
+def test_a_price_that_is_no_amount_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match="WORKER_HOUR_PRICE has"):
+        config(WORKER_HOUR_PRICE=text)
+    with pytest.raises(ConfigError, match="WORKER_HOUR_PRICES has"):
+        config(WORKER_HOUR_PRICES=f"media/gpu={text}")

@@ -7,7 +7,7 @@ import yaml
 
 from e2e.monitoring import manifests
 from e2e.monitoring.adapter import VALUES
-from workerpool_operator.metrics.pools import PoolMetrics
+from workerpool_operator.metrics.pools import PoolMetrics, Prices
 
 URL = "http://prometheus.monitoring.svc:9090"
 
@@ -18,7 +18,7 @@ def rule() -> dict[str, Any]:
 
 
 def test_the_rule_is_about_a_metric_that_the_operator_exports() -> None:
-    exported = {family.name for family in PoolMetrics().describe()}
+    exported = {family.name for family in PoolMetrics(Prices()).describe()}
     assert rule()["name"]["as"] in exported
     assert re.match(r"\w+", rule()["seriesQuery"])[0] == rule()["name"]["as"]  # type: ignore[index]
 

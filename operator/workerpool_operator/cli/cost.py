@@ -1,0 +1,200 @@
+"""`wpool cost`: what pools have used, and what of it sat idle, from the figures that a Prometheus has kept."""
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
+
+HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
+
+Idle is a worker without a job; one with several slots by the share of them that is free. The figures are the operator's
+(`workerpool_worker_seconds_total` and `_idle_`), from a Prometheus that scrapes it; without one, nobody has kept them.
+Prices are the chart's `cost.workerHour` and `cost.pools`.
+
+Exit codes: 0 shown; 1 no figures within the window; 2 wrong usage; 3 the Prometheus cannot be asked.
+"""
+EPILOG: Final = """**Examples**
+
+    kubectl port-forward --namespace monitoring service/prometheus 9090 &
+
+    wpool cost --prometheus http://127.0.0.1:9090
+
+    wpool cost thumbs --namespace media --window 30d --output json
+"""
+_SECONDS: Final = "sum by (namespace, pool, version) (increase({metric}{{{chosen}}}[{window}]))"
+_PRICE: Final = (
+    "max by (namespace, pool, currency) (last_over_time(workerpool_worker_hour_price{{{chosen}}}[{window}]))"
+)
+_TIMEOUT_SECONDS: Final = 60.0
+_HOUR: Final = 3_600.0
+_WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+Vector = list[tuple[dict[str, str], float]]
+
+
+class Output(StrEnum):
+    """How it is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Of one version of a pool."""
+
+    namespace: str
+    pool: str
+    version: str
+    worker_hours: float
+    idle_hours: float
+    cost: float | None
+    """None: the price is not known."""
+    currency: str
+
+    @property
+    def idle_percent(self) -> float:
+        """Of the worker-hours."""
+        return 100 * min(1.0, self.idle_hours / self.worker_hours)
+
+
+def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
+    pools: Annotated[
+        list[str] | None, typer.Argument(help="Names of pools; all by default.", show_default=False)
+    ] = None,
+    prometheus: Annotated[
+        str, typer.Option(envvar="WPOOL_PROMETHEUS", help="Its address, such as http://127.0.0.1:9090.")
+    ] = "http://127.0.0.1:9090",
+    window: Annotated[str, typer.Option(help="How far back, such as 12h, 7d or 4w.")] = "7d",
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Of the pools; all by default.", show_default=False)
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
+) -> None:
+    names = pools or []
+    if not _WINDOW.fullmatch(window):
+        raise typer.BadParameter("write how far back as a number and m, h, d or w: such as 7d")
+    if not all(_NAME.fullmatch(name) for name in [*names, *([namespace] if namespace else [])]):
+        raise typer.BadParameter("names have a-z, 0-9, '-' and '.' only")
+    try:
+        found = lines(lambda query: ask(prometheus, query), names, namespace=namespace, window=window)
+    except TroubleError as error:
+        fail("cost", str(error))
+    if output is Output.JSON:
+        typer.echo(json.dumps([asdict(line) for line in found], indent=2))
+    if not found:
+        Console(stderr=True).print(
+            f"no worker-seconds within {window}: does this Prometheus scrape the operator (chart value "
+            "monitoring.enabled), and is there such a pool?"
+        )
+        raise typer.Exit(ExitCode.NOTHING)
+    if output is Output.TABLE:
+        Console().print(table(found))
+
+
+def lines(ask: Callable[[str], Vector], pools: Sequence[str], *, namespace: str | None, window: str) -> list[Line]:
+    """The most expensive first, by worker-hours where prices are not known."""
+    names = "|".join(pool.replace(".", "[.]") for pool in pools)
+    chosen = ",".join([f'pool=~"{names}"'] * bool(pools) + [f'namespace="{namespace}"'] * bool(namespace))
+
+    def seconds(metric: str) -> Vector:
+        return ask(_SECONDS.format(metric=metric, chosen=chosen, window=window))
+
+    idle = {_key(labels): value for labels, value in seconds("workerpool_worker_idle_seconds_total")}
+    prices = {
+        (labels["namespace"], labels["pool"]): (value, labels.get("currency", ""))
+        for labels, value in ask(_PRICE.format(chosen=chosen, window=window))
+    }
+    found = []
+    for labels, value in seconds("workerpool_worker_seconds_total"):
+        if value <= 0:
+            continue
+        where, hours = _key(labels), value / _HOUR
+        price, currency = prices.get(where[:2], (None, ""))
+        found.append(
+            Line(
+                namespace=where[0],
+                pool=where[1],
+                version=where[2],
+                worker_hours=round(hours, 4),
+                idle_hours=round(idle.get(where, 0.0) / _HOUR, 4),
+                cost=None if price is None else round(hours * price, 4),
+                currency=currency,
+            )
+        )
+    return sorted(found, key=lambda line: (-(line.cost or 0.0), -line.worker_hours))
+
+
+def _key(labels: dict[str, str]) -> tuple[str, str, str]:
+    return labels["namespace"], labels["pool"], labels.get("version", "")
+
+
+def ask(address: str, query: str) -> Vector:
+    """An instant query.
+
+    Raises:
+        TroubleError: it cannot be reached, refuses, or what answers is no Prometheus.
+    """
+    url = f"{address.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    if not url.startswith(("http://", "https://")):
+        raise TroubleError(f"{address} is no address of a Prometheus: write it as http://HOST:PORT")
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  checked above
+            said = json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise TroubleError(f"{address} refuses: {error.code} {error.reason}; {_why(error)}") from None
+    except (OSError, ValueError) as error:
+        raise TroubleError(
+            f"{address} cannot be asked: {getattr(error, 'reason', error)}. Give its address with --prometheus; "
+            "kubectl port-forward makes one inside the cluster reachable"
+        ) from None
+    try:
+        return [(dict(one["metric"]), float(one["value"][1])) for one in said["data"]["result"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise TroubleError(f"{address} does not answer as a Prometheus does") from None
+
+
+def _why(error: urllib.error.HTTPError) -> str:
+    try:
+        said: Any = json.load(error)
+        return str(said.get("error", ""))[:300]
+    except (ValueError, AttributeError, OSError):
+        return "it does not say why"
+
+
+def table(found: Sequence[Line]) -> Table:
+    """For people; with a sum for each currency."""
+    shown = Table(box=box.SIMPLE)
+    for name in ("NAMESPACE", "POOL", "VERSION"):
+        shown.add_column(name)
+    for name in ("WORKER-HOURS", "IDLE", "COST"):
+        shown.add_column(name, justify="right")
+    for line in found:
+        idle = f"{line.idle_percent:.0f} %"
+        shown.add_row(line.namespace, line.pool, line.version, f"{line.worker_hours:,.2f}", idle, _money(line))
+    shown.add_section()
+    totals: dict[str, float] = {}
+    for line in found:
+        if line.cost is not None:
+            totals[line.currency] = totals.get(line.currency, 0.0) + line.cost
+    hours, idle_hours = sum(line.worker_hours for line in found), sum(line.idle_hours for line in found)
+    money = ", ".join(f"{amount:,.2f} {currency}".strip() for currency, amount in totals.items()) or "-"
+    shown.add_row("all", "", "", f"{hours:,.2f}", f"{100 * min(1.0, idle_hours / hours):.0f} %", money)
+    return shown
+
+
+def _money(line: Line) -> str:
+    return "-" if line.cost is None else f"{line.cost:,.2f} {line.currency}".strip()
