@@ -100,7 +100,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "autoPromote": True,
             "autoRollback": True,
         },
-        "disruption": {"maxUnavailable": 1},
+        "disruption": {"maxUnavailable": 1, "protectBusyWorkers": True},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
     }
 
