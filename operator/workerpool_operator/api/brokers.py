@@ -1,57 +1,26 @@
 """The kinds of brokers that a queue of `spec.queues` may be in.
 
-`Kinds` is the table: a new kind is a class below and a field there. The resource's schema and its rules, the variables
-of the workers and the reference are made from it; `workerpool_operator.collector.sources` has the other table, of how
-the collector reaches each of them.
+`Kinds` is the table: a new kind is a class below, or in `depths`, and a field there. The resource's schema and its
+rules, the variables of the workers and the reference are made from it; `workerpool_operator.collector.sources` has the
+other table, of how the collector reaches each of them.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, get_args
+from typing import Final, get_args
 
 from pydantic import Field
 
-from workerpool_operator.api._base import ATOMIC, Model, Rule, explained, rules
-
-PORT: Final = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-HOST: Final = r"([A-Za-z0-9][-A-Za-z0-9.]*|\\[[0-9a-fA-F:.]+\\])"
-NO_PASSWORD: Final = Rule(
-    cel="!self.contains('@')",
-    message="leave user and password out of the url: put them into a Secret and name it in credentials",
-)
-_PRINTABLE: Final = r"^[!-~]+$"
-_PRINTABLE_WORDS: Final = "write it in printable ASCII without spaces"
-
-
-class BrokerKind(Model):
-    """How a queue in one kind of broker is reached."""
-
-    ENCRYPTED: ClassVar[str]
-    """CEL on the object's own fields, beginning with one of them: true when the connection is encrypted."""
-    ENCRYPTED_WORDS: ClassVar[str]
-    """What to write to have it encrypted."""
-    FOR_WORKERS: ClassVar[bool] = True
-    """Whether workers take jobs from it. Otherwise they are told nothing of it, and get none of its credentials."""
-    WITHOUT: ClassVar[tuple[str, ...]] = ()
-    """Fields of `spec.delivery` that need what this kind cannot do: they are refused beside it."""
-
-    @abstractmethod
-    def variables(self) -> dict[str, str]:
-        """What its workers are told: the variable's name behind `QUEUE_<NAME>_`, and its value."""
-
-
-_REDIS_URL: Final = (
-    Rule(
-        cel="self.startsWith('redis://') || self.startsWith('rediss://')",
-        message="the url must start with redis:// or rediss://, such as redis://redis:6379/0",
-    ),
+from workerpool_operator.api._base import Model, Rule, explained, rules
+from workerpool_operator.api.broker_kind import (
+    HOST,
     NO_PASSWORD,
-    Rule(
-        cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[0-9]{{0,5}})?$')",
-        message="write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or "
-        "fragment behind it",
-    ),
+    PORT,
+    PRINTABLE,
+    PRINTABLE_WORDS,
+    REDIS_URL,
+    BrokerKind,
 )
+from workerpool_operator.api.depths import HttpDocument, PrometheusQuery, RedisList
 
 
 class RedisStream(BrokerKind):
@@ -64,21 +33,21 @@ class RedisStream(BrokerKind):
         min_length=1,
         max_length=512,
         description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
-        json_schema_extra=rules(*_REDIS_URL),
+        json_schema_extra=rules(*REDIS_URL),
     )
     stream: str = Field(
         min_length=1,
         max_length=256,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description="Key of the stream.",
-        json_schema_extra=explained(_PRINTABLE_WORDS),
+        json_schema_extra=explained(PRINTABLE_WORDS),
     )
     group: str = Field(
         min_length=1,
         max_length=256,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description="Name of the consumer group.",
-        json_schema_extra=explained(_PRINTABLE_WORDS),
+        json_schema_extra=explained(PRINTABLE_WORDS),
     )
 
     def variables(self) -> dict[str, str]:
@@ -161,9 +130,9 @@ class Postgres(BrokerKind):
     queue: str = Field(
         min_length=1,
         max_length=256,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description="Name of the queue in the database, which may hold many.",
-        json_schema_extra=explained(_PRINTABLE_WORDS),
+        json_schema_extra=explained(PRINTABLE_WORDS),
     )
 
     def variables(self) -> dict[str, str]:
@@ -199,9 +168,9 @@ class RabbitMQ(BrokerKind):
     queue: str = Field(
         min_length=1,
         max_length=200,
-        pattern=_PRINTABLE,
+        pattern=PRINTABLE,
         description="Name of the queue. Those of delayed jobs and dead letters begin with it.",
-        json_schema_extra=explained(_PRINTABLE_WORDS),
+        json_schema_extra=explained(PRINTABLE_WORDS),
     )
 
     def variables(self) -> dict[str, str]:
@@ -258,123 +227,6 @@ class Kafka(BrokerKind):
     def variables(self) -> dict[str, str]:
         """The address, the topic and the group."""
         return {"URL": self.url, "TOPIC": self.topic, "GROUP": self.group}
-
-
-_HTTP_RULES: Final = (
-    Rule(
-        cel="self.startsWith('http://') || self.startsWith('https://')",
-        message="the url must start with http:// or https://",
-    ),
-    NO_PASSWORD,
-)
-
-
-class Question(BrokerKind):
-    """A depth that the collector asks for, every 5 s. What takes the jobs is not told to the workers."""
-
-    ENCRYPTED = "url.startsWith('https://')"
-    ENCRYPTED_WORDS = "write the url as https://"
-    FOR_WORKERS = False
-
-    def variables(self) -> dict[str, str]:
-        """None."""
-        return {}
-
-
-_RedisKey = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=256,
-        # Printable, or what Celery puts between a queue's name and a priority unless its option `sep` says otherwise.
-        pattern=r"^[\x06\x16!-~]+$",
-        json_schema_extra=explained(_PRINTABLE_WORDS),
-    ),
-]
-
-
-class RedisList(BrokerKind):
-    """Keys of a Redis in which another library keeps its jobs. What takes the jobs is not told to the workers."""
-
-    ENCRYPTED = "url.startsWith('rediss://')"
-    ENCRYPTED_WORDS = "write the url as rediss://"
-    FOR_WORKERS = False
-
-    url: str = Field(
-        min_length=1,
-        max_length=512,
-        description="Address: redis://HOST:PORT/DB, or rediss:// for TLS. No user, password or options in it.",
-        json_schema_extra=rules(*_REDIS_URL),
-    )
-    keys: tuple[_RedisKey, ...] = Field(
-        min_length=1,
-        max_length=32,
-        description="Keys that hold the jobs that wait: lists, sorted sets, sets or hashes. Their lengths are added "
-        "up.",
-        json_schema_extra=ATOMIC,
-    )
-    running: tuple[_RedisKey, ...] = Field(
-        default=(),
-        max_length=32,
-        description="Keys that hold the jobs in flight, those of workers that have died too. Without them, the jobs "
-        "in flight are those that the pool's workers report.",
-        json_schema_extra=ATOMIC,
-    )
-
-    def variables(self) -> dict[str, str]:
-        """None."""
-        return {}
-
-
-class PrometheusQuery(Question):
-    """An instant query to a Prometheus that gives one number of jobs."""
-
-    url: str = Field(
-        min_length=1,
-        max_length=512,
-        description="Address of the Prometheus: http://HOST:PORT, or https://; a path before /api/v1/query may follow. "
-        "No user, password or options in it.",
-        json_schema_extra=rules(
-            *_HTTP_RULES,
-            Rule(
-                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?(/[-_.~/A-Za-z0-9]*)?$')",
-                message="write the url as http://HOST:PORT with a port from 1 to 65535; only a path may follow",
-            ),
-        ),
-    )
-    query: str = Field(
-        min_length=1,
-        max_length=4096,
-        description="PromQL that gives one value: the jobs that are not finished. Without a value, or with several, "
-        "the size is held.",
-    )
-
-
-class HttpDocument(Question):
-    """A number of jobs in a JSON document."""
-
-    url: str = Field(
-        min_length=1,
-        max_length=2048,
-        description="Address of the document: http://HOST:PORT/PATH?QUERY, or https://. No user or password in it. "
-        "Redirects are not followed.",
-        json_schema_extra=rules(
-            *_HTTP_RULES,
-            Rule(
-                cel=rf"self.contains('@') || self.matches('^[a-z]+://{HOST}(:{PORT})?([/?][!$-&(-~]*)?$')",
-                message="write the url as http://HOST:PORT/PATH with a port from 1 to 65535, in printable ASCII "
-                "without quotes or a fragment",
-            ),
-        ),
-    )
-    json_path: str = Field(
-        min_length=1,
-        max_length=512,
-        pattern=r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]{1,6}\]|\['[^'\]]+'\])*$",
-        description="Where in the document the number stands: $.data.queues[0].depth, with ['...'] for names with "
-        "other characters; $ is the whole document.",
-        json_schema_extra=explained("write it as $.data.queues[0].depth, with ['...'] around other names"),
-    )
 
 
 class Kinds(Model):

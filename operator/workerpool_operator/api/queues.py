@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from workerpool_operator.api._base import DNS_LABEL, Key, Model, Name, Rule, explained, rules
-from workerpool_operator.api.brokers import KINDS, BrokerKind, Kinds
+from workerpool_operator.api.broker_kind import BrokerKind
+from workerpool_operator.api.brokers import KINDS, Kinds
 from workerpool_operator.api.pod import SecretKeyRef
 
 
