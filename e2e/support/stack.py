@@ -21,7 +21,7 @@ CHART = images.ROOT / "charts" / "workerpool-operator"
 INSTALL_SECONDS = 180.0
 TEST_VALUES = ("replicas=1", "externalMetrics.enabled=true")
 """What the tests install with: one replica, so that its death is felt, and the API that HPAs read."""
-CRDS = ("workerpools.workerpool.dev",)
+CRDS = ("workerpools.workerpool.dev", "workerpoolbudgets.workerpool.dev")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,18 +22,20 @@ class KubectlError(Exception):
 
 @pytest.fixture(scope="module")
 def crds(plane: ControlPlane) -> Iterator[None]:
-    """The API server serves WorkerPools."""
+    """The API server serves WorkerPools and WorkerPoolBudgets."""
     kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    wait_until(lambda: _established(plane), seconds=30, what="the resource definition")
+    wait_until(lambda: _established(plane), seconds=30, what="the resource definitions")
     yield
     kubectl(plane, "delete", "--timeout=60s", "-f", str(CRDS))
 
 
 def _established(plane: ControlPlane) -> bool:
     """Not by `kubectl wait`, which fails on a definition whose conditions are still null."""
-    found = json.loads(kubectl(plane, "get", "-o", "json", "-f", str(CRDS)))
-    conditions = found["status"].get("conditions") or []
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    found = json.loads(kubectl(plane, "get", "-o", "json", "-f", str(CRDS)))["items"]
+    return all(
+        any(one["type"] == "Established" and one["status"] == "True" for one in crd["status"].get("conditions") or [])
+        for crd in found
+    )
 
 
 def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:

@@ -5,10 +5,22 @@ page from them. Fields come with the feature that acts on them: none is declared
 """
 
 from workerpool_operator.api._base import Model
+from workerpool_operator.api.affinity import LabelSelector
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import RedisStream
+from workerpool_operator.api.budget import (
+    BUDGET_KIND,
+    BUDGET_PLURAL,
+    MAX_POOLS,
+    BudgetPool,
+    BudgetRef,
+    BudgetStatus,
+    WorkerPoolBudget,
+    parse_budget,
+)
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
 from workerpool_operator.api.delivery import DeliverySpec
+from workerpool_operator.api.errors import InvalidPoolError
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
 from workerpool_operator.api.pool import (
     API_VERSION,
@@ -17,7 +29,6 @@ from workerpool_operator.api.pool import (
     MAX_NAME,
     PLURAL,
     VERSION,
-    InvalidPoolError,
     Metadata,
     WorkerPool,
     parse,
@@ -46,22 +57,36 @@ from workerpool_operator.api.spec import (
     Targets,
     WorkerPoolSpec,
 )
-from workerpool_operator.api.status import QueueStatus, ScalingStatus, ScalingTerm, VersionStatus, WorkerPoolStatus
+from workerpool_operator.api.status import (
+    BudgetShare,
+    QueueStatus,
+    ScalingStatus,
+    ScalingTerm,
+    VersionStatus,
+    WorkerPoolStatus,
+)
 from workerpool_operator.api.worker import ImagePullPolicy, LivenessProbe, Probe, ReadinessProbe, WorkerSpec
 
 __all__ = [
     "API_VERSION",
+    "BUDGET_KIND",
+    "BUDGET_PLURAL",
     "CONTRACT_ENV",
     "CONTRACT_ENV_PREFIXES",
     "DEFAULT_DEPTH_PER_REPLICA",
     "GROUP",
     "KIND",
     "MAX_NAME",
+    "MAX_POOLS",
     "PLURAL",
     "TLS",
     "VERSION",
     "AlertsSpec",
     "Analysis",
+    "BudgetPool",
+    "BudgetRef",
+    "BudgetShare",
+    "BudgetStatus",
     "CARef",
     "ClientCertRef",
     "Condition",
@@ -76,6 +101,7 @@ __all__ = [
     "ImagePullPolicy",
     "Inconclusive",
     "InvalidPoolError",
+    "LabelSelector",
     "Limiter",
     "LivenessProbe",
     "Metadata",
@@ -102,9 +128,11 @@ __all__ = [
     "Targets",
     "VersionStatus",
     "WorkerPool",
+    "WorkerPoolBudget",
     "WorkerPoolSpec",
     "WorkerPoolStatus",
     "WorkerSpec",
     "find",
     "parse",
+    "parse_budget",
 ]

@@ -12,10 +12,9 @@ from workerpool_operator.api import crd, docs
 
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file and what it should hold."""
-    return {
-        root / "crds" / f"{crd.CRD_NAME}.yaml": crd.manifest(),
-        root / "docs" / "reference" / "api.md": docs.page(),
-    }
+    definitions = {root / "crds" / f"{of.name}.yaml": crd.manifest(of) for of in crd.DEFINITIONS}
+    pages = {"api.md": docs.page(), "budget.md": docs.budget_page()}
+    return definitions | {root / "docs" / "reference" / name: text for name, text in pages.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,100 +1,165 @@
-"""The CustomResourceDefinition of WorkerPool, generated from the models."""
+"""The CustomResourceDefinitions of WorkerPool and WorkerPoolBudget, generated from the models."""
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
-from workerpool_operator.api._base import DNS_LABEL, Rule
+from workerpool_operator.api._base import DNS_LABEL, Model, Rule
+from workerpool_operator.api.budget import (
+    BUDGET_KIND,
+    BUDGET_PLURAL,
+    MAX_BUDGET_NAME,
+    BudgetSpec,
+    BudgetStatus,
+    WorkerPoolBudget,
+)
 from workerpool_operator.api.lint import lint
 from workerpool_operator.api.pool import GROUP, KIND, MAX_NAME, PLURAL, VERSION, WorkerPool
 from workerpool_operator.api.schema import structural
 from workerpool_operator.api.spec import WorkerPoolSpec
 from workerpool_operator.api.status import WorkerPoolStatus
 
-CRD_NAME: Final = f"{PLURAL}.{GROUP}"
 _HEADER: Final = "# Generated from operator/workerpool_operator/api by `make generate`: do not edit.\n"
-
-NAME_RULE: Final = Rule(
-    cel=f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
-    message=f"metadata.name must have at most {MAX_NAME} characters out of a-z, 0-9 and '-', and start and end with a "
-    "letter or digit: the names of the pool's Deployments are made from it",
-)
 
 
 class InvalidSchemaError(ValueError):
     """The models cannot be written as a structural schema; the text lists each fault on a line."""
 
 
-def columns() -> list[dict[str, Any]]:
+def _column(name: str, kind: str, path: str, description: str, *, wide: bool = False) -> dict[str, Any]:
+    found = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return found | ({"priority": 1} if wide else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What is said of one kind of resource, beside its models."""
+
+    kind: str
+    plural: str
+    short: str
+    model: type[Model]
+    spec: type[Model]
+    status: type[Model]
+    name_rule: Rule
+    columns: list[dict[str, Any]]
     """Printer columns of `kubectl get`; those with priority 1 only with `-o wide`."""
+    namespaced: bool = True
+    subresources: dict[str, Any] = field(default_factory=dict)
+    """Beside `status`."""
 
-    def column(name: str, kind: str, path: str, description: str, *, wide: bool = False) -> dict[str, Any]:
-        found = {"name": name, "type": kind, "jsonPath": path, "description": description}
-        return found | ({"priority": 1} if wide else {})
+    @property
+    def name(self) -> str:
+        """The CustomResourceDefinition's."""
+        return f"{self.plural}.{GROUP}"
 
-    return [
-        column(
+
+POOL: Final = Definition(
+    kind=KIND,
+    plural=PLURAL,
+    short="wpool",
+    model=WorkerPool,
+    spec=WorkerPoolSpec,
+    status=WorkerPoolStatus,
+    name_rule=Rule(
+        cel=f"self.metadata.name.size() <= {MAX_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
+        message=f"metadata.name must have at most {MAX_NAME} characters out of a-z, 0-9 and '-', and start and end "
+        "with a letter or digit: the names of the pool's Deployments are made from it",
+    ),
+    columns=[
+        _column(
             "Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether all wanted workers are ready."
         ),
-        column("Replicas", "integer", ".status.replicas", "Worker pods that are there and not stopping."),
-        column("Desired", "integer", ".status.scaling.desired", "Worker pods that are wanted."),
-        column("Depth", "integer", ".status.scaling.depth", "Jobs waiting in all queues of the pool."),
-        column("Version", "string", '.status.versions[?(@.role=="stable")].hash', "Version of the workers."),
-        column("Canary", "string", ".status.rollout.canary", "Version that is tried; empty while none is."),
-        column("Age", "date", ".metadata.creationTimestamp", "Time since the pool was made."),
-        column("Mode", "string", ".status.scaling.mode", "Who sets the size.", wide=True),
-        column(
+        _column("Replicas", "integer", ".status.replicas", "Worker pods that are there and not stopping."),
+        _column("Desired", "integer", ".status.scaling.desired", "Worker pods that are wanted."),
+        _column("Depth", "integer", ".status.scaling.depth", "Jobs waiting in all queues of the pool."),
+        _column("Version", "string", '.status.versions[?(@.role=="stable")].hash', "Version of the workers."),
+        _column("Canary", "string", ".status.rollout.canary", "Version that is tried; empty while none is."),
+        _column("Age", "date", ".metadata.creationTimestamp", "Time since the pool was made."),
+        _column("Mode", "string", ".status.scaling.mode", "Who sets the size.", wide=True),
+        _column(
             "Reason",
             "string",
             '.status.conditions[?(@.type=="Ready")].reason',
             "Why the pool is, or is not, ready.",
             wide=True,
         ),
-    ]
+    ],
+    subresources={
+        "scale": {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        }
+    },
+)
+BUDGET: Final = Definition(
+    kind=BUDGET_KIND,
+    plural=BUDGET_PLURAL,
+    short="wpbudget",
+    model=WorkerPoolBudget,
+    spec=BudgetSpec,
+    status=BudgetStatus,
+    namespaced=False,
+    name_rule=Rule(
+        cel=f"self.metadata.name.size() <= {MAX_BUDGET_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
+        message=f"metadata.name must have at most {MAX_BUDGET_NAME} characters out of a-z, 0-9 and '-', and start and "
+        "end with a letter or digit",
+    ),
+    columns=[
+        _column("Max", "integer", ".spec.maxReplicas", "Worker pods that its pools may have together."),
+        _column("Used", "integer", ".status.used", "Worker pods that they have."),
+        _column("Granted", "integer", ".status.granted", "Worker pods that they may have."),
+        _column("Wanted", "integer", ".status.wanted", "Worker pods that they would have without the budget."),
+        _column("Age", "date", ".metadata.creationTimestamp", "Time since the budget was made."),
+    ],
+)
+DEFINITIONS: Final = (POOL, BUDGET)
 
 
-def root_schema() -> dict[str, Any]:
+def root_schema(of: Definition = POOL) -> dict[str, Any]:
     """The resource's structural schema.
 
     Raises:
         InvalidSchemaError: the models hold something that a CRD cannot say.
     """
-    spec = structural(WorkerPoolSpec)
-    status = structural(WorkerPoolStatus, defaults=False)
+    spec = structural(of.spec)
+    status = structural(of.status, defaults=False)
     faults = [*lint(spec, path=".spec"), *lint(status, path=".status")]
     if faults:
         raise InvalidSchemaError("\n".join(faults))
-    described = {name: WorkerPool.model_fields[name].description for name in ("spec", "status")}
+    described = {name: of.model.model_fields[name].description for name in ("spec", "status")}
     return {
         "type": "object",
-        "description": WorkerPool.__doc__,
+        "description": of.model.__doc__,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": f"Always {GROUP}/{VERSION}."},
-            "kind": {"type": "string", "description": f"Always {KIND}."},
+            "kind": {"type": "string", "description": f"Always {of.kind}."},
             "metadata": {"type": "object"},
             "spec": spec | {"description": described["spec"]},
             "status": status | {"description": described["status"]},
         },
-        "x-kubernetes-validations": [NAME_RULE.as_schema()],
+        "x-kubernetes-validations": [of.name_rule.as_schema()],
     }
 
 
-def definition() -> dict[str, Any]:
+def definition(of: Definition = POOL) -> dict[str, Any]:
     """The whole CustomResourceDefinition."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": CRD_NAME},
+        "metadata": {"name": of.name},
         "spec": {
             "group": GROUP,
-            "scope": "Namespaced",
+            "scope": "Namespaced" if of.namespaced else "Cluster",
             "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": KIND.lower(),
-                "shortNames": ["wpool"],
+                "kind": of.kind,
+                "listKind": f"{of.kind}List",
+                "plural": of.plural,
+                "singular": of.kind.lower(),
+                "shortNames": [of.short],
                 "categories": [PLURAL],
             },
             "versions": [
@@ -102,16 +167,9 @@ def definition() -> dict[str, Any]:
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "additionalPrinterColumns": columns(),
-                    "subresources": {
-                        "status": {},
-                        "scale": {
-                            "specReplicasPath": ".spec.replicas",
-                            "statusReplicasPath": ".status.replicas",
-                            "labelSelectorPath": ".status.selector",
-                        },
-                    },
-                    "schema": {"openAPIV3Schema": root_schema()},
+                    "additionalPrinterColumns": of.columns,
+                    "subresources": {"status": {}, **of.subresources},
+                    "schema": {"openAPIV3Schema": root_schema(of)},
                 }
             ],
         },
@@ -125,7 +183,7 @@ class _Dumper(yaml.SafeDumper):
         return data is not None
 
 
-def manifest() -> str:
+def manifest(of: Definition = POOL) -> str:
     """The definition as the YAML that lies in `crds/`."""
-    text = yaml.dump(definition(), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    text = yaml.dump(definition(of), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
     return _HEADER + text

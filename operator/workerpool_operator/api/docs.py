@@ -1,4 +1,4 @@
-"""The reference page of the resource, `docs/reference/api.md`, written from the same schema as the CRD."""
+"""The reference pages of the resources, below `docs/reference`, written from the same schemas as the CRDs."""
 
 import ast
 import inspect
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Final
 
+from workerpool_operator.api.budget import BUDGET_KIND
 from workerpool_operator.api.conditions import ConditionType
-from workerpool_operator.api.crd import columns, root_schema
+from workerpool_operator.api.crd import BUDGET, POOL, Definition, root_schema
 from workerpool_operator.api.pool import API_VERSION, KIND
 from workerpool_operator.api.reasons import Limiter, Reason
 
@@ -38,34 +39,66 @@ spec:
 """
 
 
+_BUDGET_INTRODUCTION: Final = f"""\
+<!-- Generated from operator/workerpool_operator/api by `make generate`: do not edit. -->
+# WorkerPoolBudget (`{API_VERSION}`)
+
+Cluster-scoped; plural `workerpoolbudgets`, short name `wpbudget`, category `workerpools`; subresource `status`. How its
+seats are shared out, and how it is kept: [scaling](scaling.md#budgets).
+
+```yaml
+apiVersion: {API_VERSION}
+kind: {BUDGET_KIND}
+metadata:
+  name: gpu-team
+spec:
+  maxReplicas: 20
+  namespaceSelector: {{matchLabels: {{team: gpu}}}}
+```
+"""
+
+
 def page() -> str:
-    """The whole page."""
-    schema = root_schema()
+    """The page of WorkerPool."""
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            *_fields(POOL),
+            "## Conditions\n\nAll are there from the first write on, `Unknown` until there is evidence.\n",
+            _table(["Condition", "True means"], _enum_rows(ConditionType)),
+            "## Reasons\n\nOf conditions and events.\n",
+            _table(["Reason", "Meaning"], _enum_rows(Reason)),
+            "## Limiters\n\nWords in `status.scaling.limitedBy`.\n",
+            _table(["Limiter", "Meaning"], _enum_rows(Limiter)),
+            *_columns(POOL),
+        ]
+    )
+
+
+def budget_page() -> str:
+    """The page of WorkerPoolBudget."""
+    return "\n".join([_BUDGET_INTRODUCTION, *_fields(BUDGET), *_columns(BUDGET)])
+
+
+def _fields(of: Definition) -> list[str]:
+    schema = root_schema(of)
     spec, status = (schema["properties"][name] for name in ("spec", "status"))
-    parts = [
-        _INTRODUCTION,
+    return [
         "## spec\n",
         _table(["Field", "Type", "Default", "Meaning"], _field_rows(spec, path="")),
         "## What is refused\n\nBeside the bounds above, with these words:\n",
         _table(["Where", "What to write"], _rule_rows(schema)),
         "## status\n",
         _table(["Field", "Type", "Meaning"], [[row[0], row[1], row[3]] for row in _field_rows(status, path="")]),
-        "## Conditions\n\nAll are there from the first write on, `Unknown` until there is evidence.\n",
-        _table(["Condition", "True means"], _enum_rows(ConditionType)),
-        "## Reasons\n\nOf conditions and events.\n",
-        _table(["Reason", "Meaning"], _enum_rows(Reason)),
-        "## Limiters\n\nWords in `status.scaling.limitedBy`.\n",
-        _table(["Limiter", "Meaning"], _enum_rows(Limiter)),
-        "## Columns of `kubectl get`\n",
-        _table(
-            ["Column", "Shown", "Meaning"],
-            [
-                [column["name"], "with -o wide" if "priority" in column else "always", column["description"]]
-                for column in columns()
-            ],
-        ),
     ]
-    return "\n".join(parts)
+
+
+def _columns(of: Definition) -> list[str]:
+    rows = [
+        [column["name"], "with -o wide" if "priority" in column else "always", column["description"]]
+        for column in of.columns
+    ]
+    return ["## Columns of `kubectl get`\n", _table(["Column", "Shown", "Meaning"], rows)]
 
 
 def member_docs(enum: type[StrEnum]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationError, field_validator
 
 from workerpool_operator.api._base import Model
+from workerpool_operator.api.errors import InvalidPoolError
 from workerpool_operator.api.spec import WorkerPoolSpec
 from workerpool_operator.api.status import WorkerPoolStatus
 
@@ -17,13 +18,6 @@ KIND: Final = "WorkerPool"
 PLURAL: Final = "workerpools"
 MAX_NAME: Final = 47
 """So that `<pool>-<version hash>-<revision hash>` is a DNS label."""
-
-
-class InvalidPoolError(ValueError):
-    """The resource cannot be understood: it was stored under other rules than this program has.
-
-    The text names the fields, without their values.
-    """
 
 
 class Metadata(Model):
@@ -93,5 +87,4 @@ def parse(body: Mapping[str, Any]) -> WorkerPool:
     try:
         return WorkerPool.model_validate(body)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InvalidPoolError(found) from None
+        raise InvalidPoolError.of(error) from None

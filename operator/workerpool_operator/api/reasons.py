@@ -52,6 +52,14 @@ class Reason(StrEnum):
     METRICS_DISAGREE = "MetricsDisagree"
     """spec.replicas does not follow what the queues ask for: the HPA reads the metric from somewhere else than this
     operator, or nobody runs the HPA. No running worker is given up for it."""
+    BUDGET_NOT_FOUND = "BudgetNotFound"
+    """There is no WorkerPoolBudget of the name that the pool gives: the pool does not grow."""
+    BUDGET_UNREADABLE = "BudgetUnreadable"
+    """The pool's WorkerPoolBudget, or the labels of its namespace, cannot be read: the pool does not grow."""
+    BUDGET_REFUSED = "BudgetRefused"
+    """The pool's WorkerPoolBudget is not for its namespace: the pool does not grow."""
+    BUDGET_PENDING = "BudgetPending"
+    """The pool's WorkerPoolBudget has not counted the pool in yet: the pool does not grow."""
     COLLECTOR_DOWN = "CollectorDown"
     """The namespace's collector is not connected: the size is held."""
 
@@ -175,6 +183,8 @@ class Limiter(StrEnum):
     """Lowered to the workers that delivery.rateLimitPerSecond can keep busy."""
     PARTITIONS = "partitions"
     """Lowered to the partitions of the queues: each of them is one worker's."""
+    BUDGET = "budget"
+    """Lowered to what the WorkerPoolBudget grants, or held because that is not known."""
     UNKNOWN = "unknown"
     """Held because a target or a schedule cannot say what it asks for: status.scaling.terms says why."""
     FALLBACK = "fallback"

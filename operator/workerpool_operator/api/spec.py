@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from workerpool_operator.api._base import ATOMIC, IntOrPercent, Model, Rule, Share, explained, keyed_by, rules
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
+from workerpool_operator.api.budget import BudgetRef
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.rollout import RolloutSpec
@@ -230,6 +231,9 @@ class ScalingSpec(Model):
         ge=0,
         le=1_000_000_000,
         description="Jobs that what they call (a database, an API) bears at a time. 0: any number.",
+    )
+    budget: BudgetRef | None = Field(
+        default=None, description="The budget that the pool shares with others. Stronger than minReplicas."
     )
     scale_up: ScaleUpSpec = Field(default=ScaleUpSpec(), description="How readily workers are added.")
     scale_down: ScaleDownSpec = Field(default=ScaleDownSpec(), description="How readily workers are given up.")

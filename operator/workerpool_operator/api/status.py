@@ -21,6 +21,16 @@ class ScalingTerm(Model):
     message: str | None = Field(default=None, max_length=256, description="Why it cannot say.")
 
 
+class BudgetShare(Model):
+    """What the pool has of its budget."""
+
+    name: str = Field(max_length=253, description="Name of the budget.")
+    wanted: int = Field(default=0, ge=0, description="Worker pods that there would be without it.")
+    granted: int | None = Field(
+        default=None, ge=0, description="Worker pods that it lets the pool have; unset while it cannot be read."
+    )
+
+
 class ScalingStatus(Model):
     """How the size came about."""
 
@@ -55,6 +65,8 @@ class ScalingStatus(Model):
         description="What each target asked for; the largest counts.",
         json_schema_extra=keyed_by("name"),
     )
+
+    budget: BudgetShare | None = Field(default=None, description="What the pool has of its budget, if it names one.")
 
     @property
     def given(self) -> int:

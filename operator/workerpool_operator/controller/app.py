@@ -13,12 +13,14 @@ import structlog
 from aiohttp import web
 
 from workerpool_operator.controller import watches
+from workerpool_operator.controller.budgets import BudgetReconciler
 from workerpool_operator.controller.config import LEASE_NAME, OperatorConfig
 from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.external_metrics import ExternalMetrics
 from workerpool_operator.controller.facts import FactsKeeper
-from workerpool_operator.controller.keys import NamespaceKey, PoolKey
+from workerpool_operator.controller.keys import BudgetKey, NamespaceKey, PoolKey
 from workerpool_operator.controller.leadership import Leadership
+from workerpool_operator.controller.ledger import Ledger
 from workerpool_operator.controller.metrics_feed import Changes, Feed
 from workerpool_operator.controller.namespaces import NamespaceReconciler
 from workerpool_operator.controller.queue import Key, Outcome, WorkQueue
@@ -81,6 +83,14 @@ class Operator:
         resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
         facts = FactsKeeper(kube, serves_metric=serves_metric, changed=router.mark_everything)
         executor = Executor(kube=kube, store=self._store)
+        ledger = Ledger(on_claim=lambda budget: queue.mark(BudgetKey(budget)))
+        self._budgets = BudgetReconciler(
+            kube=kube,
+            store=self._store,
+            ledger=ledger,
+            clock=asyncio.get_running_loop().time,
+            due=queue.mark,
+        )
         self._pools = PoolReconciler(
             kube=kube,
             store=self._store,
@@ -91,6 +101,7 @@ class Operator:
             executor=executor,
             events=events,
             metrics=self._metrics,
+            ledger=ledger,
         )
         self._namespaces = self._namespace_reconciler(streams, executor)
 
@@ -162,6 +173,8 @@ class Operator:
             match key:
                 case PoolKey():
                     outcome = await self._pools.reconcile(key)
+                case BudgetKey():
+                    outcome = await self._budgets.reconcile(key)
                 case NamespaceKey():
                     outcome = await self._namespaces.reconcile(key)
                 case _:

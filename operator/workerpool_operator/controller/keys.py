@@ -1,4 +1,4 @@
-"""What the work queue hands out: one key a pool, and one a namespace for the collector that its pools share."""
+"""What the work queue hands out: a key for each pool, each budget, and each namespace for its collector."""
 
 from dataclasses import dataclass
 
@@ -22,3 +22,13 @@ class NamespaceKey:
 
     def __str__(self) -> str:
         return self.namespace
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetKey:
+    """A WorkerPoolBudget."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name

@@ -12,7 +12,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.scaling import Report, Sample
-from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Snapshot
+from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Seats, Snapshot
 from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, PodReport, QueueSample, WorkerReport
@@ -27,6 +27,7 @@ def observe(
     view: PoolView,
     memory: Memory,
     rules: RuleSettings,
+    seats: Seats | None,
     now: float,
     pods: PodList | None = None,
 ) -> Snapshot:
@@ -57,6 +58,7 @@ def observe(
         conducts=view.conducts,
         waiting=view.waiting,
         traffic=view.traffic,
+        seats=seats,
         pods=pods,
         memory=memory,
         now=now,

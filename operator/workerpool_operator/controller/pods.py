@@ -12,6 +12,7 @@ from workerpool_operator.domain.snapshot import (
     PodTrouble,
 )
 
+WORKER_SELECTOR: Final = "app.kubernetes.io/component=worker"
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 _HARMLESS: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
 

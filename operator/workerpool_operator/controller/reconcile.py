@@ -15,9 +15,10 @@ from workerpool_operator import api
 from workerpool_operator.api import WorkerPool
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.controller.ledger import Ledger
 from workerpool_operator.controller.observe import observe
 from workerpool_operator.controller.orders import delivery_of
-from workerpool_operator.controller.pods import pod_list
+from workerpool_operator.controller.pods import WORKER_SELECTOR, pod_list
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.shown import canary_series
@@ -41,7 +42,6 @@ _log = structlog.get_logger(__name__)
 
 OVERTAKEN_SECONDS: Final = 0.1
 """A write onto an outdated state is made again this soon; the watch brings the newer one meanwhile."""
-WORKER_SELECTOR: Final = "app.kubernetes.io/component=worker"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class PoolReconciler:
     executor: Executor
     events: EventRecorder
     metrics: OperatorMetrics
+    ledger: Ledger = field(default_factory=Ledger)
     epoch: int = 0
     memories: dict[PoolKey, Memory] = field(default_factory=dict)
     _uids: dict[PoolKey, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class PoolReconciler:
         """This replica leads from now on: what it remembers from an earlier term is void."""
         self.epoch = epoch
         self.memories.clear()
+        self.ledger.begin_term()
 
     async def reconcile(self, key: PoolKey) -> Outcome:
         """Bring one pool a step closer, and say when to look again."""
@@ -92,6 +94,7 @@ class PoolReconciler:
         except errors.KubeError as error:
             _log.warning("pods_not_listed", error=str(error))
             return Outcome(failed=True)
+        self.ledger.claim(key, todo.claim, snapshot.seats)  # before the first write: from now on it may be in use
         self._publish(key, pool, todo)
         self._order(key, snapshot, todo)
         failures, tellable = await self._execute(key, snapshot, todo)
@@ -102,7 +105,10 @@ class PoolReconciler:
             memory = replace(memory, scale_in=memory.scale_in.marks_written(_now()))
         refused_writes = {failure.what for failure in failures}
         unshielded = frozenset(one.uid for one in todo.shields if f"Pod {key.namespace}/{one.pod}" in refused_writes)
-        self.memories[key] = replace(memory, shields=memory.shields.without(unshielded))
+        memory = replace(memory, shields=memory.shields.without(unshielded))
+        if memory.seats is not None and any(what.startswith("Deployment ") for what in refused_writes):
+            memory = replace(memory, seats=memory.seats.unanswered(now=_now()))
+        self.memories[key] = memory
         refused = refusals(failures)
         for failure in failures:
             log = _log.debug if failure.overtaken or failure.repeated else _log.warning
@@ -139,6 +145,7 @@ class PoolReconciler:
             view=self.streams.view(key.namespace, key.name),
             memory=memory,
             rules=self.rules,
+            seats=self.ledger.seats(self.store, pool),
             now=_now(),
             pods=pods,
         )
@@ -228,6 +235,7 @@ class PoolReconciler:
     def _forget(self, key: PoolKey) -> None:
         self.memories.pop(key, None)
         self._uids.pop(key, None)
+        self.ledger.withdraw(key)
         self.streams.forget(key.namespace, key.name)
         self.values.withdraw(key.namespace, key.name)
         self.metrics.pools.remove(key.namespace, key.name)

@@ -12,14 +12,16 @@ from typing import Any, Final
 import structlog
 
 from workerpool_operator.controller.store import POOL_LABEL, Store
-from workerpool_operator.controller.watches import MANAGED_BY_LABEL, MANAGER
+from workerpool_operator.controller.watches import EVERYBODYS, MANAGED_BY_LABEL, MANAGER
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 
 RESYNC_SECONDS: Final = 300.0
 RETRY_SECONDS: Final = 5.0
-OWNED: Final = (
+LISTED: Final = (
+    kinds.WORKER_POOL_BUDGET,
+    kinds.NAMESPACE,
     kinds.WORKER_POOL,
     kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION,
@@ -54,14 +56,14 @@ class Resync:
 
     async def everything(self) -> None:
         """List all kinds, now. Raises the first error: a store with holes is worth nothing."""
-        for kind in OWNED:
+        for kind in LISTED:
             await self._list(kind)
 
     async def run(self) -> None:
         """List one kind after the other, for ever, each once a period."""
         while True:
-            for kind in OWNED:
-                await asyncio.sleep(self._period / len(OWNED))
+            for kind in LISTED:
+                await asyncio.sleep(self._period / len(LISTED))
                 try:
                     await self._list(kind)
                 except errors.KubeError as error:
@@ -91,7 +93,7 @@ class Resync:
                 self._changed(kinds.WORKER_POOL, namespace, name, "")
 
     async def _compare(self, kind: Kind) -> None:
-        selector = "" if kind == kinds.WORKER_POOL else f"{MANAGED_BY_LABEL}={MANAGER}"
+        selector = "" if kind in EVERYBODYS else f"{MANAGED_BY_LABEL}={MANAGER}"
         listing = self._kube.list(kind, label_selector=selector)
         seen: set[tuple[str, str]] = set()
         async for body in listing:

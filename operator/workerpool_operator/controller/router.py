@@ -6,15 +6,16 @@ Echoes of the operator's own writes stop here, and so does what others write all
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workerpool_operator.controller.keys import NamespaceKey, PoolKey
+from workerpool_operator.controller.keys import BudgetKey, NamespaceKey, PoolKey
 from workerpool_operator.controller.queue import WorkQueue
-from workerpool_operator.controller.store import POOL_LABEL, Store, same_autoscaling, same_request
+from workerpool_operator.controller.store import POOL_LABEL, Store, same_autoscaling, same_labels, same_request
 from workerpool_operator.kube import kinds
 from workerpool_operator.kube.kinds import Kind
 
 _SAME: Final[Mapping[Kind, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]]] = {
     kinds.WORKER_POOL: same_request,
     kinds.HORIZONTAL_POD_AUTOSCALER: same_autoscaling,
+    kinds.NAMESPACE: same_labels,
 }
 """Of kinds whose status is written all the time: (before, after) -> whether no plan follows from the difference."""
 
@@ -35,9 +36,9 @@ class Router:
         if before is not None and kind in _SAME and _SAME[kind](before.unpack(), body):
             return
         pool = metadata.get("labels", {}).get(POOL_LABEL, "")
-        self._mark(kind, metadata["namespace"], metadata["name"], pool)
+        self._mark(kind, metadata.get("namespace", ""), metadata["name"], pool)
         if before is not None and before.pool not in ("", pool):
-            self._queue.mark(PoolKey(metadata["namespace"], before.pool))  # it has lost a child
+            self._queue.mark(PoolKey(metadata.get("namespace", ""), before.pool))  # it has lost a child
 
     def deleted(self, kind: Kind, body: dict[str, Any]) -> None:
         """An object is gone; this was its last state.
@@ -46,8 +47,9 @@ class Router:
         before is gone, and the operator's own deletion has taken it out of the store already.
         """
         metadata = body["metadata"]
-        self._store.drop(kind, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
-        self._mark(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}).get(POOL_LABEL, ""))
+        namespace, pool = metadata.get("namespace", ""), metadata.get("labels", {}).get(POOL_LABEL, "")
+        self._store.drop(kind, namespace, metadata["name"], uid=metadata["uid"])
+        self._mark(kind, namespace, metadata["name"], pool)
 
     def knows(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Whether an object of this name is known."""
@@ -75,9 +77,18 @@ class Router:
             self._queue.mark(NamespaceKey(namespace))
             for name in self._store.names(kinds.WORKER_POOL, namespace):
                 self._queue.mark(PoolKey(namespace, name))
+        self._mark_budgets()
+
+    def _mark_budgets(self) -> None:
+        for name in self._store.names(kinds.WORKER_POOL_BUDGET, ""):
+            self._queue.mark(BudgetKey(name))
 
     def _mark(self, kind: Kind, namespace: str, name: str, pool: str) -> None:
-        if kind == kinds.WORKER_POOL:
+        if kind == kinds.WORKER_POOL_BUDGET:
+            self._queue.mark(BudgetKey(name))
+        elif kind == kinds.NAMESPACE:
+            self._mark_budgets()  # who may use one may depend on the namespace's labels
+        elif kind == kinds.WORKER_POOL:
             self._queue.mark(PoolKey(namespace, name))
             self._queue.mark(NamespaceKey(namespace))
         elif pool:

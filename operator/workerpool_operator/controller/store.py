@@ -170,6 +170,11 @@ def same_request(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return all(before["metadata"].get(key) == after["metadata"].get(key) for key in _TOLD_BY_PEOPLE)
 
 
+def same_labels(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether two states of an object carry the same labels."""
+    return bool(before["metadata"].get("labels") == after["metadata"].get("labels"))
+
+
 def same_autoscaling(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether two states of an HPA differ only in figures: it is to do the same, and says the same of itself."""
     return _autoscaling(before) == _autoscaling(after)

@@ -18,11 +18,15 @@ from workerpool_operator.kube.kinds import Kind
 
 WATCHED: Final = (
     kinds.WORKER_POOL,
+    kinds.WORKER_POOL_BUDGET,
+    kinds.NAMESPACE,
     kinds.DEPLOYMENT,
     kinds.CONTROLLER_REVISION,
     kinds.POD_DISRUPTION_BUDGET,
     kinds.HORIZONTAL_POD_AUTOSCALER,
 )
+EVERYBODYS: Final = frozenset({kinds.WORKER_POOL, kinds.WORKER_POOL_BUDGET, kinds.NAMESPACE})
+"""Of these all count, whoever made them."""
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "workerpool-operator"
 RELOGIN_PAUSE_SECONDS: Final = 1.0
@@ -183,4 +187,4 @@ def _watch(kind: Kind, sink: Sink, *, handlers: kopf.OperatorRegistry) -> None:
 
 
 def _marked(kind: Kind, body: Mapping[str, Any]) -> bool:
-    return kind == kinds.WORKER_POOL or body["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGER
+    return kind in EVERYBODYS or body["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGER

@@ -173,6 +173,15 @@ def _steady(case: Case) -> Verdict:
     return Verdict(_FALSE, Reason.STEADY, f"{case.wanted} workers, as wanted")
 
 
+def _without_budget(case: Case) -> Verdict | None:
+    """The pool may not grow, because what its budget lets it have is not known."""
+    seats = case.snapshot.seats
+    if seats is None or seats.granted is not None:
+        return None
+    status = _UNKNOWN if seats.reason is Reason.BUDGET_PENDING else _FALSE
+    return Verdict(status, seats.reason, f"{seats.message}; the pool does not grow"[:1024])
+
+
 def _manual(case: Case) -> Verdict | None:
     """A person sets the size."""
     if case.snapshot.mode is ScalingMode.MANUAL:
@@ -350,7 +359,15 @@ def _going_on(case: Case) -> Verdict:
 CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
     ConditionType.PROGRESSING: (_unrenderable, _late, _trying, _changing_version, _draining, _scaling, _steady),
-    ConditionType.SCALING_ACTIVE: (_manual, _hpa_missing, _hpa_unable, _hpa_disagrees, _following, _held),
+    ConditionType.SCALING_ACTIVE: (
+        _without_budget,
+        _manual,
+        _hpa_missing,
+        _hpa_unable,
+        _hpa_disagrees,
+        _following,
+        _held,
+    ),
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
     ConditionType.CANARY_HEALTHY: (_unjudgeable, _canary),

@@ -17,7 +17,9 @@ from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.rollout import Counts
 from workerpool_operator.domain.rules import overrides_of
 from workerpool_operator.domain.scaling import (
+    GROWING_LIST_SECONDS,
     PARTING_RECHECK_SECONDS,
+    Claim,
     Decision,
     Followed,
     ScaleInStep,
@@ -26,10 +28,11 @@ from workerpool_operator.domain.scaling import (
     judge,
     step,
 )
+from workerpool_operator.domain.seating import claim_of, remembered, seat
 from workerpool_operator.domain.shields import ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Memory, Snapshot
-from workerpool_operator.domain.versions import LOOK_SECONDS, Versions, choose
+from workerpool_operator.domain.versions import LOOK_SECONDS, Versions
 
 POD_LIST_INTERVAL_SECONDS: Final = 0.2
 """Scale-in lists the pool's pods at most this often, however fast its workers report."""
@@ -100,6 +103,10 @@ class Plan:
     """What the pool is brought to: what was decided, or in mode hpa as much of it as the HPA has asked for."""
     followed: Followed | None = None
     """In mode hpa."""
+    claim: Claim | None = None
+    """What the pool tells its budget."""
+    short_of_seats: bool = False
+    """Whether the budget keeps the pool from what was decided, or from changing its version."""
     versions: Versions | None = None
     """None: the pool's objects cannot be rendered, or the plan is void."""
     memory: Memory
@@ -131,23 +138,26 @@ def plan(snapshot: Snapshot) -> Plan:
     """The plan for this snapshot."""
     sized = size_of(snapshot)
     decision, followed, size = sized.decision, sized.followed, sized.size
-    memory = replace(snapshot.memory, history=decision.history, hpa=followed.memory if followed else None)
+    held = remembered(snapshot)
+    memory = replace(snapshot.memory, history=decision.history, hpa=followed.memory if followed else None, seats=held)
     draft = Plan(
         decision=decision,
         size=size,
         followed=followed,
         replicas=sized.replicas,
         memory=memory,
+        claim=claim_of(snapshot, held, wanted=decision.wanted),
         look_again=decision.look_again,
     )
     try:
         target = desired.revision_for(snapshot.pool)
-        versions = choose(snapshot, target=target, total=size)
+        seating = seat(snapshot, held, target=target, wanted=decision.wanted, size=size)
+        size, versions = seating.size, seating.versions
         for name in snapshot.revisions.keys() & {*versions.holding, *snapshot.deployments}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
-    memory = replace(memory, rollout=versions.rollout)
+    memory = replace(memory, rollout=versions.rollout, seats=seating.seats)
     memory = _remember_readiness(snapshot, memory, holding=versions.holding, wanted=size)
     counts = versions.counts
     shedding = _shedding(snapshot)
@@ -156,7 +166,8 @@ def plan(snapshot: Snapshot) -> Plan:
     taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered or care.due) or shedding
     list_wait = _list_wait(snapshot, counts=counts, restart_due=care.due)
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
-    if snapshot.pods is None and (troubled or (taking_away and list_wait <= 0)):
+    seats_due = seating.list_in is not None and seating.list_in <= 0
+    if snapshot.pods is None and (troubled or seats_due or (taking_away and list_wait <= 0)):
         return replace(draft, wants_pods=True)
     workers = _workers(snapshot)
     memory = choose_one(snapshot, memory, care, workers)
@@ -177,12 +188,16 @@ def plan(snapshot: Snapshot) -> Plan:
     moments.append(shields.look_again)
     moments.append(overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time))
     moments += [followed.look_again] if followed is not None else []
+    moments += [max(seating.list_in, GROWING_LIST_SECONDS / 2)] if seating.list_in is not None else []
     if taking_away and scale_in is None:
         moments.append(list_wait)
     if not snapshot.collectors:
         moments += [sample.stale_after - sample.age + 0.05 for sample in snapshot.samples if sample.usable]
     return replace(
         draft,
+        size=size,
+        claim=seating.claim,
+        short_of_seats=seating.short,
         versions=versions,
         memory=memory,
         applies=applies,
@@ -306,7 +321,8 @@ def _applies(
         applies += _if_different(body, snapshot.deployments.get(name))
     applies += _if_different(desired.disruption_budget(snapshot.pool), snapshot.budget)
     if snapshot.mode is ScalingMode.HPA:
-        autoscaler = desired.autoscaler(snapshot.pool, exact=snapshot.facts.exact_hpa)
+        granted = snapshot.seats.granted if snapshot.seats else None
+        autoscaler = desired.autoscaler(snapshot.pool, exact=snapshot.facts.exact_hpa, granted=granted)
         applies += _if_different(autoscaler, snapshot.autoscaler)
     applies += _rule(snapshot)
     return tuple(applies)

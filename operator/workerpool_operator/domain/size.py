@@ -8,6 +8,7 @@ from workerpool_operator.api import (
 )
 from workerpool_operator.domain.rules import most_slots, rules_of
 from workerpool_operator.domain.scaling import (
+    Allowance,
     Decision,
     Followed,
     HpaInputs,
@@ -79,6 +80,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             pod_start_seconds=snapshot.memory.pod_start_seconds,
             traffic=snapshot.traffic,
             fleet=muster(snapshot.reports.values()),
+            allowance=Allowance(granted=snapshot.seats.granted) if snapshot.seats else None,
         )
     )
 
@@ -102,7 +104,7 @@ def _follow(snapshot: Snapshot, decision: Decision) -> Followed:
             current=present_size(snapshot),
             replicas=snapshot.pool.spec.replicas,
             entering=before is None or before.mode != ScalingMode.HPA,
-            min_replicas=scaling.min_replicas,
+            min_replicas=min(scaling.min_replicas, decision.desired),
             max_replicas=scaling.max_replicas,
             exact=snapshot.facts.exact_hpa,
             hpa=HpaState.of(snapshot.autoscaler.body) if snapshot.autoscaler else HpaState(),

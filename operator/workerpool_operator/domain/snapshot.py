@@ -13,7 +13,16 @@ from workerpool_operator.domain.rollout.evidence import Evidence
 from workerpool_operator.domain.rollout.judge import Watch
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.rollout.steps import State
-from workerpool_operator.domain.scaling import History, HpaMemory, Pod, Report, Sample, ScaleInMemory, Traffic
+from workerpool_operator.domain.scaling import (
+    History,
+    HpaMemory,
+    Pod,
+    Report,
+    Sample,
+    ScaleInMemory,
+    SeatMemory,
+    Traffic,
+)
 from workerpool_operator.domain.shields import Shields
 from workerpool_operator.domain.stuck import Conduct, Restarts, Waiting
 
@@ -102,6 +111,19 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seats:
+    """What the budget that the pool names lets it have."""
+
+    budget: str
+    granted: int | None = None
+    reserved: int = 0
+    """What the budget's ledger keeps for the pool: what it may have, or still holds."""
+    reason: Reason = Reason.BUDGET_PENDING
+    """Where nothing is granted: why."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """How versions follow each other. All but the watch is in the status as well, for the next leader."""
 
@@ -128,6 +150,8 @@ class Memory:
     shields: Shields = field(default_factory=Shields)
     rollout: Rollout | None = None
     """With strategy Canary."""
+    seats: SeatMemory | None = None
+    """With a budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +182,8 @@ class Snapshot:
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)
     """How fast jobs come, and how long they take."""
+    seats: Seats | None = None
+    """None: the pool names no budget."""
     pods: PodList | None = None
     """None: not listed. A plan that needs them says so, and is made again."""
     memory: Memory

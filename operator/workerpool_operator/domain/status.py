@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from workerpool_operator.api import (
+    BudgetShare,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -32,7 +33,15 @@ QUIET_WRITE_SECONDS: Final = 30.0
 
 MESSAGE_MAX_LENGTH: Final = 256
 """Of a term, as the resource has it."""
-_WARNING_SCALING: Final = frozenset({Reason.METRICS_UNAVAILABLE, Reason.METRICS_DISAGREE})
+_WARNING_SCALING: Final = frozenset(
+    {
+        Reason.METRICS_UNAVAILABLE,
+        Reason.METRICS_DISAGREE,
+        Reason.BUDGET_NOT_FOUND,
+        Reason.BUDGET_UNREADABLE,
+        Reason.BUDGET_REFUSED,
+    }
+)
 _WARNING_READY: Final = frozenset(
     {
         Reason.IMAGE_PULL_FAILED,
@@ -154,7 +163,9 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
     if just_began and old is not None and same:
         return old.changed(mode=snapshot.mode, spec_replicas=snapshot.pool.spec.replicas)
     limits = [str(limit) for limit in decision.limited_by]
-    if plan.size != decision.desired:
+    if plan.short_of_seats and Limiter.BUDGET not in decision.limited_by:
+        limits.append(str(Limiter.BUDGET))
+    if plan.followed is not None and plan.size != decision.desired:
         limits.append(str(Limiter.HPA))
     if plan.waiting_for:
         limits.append(str(Limiter.BUSY))
@@ -168,7 +179,15 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
         reason=decision.outcome,
         last_scale_time=old.last_scale_time if same and old else snapshot.wall_time,
         terms=_terms(decision),
+        budget=_share(snapshot, plan),
     )
+
+
+def _share(snapshot: Snapshot, plan: Plan) -> BudgetShare | None:
+    if snapshot.seats is None:
+        return None
+    wanted = plan.claim.wanted if plan.claim else plan.decision.wanted
+    return BudgetShare(name=snapshot.seats.budget, wanted=wanted, granted=snapshot.seats.granted)
 
 
 def _terms(decision: Decision) -> tuple[ScalingTerm, ...]:
@@ -253,7 +272,7 @@ def _figures(status: WorkerPoolStatus) -> Any:
     scaling = status.scaling
     return (
         status.draining_replicas,
-        (scaling.depth, scaling.terms) if scaling else None,
+        (scaling.depth, scaling.terms, scaling.budget) if scaling else None,
         [(queue.name, queue.depth, queue.in_flight) for queue in status.queues],
         [(v.hash, v.revision, v.in_flight) for v in status.versions],
         [(c.type, c.message) for c in status.conditions],

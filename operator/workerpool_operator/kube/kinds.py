@@ -61,13 +61,16 @@ class ObjectRef:
 
 
 WORKER_POOL: Final = Kind("workerpool.dev", "v1alpha1", "workerpools", "WorkerPool")
+WORKER_POOL_BUDGET: Final = Kind(
+    "workerpool.dev", "v1alpha1", "workerpoolbudgets", "WorkerPoolBudget", namespaced=False, optional=True
+)
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
 CONTROLLER_REVISION: Final = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 POD: Final = Kind("", "v1", "pods", "Pod")
 SERVICE: Final = Kind("", "v1", "services", "Service")
 CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNT: Final = Kind("", "v1", "serviceaccounts", "ServiceAccount")
-NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False, optional=True)
 NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)
 ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -87,6 +90,7 @@ SELF_ACCESS_REVIEW: Final = Kind(
 
 KINDS: Final = (
     WORKER_POOL,
+    WORKER_POOL_BUDGET,
     DEPLOYMENT,
     CONTROLLER_REVISION,
     POD,

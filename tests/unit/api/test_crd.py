@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.pools import pool_body
 from workerpool_operator.api.__main__ import generated, main
-from workerpool_operator.api.crd import columns, definition, manifest
+from workerpool_operator.api.crd import BUDGET, DEFINITIONS, POOL, Definition, definition, manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 VERSION = definition()["spec"]["versions"][0]
@@ -21,13 +21,13 @@ def test_the_files_in_the_tree_match_the_models() -> None:
 
 
 def test_a_difference_is_reported_and_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    crd, page = generated(tmp_path)
+    crd, *others = generated(tmp_path)
     crd.parent.mkdir(parents=True)
     crd.write_text("old")
     assert main(["--check", "--root", str(tmp_path)]) == 1
     assert crd.read_text() == "old"
-    assert not page.exists()
-    assert capsys.readouterr().err == f"out of date: {crd}\nout of date: {page}\n"
+    assert not any(path.exists() for path in others)
+    assert capsys.readouterr().err == "".join(f"out of date: {path}\n" for path in (crd, *others))
 
 
 def test_what_is_out_of_date_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,9 +38,15 @@ def test_what_is_out_of_date_is_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["--check", "--root", str(tmp_path)]) == 1
 
 
-def test_the_manifest_is_the_definition_without_anchors() -> None:
-    assert yaml.safe_load(manifest()) == definition()
-    assert "&id" not in manifest()
+@pytest.mark.parametrize("of", DEFINITIONS, ids=lambda of: of.kind)
+def test_the_manifest_is_the_definition_without_anchors(of: Definition) -> None:
+    assert yaml.safe_load(manifest(of)) == definition(of)
+    assert "&id" not in manifest(of)
+
+
+def test_a_budget_belongs_to_the_cluster_and_has_a_ledger_of_its_own() -> None:
+    assert definition(BUDGET)["spec"]["scope"] == "Cluster"
+    assert list(definition(BUDGET)["spec"]["versions"][0]["subresources"]) == ["status"]
 
 
 def test_the_scale_subresource_points_at_fields_that_are_there() -> None:
@@ -57,8 +63,8 @@ def test_replicas_have_a_default_because_the_scale_subresource_fails_without_a_v
 
 
 def test_columns_that_people_look_at_come_first() -> None:
-    shown = [column["name"] for column in columns() if "priority" not in column]
-    wide = [column["name"] for column in columns() if "priority" in column]
+    shown = [column["name"] for column in POOL.columns if "priority" not in column]
+    wide = [column["name"] for column in POOL.columns if "priority" in column]
     assert shown == ["Ready", "Replicas", "Desired", "Depth", "Version", "Canary", "Age"]
     assert wide == ["Mode", "Reason"]
 

@@ -71,6 +71,15 @@ def test_what_lies_downstream_is_reckoned_where_somebody_said_what_it_bears() ->
     assert "= 100 of 400" in Page.of(pool(spec=fewer, scaling=SCALING), now=NOW).downstream
 
 
+def test_a_budget_is_told_of_with_what_it_grants() -> None:
+    assert Page.of(pool(scaling=SCALING), now=NOW).budget == ""
+    share = {"name": "team", "wanted": 9, "granted": 4}
+    assert Page.of(pool(scaling=SCALING | {"budget": share}), now=NOW).budget == "budget team grants 4 of 9 wanted"
+    unknown = {"name": "team", "wanted": 9}
+    told = Page.of(pool(scaling=SCALING | {"budget": unknown}), now=NOW).budget
+    assert told == "budget team does not say how many it grants of 9 wanted"
+
+
 def test_only_conditions_that_are_amiss_are_told() -> None:
     told = [
         {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workerpool_operator.controller.keys import NamespaceKey, PoolKey
+from workerpool_operator.controller.keys import BudgetKey, NamespaceKey, PoolKey
 from workerpool_operator.controller.router import Router
 from workerpool_operator.controller.store import Store
 from workerpool_operator.kube import kinds
@@ -124,3 +124,40 @@ def test_what_an_hpa_wants_and_says_of_itself_makes_its_pool_due(changed: dict[s
     due.taken()
     one.observed(kinds.HORIZONTAL_POD_AUTOSCALER, hpa(version=2) | changed)
     assert due.taken() == [PoolKey("media", "thumbs")]
+
+
+def budget(*, version: int = 1) -> dict[str, Any]:
+    return {"metadata": {"name": "team", "uid": "b1", "resourceVersion": str(version)}, "spec": {"maxReplicas": 4}}
+
+
+def space(*, version: int, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": "media", "uid": "n1", "resourceVersion": str(version), "labels": labels}}
+
+
+def test_a_budget_is_due_when_it_comes_changes_and_goes() -> None:
+    one, store, due = router()
+    one.observed(kinds.WORKER_POOL_BUDGET, budget())
+    one.observed(kinds.WORKER_POOL_BUDGET, budget(version=2))
+    one.deleted(kinds.WORKER_POOL_BUDGET, budget(version=3))
+    assert due.taken() == [BudgetKey("team")] * 3
+    assert store.get(kinds.WORKER_POOL_BUDGET, "", "team") is None
+
+
+def test_labels_of_a_namespace_make_all_budgets_due_and_nothing_else_of_it_does() -> None:
+    one, _, due = router()
+    one.observed(kinds.WORKER_POOL_BUDGET, budget())
+    due.taken()
+    one.observed(kinds.NAMESPACE, space(version=2, team="a"))
+    assert due.taken() == [BudgetKey("team")]
+    one.observed(kinds.NAMESPACE, space(version=3, team="a"))
+    assert due.taken() == []
+    one.observed(kinds.NAMESPACE, space(version=4, team="b"))
+    assert due.taken() == [BudgetKey("team")]
+
+
+def test_a_new_leader_looks_at_every_budget() -> None:
+    one, _, due = router()
+    one.observed(kinds.WORKER_POOL_BUDGET, budget())
+    due.taken()
+    one.mark_everything()
+    assert due.taken() == [BudgetKey("team")]

@@ -159,3 +159,10 @@ def test_an_hpa_leaves_zero_to_the_operator(minimum: int, least: int) -> None:
     body = pool_body(scaling={"minReplicas": minimum, "maxReplicas": 9})
     spec = desired.autoscaler(parse(body), exact=True)["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (least, 9)
+
+
+@pytest.mark.parametrize(("granted", "least"), [(None, 4), (9, 4), (2, 2), (0, 1)])
+def test_an_hpa_asks_for_no_more_than_the_pool_s_budget_grants(granted: int | None, least: int) -> None:
+    """One that wants its minReplicas for ever would be taken for one that reads something else."""
+    body = pool_body(scaling={"minReplicas": 4, "maxReplicas": 9})
+    assert desired.autoscaler(parse(body), exact=True, granted=granted)["spec"]["minReplicas"] == least

@@ -13,18 +13,19 @@ from workerpool_operator import api
 
 ROOT = Path(__file__).parents[3]
 CRD = yaml.safe_load((ROOT / "crds" / "workerpools.workerpool.dev.yaml").read_text())
+BUDGET = yaml.safe_load((ROOT / "crds" / "workerpoolbudgets.workerpool.dev.yaml").read_text())
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 SCHEMA = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
-def pools() -> Iterator[Any]:
-    """Every WorkerPool in the examples, and in the YAML blocks of README and docs."""
+def shown(kind: str) -> Iterator[Any]:
+    """Every resource of the kind in the examples, and in the YAML blocks of README and docs."""
     for path in [*(ROOT / "examples").rglob("*.yaml"), ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text()
         blocks = [text] if path.suffix == ".yaml" else YAML_BLOCK.findall(text)
-        documents = (one for block in blocks if "kind: WorkerPool" in block for one in yaml.safe_load_all(block))
+        documents = (one for block in blocks if f"kind: {kind}" in block for one in yaml.safe_load_all(block))
         for document in documents:
-            if document["kind"] == "WorkerPool":
+            if document["kind"] == kind:
                 yield pytest.param(document, id=f"{path.relative_to(ROOT)}:{document['metadata']['name']}")
 
 
@@ -42,7 +43,7 @@ def closed(schema: Any) -> Any:
     return schema
 
 
-@pytest.mark.parametrize("pool", list(pools()))
+@pytest.mark.parametrize("pool", list(shown("WorkerPool")))
 def test_a_pool_that_is_shown_is_a_valid_one(pool: dict[str, Any]) -> None:
     spec = closed(SCHEMA["properties"]["spec"])
     jsonschema.validate(pool["spec"], spec, cls=jsonschema.Draft4Validator)
@@ -50,6 +51,13 @@ def test_a_pool_that_is_shown_is_a_valid_one(pool: dict[str, Any]) -> None:
     assert pool["apiVersion"] == f"{CRD['spec']['group']}/{CRD['spec']['versions'][0]['name']}"
     metadata = {"namespace": "default", "uid": "1", "resourceVersion": "1", "generation": 1, **pool["metadata"]}
     assert api.parse({**pool, "metadata": metadata}).name == pool["metadata"]["name"]
+
+
+@pytest.mark.parametrize("budget", list(shown("WorkerPoolBudget")))
+def test_a_budget_that_is_shown_is_a_valid_one(budget: dict[str, Any]) -> None:
+    spec = closed(BUDGET["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    jsonschema.validate(budget["spec"], spec, cls=jsonschema.Draft4Validator)
+    assert api.parse_budget(budget).spec.max_replicas > 0
 
 
 def test_a_misspelt_field_would_be_noticed() -> None:

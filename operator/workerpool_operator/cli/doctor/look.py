@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from workerpool_operator import __version__
-from workerpool_operator.api.crd import CRD_NAME, definition
+from workerpool_operator.api.crd import POOL, definition
 from workerpool_operator.cli.doctor.checks import OPERATOR_SELECTOR, Hidden, Seen
 from workerpool_operator.kube import ClusterAccess, Kind, Kube, ObjectRef, errors, kinds
 
@@ -38,7 +38,7 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
     async with Kube(access) as kube:
         kubernetes = await kube.server_version()
         found, operators, slot, rules_served, pools, refused = await asyncio.gather(
-            _one(kube, ObjectRef(DEFINITION, "", CRD_NAME)),
+            _one(kube, ObjectRef(DEFINITION, "", POOL.name)),
             _visible(kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()),
             _one(kube, ObjectRef(API_SERVICE, "", _SLOT)),
             _served(kube, kinds.PROMETHEUS_RULE),

@@ -54,6 +54,8 @@ def show(page: Page, console: Console) -> None:
         for queue in page.queues:
             table.add_row(queue.name, queue.waiting, queue.running, queue.oldest, queue.read)
         console.print(table)
+    if page.budget:
+        console.print(page.budget, highlight=False, soft_wrap=True)
     if page.downstream:
         console.print(page.downstream, highlight=False, soft_wrap=True)
     for trouble in page.troubles:

@@ -43,6 +43,8 @@ class Page:
     limits: tuple[tuple[str, str], ...]
     """What kept the size from being what was asked for, with what that means, in the order in which they acted."""
     queues: tuple[Queue, ...]
+    budget: str
+    """How much of what it would have its budget lets it have; empty where it names none."""
     downstream: str
     """How many jobs what they call may get at a time; empty where nobody has said how many it bears."""
     troubles: tuple[str, ...]
@@ -59,6 +61,7 @@ class Page:
             terms=_terms(scaling),
             limits=tuple((name, meanings.get(name, "")) for name in scaling.get("limitedBy") or ()),
             queues=tuple(_queue(one, now=now) for one in status.get("queues") or ()),
+            budget=_budget(scaling.get("budget") or {}),
             downstream=_downstream(pool, scaling),
             troubles=tuple(_troubles(pool)),
         )
@@ -100,6 +103,14 @@ def _queue(queue: Json, *, now: datetime) -> Queue:
         oldest=UNKNOWN if oldest is None else f"{oldest}s",
         read="cannot be read" if away else age(queue.get("sampleTime"), now=now),
     )
+
+
+def _budget(share: Json) -> str:
+    if not share:
+        return ""
+    granted = share.get("granted")
+    told = "does not say how many it grants" if granted is None else f"grants {granted}"
+    return f"budget {share.get('name', UNKNOWN)} {told} of {share.get('wanted', UNKNOWN)} wanted"
 
 
 def _downstream(pool: Json, scaling: Json) -> str:

@@ -13,9 +13,14 @@ from workerpool_operator.domain.metric import METRIC, METRIC_POOL_LABEL
 _POLICY_SECONDS: Final = 15
 
 
-def autoscaler(pool: WorkerPool, *, exact: bool) -> dict[str, Any]:
-    """The HPA. `exact`: without the band in which it does nothing, where Kubernetes serves that field."""
+def autoscaler(pool: WorkerPool, *, exact: bool, granted: int | None = None) -> dict[str, Any]:
+    """The HPA. `exact`: without the band in which it does nothing, where Kubernetes serves that field.
+
+    `granted`: what the pool's budget lets it have, if that is known. Less than minReplicas would make the HPA ask for
+    more than it will ever see.
+    """
     scaling = pool.spec.scaling
+    least = scaling.min_replicas if granted is None else min(scaling.min_replicas, granted)
     at_once: dict[str, Any] = {
         "stabilizationWindowSeconds": 0,
         "selectPolicy": "Max",
@@ -31,7 +36,7 @@ def autoscaler(pool: WorkerPool, *, exact: bool) -> dict[str, Any]:
         "spec": {
             "scaleTargetRef": {"apiVersion": API_VERSION, "kind": KIND, "name": pool.name},
             # 0 is the operator's own: an HPA needs a feature gate to go there, and then waits for itself to come back.
-            "minReplicas": max(1, scaling.min_replicas),
+            "minReplicas": max(1, least),
             "maxReplicas": scaling.max_replicas,
             "metrics": [
                 {

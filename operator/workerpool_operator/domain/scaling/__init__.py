@@ -6,11 +6,12 @@ The same inputs give the same answer however often they are asked: what must be 
 `History`, which goes in and comes out. `scale_in.step` takes workers away without interrupting a job.
 """
 
+from workerpool_operator.domain.scaling.budget import Claim, PoolId, settle
 from workerpool_operator.domain.scaling.decide import Decision, Outcome, decide
 from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
-from workerpool_operator.domain.scaling.inputs import Inputs, Pace, Rules, Sample, stale_after
+from workerpool_operator.domain.scaling.inputs import Allowance, Inputs, Pace, Rules, Sample, stale_after
 from workerpool_operator.domain.scaling.overrides import THROTTLE, Overrides, Throttle, overrides
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
@@ -21,15 +22,19 @@ from workerpool_operator.domain.scaling.scale_in import (
     step,
 )
 from workerpool_operator.domain.scaling.schedules import Schedule
+from workerpool_operator.domain.scaling.seats import GROWING_LIST_SECONDS, SeatMemory, occupied
 from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
 from workerpool_operator.domain.scaling.traffic import Meter, Progress, Service, Traffic, metered, served
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
 
 __all__ = [
     "DELETION_COST",
+    "GROWING_LIST_SECONDS",
     "PARTING_RECHECK_SECONDS",
     "THROTTLE",
+    "Allowance",
     "Backlog",
+    "Claim",
     "Decision",
     "Fleet",
     "Followed",
@@ -44,6 +49,7 @@ __all__ = [
     "Overrides",
     "Pace",
     "Pod",
+    "PoolId",
     "Progress",
     "Report",
     "Rules",
@@ -51,6 +57,7 @@ __all__ = [
     "ScaleInMemory",
     "ScaleInStep",
     "Schedule",
+    "SeatMemory",
     "Service",
     "Silence",
     "Sizing",
@@ -63,8 +70,10 @@ __all__ = [
     "judge",
     "metered",
     "muster",
+    "occupied",
     "overrides",
     "served",
+    "settle",
     "stale_after",
     "step",
 ]

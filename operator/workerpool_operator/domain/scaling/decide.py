@@ -12,7 +12,7 @@ from typing import Final
 from workerpool_operator.api import Limiter
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.inputs import Inputs
-from workerpool_operator.domain.scaling.limits import Case, limit, limit_blind, moments
+from workerpool_operator.domain.scaling.limits import Case, limit, limit_blind, moments, within_budget
 from workerpool_operator.domain.scaling.targets import ask, ask_the_clock, depth_interval
 from workerpool_operator.domain.scaling.terms import MOST_JOBS, Backlog, Silence, Term
 
@@ -40,6 +40,8 @@ class Decision:
     """A size and its reasons. `look_again` is when time alone may change the answer, in seconds from now."""
 
     desired: int
+    wanted: int = 0
+    """What it would be without the budget that the pool shares with others."""
     outcome: Outcome
     history: History
     terms: tuple[Term, ...] = ()
@@ -52,6 +54,14 @@ class Decision:
 
 def decide(inputs: Inputs) -> Decision:
     """The size that the pool should have now."""
+    alone = _alone(inputs)
+    desired = within_budget(inputs, alone.desired)
+    limited = alone.limited_by if desired == alone.desired else (*alone.limited_by, Limiter.BUDGET)
+    return replace(alone, desired=desired, wanted=alone.desired, limited_by=limited)
+
+
+def _alone(inputs: Inputs) -> Decision:
+    """The size of a pool that shares nothing with others."""
     rules = inputs.rules
     if rules.manual_replicas is not None:
         return Decision(desired=rules.manual_replicas, outcome=Outcome.MANUAL, history=inputs.history)

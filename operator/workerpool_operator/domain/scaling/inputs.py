@@ -86,6 +86,14 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a budget that is shared with other pools lets the pool have."""
+
+    granted: int | None
+    """Worker pods; None: not known, so no more than there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """All that a size follows from."""
 
@@ -101,6 +109,8 @@ class Inputs:
     pod_start_seconds: float = 0.0
     traffic: Traffic = field(default_factory=Traffic)
     fleet: Fleet = field(default_factory=Fleet)
+    allowance: Allowance | None = None
+    """None: the pool shares no budget."""
 
     @property
     def slots(self) -> int:

@@ -165,7 +165,6 @@ _CHAIN: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.PARTITIONS, _below_partitions),
     (Limiter.FROZEN, _frozen),
     (Limiter.FORCED, _forced),
-    # What the pool shares with others, a budget, comes here.
 )
 _BLIND: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.FALLBACK, _fallen_back),
@@ -176,6 +175,18 @@ _BOUNDS: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.MIN_REPLICAS, _at_least),
     (Limiter.MAX_REPLICAS, _at_most),
 )
+
+
+def within_budget(inputs: Inputs, wanted: int) -> int:
+    """Last of all, and stronger than any other word: what others have is not the pool's, whatever it is asked to be.
+
+    But a person's word that none is taken away holds: then the budget waits.
+    """
+    if inputs.allowance is None:
+        return wanted
+    granted = inputs.allowance.granted
+    held = granted is None or inputs.rules.overrides.frozen_in
+    return min(wanted, max(granted or 0, inputs.current if held else 0))
 
 
 def limit(case: Case, wanted: int) -> tuple[int, tuple[Limiter, ...]]:
