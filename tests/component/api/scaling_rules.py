@@ -30,10 +30,17 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "scaling": {"downstreamMaxConcurrency": 5},
         "delivery": {"concurrencyPerWorker": 5},
     },
+    "a share of a budget": {"scaling": {"budget": {"name": "gpu-team", "priority": 1000}}},
     "the finest share": {"scaling": {"targets": {"utilization": "0.01", "cpuUtilization": "0.999"}}},
 }
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a budget of no name": ({"scaling": {"budget": {"priority": 1}}}, "spec.scaling.budget.name", "Required value"),
+    "a priority above all": (
+        {"scaling": {"budget": {"name": "team", "priority": 1001}}},
+        "spec.scaling.budget.priority",
+        "less than or equal to 1000",
+    ),
     # name -> (spec, field, words)
     "a downstream that bears less than one worker's jobs": (
         {"scaling": {"downstreamMaxConcurrency": 19}},

@@ -5,7 +5,7 @@ workers that finish their jobs: each pod has a finalizer, so one that is deleted
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +72,8 @@ class BudgetStage:
     operator: OperatorProcess
     history: History
     pods: dict[str, Json] = field(default_factory=dict)
+    chores: set[asyncio.Task[None]] = field(default_factory=set)
+    """What is being done to pods."""
     drains: bool = True
     """Whether a pod that is deleted goes at once; else it is at work until `finish`."""
 
@@ -102,6 +104,11 @@ class BudgetStage:
         self.drains = True
         for pod in [one for one in self.pods.values() if "deletionTimestamp" in one["metadata"]]:
             await self.let_go(pod)
+
+    def spawn(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(chore)
+        self.chores.add(task)
+        task.add_done_callback(self.chores.discard)
 
     async def let_go(self, pod: Json) -> None:
         ref = ObjectRef(kinds.POD, self.namespace, pod["metadata"]["name"])
@@ -173,22 +180,20 @@ async def budget_stage(plane: ControlPlane, *, home: Path, namespace: str) -> As
             yield stage
             assert not any(task.done() for task in playing), "the test has lost sight of something"
         finally:
-            await asyncio.to_thread(operator.kill)
-            for pool in await kube.list(kinds.WORKER_POOL, namespace=namespace).all():
-                await kube.delete(kinds.ref_of(pool))
-            await stage.finish()
             for task in playing:
                 task.cancel()
             await asyncio.wait(playing)
+            await asyncio.gather(*stage.chores)
+            await asyncio.to_thread(operator.kill)
+            for pool in await kube.list(kinds.WORKER_POOL, namespace=namespace).all():
+                await kube.delete(kinds.ref_of(pool))
+            for pod in stage.pods.values():
+                await stage.let_go(pod)
+            await release_lease(kube)
 
 
-def _following(stage: BudgetStage, access: ClusterAccess) -> Any:
-    kubelet, tasks = FakeKubelet(stage.kube), set[asyncio.Task[Any]]()
-
-    def spawn(work: Any) -> None:
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+def _following(stage: BudgetStage, access: ClusterAccess) -> tuple[Coroutine[Any, Any, None], ...]:
+    kubelet = FakeKubelet(stage.kube)
 
     def on_pod(event: str, pod: Json) -> None:
         stage.history.note(event, pod)
@@ -201,9 +206,9 @@ def _following(stage: BudgetStage, access: ClusterAccess) -> Any:
         stage.pods[metadata["uid"]] = pod
         if "deletionTimestamp" in metadata:
             if stage.drains:
-                spawn(stage.let_go(pod))
+                stage.spawn(stage.let_go(pod))
         elif AT_WORK not in metadata.get("finalizers", ()):
-            spawn(_set_to_work(stage, pod))
+            stage.spawn(_set_to_work(stage, pod))
         else:
             kubelet.observe(event, pod)
 
