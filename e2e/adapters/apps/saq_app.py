@@ -20,7 +20,6 @@ async def flaky(_context: Any, *, job: str) -> None:
     jobs.flaky(job)
 
 
-# Its sweep is left at once a minute: it also puts back what a worker has taken and not yet marked as begun.
 settings = {"queue": queue, "functions": [work, flaky], "concurrency": jobs.SLOTS}
 install(settings, **jobs.PORTS)
 
