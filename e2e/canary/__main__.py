@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str]) -> int:
         stack = Stack.ensure(provider=options.provider, name=options.name, values=TEST_VALUES)
         with new_scene(stack) as scene, ThreadPoolExecutor(options.at_once) as players:
             scene.apply("resident")  # so that the collector stays
-            for row in players.map(lambda scenario: play(scenario, scene), chosen):
-                rows.append(row)
-                say(_line(row))
+            for done in as_completed(players.submit(play, scenario, scene) for scenario in chosen):
+                rows.append(done.result())
+                say(_line(rows[-1]))
     except FAILURES as error:
         say(f"canary: {error}")
         return 1

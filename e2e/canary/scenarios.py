@@ -87,11 +87,11 @@ class Row:
 def play(scenario: Scenario, scene: Scene) -> Row:
     """Make the pool, change its version, and see."""
     pool = f"canary-{scenario.name}"
-    _apply(scene, pool, _worker("good"))
+    _apply(scene, pool, _worker(pool, "good"))
     scene.wait_workers(pool, WORKERS, seconds=BEGIN_SECONDS)
     stable = wait_for(lambda: _rollout(scene, pool).get("stable"), seconds=30, what="a stable version")
     with feeding(scene, pool, per_minute=scenario.jobs_per_minute) as feed:
-        changed = _worker(scenario.conduct) | dict(scenario.worker)
+        changed = _worker(pool, scenario.conduct) | dict(scenario.worker)
         if scenario.worker:
             changed["image"] = images.ensure(scene.stack.cluster, BARE)
         _apply(scene, pool, changed)
@@ -112,19 +112,19 @@ def play(scenario: Scenario, scene: Scene) -> Row:
     )
 
 
-def _worker(conduct: str) -> dict[str, Any]:
+def _worker(pool: str, conduct: str) -> dict[str, Any]:
     env = {"CONDUCT": conduct, "FAILING": str(FAILING_PERCENT), "SLOW_JOB_SECONDS": str(SLOW_SECONDS)}
     return {
         "command": ["python", f"{FOLDER}/{SDK_PROGRAM.name}"],
         "maxWorkers": 4,
         "env": [{"name": name, "value": value} for name, value in env.items()],
-        "volumes": [{"name": "programs", "configMap": {"name": "canary-programs"}}],
+        "volumes": [{"name": "programs", "configMap": {"name": pool}}],
         "volumeMounts": [{"name": "programs", "mountPath": FOLDER}],
     }
 
 
 def _apply(scene: Scene, pool: str, worker: dict[str, Any]) -> None:
-    config = {"name": "canary-programs", "namespace": scene.namespace}
+    config = {"name": pool, "namespace": scene.namespace}
     data = {path.name: path.read_text() for path in (SDK_PROGRAM, EATING_PROGRAM)}
     scene.kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": data})
     size = {"minReplicas": WORKERS, "maxReplicas": WORKERS}

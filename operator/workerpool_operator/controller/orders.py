@@ -1,11 +1,16 @@
 """What a pool's spec says to its workers while they run."""
 
+from collections.abc import Mapping
+
 from workerpool.protocol import Delivery, TenantLimit
 from workerpool_operator.api import DeliverySpec
 
 
-def delivery_of(spec: DeliverySpec, *, rate: float | None) -> Delivery:
-    """The settings of `spec.delivery` as the stream carries them. `rate`: the limit in force, by `rules.rate_of`."""
+def delivery_of(spec: DeliverySpec, *, rate: float | None, take_rates: Mapping[str, float]) -> Delivery:
+    """The settings of `spec.delivery` as the stream carries them.
+
+    `rate`: the limit in force, by `rules.rate_of`; `take_rates`: by version, what each of its workers may begin.
+    """
     return Delivery(
         max_attempts=spec.max_attempts,
         backoff_seconds=spec.backoff_seconds,
@@ -20,5 +25,6 @@ def delivery_of(spec: DeliverySpec, *, rate: float | None) -> Delivery:
             )
             for tenant, limit in spec.tenant_limits.items()
         },
+        take_rates=dict(take_rates),
         shed_after_seconds=spec.shed_after_seconds.to_json(),
     )

@@ -162,7 +162,9 @@ class PoolReconciler:
     def _order(self, key: PoolKey, snapshot: Snapshot, todo: Plan) -> None:
         """Orders by the stream. They are level-triggered: repeating them does nothing."""
         pool, rate = snapshot.pool, rate_of(snapshot.pool, wall=snapshot.wall_time)
-        self.streams.settings(key.namespace, key.name, delivery_of(pool.spec.delivery, rate=rate))
+        take_rates = todo.versions.take_rates if todo.versions else {}
+        delivery = delivery_of(pool.spec.delivery, rate=rate, take_rates=take_rates)
+        self.streams.settings(key.namespace, key.name, delivery)
         if todo.fence is not None:
             self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))
             if todo.read_now:

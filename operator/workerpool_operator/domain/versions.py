@@ -6,7 +6,7 @@ With strategy Rolling the wanted version takes over worker by worker. With strat
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from workerpool_operator.api import Analysis, Idle, RolloutSpec, Strategy, WorkerPool
@@ -17,6 +17,7 @@ from workerpool_operator.domain.rollout.evidence import Evidence, Signal, Signal
 from workerpool_operator.domain.rollout.foresight import foreseen_ratio
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
 from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
+from workerpool_operator.domain.rollout.pace import take_rates
 from workerpool_operator.domain.rollout.splitter import Split, pod_share, split
 from workerpool_operator.domain.rollout.steps import (
     Now,
@@ -68,6 +69,8 @@ class Versions:
     """To be remembered."""
     trial: Trial | None = None
     """With strategy Canary."""
+    take_rates: Mapping[str, float] = field(default_factory=dict)
+    """Version -> jobs per second that each of its workers may begin."""
 
     @property
     def holding(self) -> tuple[str, ...]:
@@ -104,6 +107,7 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
         trusted=frozenset({state.stable, *state.kept}),
         rollout=Rollout(state=state, evidence=trial.evidence, watch=watch),
         trial=trial,
+        take_rates=take_rates(watch.taken, canary=state.canary),
     )
 
 

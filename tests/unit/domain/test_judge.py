@@ -13,6 +13,7 @@ from workerpool_operator.domain.rollout.judge import (
     Assessment,
     Breach,
     Cause,
+    Finding,
     Rules,
     Verdict,
     Watch,
@@ -119,6 +120,18 @@ def test_a_canary_that_fails_where_the_stable_version_never_did_has_no_ratio_but
     assert found.worst is not None
     assert (found.worst.ratio, found.worst.high) == (None, None)
     assert found.worst.low > 1
+
+
+def test_of_signals_that_show_nothing_yet_the_worse_one_is_shown_first() -> None:
+    found = Assessment(
+        verdict=Verdict.INCONCLUSIVE,
+        findings=tuple(
+            Finding(signal=signal, verdict=Verdict.INCONCLUSIVE, total=Interval(), ratio=None, low=low)
+            for signal, low in ((Signal.CRASHES, 0.0), (Signal.FAILURES, 0.7), (Signal.SLOW, 0.1))
+        ),
+    )
+    assert found.worst is not None
+    assert found.worst.signal is Signal.FAILURES
 
 
 def test_one_signal_that_has_not_passed_keeps_the_canary_from_passing() -> None:

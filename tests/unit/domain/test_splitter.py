@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerpool_operator.domain.rollout.mixture import Interval
-from workerpool_operator.domain.rollout.splitter import Split, job_share, pod_share, split, take_rate_cap
+from workerpool_operator.domain.rollout.splitter import Split, job_share, pod_share, split
 
 
 @given(total=st.integers(2, 100_000), weight=st.integers(1, 99), surge=st.integers(0, 5))
@@ -44,12 +44,3 @@ def test_the_share_of_the_workers_is_not_that_of_the_jobs() -> None:
 def test_of_nothing_there_is_no_share() -> None:
     assert pod_share(Split(stable=0, canary=0)) == 0
     assert job_share(Interval()) is None
-
-
-def test_a_canary_may_take_what_a_stable_worker_takes() -> None:
-    assert take_rate_cap(stable_attempts=600, stable_pod_seconds=1200) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(("attempts", "seconds"), [(0, 60), (5, 0)])
-def test_what_a_stable_worker_takes_may_be_unknown(attempts: float, seconds: float) -> None:
-    assert take_rate_cap(stable_attempts=attempts, stable_pod_seconds=seconds) is None

@@ -331,3 +331,12 @@ def test_versions_that_take_over_without_a_canary_are_healthy_and_one_that_canno
     seen, made = played({}, of=canary(strategy="Rolling"))
     assert healthy(seen, made)[:2] == ("True", Reason.NO_CANARY)
     assert healthy(seen, replace(made, problem="no"))[:2] == ("Unknown", Reason.RENDER_ERROR)
+
+
+def test_a_canary_is_held_to_the_pace_of_the_stable_workers_and_nobody_is_without_one() -> None:
+    _, made = played(heard(0), heard(2), heard(4), old=4, new=1)
+    assert made.versions is not None
+    assert made.versions.take_rates == {version(NEW): 62}
+    rolling = plan(running(canary(strategy="Rolling")))
+    assert rolling.versions is not None
+    assert rolling.versions.take_rates == {}

@@ -11,6 +11,7 @@ What a false PASS costs is bounded per signal: a version that is bad by one of t
 FAIL costs adds up over signals, so each has `false_alarm / SIGNALS` to itself.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import exp, log, sqrt
@@ -19,6 +20,7 @@ from typing import Final
 from workerpool_operator.domain.rollout.evidence import Evidence, Nulls, Signal, SignalEvidence
 from workerpool_operator.domain.rollout.ledger import Happened, Ledger, PodState, Reading, Side, observe
 from workerpool_operator.domain.rollout.mixture import Interval, detectable_ratio, log_clean, log_mean
+from workerpool_operator.domain.rollout.pace import Taken
 from workerpool_operator.domain.rollout.spread import Spread, dispersion
 
 SIGNALS: Final = len(Signal)
@@ -127,7 +129,7 @@ class Assessment:
     def worst(self) -> Finding | None:
         """What to show first: what failed, else what keeps it from passing."""
         order = [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS]
-        return min(self.findings, key=lambda one: order.index(one.verdict), default=None)
+        return min(self.findings, key=lambda one: (order.index(one.verdict), -one.low), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,8 @@ class Watch:
 
     ledger: Ledger = field(default_factory=Ledger)
     looked_at: float | None = None
+    taken: Taken = field(default_factory=Taken)
+    """By stable workers."""
 
 
 def look(
@@ -155,18 +159,27 @@ def look(
     """
     gap = now - watch.looked_at if watch.looked_at is not None else 0.0
     measured = readings is not None and _both_heard(readings, now=now, rules=rules, fresh_seconds=fresh_seconds)
-    ledger = watch.ledger
+    ledger, taken = watch.ledger, watch.taken
     if readings is not None:
         ledger, happened = observe(
             ledger, readings, pods, now=now, warmup_seconds=rules.warmup_seconds, lease_seconds=lease_seconds
         )
+        taken = taken.plus(_began(watch.ledger, readings), gap=gap)
         evidence = _with(evidence, happened)
         evidence = replace(
             evidence,
             unready_seconds=_unready(evidence.unready_seconds, pods, gap=gap),
             missed_jobs=_missed(evidence.missed_jobs, watch.ledger, readings, happened, rules=rules),
         )
-    return _timed(evidence, gap=gap, measured=measured), Watch(ledger=ledger, looked_at=now)
+    return _timed(evidence, gap=gap, measured=measured), Watch(ledger=ledger, looked_at=now, taken=taken)
+
+
+def _began(ledger: Ledger, readings: tuple[Reading, ...]) -> Iterator[tuple[int, float]]:
+    """Of each stable worker that was read before: jobs begun since, and seconds."""
+    for one in readings:
+        last = ledger.watched.get(one.uid)
+        if last is not None and one.side is Side.STABLE and one.start == last.reading.start:
+            yield max(0, one.started - last.reading.started), max(0.0, one.heard_at - last.reading.heard_at)
 
 
 def _unready(before: float, pods: tuple[PodState, ...], *, gap: float) -> float:

@@ -43,14 +43,3 @@ def job_share(attempts: Interval) -> float | None:
     """
     total = attempts.canary_trials + attempts.stable_trials
     return attempts.canary_trials / total if total else None
-
-
-def take_rate_cap(*, stable_attempts: float, stable_pod_seconds: float) -> float | None:
-    """Jobs per second that a canary's worker may take: what a stable one takes. None: not known, and no cap.
-
-    Without it a canary that fails fast eats the queue: with a backlog one worker of twenty that fails its jobs in 10 ms
-    took 84 % of them in a simulation.
-    """
-    if stable_pod_seconds <= 0 or stable_attempts <= 0:
-        return None
-    return stable_attempts / stable_pod_seconds

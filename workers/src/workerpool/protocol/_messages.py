@@ -107,6 +107,9 @@ class Delivery(_Message):
     tenant_limits: dict[str, TenantLimit] = Field(
         default={}, description="By tenant; * is each that is not named. Holds for all workers of the pool together."
     )
+    take_rates: dict[str, float] = Field(
+        default={}, description="By version: jobs that each worker of it begins per second; one not named: no limit."
+    )
     shed_after_seconds: dict[str, float] = Field(
         default={}, description="By class of priority: jobs that have waited for longer are dead-lettered, not run."
     )

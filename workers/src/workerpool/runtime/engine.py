@@ -39,6 +39,7 @@ from workerpool.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Circuits
+    from workerpool.guards.pace import Pace
     from workerpool.guards.rate import RateLimiter
     from workerpool.runtime.collector import CollectorLink
     from workerpool.runtime.state import State
@@ -133,6 +134,7 @@ class Engine:
         self._tracing = tracing
         self._link: CollectorLink | None = None
         self._rate_limiter: RateLimiter | None = None
+        self._pace: Pace | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -248,7 +250,21 @@ class Engine:
 
         return Circuits(handlers, figures=self._metrics.circuits, changed=self._changed, log=self._log)
 
-    def _limiter(self) -> "RateLimiter | None":
+    def _limiter(self) -> "RateLimiter | Pace | None":
+        if self._live.policy.take_rate is None:
+            return self._pool_limiter()
+        if self._pace is None:
+            from workerpool.guards.pace import Pace  # noqa: PLC0415  only the workers of a version that is tried
+
+            self._pace = Pace(
+                rate=lambda: self._live.policy.take_rate,
+                pool=self._pool_limiter,
+                changed=self._changed,
+                clock=asyncio.get_running_loop().time,
+            )
+        return self._pace
+
+    def _pool_limiter(self) -> "RateLimiter | None":
         if self._live.policy.rate_limit_per_second is None:
             return None
         if self._rate_limiter is None:
@@ -331,6 +347,8 @@ class Engine:
             return f"circuit open: {self._circuits.shut}"
         if self._stations.measuring:
             return "adaptive limit: measuring"
+        if self._pace is not None and self._pace.waiting:
+            return "take rate"
         return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""
 
     def _troubles(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from workerpool.runtime.slots import Slots
 
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Circuits
+    from workerpool.guards.pace import Pace
     from workerpool.guards.rate import RateLimiter
 
 TAKE_SECONDS: Final = 2.0
@@ -36,7 +37,7 @@ class Intake:
         evidence: Evidence,
         accept: Callable[[Sequence[Taken]], Sequence[Taken]],
         without_room: Callable[[float], tuple[frozenset[str], float]],
-        limiter: "Callable[[], RateLimiter | None]",
+        limiter: "Callable[[], RateLimiter | Pace | None]",
         circuits: "Circuits | None",
         log: Any,
     ) -> None:
@@ -90,7 +91,7 @@ class Intake:
             elif self._pause_seconds:
                 await self.rotation.pause(self._pause_seconds)
 
-    async def _take_with_tokens(self, limiter: "RateLimiter", most: int) -> int:
+    async def _take_with_tokens(self, limiter: "RateLimiter | Pace", most: int) -> int:
         """Take no more than there are tokens for. The gate is entered with the tokens: waiting for them is no take."""
         try:
             tokens = await limiter.draw(self._queue, most)

@@ -27,6 +27,8 @@ class Policy:
     """See `Broker.limit_tenants`."""
     shed_after: Mapping[str, float] = field(default_factory=dict)
     """See `Broker.shed_after`."""
+    take_rate: float | None = None
+    """Jobs that this worker begins per second at most; None: no limit of its own. Lapses with the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
