@@ -1,8 +1,8 @@
 """What a new version does, and what has to become of it. Each scenario makes one pool, of its own name.
 
-The time that a verdict may take is twice the median of the judge's table (docs/explanation/canary.md): 50 canary jobs a
-minute of which 1 % may fail come to 9 minutes for an equally good version, and to 3 for one that fails five times as
-often. Four times as many jobs take a quarter of that.
+The time that a verdict may take is twice the median of the judge's table (docs/explanation/canary.md): with 50 canary
+jobs a minute, of which 1 % fail at a good version, it is 9 minutes for one as good and 3 for one that fails five times
+as often. Four times as many jobs take a quarter of that.
 """
 
 from __future__ import annotations
@@ -23,19 +23,13 @@ SUPPORT: Final = Path(__file__).parent.parent / "support"
 SDK_PROGRAM: Final = SUPPORT / "canary_worker.py"
 EATING_PROGRAM: Final = SUPPORT / "eating_worker.py"
 FOLDER: Final = "/program"
-WORKERS: Final = 4
-CANARY_SHARE: Final = 0.25
 FAILING_PERCENT: Final = 1
 SLOW_SECONDS: Final = 0.4
 LOST_SECONDS: Final = 90.0
 """What was under way comes back by its lease, and is tried again with backoff."""
 BEGIN_SECONDS: Final = 120.0
 """For the canary's first worker to be measured, on a machine that starts many."""
-ROLLOUT: Final[Mapping[str, Any]] = {
-    "strategy": "Canary",
-    "steps": [{"weight": 25, "minJobs": 20, "durationSeconds": 20}, {"weight": 50, "durationSeconds": 20}],
-    "analysis": {"warmupSeconds": 5},
-}
+WEIGHTS: Final = (25, 50)
 GOOD, BAD = "Promoted", "RolledBack"
 
 
@@ -50,13 +44,16 @@ class Scenario:
     """Of both versions together."""
     seconds: float = 360.0
     """That the verdict may take."""
+    workers: int = 4
+    weights: tuple[int, ...] = WEIGHTS
+    """Of the steps."""
     worker: Mapping[str, Any] = field(default_factory=dict)
     """What else changes with the version."""
 
 
 SCENARIOS: Final = (
     Scenario(name="good", conduct="good", expected=GOOD, jobs_per_minute=800.0, seconds=270.0),
-    Scenario(name="failing", conduct="failing"),
+    Scenario(name="failing", conduct="failing", jobs_per_minute=500.0, workers=10, weights=(10, 10)),
     Scenario(name="slow", conduct="slow"),
     Scenario(name="crashing", conduct="crashing"),
     Scenario(name="half", conduct="half"),
@@ -87,14 +84,14 @@ class Row:
 def play(scenario: Scenario, scene: Scene) -> Row:
     """Make the pool, change its version, and see."""
     pool = f"canary-{scenario.name}"
-    _apply(scene, pool, _worker(pool, "good"))
-    scene.wait_workers(pool, WORKERS, seconds=BEGIN_SECONDS)
+    _apply(scene, pool, scenario, _worker(pool, "good", release=1))
+    scene.wait_workers(pool, scenario.workers, seconds=BEGIN_SECONDS)
     stable = wait_for(lambda: _rollout(scene, pool).get("stable"), seconds=30, what="a stable version")
     with feeding(scene, pool, per_minute=scenario.jobs_per_minute) as feed:
-        changed = _worker(pool, scenario.conduct) | dict(scenario.worker)
+        changed = _worker(pool, scenario.conduct, release=2) | dict(scenario.worker)
         if scenario.worker:
             changed["image"] = images.ensure(scene.stack.cluster, BARE)
-        _apply(scene, pool, changed)
+        _apply(scene, pool, scenario, changed)
         wait_for(lambda: _rollout(scene, pool).get("canary"), seconds=30, what="a canary")
         began = _measured_since(scene, pool)
         verdict = _verdict(scene, pool, stable=stable, seconds=scenario.seconds)
@@ -112,8 +109,13 @@ def play(scenario: Scenario, scene: Scene) -> Row:
     )
 
 
-def _worker(pool: str, conduct: str) -> dict[str, Any]:
-    env = {"CONDUCT": conduct, "FAILING": str(FAILING_PERCENT), "SLOW_JOB_SECONDS": str(SLOW_SECONDS)}
+def _worker(pool: str, conduct: str, *, release: int) -> dict[str, Any]:
+    env = {
+        "RELEASE": str(release),
+        "CONDUCT": conduct,
+        "FAILING": str(FAILING_PERCENT),
+        "SLOW_JOB_SECONDS": str(SLOW_SECONDS),
+    }
     return {
         "command": ["python", f"{FOLDER}/{SDK_PROGRAM.name}"],
         "maxWorkers": 4,
@@ -123,12 +125,14 @@ def _worker(pool: str, conduct: str) -> dict[str, Any]:
     }
 
 
-def _apply(scene: Scene, pool: str, worker: dict[str, Any]) -> None:
+def _apply(scene: Scene, pool: str, scenario: Scenario, worker: dict[str, Any]) -> None:
     config = {"name": pool, "namespace": scene.namespace}
     data = {path.name: path.read_text() for path in (SDK_PROGRAM, EATING_PROGRAM)}
     scene.kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": data})
-    size = {"minReplicas": WORKERS, "maxReplicas": WORKERS}
-    scene.apply(pool, worker=worker, scaling=size, rollout=ROLLOUT)
+    size = {"minReplicas": scenario.workers, "maxReplicas": scenario.workers}
+    steps = [{"weight": weight, "minJobs": 20, "durationSeconds": 20} for weight in scenario.weights]
+    rollout = {"strategy": "Canary", "steps": steps, "analysis": {"warmupSeconds": 5}}
+    scene.apply(pool, worker=worker, scaling=size, rollout=rollout)
 
 
 def _rollout(scene: Scene, pool: str) -> dict[str, Any]:

@@ -6,13 +6,15 @@
 | `failing` | five times as many |
 | `half` | fails half of them |
 | `slow` | takes three times as long, which is longer than SLOW_JOB_SECONDS |
-| `crashing` | ends its process in a tenth of its jobs, without a word |
+| `crashing` | ends its process with each twentieth job, without a word |
 | `deaf` | is ready, and takes no job |
+
+It fails each n-th job and not by chance, so that a verdict takes the same time in each run.
 """
 
 import asyncio
+import itertools
 import os
-import random
 
 from workerpool import Job, Queue, Worker
 from workerpool.redis import Redis
@@ -21,8 +23,10 @@ from workerpool.runtime.slots import Slots
 CONDUCT = os.environ.get("CONDUCT", "good")
 FAILING = float(os.environ.get("FAILING", "1")) / 100
 RATE = {"failing": 5 * FAILING, "half": 0.5}.get(CONDUCT, FAILING)
-CRASHING = 0.1
+CRASHING = 20
 worker = Worker()
+began = itertools.count(1)
+"""First attempts of this process."""
 records = Redis(Queue.from_env("main"))
 
 
@@ -34,10 +38,12 @@ class ToldToFailError(Exception):
 async def work(job: Job) -> None:
     """Take so many seconds, and tell of it beside the queue. Only first attempts fail."""
     await asyncio.sleep(job.payload["seconds"] * (3 if CONDUCT == "slow" else 1))
-    if CONDUCT == "crashing" and random.random() < CRASHING:  # noqa: S311  no secret
-        os._exit(1)
-    if job.attempt == 1 and random.random() < RATE:  # noqa: S311
-        raise ToldToFailError
+    if job.attempt == 1:
+        number = next(began)
+        if CONDUCT == "crashing" and number % CRASHING == 0:
+            os._exit(1)
+        if number % round(1 / RATE) == 0:
+            raise ToldToFailError
     await records.call("XADD", records.key("results"), "*", "job", job.id, "version", os.environ["WORKERPOOL_VERSION"])
 
 
