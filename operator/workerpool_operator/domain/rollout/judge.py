@@ -246,7 +246,8 @@ def assess(evidence: Evidence, ledger: Ledger, *, rules: Rules, breach: Breach |
     """The verdict by now."""
     whole = storable(evidence, ledger)
     jobs = whole.signals.get(Signal.FAILURES, SignalEvidence()).total
-    findings = tuple(find(signal, one, jobs=jobs, rules=rules) for signal, one in sorted(whole.signals.items()))
+    known = [(signal, whole.signals[signal]) for signal in Signal if signal in whole.signals]
+    findings = tuple(find(signal, one, jobs=jobs, rules=rules) for signal, one in known)
     verdict, cause = _verdict(findings, jobs=jobs, evidence=evidence, rules=rules, breach=breach or Breach())
     return Assessment(verdict=verdict, cause=cause, findings=findings)
 
