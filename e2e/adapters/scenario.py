@@ -103,11 +103,11 @@ class _Proof:
     async def _probes_and_figures(self) -> None:
         blind = await self._start("blind", url=_NOBODY)
         await self._depth()
+        self._put("work", 0.01, 80)  # before any worker: a pool's start where jobs wait
+        self._put("flaky", 0.0, _FLAKY)
         one, two = await self._start("one"), await self._start("two")
         for worker in (one, two):
             await self._ready(worker)
-        self._put("work", 0.01, 80)
-        self._put("flaky", 0.0, _FLAKY)
         await one.until(lambda: self._jobs.missing() == 0, "the first jobs done")
         figures = await self._settled(one, two)
         if found := wrong(figures, jobs=len(self._jobs), flaky=_FLAKY, slots=2 * self._app.slots):
