@@ -160,6 +160,12 @@ class RolloutSpec(Model):
     auto_rollback: bool = Field(
         default=True, description="Whether a canary that failed goes by itself, or by the command abort."
     )
+    keep_drained_versions: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="So many versions that were stable before are kept for a quick way back, which needs no canary.",
+    )
 
 
 class RolloutStatus(Model):

@@ -278,4 +278,5 @@ def policy_of(spec: RolloutSpec) -> Policy:
         promote_when_idle=spec.when_idle is Idle.PROMOTE,
         auto_promote=spec.auto_promote,
         auto_rollback=spec.auto_rollback,
+        keep_drained_versions=spec.keep_drained_versions,
     )

@@ -99,6 +99,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "whenIdle": "Hold",
             "autoPromote": True,
             "autoRollback": True,
+            "keepDrainedVersions": 2,
         },
         "disruption": {"maxUnavailable": 1, "protectBusyWorkers": True},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},

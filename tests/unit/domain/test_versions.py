@@ -273,6 +273,15 @@ def test_the_revision_of_a_version_that_was_stable_before_is_kept_for_the_way_ba
     assert ("ControllerRevision", name(OLD)) in deleted(plan(replace(gone, pool=third)))
 
 
+@pytest.mark.parametrize(("kept", "way_back"), [(0, "CanaryStarted"), (1, "VersionReplaced")])
+def test_the_way_back_is_short_for_as_many_versions_as_are_kept(kept: int, way_back: str) -> None:
+    promoted = canary(command=f"promote-full@{version(NEW)}#1", keepDrainedVersions=kept)
+    _, made = played({}, of=promoted, old=4, new=1)
+    back = canary("web:1", keepDrainedVersions=kept)
+    seen = snapshot(back, deployments=deployment(NEW, 5), revisions=revision(NEW), memory=made.memory)
+    assert way_back in events(seen, plan(seen))
+
+
 def test_of_two_deployments_of_the_stable_version_the_larger_one_stays() -> None:
     web = desired.revision_for(OLD)
     small = desired.deployment(OLD, name="web-small", template=desired.stored_template(web.body), replicas=1)
