@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from workerpool_operator import api
-from workerpool_operator.api import Reason, WorkerPool, WorkerPoolBudget
+from workerpool_operator.api import BudgetPool, Reason, WorkerPool, WorkerPoolBudget
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.store import Store
+from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.domain.scaling import Claim, PoolId
 from workerpool_operator.domain.selector import selects
 from workerpool_operator.domain.snapshot import Absence, Seats
@@ -37,6 +37,15 @@ class _Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """A budget as understood at this version; its lines by pool, because each pool asks for its own at each look."""
+
+    version: int
+    budget: WorkerPoolBudget | None
+    lines: Mapping[PoolId, BudgetPool]
+
+
+@dataclass(frozen=True, slots=True)
 class _Heard:
     """A pool's last claim, and what it knew of its budget then."""
 
@@ -51,7 +60,7 @@ class Ledger:
     on_claim: Callable[[BudgetName], None] = lambda _: None
     _heard: dict[BudgetName, dict[PoolKey, _Heard]] = field(default_factory=dict)
     _offers: dict[BudgetName, _Offer] = field(default_factory=dict)
-    _read: dict[BudgetName, tuple[int, WorkerPoolBudget | None]] = field(default_factory=dict)
+    _known: dict[BudgetName, _Read] = field(default_factory=dict)
 
     def begin_term(self) -> None:
         """What was heard in an earlier term is void."""
@@ -85,18 +94,8 @@ class Ledger:
 
     def budget(self, store: Store, name: BudgetName) -> WorkerPoolBudget | None:
         """The budget, or None where there is none that can be understood."""
-        stored = store.get(kinds.WORKER_POOL_BUDGET, "", name)
-        if stored is None or store.absence(kinds.WORKER_POOL_BUDGET) is not None:
-            self._read.pop(name, None)
-            return None
-        version, budget = self._read.get(name, (-1, None))
-        if version != stored.version:
-            try:
-                budget = api.parse_budget(stored.unpack())
-            except api.InvalidPoolError:
-                budget = None
-            self._read[name] = (stored.version, budget)
-        return budget
+        read = self._read(store, name)
+        return read.budget if read else None
 
     def seats(self, store: Store, pool: WorkerPool) -> Seats | None:
         """What the pool's budget lets it have at this moment."""
@@ -120,15 +119,25 @@ class Ledger:
             return None
         return Reason.BUDGET_REFUSED, f"WorkerPoolBudget {budget.name} is not for namespace {namespace}"
 
+    def _read(self, store: Store, name: BudgetName) -> _Read | None:
+        stored = store.get(kinds.WORKER_POOL_BUDGET, "", name)
+        if stored is None or store.absence(kinds.WORKER_POOL_BUDGET) is not None:
+            self._known.pop(name, None)
+            return None
+        known = self._known.get(name)
+        if known is None or known.version != stored.version:
+            known = self._known[name] = _understood(stored)
+        return known
+
     def _seats(self, store: Store, name: BudgetName, key: PoolKey) -> Seats:
-        budget = self.budget(store, name)
-        if budget is None:
+        read = self._read(store, name)
+        if read is None or read.budget is None:
             reason, message = self._unread(store, name)
             return Seats(budget=name, reason=reason, message=message)
         pool = (key.namespace, key.name)
-        line = next((one for one in budget.status.pools if (one.namespace, one.name) == pool), None)
+        line = read.lines.get(pool)
         reserved = max(line.granted, line.used) if line else 0
-        refused = self.refusal(store, budget, key.namespace)
+        refused = self.refusal(store, read.budget, key.namespace)
         if refused is not None:
             return Seats(budget=name, reserved=reserved, reason=refused[0], message=refused[1])
         if line is None:
@@ -157,6 +166,14 @@ class Ledger:
         for name in left:
             del self._heard[name][key]
             self.on_claim(name)
+
+
+def _understood(stored: Stored) -> _Read:
+    try:
+        budget = api.parse_budget(stored.unpack())
+    except api.InvalidPoolError:
+        return _Read(stored.version, None, {})
+    return _Read(stored.version, budget, {(line.namespace, line.name): line for line in budget.status.pools})
 
 
 def _word(seats: Seats) -> tuple[int | None, Reason]:
