@@ -67,7 +67,7 @@ class KafkaBroker:
         self._post = Post(self._link, name=f"workerpool-put-{self._consumer}")
         self._taking = Taking(self._link, self._names, self._group, self._held)
         self._settling = Settling(self._link, self._names, self._group, self._post, self._held)
-        self._dead = DeadLetters(self._link, self._names, name=f"workerpool-move-{self._consumer}")
+        self._dead = DeadLetters(self._link, self._names, self._post)
         self._making = asyncio.Lock()
         self._made = False
         self._shed_after: Mapping[str, float] = {}
@@ -202,7 +202,7 @@ class KafkaBroker:
         return await self._dead.page(limit=limit, after=after)
 
     async def redrive(self, which: DeadJobs) -> int:
-        """Let them wait as if handed back, and mark them: both or neither, chunk by chunk."""
+        """Let them wait as if handed back, then mark them, chunk by chunk; a crash in between doubles a chunk."""
         await self._prepare()
         return await self._dead.remove(which, redrive=True)
 

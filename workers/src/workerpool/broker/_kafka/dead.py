@@ -1,10 +1,10 @@
 """Dead letters: records of a topic of their own. Which of them are gone again is kept as for jobs: see `ledger`.
 
-Who removes some is no member of a group; that there is one at a time is the doing of `moving`.
+Who removes some is no member of a group, so Kafka does not keep two from removing at once: the docs say so.
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from workerpool.broker._kafka.ending import ended
 from workerpool.broker._kafka.ledger import WINDOW, Committed, Ledger
 from workerpool.broker._kafka.link import EARLIEST, LATEST, KafkaLink, Topic
-from workerpool.broker._kafka.moving import moving
 from workerpool.broker._kafka.names import Names
+from workerpool.broker._kafka.post import Post
 from workerpool.broker._kafka.wire import Outgoing, dead_from, headers_redriven
 from workerpool.broker._types import DeadJob, DeadJobs
 
@@ -26,10 +26,10 @@ _READ_MS: Final = 1_000
 class DeadLetters:
     """Of one queue."""
 
-    def __init__(self, link: KafkaLink, names: Names, *, name: str) -> None:
+    def __init__(self, link: KafkaLink, names: Names, post: Post) -> None:
         self._link = link
         self._names = names
-        self._name = name
+        self._post = post
         self._partition = TopicPartition(names.dead, 0)
 
     async def page(self, *, limit: int, after: str) -> list[DeadJob]:
@@ -47,25 +47,26 @@ class DeadLetters:
         return found
 
     async def remove(self, which: DeadJobs, *, redrive: bool) -> int:
-        """Mark those as gone, or let them wait again at the same time; returns how many."""
-        async with moving(self._link, self._names, name=self._name) as moves:
+        """Mark those as gone, or let them wait again first; returns how many."""
+        async with self._link.calling():
+            ledger, end, topic = await self._ledger()
+            found = await self._matching(ledger, end, which)
+        for start in range(0, len(found), _CHUNK):
+            chunk = found[start : start + _CHUNK]
+            if redrive:
+                now = time.time()
+                await self._post.put(
+                    [Outgoing(self._names.retry, one.value or b"", headers_redriven(one, now=now)) for one in chunk]
+                )
+            for one in chunk:
+                ledger.finish(one.offset)
             async with self._link.calling():
-                ledger, end, topic = await self._ledger()
-                found = await self._matching(ledger, end, which)
-            for start in range(0, len(found), _CHUNK):
-                chunk = found[start : start + _CHUNK]
-                for one in chunk:
-                    ledger.finish(one.offset)
-                again = self._again(chunk) if redrive else []
-                await moves.move(again, self._partition, Committed(ledger.base, ledger.text("dead")))
+                committed = Committed(ledger.base, ledger.text("dead"))
+                await self._link.commit(self._names.dead_group, self._partition, committed)
         if found:
             async with self._link.calling():
                 await self._link.delete_before(topic, {self._partition: ledger.base})
         return len(found)
-
-    def _again(self, letters: Sequence[Any]) -> list[Outgoing]:
-        now = time.time()
-        return [Outgoing(self._names.retry, one.value or b"", headers_redriven(one, now=now)) for one in letters]
 
     async def _matching(self, ledger: Ledger, end: int, which: DeadJobs) -> list[Any]:
         """Those that can be marked, see `WINDOW`: of very many, the oldest ones."""

@@ -24,7 +24,6 @@ _NO_ACCESS = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
-    errors.TransactionalIdAuthorizationFailed,
 )
 _TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
 _NOT_UNDERSTOOD = (
@@ -52,10 +51,6 @@ def meaning(error: BaseException, *, where: str) -> WorkerpoolError | None:
 def _meaning(error: BaseException, *, where: str) -> WorkerpoolError | None:
     text = f"{where}: {type(error).__name__}: {error}" if isinstance(error, errors.KafkaError) else f"{where}: {error}"
     kind: type[WorkerpoolError] | None = None
-    if isinstance(error, errors.ProducerFenced):
-        text = (
-            f"{where}: dead letters of this queue are removed from another place, too, or it took too long: look again"
-        )
     if isinstance(error, (errors.UnknownTopicOrPartitionError, errors.InvalidTopicError)):
         kind = QueueNotFound
     elif isinstance(error, _NO_ACCESS):

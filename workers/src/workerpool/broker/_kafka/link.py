@@ -16,7 +16,7 @@ from aiokafka import TopicPartition, errors
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest, DeleteRecordsRequest
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
@@ -198,6 +198,16 @@ class KafkaLink:
                 if offset >= 0:
                     found[TopicPartition(name, number)] = Committed(offset, text or "")
         return found
+
+    async def commit(self, group: str, partition: TopicPartition, committed: Committed) -> None:
+        """For a group that has no members."""
+        states = [(partition.topic, [(partition.partition, committed.offset, committed.text)])]
+        request = OffsetCommitRequest(group, -1, "", OffsetCommitRequest.DEFAULT_RETENTION_TIME, states)
+        answer = await self._of_group(group, request)
+        for _, partitions in answer.topics:
+            for _, code in partitions:
+                if (error := of_code(code)) is not None:
+                    raise error
 
     async def create(self, topics: Mapping[str, int], *, replicas: int) -> None:
         """Make topics with so many partitions each, from which nothing is deleted by age."""

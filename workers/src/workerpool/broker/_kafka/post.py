@@ -19,37 +19,6 @@ _MARGIN: Final = 1_024
 _GOODBYE_SECONDS: Final = 1.0
 
 
-def new_producer(link: KafkaLink, *, name: str, **options: Any) -> Any:
-    """Not started yet; `options` are aiokafka's own, beyond ours."""
-    return AIOKafkaProducer(
-        bootstrap_servers=link.bootstrap,
-        client_id=name,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=_BATCH_BYTES,
-        max_request_size=_LARGEST,
-        request_timeout_ms=round(link.timeout * 1000),
-        **link.options(),
-        **options,
-    )
-
-
-async def send(producer: Any, outgoing: Sequence[Outgoing]) -> None:
-    """Return when all of them are kept; errors are aiokafka's."""
-    outgoing = [fitting(one, most=_LARGEST - _MARGIN) for one in outgoing]
-    sent = [await producer.send(one.topic, one.payload, headers=encoded(one.headers)) for one in outgoing]
-    for result in await asyncio.gather(*sent, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-
-
-async def stopped(producer: Any) -> None:
-    """Put nothing more: what was told to have failed must not come later, when Kafka is back."""
-    if not await ended(producer.stop(), seconds=_GOODBYE_SECONDS):
-        await ended(producer._sender.close(), seconds=_GOODBYE_SECONDS)  # noqa: SLF001  nobody else ends it
-        await ended(producer.client.close(), seconds=_GOODBYE_SECONDS)
-
-
 class Post:
     """Of one producer, or consumer."""
 
@@ -65,10 +34,11 @@ class Post:
         Raises:
             BrokerError: any of them may have been.
         """
+        outgoing = [fitting(one, most=_LARGEST - _MARGIN) for one in outgoing]
         for start in range(0, len(outgoing), _CHUNK):
             try:
                 async with self._link.calling():
-                    await send(await self._ready(), outgoing[start : start + _CHUNK])
+                    await self._put(outgoing[start : start + _CHUNK])
             except BaseException:
                 await self.close()  # what is under way comes too late
                 raise
@@ -77,16 +47,39 @@ class Post:
         """Let go of it. Never raises."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stopped(producer)
+            await _stopped(producer)
+
+    async def _put(self, outgoing: Sequence[Outgoing]) -> None:
+        producer = await self._ready()
+        sent = [await producer.send(one.topic, one.payload, headers=encoded(one.headers)) for one in outgoing]
+        for result in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def _ready(self) -> Any:
         async with self._starting:
             if self._producer is None:
-                producer = new_producer(self._link, name=self._name)
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._link.bootstrap,
+                    client_id=self._name,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=_BATCH_BYTES,
+                    max_request_size=_LARGEST,
+                    request_timeout_ms=round(self._link.timeout * 1000),
+                    **self._link.options(),
+                )
                 try:
                     await producer.start()
                 except BaseException:
-                    await stopped(producer)
+                    await _stopped(producer)
                     raise
                 self._producer = producer
             return self._producer
+
+
+async def _stopped(producer: Any) -> None:
+    """Put nothing more: what was told to have failed must not come later, when Kafka is back."""
+    if not await ended(producer.stop(), seconds=_GOODBYE_SECONDS):
+        await ended(producer._sender.close(), seconds=_GOODBYE_SECONDS)  # noqa: SLF001  nobody else ends it
+        await ended(producer.client.close(), seconds=_GOODBYE_SECONDS)
