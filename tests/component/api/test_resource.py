@@ -26,6 +26,7 @@ STATUS: dict[str, Any] = {
         {"hash": "0ld0ld00", "revision": "00aa11", "role": "draining"},
         {"hash": "0011aabb", "revision": "00aa11", "role": "stable"},
     ],
+    "rollout": {"stable": "0011aabb", "canary": "0022ccdd"},
     "conditions": [
         {
             "type": "Ready",
@@ -117,6 +118,7 @@ async def test_the_columns_show_the_state(plane: ControlPlane, kube: Kube, names
         "DESIRED": "4",
         "DEPTH": "70",
         "VERSION": "0011aabb",
+        "CANARY": "0022ccdd",
         "MODE": "direct",
         "REASON": "WorkersStarting",
     }

@@ -101,7 +101,7 @@ def told(broker: Broker, waiting: int, in_flight: int, delayed: int) -> tuple[in
 
 async def test_depth_of_an_unused_queue_is_zero(broker: Broker) -> None:
     depth = await broker.depth()
-    assert not any(getattr(depth, field.name) for field in fields(depth))
+    assert not any(getattr(depth, field.name) for field in fields(depth) if field.name != "partitions")
     can = broker.capabilities
     assert (depth.in_flight is None, depth.oldest_age_seconds is None) == (not can.in_flight, not can.oldest_age)
     assert (depth.delayed is None, depth.arrivals_total is None) == (not can.in_flight, not can.arrivals)
