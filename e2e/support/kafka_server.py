@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +74,22 @@ class KafkaServer(OwnServer):
         self._options = dict(options or {})
         self._host = host
         self.port, self._controller_port, self._internal_port = free_ports(3)
+
+    @property
+    def controller(self) -> str:
+        """Where the other servers of its cluster reach it."""
+        return f"127.0.0.1:{self._controller_port}"
+
+    def join(self, controllers: Sequence[str], number: int) -> None:
+        """Before the start: it is that one of these, and all have everything. It answers when most of them do."""
+        count = str(len(controllers))
+        self._options |= {
+            "node.id": str(number),
+            "controller.quorum.voters": ",".join(f"{one}@{address}" for one, address in enumerate(controllers)),
+            "min.insync.replicas": str(len(controllers) // 2 + 1),
+            "offsets.topic.replication.factor": count,
+            "transaction.state.log.replication.factor": count,
+        }
 
     @property
     def url(self) -> str:
@@ -162,7 +178,15 @@ class KafkaServer(OwnServer):
             return False
 
 
-async def make_topic(url: str, name: str, *, partitions: int = 1) -> None:
+def cluster_of(folder: Path, count: int) -> list[KafkaServer]:
+    """Servers that are one Kafka when they are started, all at once."""
+    servers = [KafkaServer(folder / f"kafka-{number}") for number in range(count)]
+    for number, server in enumerate(servers):
+        server.join([one.controller for one in servers], number)
+    return servers
+
+
+async def make_topic(url: str, name: str, *, partitions: int = 1, replicas: int = 1) -> None:
     """As whoever runs a Kafka does before its first worker."""
     # aiokafka is large, and this module is loaded for every test.
     from workerpool.broker import Credentials  # noqa: PLC0415
@@ -172,6 +196,6 @@ async def make_topic(url: str, name: str, *, partitions: int = 1) -> None:
     link = KafkaLink(KafkaAddress.parse(url), Credentials(), timeout=10, name="make-topic")
     try:
         async with link.calling():
-            await link.create({name: partitions}, replicas=1)
+            await link.create({name: partitions}, replicas=replicas)
     finally:
         await link.drop()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.support.kafka_server import KafkaServer, make_topic
+from e2e.support.kafka_server import KafkaServer, cluster_of, make_topic
 
-__all__ = ["KafkaServer", "kafka_server", "make_topic"]
+__all__ = ["KafkaServer", "cluster_of", "kafka_server", "make_topic"]
 
 
 @pytest.fixture(scope="session")
