@@ -16,7 +16,8 @@ from typing import Any, Final
 from workerpool_operator.api import API_VERSION, KIND, WorkerPool, WorkerPoolStatus
 from workerpool_operator.controller.store import Store, same_request
 from workerpool_operator.domain.drift import covers
-from workerpool_operator.domain.plan import Apply, Delete, Mark
+from workerpool_operator.domain.objects import Apply, Delete
+from workerpool_operator.domain.plan import Mark
 from workerpool_operator.domain.shields import ANNOTATIONS, ShieldOrder
 from workerpool_operator.domain.snapshot import DELETION_COST_ANNOTATION
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds

@@ -20,7 +20,7 @@ from workerpool_operator.controller.store import Store
 from workerpool_operator.controller.streams import Streams
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
-from workerpool_operator.domain.plan import Apply
+from workerpool_operator.domain.objects import Apply
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import PoolConfig
 

@@ -5,15 +5,13 @@ versions (`versions.choose`), who goes (`scaling.step`), and only then which obj
 be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
-from workerpool_operator.api import ScalingMode
-from workerpool_operator.domain import desired
+from workerpool_operator.domain import desired, objects
 from workerpool_operator.domain.care import Care, assess, choose_one
-from workerpool_operator.domain.drift import covers
-from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
+from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.rollout import Counts
 from workerpool_operator.domain.rules import overrides_of
 from workerpool_operator.domain.scaling import (
@@ -31,7 +29,7 @@ from workerpool_operator.domain.scaling import (
 from workerpool_operator.domain.seating import claim_of, remembered, seat
 from workerpool_operator.domain.shields import ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
-from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Memory, Snapshot
+from workerpool_operator.domain.snapshot import Memory, Snapshot
 from workerpool_operator.domain.versions import LOOK_SECONDS, Versions
 
 POD_LIST_INTERVAL_SECONDS: Final = 0.2
@@ -43,29 +41,6 @@ TROUBLE_INTERVAL_MAX_SECONDS: Final = 300.0
 of pools that wait for nodes do not each list their pods every few seconds."""
 LONGEST_POD_START_SECONDS: Final = 300.0
 """A pool that took longer to become ready was in trouble, which says nothing about how long a start takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Apply:
-    """Server-side apply of a whole owned object.
-
-    With `resource_version`, only onto that very state; with `only_new`, only where no object of that name is: one that
-    lost its label or its owner is not seen, and a size applied to it would take workers that nobody fenced.
-    """
-
-    body: Mapping[str, Any]
-    resource_version: str | None = None
-    only_new: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """Deletion of exactly this object: in exactly this state, where one is given."""
-
-    kind: str
-    name: str
-    uid: str
-    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +157,7 @@ def plan(snapshot: Snapshot) -> Plan:
     shields = shield(memory.shields, snapshot.reports, wanted=wanted, now=snapshot.now)
     memory = replace(memory, shields=shields.memory)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
-    applies = _applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
+    applies = objects.applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
     moments.append(shields.look_again)
@@ -203,7 +178,7 @@ def plan(snapshot: Snapshot) -> Plan:
         applies=applies,
         marks=_marks(scale_in),
         shields=shields.orders,
-        deletes=(*_restart(scale_in), *_deletes(snapshot, versions=versions, sizes=sizes)),
+        deletes=(*_restart(scale_in), *objects.deletes(snapshot, versions=versions, sizes=sizes)),
         fence=_fence(snapshot, memory, scale_in=scale_in, taking_away=taking_away),
         read_now=scale_in.read_now if scale_in else False,
         scaled=tuple(
@@ -216,7 +191,7 @@ def plan(snapshot: Snapshot) -> Plan:
         care=care,
         restarted=scale_in.restart.pod.name if scale_in and scale_in.restart else "",
         look_again=min((moment for moment in moments if moment is not None), default=None),
-        corrected=_corrected(snapshot, applies, sizes=sizes),
+        corrected=objects.corrected(snapshot, applies, sizes=sizes),
         started_versions=tuple(name for name in versions.holding if name not in snapshot.deployments),
     )
 
@@ -306,74 +281,6 @@ def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) 
     return sizes | counts.raise_to
 
 
-def _applies(
-    snapshot: Snapshot, *, target: desired.Revision, holding: Sequence[str], sizes: Mapping[str, int]
-) -> tuple[Apply, ...]:
-    """Revisions before the Deployments that are made of them; then what surrounds them."""
-    applies: list[Apply] = []
-    if target.name in holding and target.name not in snapshot.revisions:
-        running = snapshot.deployments.get(target.name)
-        record = target.holding(running.body["spec"]["template"]) if running else target
-        applies.append(Apply(body=record.body))
-    for name in dict.fromkeys([*holding, *sizes]):
-        template = _template(snapshot, name, target=target)
-        body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
-        applies += _if_different(body, snapshot.deployments.get(name))
-    applies += _if_different(desired.disruption_budget(snapshot.pool), snapshot.budget)
-    if snapshot.mode is ScalingMode.HPA:
-        granted = snapshot.seats.granted if snapshot.seats else None
-        autoscaler = desired.autoscaler(snapshot.pool, exact=snapshot.facts.exact_hpa, granted=granted)
-        applies += _if_different(autoscaler, snapshot.autoscaler)
-    applies += _rule(snapshot)
-    return tuple(applies)
-
-
-def _rule(snapshot: Snapshot) -> list[Apply]:
-    """Last, because the pool works without. One that is missing is made only where nobody's is of that name."""
-    rule, wanted = snapshot.monitoring.rule, wanted_rule(snapshot)
-    if wanted is None or (rule is not None and says_the_same(rule, wanted)):
-        return []
-    return [Apply(body=wanted, only_new=rule is None)]
-
-
-def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Mapping[str, Any]:
-    """What was stored when this version was first seen: a newer renderer changes no running worker.
-
-    A revision that somebody deleted is taken from the Deployment that was made of it.
-    """
-    stored = snapshot.revisions.get(name)
-    if stored is not None:
-        return desired.stored_template(stored.body)
-    observed = snapshot.deployments.get(name)
-    if observed is not None:
-        template: Mapping[str, Any] = observed.body["spec"]["template"]
-        return template
-    return desired.stored_template(target.body)
-
-
-def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
-    if observed is None:
-        return [Apply(body=body, only_new=body["kind"] in {"Deployment", "HorizontalPodAutoscaler"})]
-    if covers(observed.body, body):
-        return []
-    shrinks = body["kind"] == "Deployment" and body["spec"]["replicas"] < observed.replicas
-    return [Apply(body=body, resource_version=observed.resource_version if shrinks else None)]
-
-
-def _corrected(snapshot: Snapshot, applies: Sequence[Apply], *, sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """Applies that put something back: the object was there, and neither the pool's spec nor its size changed.
-
-    Rules are not told of: what the installation says of them changes them as well.
-    """
-    if snapshot.pool.status.observed_generation != snapshot.pool.generation:
-        return ()
-    unsized = {("Deployment", name) for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
-    others = [child for child in (snapshot.budget, snapshot.autoscaler) if child is not None]
-    there = unsized | {(child.body["kind"], snapshot.pool.name) for child in others}
-    named = [(apply.body["kind"], apply.body["metadata"]["name"]) for apply in applies]
-    return tuple(f"{kind} {name}" for kind, name in named if (kind, name) in there)
-
-
 def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
     if scale_in is None:
         return ()
@@ -381,28 +288,3 @@ def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
         *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=desired.DELETION_COST) for w in scale_in.mark),
         *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=None) for w in scale_in.unmark),
     )
-
-
-def _deletes(snapshot: Snapshot, *, versions: Versions, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
-    """An HPA without a say; versions that nobody runs any more, the Deployment first, its revision once it is gone."""
-    deletes: list[Delete] = []
-    if snapshot.autoscaler is not None and snapshot.mode is not ScalingMode.HPA:
-        # In whatever state: it writes its own status all the time.
-        kind, uid = "HorizontalPodAutoscaler", snapshot.autoscaler.uid
-        deletes.append(Delete(kind=kind, name=snapshot.pool.name, uid=uid))
-    for name, child in sorted(snapshot.deployments.items()):
-        if name not in versions.holding and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
-            deletes.append(_delete("Deployment", name, child))
-    for name, child in sorted(snapshot.revisions.items()):
-        unused = name not in versions.holding and name not in snapshot.deployments
-        if unused and child.labels.get(VERSION_LABEL) not in versions.trusted:
-            deletes.append(_delete("ControllerRevision", name, child))
-    rule = snapshot.monitoring.rule
-    if rule is not None and not snapshot.pool.spec.alerts.enabled:
-        # Whatever its state: it is not watched, so that is not known, and what goes with it is nothing.
-        deletes.append(Delete(kind="PrometheusRule", name=snapshot.pool.name, uid=rule.uid))
-    return tuple(deletes)
-
-
-def _delete(kind: str, name: str, child: Child) -> Delete:
-    return Delete(kind=kind, name=name, uid=child.uid, resource_version=child.resource_version)

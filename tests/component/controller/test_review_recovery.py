@@ -9,7 +9,7 @@ from workerpool_operator.api import WorkerPool, parse
 from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.store import POOL_LABEL, Store
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.plan import Apply
+from workerpool_operator.domain.objects import Apply
 from workerpool_operator.kube import Kube, errors, kinds, ref_of
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]

@@ -17,7 +17,7 @@ from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.domain.plan import Apply
+from workerpool_operator.domain.objects import Apply
 from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.protocol import QueueSample, Samples

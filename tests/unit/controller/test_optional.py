@@ -15,7 +15,7 @@ from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.plan import Apply, Delete
+from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind

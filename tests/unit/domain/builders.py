@@ -8,7 +8,8 @@ from typing import Any
 from workerpool_operator import api
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.plan import Apply, Delete, Plan
+from workerpool_operator.domain.objects import Apply, Delete
+from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.scaling import History, Sample, ScaleInMemory
 from workerpool_operator.domain.snapshot import Absence, Child, Memory, Monitoring, Snapshot
 

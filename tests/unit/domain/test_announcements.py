@@ -9,7 +9,8 @@ from tests.unit.domain.builders import NOW, memory, pool, sample, settled, snaps
 from tests.unit.domain.statuses import after, status_of
 from workerpool_operator.api import ConditionStatus, ConditionType, Reason, WorkerPoolStatus
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.plan import Delete, Plan, Scaled, plan
+from workerpool_operator.domain.objects import Delete
+from workerpool_operator.domain.plan import Plan, Scaled, plan
 from workerpool_operator.domain.snapshot import Snapshot
 from workerpool_operator.domain.status import Announcement, announcements, build
 

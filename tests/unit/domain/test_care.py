@@ -7,7 +7,8 @@ from typing import Any
 from tests.unit.domain.builders import NOW, memory, pool, reporting, sample, settled
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, WorkerPoolStatus, find
 from workerpool_operator.domain import desired, status
-from workerpool_operator.domain.plan import Delete, Plan, plan
+from workerpool_operator.domain.objects import Delete
+from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.scaling import Pod, Report
 from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
 from workerpool_operator.domain.stuck import Conduct, Reading, Restarts, Waiting, Word
