@@ -227,7 +227,7 @@ def _shared(snapshot: Snapshot, main: str, canary: str, *, total: int, percent: 
 def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:
     """What the status holds of the rollout; else what runs is what has the pool's trust."""
     rules, stored = rules_of(snapshot.pool.spec.rollout.analysis), _stored(snapshot.pool)
-    state = load_state(stored.get("state", {}))
+    state = load_state(stored.get("state"))
     if state is None:
         running = {name: child for name, child in snapshot.deployments.items() if child.replicas or child.existing}
         most = max(running, key=lambda name: (running[name].ready, running[name].replicas, name), default="")

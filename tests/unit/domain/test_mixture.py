@@ -117,7 +117,6 @@ def test_what_is_stored_does_not_grow() -> None:
         {},
         {"scheme": 0},
         {"nulls": [1.1, 3.0]},
-        {"signals": {"unheard-of": {}}},
         {"signals": {"slow": {}}},
         {"signals": []},
         {"signals": {"slow": {"fail": [0.0], "passed": []}}},

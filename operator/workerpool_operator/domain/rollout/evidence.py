@@ -114,19 +114,23 @@ def dump(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def load(stored: Mapping[str, Any], *, nulls: Nulls) -> Evidence:
-    """What was stored; evidence anew, if it is of another scheme, against other ratios, or not understood."""
+def load(stored: Any, *, nulls: Nulls) -> Evidence:
+    """What was stored; evidence anew, if it is of another scheme, against other ratios, or not understood.
+
+    What another release did not store yet begins at 0, and signals that are not known here are passed over.
+    """
     fresh = Evidence(nulls=nulls)
-    if stored.get("scheme") != SCHEME or stored.get("nulls") != [nulls.tolerate, nulls.reject]:
-        return fresh
     try:
+        if stored.get("scheme") != SCHEME or stored.get("nulls") != [nulls.tolerate, nulls.reject]:
+            return fresh
+        known = set(Signal)
         return replace(
             fresh,
-            signals={Signal(name): _signal(one) for name, one in stored["signals"].items()},
-            measured_seconds=float(stored["measuredSeconds"]),
-            unmeasured_seconds=float(stored["unmeasuredSeconds"]),
-            unready_seconds=float(stored["unreadySeconds"]),
-            missed_jobs=float(stored["missedJobs"]),
+            signals={Signal(name): _signal(one) for name, one in stored.get("signals", {}).items() if name in known},
+            measured_seconds=float(stored.get("measuredSeconds", 0.0)),
+            unmeasured_seconds=float(stored.get("unmeasuredSeconds", 0.0)),
+            unready_seconds=float(stored.get("unreadySeconds", 0.0)),
+            missed_jobs=float(stored.get("missedJobs", 0.0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return fresh
@@ -137,10 +141,10 @@ def _signal(stored: Mapping[str, Any]) -> SignalEvidence:
         fail=_floats(stored["fail"], FAIL_FACTORS),
         passed=_floats(stored["passed"], PASS_FACTORS),
         total=_interval(stored["total"]),
-        pending=_interval(stored["pending"]),
-        incidents=int(stored["incidents"]),
-        canary_cells=_spread(stored["canaryCells"]),
-        stable_cells=_spread(stored["stableCells"]),
+        pending=_interval(stored.get("pending", _NOTHING)),
+        incidents=int(stored.get("incidents", 0)),
+        canary_cells=_spread(stored.get("canaryCells", _NO_CELLS)),
+        stable_cells=_spread(stored.get("stableCells", _NO_CELLS)),
     )
 
 

@@ -5,8 +5,8 @@ may die after any of them and be asked again: what has been decided is in the st
 not been decided. Who runs how many pods follows from the state alone (`stable`, `canary`, `weight`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -327,21 +327,27 @@ def dump_state(state: State) -> dict[str, Any]:
     return asdict(state)
 
 
-def load_state(stored: Mapping[str, Any]) -> State | None:
-    """What was stored; None if it is not understood."""
+def load_state(stored: Any) -> State | None:
+    """What was stored; None if it is not understood.
+
+    Another release may have stored it, before an upgrade or a way back: what it did not know has its default, and what
+    is not known here is passed over. Only which version has the pool's trust has to be there.
+    """
+    known = {one.name: one.default for one in fields(State)}
     try:
+        found = known | {name: stored[name] for name in known.keys() & stored.keys()}
         return State(
             stable=str(stored["stable"]),
-            canary=str(stored["canary"]),
-            step=int(stored["step"]),
-            began_seconds=float(stored["began_seconds"]),
-            began_jobs=float(stored["began_jobs"]),
-            paused=bool(stored["paused"]),
-            resumed=bool(stored["resumed"]),
-            rejected=tuple(map(str, stored["rejected"])),
-            kept=tuple(map(str, stored["kept"])),
-            command_id=str(stored["command_id"]),
-            command_refused=bool(stored["command_refused"]),
+            canary=str(found["canary"]),
+            step=int(found["step"]),
+            began_seconds=float(found["began_seconds"]),
+            began_jobs=float(found["began_jobs"]),
+            paused=bool(found["paused"]),
+            resumed=bool(found["resumed"]),
+            rejected=tuple(map(str, found["rejected"])),
+            kept=tuple(map(str, found["kept"])),
+            command_id=str(found["command_id"]),
+            command_refused=bool(found["command_refused"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
