@@ -6,13 +6,12 @@ The Kubernetes client takes more than a second to import: so this module is impo
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.mirror import Mirror
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
-
-POOL_LABEL: Final = "workerpool.dev/pool"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,9 +13,9 @@ import structlog
 from workerpool_operator.api import MAX_POOLS, BudgetPool, BudgetStatus, WorkerPoolBudget
 from workerpool_operator.controller.keys import BudgetKey, PoolKey
 from workerpool_operator.controller.ledger import Ledger
-from workerpool_operator.controller.pods import WORKER_SELECTOR, pod_list
+from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.queue import Outcome
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
 from workerpool_operator.domain.scaling import Claim, settle
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
@@ -79,10 +79,7 @@ class BudgetReconciler:
             if self.store.children(kinds.DEPLOYMENT, key.namespace, key.name):
                 found[key] = max(line.granted, line.used)
                 continue
-            bodies = await self.kube.list(
-                kinds.POD, namespace=key.namespace, label_selector=f"{POOL_LABEL}={key.name},{WORKER_SELECTOR}"
-            ).all()
-            pods = pod_list(key.name, bodies)
+            pods = await pods_of(self.kube, key)
             if left := len(pods.active) + len(pods.terminating):
                 found[key] = left
         return found

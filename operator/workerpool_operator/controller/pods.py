@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from workerpool_operator.controller.keys import PoolKey
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import Pod
 from workerpool_operator.domain.snapshot import (
     DELETION_COST_ANNOTATION,
@@ -11,10 +13,20 @@ from workerpool_operator.domain.snapshot import (
     PodList,
     PodTrouble,
 )
+from workerpool_operator.kube import Kube, kinds
 
-WORKER_SELECTOR: Final = "app.kubernetes.io/component=worker"
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 _HARMLESS: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
+
+
+async def pods_of(kube: Kube, pool: PoolKey) -> PodList:
+    """The pool's pods as they are now.
+
+    Raises:
+        KubeError: they cannot be listed.
+    """
+    selector = f"{POOL_LABEL}={pool.name},{COMPONENT_LABEL}={WORKER}"
+    return pod_list(pool.name, await kube.list(kinds.POD, namespace=pool.namespace, label_selector=selector).all())
 
 
 def pod_list(pool: str, bodies: Iterable[Mapping[str, Any]]) -> PodList:

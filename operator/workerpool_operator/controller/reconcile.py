@@ -18,11 +18,11 @@ from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.ledger import Ledger
 from workerpool_operator.controller.observe import observe
 from workerpool_operator.controller.orders import delivery_of
-from workerpool_operator.controller.pods import WORKER_SELECTOR, pod_list
+from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.shown import canary_series
-from workerpool_operator.controller.store import POOL_LABEL, Store, Stored
+from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import Streams
 from workerpool_operator.controller.values import Values
 from workerpool_operator.domain import status as status_of
@@ -131,9 +131,7 @@ class PoolReconciler:
         todo = plan(snapshot)
         if not todo.wants_pods:
             return snapshot, todo
-        selector = f"{POOL_LABEL}={key.name},{WORKER_SELECTOR}"
-        bodies = await self.kube.list(kinds.POD, namespace=key.namespace, label_selector=selector).all()
-        snapshot = self._observe(key, pool, memory=memory, pods=pod_list(key.name, bodies))
+        snapshot = self._observe(key, pool, memory=memory, pods=await pods_of(self.kube, key))
         return snapshot, plan(snapshot)
 
     def _observe(self, key: PoolKey, pool: WorkerPool, *, memory: Memory, pods: PodList | None = None) -> Snapshot:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
 from workerpool_operator.controller.watches import EVERYBODYS, MANAGED_BY_LABEL, MANAGER
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind

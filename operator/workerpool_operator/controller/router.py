@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from workerpool_operator.controller.keys import BudgetKey, NamespaceKey, PoolKey
 from workerpool_operator.controller.queue import WorkQueue
-from workerpool_operator.controller.store import POOL_LABEL, Store, same_autoscaling, same_labels, same_request
+from workerpool_operator.controller.store import Store, same_autoscaling, same_labels, same_request
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import kinds
 from workerpool_operator.kube.kinds import Kind
 

@@ -12,10 +12,9 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube.kinds import Kind
-
-POOL_LABEL: Final = "workerpool.dev/pool"
 
 Namespace: TypeAlias = str
 Name: TypeAlias = str

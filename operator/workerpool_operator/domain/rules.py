@@ -11,12 +11,13 @@ from workerpool_operator.api import (
     WorkerPool,
 )
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.scaling import Overrides, Pace, Rules, Schedule, overrides
+from workerpool_operator.domain.scaling import Overrides, Pace, Rules, Schedule
+from workerpool_operator.domain.scaling import overrides as read_overrides
 
 
 def rules_of(pool: WorkerPool, *, slots: int, wall: datetime, manual: int | None = None) -> Rules:
     """The rules of this pool. `slots`: jobs that one worker runs at a time; `manual`: the size that a person set."""
-    scaling = pool.spec.scaling
+    scaling, overrides = pool.spec.scaling, overrides_of(pool)
     return Rules(
         manual_replicas=manual,
         min_replicas=scaling.min_replicas,
@@ -25,21 +26,21 @@ def rules_of(pool: WorkerPool, *, slots: int, wall: datetime, manual: int | None
         up=_pace(scaling.scale_up),
         down=_pace(scaling.scale_down),
         downstream_concurrency=scaling.downstream_max_concurrency,
-        rate_limit=rate_of(pool, wall=wall),
+        rate_limit=_rate(pool, overrides, wall=wall),
         slots=slots,
         targets=scaling.targets,
         warm_replicas=scaling.warm_replicas,
         schedules=tuple(_schedule(one) for one in scaling.schedules),
         fallback_after=scaling.fallback.after_seconds,
         fallback_replicas=_fallback_replicas(scaling.fallback),
-        overrides=overrides_of(pool),
+        overrides=overrides,
         cpu_request=_cpu_request(pool),
     )
 
 
 def overrides_of(pool: WorkerPool) -> Overrides:
     """What a person said of this pool on its annotations."""
-    return overrides(pool.metadata.annotations, paceable=paceable(pool))
+    return read_overrides(pool.metadata.annotations, paceable=paceable(pool))
 
 
 def paceable(pool: WorkerPool) -> bool:
@@ -50,14 +51,18 @@ def paceable(pool: WorkerPool) -> bool:
 
 def rate_of(pool: WorkerPool, *, wall: datetime) -> float | None:
     """Jobs that its workers together may begin per second at this moment; None: any number."""
-    limit = pool.spec.delivery.rate_limit_per_second
-    return overrides_of(pool).rate(None if limit is None else float(limit), wall=wall)
+    return _rate(pool, overrides_of(pool), wall=wall)
 
 
 def most_slots(pool: WorkerPool) -> int:
     """Jobs that one of its workers may run at a time."""
     spec = pool.spec
     return min(spec.worker.max_workers, spec.delivery.concurrency_per_worker or spec.worker.max_workers)
+
+
+def _rate(pool: WorkerPool, overrides: Overrides, *, wall: datetime) -> float | None:
+    limit = pool.spec.delivery.rate_limit_per_second
+    return overrides.rate(None if limit is None else float(limit), wall=wall)
 
 
 def _pace(spec: ScaleUpSpec | ScaleDownSpec) -> Pace:

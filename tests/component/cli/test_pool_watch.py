@@ -18,7 +18,8 @@ from tests.support.pools import pool_body
 from tests.support.proxy import Proxy
 from workerpool_operator.cli import mirror as mirror_module
 from workerpool_operator.cli.mirror import Mirror
-from workerpool_operator.cli.pool_watch import POOL_LABEL, PoolWatch, watch_pool
+from workerpool_operator.cli.pool_watch import PoolWatch, watch_pool
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]

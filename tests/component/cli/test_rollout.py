@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.pools import pool_body
-from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.cluster import TroubleError, pool_of
 from workerpool_operator.cli.rollout import ask
 from workerpool_operator.cli.rollout.ask import NotInTimeError, RefusedError
 from workerpool_operator.cli.rollout.state import End, rollout_of
@@ -38,7 +38,7 @@ async def test_a_verb_becomes_a_command_for_the_version_that_is_tried(
         await ask.tell(access, namespace, "thumbs", Verb.ABORT)
     await say(kube, namespace, generation, stable="0a", wanted="0b", canary="0b", step=1)
     told = await ask.tell(access, namespace, "thumbs", Verb.ABORT)
-    body = await ask.read(access, namespace, "thumbs")
+    body = await pool_of(access, namespace, "thumbs")
     found = parse(body["metadata"]["annotations"][COMMAND_ANNOTATION])
     assert found is not None
     assert (found.verb, found.version, found.id) == (Verb.ABORT, "0b", told)

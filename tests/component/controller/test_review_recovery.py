@@ -7,8 +7,9 @@ import pytest
 from tests.support.pools import pool_body
 from workerpool_operator.api import WorkerPool, parse
 from workerpool_operator.controller.execute import Executor
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.objects import Apply
 from workerpool_operator.kube import Kube, errors, kinds, ref_of
 

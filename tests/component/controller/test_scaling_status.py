@@ -1,31 +1,21 @@
 """What workers and queues report becomes a size, and a status that says why, on a real API server."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from tests.support.pools import pool_body
+from tests.support.reconciler import pool_reconciler
 from workerpool.protocol import Counters
-from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.kube import EventRecorder, Kube, ObjectRef, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import Kube, ObjectRef, kinds
 from workerpool_operator.protocol import QueueSample, Samples, WorkerReport, Workers
 from workerpool_operator.serve.state import Peer, StreamState
-from workerpool_operator.serve.values import ValueBoard
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
 
 PEER = Peer(namespace="", pod="collector")
-
-
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
 
 
 class Scene:
@@ -37,17 +27,7 @@ class Scene:
         self.state = StreamState(on_change=lambda *_: None, clock=lambda: self.now)
         self.state.set_role(leader=True, epoch=1)
         self.store = Store()
-        self.reconciler = PoolReconciler(
-            kube=kube,
-            store=self.store,
-            streams=self.state,
-            values=ValueBoard(),
-            facts=ClusterFacts,
-            rules=RuleSettings(),
-            executor=Executor(kube=kube, store=self.store),
-            events=cast("EventRecorder", Silent()),
-            metrics=OperatorMetrics(),
-        )
+        self.reconciler = pool_reconciler(kube=kube, store=self.store, streams=self.state)
 
     def flow(self, seconds: int, *, waiting: int) -> None:
         peer = Peer(namespace=self.namespace, pod="collector")

@@ -6,27 +6,22 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from tests.component.sdk.running import environment, make_worker, serving
 from tests.component.streams.ends import NAMESPACE, Ends, both_ends
 from tests.support.pools import pool_body
+from tests.support.reconciler import pool_reconciler
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Job, Queue
-from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import THROTTLE
-from workerpool_operator.kube import EventRecorder, Kube, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import PoolConfig
-from workerpool_operator.serve.values import ValueBoard
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
@@ -46,11 +41,6 @@ class Server:
         """Annotations of pods."""
 
 
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
-
-
 @dataclass
 class Operator:
     """Its reconcile, on the stream of `ends`."""
@@ -61,18 +51,7 @@ class Operator:
     annotations: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        kube = cast("Kube", Server())
-        self.reconciler = PoolReconciler(
-            kube=kube,
-            store=self.store,
-            streams=self.ends.state,
-            values=ValueBoard(),
-            facts=ClusterFacts,
-            rules=RuleSettings(),
-            executor=Executor(kube=kube, store=self.store),
-            events=cast("EventRecorder", Silent()),
-            metrics=OperatorMetrics(),
-        )
+        self.reconciler = pool_reconciler(kube=Server(), store=self.store, streams=self.ends.state)
 
     async def deliver(self, **delivery: Any) -> None:
         """The pool's `spec.delivery` is this now, and the watch has told of it."""

@@ -6,32 +6,28 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from tests.component.sdk.running import environment
 from tests.component.streams.ends import NAMESPACE, Ends, both_ends
 from tests.support.pools import pool_body
+from tests.support.reconciler import pool_reconciler
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess
 from workerpool import JobSpec, Queue
 from workerpool_operator.api import parse
-from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.snapshot import Memory
 from workerpool_operator.domain.stuck import Restarts
-from workerpool_operator.kube import EventRecorder, Kube, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import PoolConfig
-from workerpool_operator.serve.values import ValueBoard
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
@@ -76,26 +72,11 @@ class Server:
         return self
 
 
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
-
-
 def operator(server: Server, ends: Ends) -> PoolReconciler:
     """A reconciler of a leader that has led for long."""
-    kube, store = cast("Kube", server), Store()
+    store = Store()
     store.put(kinds.WORKER_POOL, pool())
-    made = PoolReconciler(
-        kube=kube,
-        store=store,
-        streams=ends.state,
-        values=ValueBoard(),
-        facts=ClusterFacts,
-        rules=RuleSettings(),
-        executor=Executor(kube=kube, store=store),
-        events=cast("EventRecorder", Silent()),
-        metrics=OperatorMetrics(),
-    )
+    made = pool_reconciler(kube=server, store=store, streams=ends.state)
     past = History(since=0.0, active_at=time.monotonic())
     made.memories[KEY] = Memory(
         history=past, scale_in=ScaleInMemory(epoch=0), restarts=Restarts(settled=True), pod_start_seconds=1.0

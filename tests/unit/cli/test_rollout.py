@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.rollout import ask
@@ -153,7 +154,10 @@ def test_a_command_that_is_refused_or_not_answered_is_no_success(
 @pytest.mark.usefixtures("_cluster")
 @pytest.mark.parametrize(("body", "code"), [(pool(stable="a1"), 0), ({"metadata": {}}, 1)])
 def test_a_pool_without_a_rollout_shows_none(monkeypatch: pytest.MonkeyPatch, body: Any, code: int) -> None:
-    answering(monkeypatch, "read", body)
+    async def pool_of(*_: Any) -> Any:
+        return body
+
+    monkeypatch.setattr(cluster, "pool_of", pool_of)
     assert CliRunner().invoke(app, ["rollout", "get", "thumbs"]).exit_code == code
 
 

@@ -9,7 +9,8 @@ from workerpool_operator.api import Reason, WorkerPool
 from workerpool_operator.controller.budgets import QUIET_WRITE_SECONDS, BudgetReconciler
 from workerpool_operator.controller.keys import BudgetKey, PoolKey
 from workerpool_operator.controller.ledger import Ledger
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.scaling import Claim
 from workerpool_operator.domain.snapshot import Absence, Seats
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds

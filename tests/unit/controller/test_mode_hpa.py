@@ -7,19 +7,17 @@ from typing import Any, cast
 import pytest
 
 from tests.support.pools import pool, pool_body
+from tests.support.reconciler import pool_reconciler
 from workerpool_operator.api import Reason
 from workerpool_operator.controller.execute import Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.queue import Outcome
-from workerpool_operator.controller.reconcile import OVERTAKEN_SECONDS, PoolReconciler
+from workerpool_operator.controller.reconcile import OVERTAKEN_SECONDS
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.objects import Apply
-from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.protocol import QueueSample, Samples
 from workerpool_operator.serve.state import Peer, StreamState
 
@@ -63,11 +61,6 @@ class Board:
         self.values.pop(f"{namespace}/{pool}", None)
 
 
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
-
-
 class Bench:
     """A reconciler on that server; `look` is one reconcile of the pool with these fields in `spec.scaling`."""
 
@@ -77,16 +70,8 @@ class Bench:
         self.streams.set_role(leader=True, epoch=1)
         kube = cast("Kube", self.server)
         self.executor = Executor(kube=kube, store=self.store)
-        self.reconciler = PoolReconciler(
-            kube=kube,
-            store=self.store,
-            streams=self.streams,
-            values=self.board,
-            facts=ClusterFacts,
-            rules=RuleSettings(),
-            executor=self.executor,
-            events=cast("EventRecorder", Silent()),
-            metrics=OperatorMetrics(),
+        self.reconciler = pool_reconciler(
+            kube=kube, store=self.store, streams=self.streams, values=self.board, executor=self.executor
         )
 
     def reading(self, waiting: int, *, age: float = 0.0) -> None:

@@ -6,22 +6,20 @@ from typing import Any, cast
 import pytest
 
 from tests.support.pools import pool, pool_body
+from tests.support.reconciler import pool_reconciler
 from workerpool_operator.api import Reason
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.snapshot import Absence
-from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
+from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.serve.state import StreamState
-from workerpool_operator.serve.values import ValueBoard
 
 RULE = desired.prometheus_rule(pool(), settings=desired.RuleSettings())
 
@@ -53,11 +51,6 @@ class Server:
         self.asked += 1
         if self.error is not None:
             raise self.error
-
-
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
 
 
 class Listing:
@@ -223,19 +216,8 @@ async def test_a_rule_that_is_refused_slows_nothing_else_down() -> None:
     """A backoff of the key would hold up its sizes; and each look would ask for the rule again."""
     server, store, streams = Refusing(), Store(), StreamState(on_change=lambda *_: None)
     streams.set_role(leader=True, epoch=1)
-    kube = cast("Kube", server)
     metrics = OperatorMetrics()
-    reconciler = PoolReconciler(
-        kube=kube,
-        store=store,
-        streams=streams,
-        values=ValueBoard(),
-        facts=ClusterFacts,
-        rules=desired.RuleSettings(),
-        executor=Executor(kube=kube, store=store),
-        events=cast("EventRecorder", Silent()),
-        metrics=metrics,
-    )
+    reconciler = pool_reconciler(kube=server, store=store, streams=streams, metrics=metrics)
     body = pool_body()
     body["metadata"] |= {"generation": 1, "resourceVersion": "1"}
     store.put(kinds.WORKER_POOL, body)

@@ -2,28 +2,23 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from tests.support.pools import pool_body
+from tests.support.reconciler import pool_reconciler
 from workerpool.protocol import Counters
 from workerpool_operator.api import Reason, parse
-from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.snapshot import Memory
 from workerpool_operator.domain.stuck import Restarts
-from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import errors, kinds
 from workerpool_operator.protocol import QueueSample, Samples, WorkerReport, Workers
 from workerpool_operator.serve.state import Peer, StreamState
-from workerpool_operator.serve.values import ValueBoard
 
 KEY: Final = PoolKey("media", "thumbs")
 COLLECTOR: Final = Peer(namespace="media", pod="c")
@@ -88,20 +83,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.server, self.events, self.clock = Server(), Recorder(), time.monotonic() - LONG
-        kube, store = cast("Kube", self.server), Store()
+        store = Store()
         self.streams = StreamState(on_change=lambda *_: None, clock=lambda: self.clock)
         self.streams.set_role(leader=True, epoch=1)
-        self.reconciler = PoolReconciler(
-            kube=kube,
-            store=store,
-            streams=self.streams,
-            values=ValueBoard(),
-            facts=ClusterFacts,
-            rules=RuleSettings(),
-            executor=Executor(kube=kube, store=store),
-            events=cast("EventRecorder", self.events),
-            metrics=OperatorMetrics(),
-        )
+        self.reconciler = pool_reconciler(kube=self.server, store=store, streams=self.streams, events=self.events)
         store.put(kinds.WORKER_POOL, pool())
         past = History(since=0.0, active_at=0.0)
         known = Memory(history=past, scale_in=ScaleInMemory(epoch=0), restarts=Restarts(settled=True))

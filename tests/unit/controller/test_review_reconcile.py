@@ -1,19 +1,14 @@
 """What is remembered of a pool goes with the pool, not with its name."""
 
-from typing import Any, cast
+from typing import Any
 
 from tests.support.pools import pool_body
-from workerpool_operator.controller.execute import Executor
+from tests.support.reconciler import pool_reconciler
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
-from workerpool_operator.kube import EventRecorder, Kube, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import QueueSample, Samples
 from workerpool_operator.serve.state import Peer, StreamState
-from workerpool_operator.serve.values import ValueBoard
 
 KEY = PoolKey("media", "thumbs")
 
@@ -33,11 +28,6 @@ class Server:
         return {**body, "metadata": {**body["metadata"], **known}}
 
 
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
-
-
 def pool(*, uid: str, version: int) -> dict[str, Any]:
     body = pool_body()
     body["metadata"] |= {"uid": uid, "generation": 1, "resourceVersion": str(version)}
@@ -48,18 +38,7 @@ async def test_a_pool_made_anew_is_not_sized_by_the_jobs_of_its_predecessor() ->
     """The news of the deletion and of the new pool may be taken up in one look."""
     server, store, streams = Server(), Store(), StreamState(on_change=lambda *_: None)
     streams.set_role(leader=True, epoch=1)
-    kube = cast("Kube", server)
-    reconciler = PoolReconciler(
-        kube=kube,
-        store=store,
-        streams=streams,
-        values=ValueBoard(),
-        facts=ClusterFacts,
-        rules=RuleSettings(),
-        executor=Executor(kube=kube, store=store),
-        events=cast("EventRecorder", Silent()),
-        metrics=OperatorMetrics(),
-    )
+    reconciler = pool_reconciler(kube=server, store=store, streams=streams)
     store.put(kinds.WORKER_POOL, pool(uid="old", version=1))
     reading = QueueSample(queue="main", age_seconds=0.0, waiting=500, in_flight=0)
     streams.receive(Peer(namespace="media", pod="c"), Samples(pool="thumbs", samples=(reading,)))

@@ -5,7 +5,8 @@ from typing import Any
 from tests.support.pools import pool_body
 from workerpool_operator.controller.keys import NamespaceKey, PoolKey
 from workerpool_operator.controller.router import Router
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import kinds
 
 

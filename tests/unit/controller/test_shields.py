@@ -2,23 +2,18 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from tests.support.pools import pool_body
-from workerpool_operator.controller.execute import Executor
+from tests.support.reconciler import pool_reconciler
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.controller.reconcile import PoolReconciler
 from workerpool_operator.controller.store import Store
-from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.shields import ANNOTATIONS, INTERVAL_SECONDS
-from workerpool_operator.kube import EventRecorder, Kube, errors, kinds
-from workerpool_operator.metrics import OperatorMetrics
+from workerpool_operator.kube import errors, kinds
 from workerpool_operator.protocol import WorkerReport, Workers
 from workerpool_operator.serve.state import Peer, StreamState
-from workerpool_operator.serve.values import ValueBoard
 
 KEY: Final = PoolKey("media", "thumbs")
 KARPENTER, AUTOSCALER = sorted(ANNOTATIONS, reverse=True)
@@ -40,31 +35,16 @@ class Server:
             raise self.refusal
 
 
-class Silent:
-    def emit(self, *_: Any, **__: Any) -> None:
-        """Nobody reads."""
-
-
 class Bench:
     """A reconciler of one pool in mode manual with one worker, which has a job."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
         self.server, self.now = Server(), time.monotonic()
         monkeypatch.setattr("workerpool_operator.controller.reconcile._now", lambda: self.now)
-        kube, store = cast("Kube", self.server), Store()
+        store = Store()
         self.streams = StreamState(on_change=lambda *_: None, clock=lambda: self.now)
         self.streams.set_role(leader=True, epoch=1)
-        self.reconciler = PoolReconciler(
-            kube=kube,
-            store=store,
-            streams=self.streams,
-            values=ValueBoard(),
-            facts=ClusterFacts,
-            rules=RuleSettings(),
-            executor=Executor(kube=kube, store=store),
-            events=cast("EventRecorder", Silent()),
-            metrics=OperatorMetrics(),
-        )
+        self.reconciler = pool_reconciler(kube=self.server, store=store, streams=self.streams)
         body = pool_body(scaling={"mode": "manual"}, replicas=1, **spec)
         body["metadata"] |= {"uid": "u", "generation": 1, "resourceVersion": "1"}
         store.put(kinds.WORKER_POOL, body)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from workerpool_operator.controller.store import POOL_LABEL, Store
+from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import kinds
 
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.rollout.state import End, Known, ended, history, meant, rollout_of
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, ObjectRef, kinds
 
 POLL_SECONDS: Final = 1.0
-POOL_LABEL: Final = "workerpool.dev/pool"
 
 
 class RefusedError(Exception):
@@ -23,12 +23,6 @@ class RefusedError(Exception):
 
 class NotInTimeError(Exception):
     """It did not come to that in time."""
-
-
-async def read(access: ClusterAccess, namespace: str, name: str) -> dict[str, Any]:
-    """The pool."""
-    async with Kube(access) as kube:
-        return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
 
 
 async def changes(access: ClusterAccess, namespace: str, name: str) -> AsyncIterator[dict[str, Any]]:

@@ -60,7 +60,7 @@ def get(
 
         where = namespace or access.namespace
         if not watch:
-            return _write(lines(rollout_of(await ask.read(access, where, pool))))
+            return _write(lines(rollout_of(await cluster.pool_of(access, where, pool))))
         before: list[str] = []
         async for body in ask.changes(access, where, pool):
             if (now := lines(rollout_of(body))) != before:

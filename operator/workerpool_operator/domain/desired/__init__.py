@@ -19,6 +19,7 @@ from workerpool_operator.domain.desired.names import (
     RESTART_ANNOTATION,
     REVISION_LABEL,
     VERSION_LABEL,
+    WORKER,
     RenderError,
     selector,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "RESTART_ANNOTATION",
     "REVISION_LABEL",
     "VERSION_LABEL",
+    "WORKER",
     "CollectorSettings",
     "Hashes",
     "RenderError",
