@@ -5,6 +5,7 @@
 | `crds/`, `docs/reference/api.md` | the pydantic models in `workerpool_operator.api` |
 | `templates/crds/` of the chart | `crds/` |
 | `docs/reference/metrics.md` | the help texts of operator, collector and worker |
+| `docs/reference/cli.md` | the help texts of the commands |
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
@@ -46,9 +47,9 @@ def requirements(*choice: str) -> str:
     return "# Generated from uv.lock by `make generate`. What the image installs.\n" + exported.stdout
 
 
-def metrics_page() -> str:
-    """The reference of all metrics."""
-    command = [sys.executable, "scripts/metrics_page.py"]
+def page(script: str) -> str:
+    """A reference page that a script of its own prints."""
+    command = [sys.executable, f"scripts/{script}"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
@@ -90,7 +91,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name in ("cpu", "threads"):
         yield ROOT / "workers" / "reference" / name / "requirements.lock", requirements(*WORKERS, "--group", name)
     yield CHART / "README.md", chart_readme()
-    yield ROOT / "docs" / "reference" / "metrics.md", metrics_page()
+    yield ROOT / "docs" / "reference" / "metrics.md", page("metrics_page.py")
+    yield ROOT / "docs" / "reference" / "cli.md", page("cli_page.py")
     for crd in sorted((ROOT / "crds").glob("*.yaml")):
         yield CHART / "templates" / "crds" / crd.name, chart_crd(crd.read_text())
 

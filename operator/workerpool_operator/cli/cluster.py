@@ -1,23 +1,39 @@
 """What all commands that ask a cluster share: which cluster and namespace, and what is said when it does not answer."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
+
+from workerpool_operator.cli.terminal import Console, one_line
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
 
 T = TypeVar("T")
 
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def named(value: Any) -> Any:
+    """A name, or some, that an object can have: others never leave this machine, as they would ask something else."""
+    for name in [value] if isinstance(value, str) else value or []:
+        if name and not _NAME.fullmatch(name):
+            raise typer.BadParameter(f"{one_line(name)!r} is no name: names have a-z, 0-9, '-' and '.' only")
+    return value
+
+
 Namespace = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", help="By default that of the kubeconfig's context.", show_default=False),
+    typer.Option(
+        "--namespace", "-n", callback=named, help="By default that of the kubeconfig's context.", show_default=False
+    ),
 ]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.", show_default=False)]
+Pool = Annotated[str, typer.Argument(callback=named, help="Name of the pool.", show_default=False)]
 
 
 class ExitCode(IntEnum):
@@ -38,17 +54,48 @@ class TroubleError(Exception):
 def asked(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, context: str | None) -> T:
     """The answer of the cluster to `question`; where there is none, says why and exits."""
     # Imported here because it brings the Kubernetes client, which takes a second.
-    from workerpool_operator.kube import AccessError, ClusterAccess, KubeError, errors  # noqa: PLC0415
+    import aiohttp  # noqa: PLC0415
+
+    from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
+
+    server = ""
 
     async def ask() -> T:
-        return await question(await ClusterAccess.find(context=context))
+        nonlocal server
+        access = await ClusterAccess.find(context=context)
+        server = access.server
+        return await question(access)
 
     try:
         return asyncio.run(ask())
-    except errors.KindNotServed as error:
-        fail(command, f"{error}. Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md")
-    except (TroubleError, KubeError, AccessError) as error:
+    except TroubleError as error:
         fail(command, str(error))
+    except AccessError as error:
+        fail(command, f"{error}. `kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose")
+    except KubeError as error:
+        fail(command, sentence(error, server=server))
+    except (aiohttp.ClientError, OSError) as error:
+        fail(command, f"{server} does not answer: {str(error) or type(error).__name__}")
+
+
+def sentence(error: Exception, *, server: str) -> str:
+    """What the API server's refusal means to a person, and what to do about it."""
+    from workerpool_operator.kube import KubeError, errors  # noqa: PLC0415  see asked
+
+    said = error.detail if isinstance(error, KubeError) and error.detail else str(error)
+    match error:
+        case errors.KindNotServed():
+            return f"{error}. Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md"
+        case errors.NotFound():
+            return f"{error}. `wpool get --all-namespaces` shows the pools that there are"
+        case errors.Forbidden():
+            return f"you may not do this: {said}. Ask for that right, or choose another --namespace or --context"
+        case errors.Unauthorized():
+            return f"{server} does not accept your credentials: {said}. Log in again, or choose another --context"
+        case errors.Unavailable() | errors.RequestTimeout():
+            return f"{error}. Is {server} the cluster that you mean? `kubectl config current-context` tells"
+        case _:
+            return str(error)
 
 
 async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> dict[str, Any]:
@@ -65,5 +112,18 @@ async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> 
 
 def fail(command: str, why: str) -> NoReturn:
     """Say why, and exit."""
-    Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False)
+    Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+def confirmed(question: str, *, yes: bool) -> None:
+    """Go on only if a person says so, or has said `--yes`; without a terminal to ask on, that is wrong usage."""
+    if yes:
+        return
+    import sys  # noqa: PLC0415
+
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{one_line(question)} Nobody can be asked here: say --yes")
+    if not typer.confirm(one_line(question)):
+        typer.echo("nothing was done", err=True)
+        raise typer.Exit(ExitCode.NOTHING)

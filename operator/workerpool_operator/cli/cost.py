@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
 

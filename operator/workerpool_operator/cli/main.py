@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import cost, oncall
+from workerpool_operator.cli import cost, describe, events, oncall, top
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.doctor import command as doctor_command
@@ -46,9 +46,12 @@ def main(
 
 app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command.get)
 app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
+app.command("describe", help=describe.HELP, epilog=describe.EPILOG)(describe.describe)
+app.command("events", help=events.HELP, epilog=events.EPILOG)(events.events)
+app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
-app.add_typer(rollout_command.app, name="rollout")
+app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)

@@ -44,7 +44,7 @@ RESTART_EPILOG: Final = """**Examples**
 
 
 def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and options are arguments
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    pool: cluster.Pool,
     rate: Annotated[
         float | None,
         typer.Argument(min=0.001, max=999_999.0, help="Jobs per second, such as 5 or 0.5.", show_default=False),
@@ -66,7 +66,7 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
 
 
 def restart(  # noqa: D103  typer: the help text is RESTART_HELP
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:

@@ -4,10 +4,9 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-
 from workerpool_operator.cli.explain.command import show
 from workerpool_operator.cli.explain.page import Page
+from workerpool_operator.cli.terminal import Console
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

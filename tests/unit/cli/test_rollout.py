@@ -89,6 +89,8 @@ def test_the_history_names_each_version_once_newest_first_with_what_it_is_now() 
 class Cluster:
     """One that answers as the test says."""
 
+    server = "https://cluster"
+
     namespace = "media"
 
 

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode
 from workerpool_operator.cli.doctor.checks import Finding, Level, findings
+from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess

@@ -1,10 +1,8 @@
 """The command `wpool explain`: a pool in, the screen out."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +10,7 @@ from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import asked, pool_of
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """Why a pool has its size: what each target asks for, what limits it, how old the readings are.
 
@@ -30,7 +29,7 @@ EPILOG: Final = """**Examples**
 
 
 def explain(  # noqa: D103  typer: the help text is HELP
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 import yaml
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.get.rows import Row
+from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -53,7 +53,8 @@ class Output(StrEnum):
 
 def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
     pools: Annotated[
-        list[str] | None, typer.Argument(help="Names of pools; all by default.", show_default=False)
+        list[str] | None,
+        typer.Argument(callback=cluster.named, help="Names of pools; all by default.", show_default=False),
     ] = None,
     namespace: cluster.Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Pools of all namespaces.")] = False,

@@ -28,6 +28,9 @@ class Figures:
     in_flight: int
     ended: float
     """Attempts, since it started."""
+    cpu_percent: float = 0.0
+    """Of one core, as the worker measures it."""
+    memory_bytes: float = 0.0
 
     def per_minute(self, before: "Figures | None") -> float | None:
         """Attempts that ended per minute since then; None before there are two readings, and over a restart."""
@@ -42,13 +45,17 @@ def read(text: str, *, at: float) -> Figures:
     Raises:
         ValueError: it is none.
     """
-    in_flight = ended = 0.0
+    in_flight = ended = cpu = memory = 0.0
     for family in text_string_to_metric_families(text):
         if family.name == "worker_jobs_in_progress":
             in_flight += sum(sample.value for sample in family.samples)
         elif family.name in _ENDED:
             ended += sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
-    return Figures(at, round(in_flight), ended)
+        elif family.name == "worker_cpu_percent":
+            cpu = sum(sample.value for sample in family.samples)
+        elif family.name == "worker_memory_bytes":
+            memory = sum(sample.value for sample in family.samples)
+    return Figures(at, round(in_flight), ended, cpu, memory)
 
 
 class PodFigures:

@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Console
 from rich.live import Live
 
 from workerpool_operator.cli.cluster import TroubleError
@@ -12,6 +11,7 @@ from workerpool_operator.cli.get.figures import PodFigures
 from workerpool_operator.cli.get.rows import Row
 from workerpool_operator.cli.get.tree import Jobs, Scene, tree
 from workerpool_operator.cli.pool_watch import PoolWatch, watch_pool
+from workerpool_operator.cli.terminal import Console
 from workerpool_operator.kube import ClusterAccess
 
 _DRAW_SECONDS: Final = 0.5

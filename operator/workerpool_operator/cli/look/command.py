@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
-from rich.console import Console
 
 from workerpool.introspect.sampling import Mode
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode
 from workerpool_operator.cli.look import answers, flame
+from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -85,7 +85,7 @@ _Python = Annotated[str, typer.Option(help="The interpreter in the container tha
 
 
 def dump(  # noqa: D103, PLR0917  typer: the help text is DUMP_HELP, and options are arguments
-    pod: Annotated[str, typer.Argument(help="The worker's pod.", show_default=False)] = "",
+    pod: Annotated[str, typer.Argument(callback=cluster.named, help="The worker's pod.", show_default=False)] = "",
     namespace: cluster.Namespace = None,
     container: _Container = "worker",
     context: cluster.Context = None,
@@ -109,7 +109,7 @@ def dump(  # noqa: D103, PLR0917  typer: the help text is DUMP_HELP, and options
 
 
 def flame_graph(  # noqa: D103, PLR0917  as above
-    pod: Annotated[str, typer.Argument(help="The worker's pod.", show_default=False)],
+    pod: Annotated[str, typer.Argument(callback=cluster.named, help="The worker's pod.", show_default=False)],
     namespace: cluster.Namespace = None,
     container: _Container = "worker",
     context: cluster.Context = None,

@@ -5,12 +5,12 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.rollout.state import End, lines, rollout_of
+from workerpool_operator.cli.terminal import Console
 from workerpool_operator.domain.rollout.commands import Verb
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator refu
 
 ANSWER_SECONDS: Final = 30.0
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help=HELP)
 
-Pool = Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)]
+def _examples(*words: str) -> str:
+    return "**Examples**\n\n" + "\n\n".join(f"    wpool rollout {one}" for one in words) + "\n"
+
+
+EPILOG: Final = _examples("get thumbs", "status thumbs --timeout 7200", "abort thumbs")
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help=HELP)
 
 
 class RolloutExit(IntEnum):
@@ -46,9 +51,9 @@ class RolloutExit(IntEnum):
     """The operator refused the command."""
 
 
-@app.command("get")
+@app.command("get", epilog=_examples("get thumbs", "get thumbs --namespace media --watch"))
 def get(
-    pool: Pool,
+    pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Again at each change, until Ctrl-C.")] = False,
     context: cluster.Context = None,
@@ -73,9 +78,9 @@ def get(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-@app.command("status")
+@app.command("status", epilog=_examples("status thumbs --timeout 7200"))
 def status(
-    pool: Pool,
+    pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds; 0 waits for as long as it takes.")] = 0.0,
     context: cluster.Context = None,
@@ -93,8 +98,8 @@ def status(
         raise typer.Exit(RolloutExit.REJECTED)
 
 
-@app.command("history")
-def history(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("history", epilog=_examples("history thumbs"))
+def history(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """List the versions that are known, and what each is to the pool now. Takes `list` of controllerrevisions."""
 
     async def list_them(access: "ClusterAccess") -> Table:
@@ -108,9 +113,9 @@ def history(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Co
     Console(soft_wrap=True).print(asked("rollout history", list_them, context=context))
 
 
-@app.command("promote")
+@app.command("promote", epilog=_examples("promote thumbs", "promote thumbs --full"))
 def promote(
-    pool: Pool,
+    pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     full: Annotated[bool, typer.Option("--full", help="Not this step alone: make it the stable version now.")] = False,
     context: cluster.Context = None,
@@ -119,32 +124,32 @@ def promote(
     _tell(Verb.PROMOTE_FULL if full else Verb.PROMOTE, pool, namespace, context)
 
 
-@app.command("abort")
-def abort(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("abort", epilog=_examples("abort thumbs"))
+def abort(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """Go back to the stable version. The new one is not tried again by itself."""
     _tell(Verb.ABORT, pool, namespace, context)
 
 
-@app.command("retry")
-def retry(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("retry", epilog=_examples("retry thumbs"))
+def retry(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """Try a version again that was rejected."""
     _tell(Verb.RETRY, pool, namespace, context)
 
 
-@app.command("undo")
-def undo(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("undo", epilog=_examples("undo thumbs"))
+def undo(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """Go back to the version before, also after a rollout, although the pool asks for the new one."""
     _tell(Verb.UNDO, pool, namespace, context)
 
 
-@app.command("pause")
-def pause(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("pause", epilog=_examples("pause thumbs"))
+def pause(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """Stay at this step until `resume`. A version that fails still goes."""
     _tell(Verb.PAUSE, pool, namespace, context)
 
 
-@app.command("resume")
-def resume(pool: Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("resume", epilog=_examples("resume thumbs"))
+def resume(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """Go on, after `pause` or in a step that waits for it."""
     _tell(Verb.RESUME, pool, namespace, context)
 
