@@ -153,6 +153,13 @@ class RolloutSpec(Model):
         ),
     )
     analysis: Analysis = Field(default=Analysis(), description="How the canary is judged.")
+    surge: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Workers above the pool's size, and above maxReplicas, while versions change: so many are started at "
+        "a time. A budget bounds them as well. Beside a single worker one runs the canary.",
+    )
     when_idle: Idle = Field(default=Idle.HOLD, description="What becomes of a canary while the pool sleeps.")
     auto_promote: bool = Field(
         default=True, description="Whether a canary that passed takes over by itself, or by the command promote."

@@ -1,15 +1,15 @@
 """How many workers a pool that shares a budget asks Kubernetes for: never more than it has been given seats for.
 
 The size that was decided on is within the grant already. What is looked at here is everything beside it: workers of
-earlier sizes that still finish their jobs, and the one more that a change of version runs. Where the grant has no room
-for that one, the pool gives up one of the old version first, as long as it has more than one.
+earlier sizes that still finish their jobs, and those more that a change of version runs. Where the grant has no room
+for one, the pool gives up one of the old version first, as long as it has more than one.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.rollout.counts import SURGE, Counts
+from workerpool_operator.domain.rollout.counts import Counts
 from workerpool_operator.domain.scaling import Claim, SeatMemory, occupied
 from workerpool_operator.domain.snapshot import Seats, Snapshot
 from workerpool_operator.domain.versions import Versions, choose
@@ -24,7 +24,7 @@ class Seating:
     seats: SeatMemory | None = None
     claim: Claim | None = None
     short: bool = False
-    """Whether the budget keeps the pool from what was decided, or from the one more for a change of version."""
+    """Whether the budget keeps the pool from what was decided, or from those more for a change of version."""
     list_in: float | None = None
     """Seconds until the pods should be listed for the sake of the seats."""
 
@@ -61,10 +61,10 @@ def seat(snapshot: Snapshot, held: SeatMemory | None, *, target: desired.Revisio
     seats = snapshot.seats
     if seats is None or held is None:
         return Seating(size=size, versions=versions)
-    surge = SURGE if size and _changing(snapshot, versions) else 0
+    surge = _surge(snapshot, versions, size=size)
     makes_room = bool(surge) and size > 1 and size == seats.granted
     if makes_room:
-        size -= surge
+        size -= 1
         versions = choose(snapshot, target=target, total=size)
     growth = _growth(snapshot, versions.counts)
     allowed = _within(growth, _room(snapshot, seats, held))
@@ -84,10 +84,14 @@ def seat(snapshot: Snapshot, held: SeatMemory | None, *, target: desired.Revisio
     )
 
 
-def _changing(snapshot: Snapshot, versions: Versions) -> bool:
-    """Whether a worker of another version is, or is about to be, beside those of the main one."""
+def _surge(snapshot: Snapshot, versions: Versions, *, size: int) -> int:
+    """How many more a change of version runs: one at least, for as long as a worker of another version is there."""
     others = (child.replicas for name, child in snapshot.deployments.items() if name != versions.main)
-    return bool(versions.canary) or any(others)
+    if not size or not (versions.canary or any(others)):
+        return 0
+    asked = sum(child.replicas for child in snapshot.deployments.values())
+    above = asked + sum(_growth(snapshot, versions.counts).values()) - size
+    return max(1, min(snapshot.pool.spec.rollout.surge, above))
 
 
 def _growth(snapshot: Snapshot, counts: Counts) -> dict[str, int]:

@@ -63,7 +63,8 @@ def present_size(snapshot: Snapshot) -> int:
     scaling = snapshot.pool.status.scaling
     before = scaling.given if scaling else total
     changing = sum(1 for size in sizes if size > 0) > 1
-    return before if changing and before < total <= before + 1 else total
+    surge = snapshot.pool.spec.rollout.surge
+    return before if changing and before < total <= before + surge else total
 
 
 def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:

@@ -154,7 +154,8 @@ def _why(plan: Plan) -> str:
 
 
 def _surge(snapshot: Snapshot) -> int:
-    return 1 if sum(1 for child in snapshot.deployments.values() if child.replicas > 0) > 1 else 0
+    changing = sum(1 for child in snapshot.deployments.values() if child.replicas > 0) > 1
+    return snapshot.pool.spec.rollout.surge if changing else 0
 
 
 def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStatus:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from workerpool_operator.api import Analysis, Idle, RolloutSpec, Strategy, WorkerPool
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, parse
-from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
+from workerpool_operator.domain.rollout.counts import Counts, Slot, hold_shares, move_counts
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.foresight import foreseen_ratio
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
@@ -214,14 +214,14 @@ def _none(name: str) -> Slot:
 def _towards(snapshot: Snapshot, name: str, *, total: int) -> Counts:
     slots = _slots(snapshot)
     own = slots.pop(name, _none(name))
-    return move_counts(target=own, others=list(slots.values()), total=total)
+    return move_counts(target=own, others=list(slots.values()), total=total, surge=snapshot.pool.spec.rollout.surge)
 
 
 def _shared(snapshot: Snapshot, main: str, canary: str, *, total: int, percent: int) -> Counts:
     slots = _slots(snapshot)
     stable, tried = slots.pop(main, _none(main)), slots.pop(canary, _none(canary))
-    shares = split(total, weight=percent, surge=SURGE)
-    return hold_shares(stable=stable, canary=tried, others=list(slots.values()), split=shares, total=total)
+    shares, surge = split(total, weight=percent), snapshot.pool.spec.rollout.surge
+    return hold_shares(stable=stable, canary=tried, others=list(slots.values()), split=shares, total=total, surge=surge)
 
 
 def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:

@@ -25,6 +25,7 @@ ACCEPTED: Final[dict[str, dict[str, Any]]] = {
             "strategy": "Canary",
             "steps": [{"weight": 99, "durationSeconds": 1, "minJobs": 1, "pause": True}],
             "analysis": {"failureBudget": 5, "onInconclusive": "Rollback"},
+            "surge": 100,
             "whenIdle": "Promote",
             "autoPromote": False,
             "autoRollback": False,
@@ -52,6 +53,11 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         analysis(acceptableFailureRate="1"),
         "spec.rollout.analysis.acceptableFailureRate",
         CHANCE_WORDS,
+    ),
+    "change of version without one worker more": (
+        {"rollout": {"surge": 0}},
+        "spec.rollout.surge",
+        "greater than or equal to 1",
     ),
     "strategy of the Deployment": (
         {"rollout": {"strategy": "RollingUpdate"}},

@@ -96,6 +96,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
                 "maxUnmeasuredSeconds": 900,
                 "onInconclusive": "Hold",
             },
+            "surge": 1,
             "whenIdle": "Hold",
             "autoPromote": True,
             "autoRollback": True,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool_operator.domain.rollout import SURGE, Slot, move_counts
+from workerpool_operator.domain.rollout import Slot, move_counts
 
 
 def slot(name: str, replicas: int, ready: int | None = None) -> Slot:
@@ -56,23 +56,30 @@ def test_at_zero_everything_goes() -> None:
 _slots = st.integers(0, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 
 
-@given(target=_slots, others=st.lists(_slots, max_size=3), total=st.integers(0, 12))
+def test_a_larger_surge_starts_more_at_a_time_and_each_that_is_ready_frees_an_old_one() -> None:
+    old = slot("v1", 5)
+    assert move_counts(target=slot("v2", 0), others=[old], total=5, surge=3).raise_to == {"v2": 3}
+    assert move_counts(target=slot("v2", 0), others=[old], total=5, surge=9).raise_to == {"v2": 5}
+    assert move_counts(target=slot("v2", 3, ready=2), others=[old], total=5, surge=3).remove == {"v1": 2}
+
+
+@given(target=_slots, others=st.lists(_slots, max_size=3), total=st.integers(0, 12), surge=st.integers(1, 5))
 def test_never_more_than_the_total_and_the_surge_are_asked_for(
-    target: tuple[int, int], others: list[tuple[int, int]], total: int
+    target: tuple[int, int], others: list[tuple[int, int]], total: int, surge: int
 ) -> None:
     slots = [slot(f"old{i}", n, ready) for i, (n, ready) in enumerate(others)]
     own = slot("new", *target)
     before = own.replicas + sum(s.replicas for s in slots)
-    counts = move_counts(target=own, others=slots, total=total)
+    counts = move_counts(target=own, others=slots, total=total, surge=surge)
     sizes = {s.name: s.replicas for s in [own, *slots]} | counts.raise_to
-    assert sum(sizes.values()) <= max(before, total + SURGE)
+    assert sum(sizes.values()) <= max(before, total + surge)
     assert not set(counts.raise_to) & set(counts.remove)
     assert all(0 < count <= sizes[name] for name, count in counts.remove.items())
 
 
-@given(others=st.lists(st.integers(0, 6), min_size=1, max_size=3), total=st.integers(0, 8))
+@given(others=st.lists(st.integers(0, 6), min_size=1, max_size=3), total=st.integers(0, 8), surge=st.integers(1, 4))
 def test_a_change_of_version_always_ends_and_never_has_fewer_ready_than_the_total(
-    others: list[int], total: int
+    others: list[int], total: int, surge: int
 ) -> None:
     """Play it to the end with workers that become ready and leave at once."""
     old = {f"old{i}": n for i, n in enumerate(others)}
@@ -80,7 +87,7 @@ def test_a_change_of_version_always_ends_and_never_has_fewer_ready_than_the_tota
     start = sum(old.values())
     for _ in range(100):
         slots = [slot(name, n) for name, n in old.items()]
-        counts = move_counts(target=slot("new", new), others=slots, total=total)
+        counts = move_counts(target=slot("new", new), others=slots, total=total, surge=surge)
         if not counts.raise_to and not counts.remove:
             break
         new = counts.raise_to.get("new", new) - counts.remove.get("new", 0)

@@ -289,6 +289,8 @@ def test_the_surge_of_a_change_of_version_is_not_taken_for_the_size() -> None:
     old, new = pool(), pool(worker={"image": "web:2"}, status={"scaling": {"desired": 3, "mode": "direct"}})
     seen = snapshot(new, deployments=deployment(old, 3) | deployment(new, 1))
     assert present_size(seen) == 3
+    fast = new.changed(spec=new.spec.changed(rollout=new.spec.rollout.changed(surge=3)))
+    assert present_size(snapshot(fast, deployments=deployment(old, 3) | deployment(new, 3))) == 3
 
 
 def test_pods_of_workers_that_stay_unready_are_looked_at_for_a_reason() -> None:

@@ -173,9 +173,19 @@ def test_a_new_deployment_waits_for_its_seats_at_size_0() -> None:
 # Changes of version
 
 
-def changing(before: int, after: int, *, granted: int, ready: int | None = None, terminating: int = 0) -> Snapshot:
+def changing(
+    before: int,
+    after: int,
+    *,
+    granted: int,
+    ready: int | None = None,
+    terminating: int = 0,
+    strategy: str = "Rolling",
+    surge: int = 1,
+    **scaling: Any,
+) -> Snapshot:
     """A pool on its way from one version to another."""
-    rolling: dict[str, Any] = {"scaling": SCALING, "rollout": {"strategy": "Rolling"}}
+    rolling: dict[str, Any] = {"scaling": SCALING | scaling, "rollout": {"strategy": strategy, "surge": surge}}
     old, new = pool(**rolling), pool(**rolling, worker={"image": "web:2"})
     deployments = deployment(old, before) | (deployment(new, after, ready=ready) if after else {})
     names = [name for name, one in deployments.items() for _ in range(one.replicas)]
@@ -206,6 +216,34 @@ def test_a_change_of_version_takes_its_one_more_out_of_the_grant() -> None:
 def test_a_version_does_not_replace_a_pool_s_only_worker_without_a_second_seat() -> None:
     found = plan(changing(1, 0, granted=1))
     assert (found.size, grown_to(found), found.short_of_seats) == (1, [0], True)
+
+
+def test_a_larger_surge_is_claimed_and_taken_as_far_as_there_are_seats() -> None:
+    found = plan(changing(3, 0, granted=9, surge=2, maxReplicas=3))
+    assert (found.size, grown_to(found), found.short_of_seats) == (3, [2], False)
+    assert found.claim is not None
+    assert found.claim.wanted == 3 + 2, "above maxReplicas too: a change of version is no growth"
+    short = plan(changing(3, 0, granted=4, surge=2, maxReplicas=3))
+    assert (short.size, grown_to(short), short.short_of_seats) == (3, [1], True)
+
+
+@pytest.mark.parametrize(("granted", "grown", "short"), [(1, 0, True), (2, 1, False)])
+def test_beside_a_single_worker_a_canary_waits_for_its_seat(*, granted: int, grown: int, short: bool) -> None:
+    found = plan(changing(1, 0, granted=granted, strategy="Canary", surge=3, maxReplicas=1))
+    assert (found.size, grown_to(found), found.short_of_seats) == (1, [grown], short)
+    assert found.claim is not None
+    assert found.claim.wanted == 1 + 1
+
+
+def test_a_canary_that_waits_for_its_seat_has_not_failed_to_start() -> None:
+    waiting, remembered = changing(1, 0, granted=1, strategy="Canary", maxReplicas=1), memory(seats=counted(1))
+    for at in (0, 10, 3600):
+        made = plan(replace(waiting, memory=remembered, now=NOW + at))
+        remembered = made.memory
+    after = made.versions
+    assert after is not None
+    assert after.trial is not None
+    assert (after.trial.outcome.wait, after.trial.assessment.cause) == ("Unmeasured", "Unmeasured")
 
 
 # What is shown

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerpool_operator.domain.rollout import SURGE, Counts, Slot, hold_shares
+from workerpool_operator.domain.rollout import Counts, Slot, hold_shares
 from workerpool_operator.domain.rollout.splitter import split
 
 
@@ -11,9 +11,9 @@ def slot(name: str, replicas: int, ready: int | None = None) -> Slot:
     return Slot(name=name, replicas=replicas, ready=replicas if ready is None else ready)
 
 
-def held(stable: Slot, canary: Slot, *others: Slot, total: int, weight: int = 10) -> Counts:
-    shares = split(total, weight=weight, surge=SURGE)
-    return hold_shares(stable=stable, canary=canary, others=others, split=shares, total=total)
+def held(stable: Slot, canary: Slot, *others: Slot, total: int, weight: int = 10, surge: int = 1) -> Counts:
+    shares = split(total, weight=weight)
+    return hold_shares(stable=stable, canary=canary, others=others, split=shares, total=total, surge=surge)
 
 
 def test_a_canary_starts_above_the_total() -> None:
@@ -28,6 +28,26 @@ def test_the_stable_version_keeps_its_workers_until_the_canary_is_ready() -> Non
 
 def test_more_weight_moves_one_worker_after_the_other() -> None:
     assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50) == Counts(raise_to={"v2": 2})
+
+
+def test_so_many_workers_are_started_at_a_time_as_the_surge_allows() -> None:
+    assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50, surge=3) == Counts(raise_to={"v2": 4})
+    assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50, surge=9) == Counts(raise_to={"v2": 5})
+    assert held(slot("v1", 9), slot("v2", 4, ready=3), total=10, weight=50, surge=3) == Counts(remove={"v1": 2})
+    both = held(slot("v1", 9), slot("v2", 3), total=10, weight=50, surge=3)
+    assert both == Counts(raise_to={"v2": 4}, remove={"v1": 2})
+
+
+def test_a_single_worker_has_one_canary_beside_it_however_large_the_surge_is() -> None:
+    assert held(slot("v1", 1), slot("v2", 0), total=1, surge=5) == Counts(raise_to={"v2": 1})
+    assert held(slot("v1", 1), slot("v2", 1), total=1, surge=5) == Counts()
+
+
+def test_a_pool_that_wakes_at_one_runs_the_stable_version_and_beside_it_the_canary() -> None:
+    assert held(slot("v1", 0), slot("v2", 0), total=1) == Counts(raise_to={"v1": 1})
+    assert held(slot("v1", 1, ready=0), slot("v2", 0), total=1) == Counts(raise_to={"v2": 1})
+    assert held(slot("v1", 1), slot("v2", 1), total=1) == Counts()
+    assert held(slot("v1", 1), slot("v2", 1), total=0) == Counts(remove={"v1": 1, "v2": 1})
 
 
 def test_a_single_worker_stays_beside_its_canary() -> None:
@@ -67,23 +87,28 @@ def test_beside_a_single_worker_a_version_before_makes_room_for_the_stable_one()
     assert held(slot("v1", 0), slot("v2", 1), slot("v0", 0), total=1) == Counts(raise_to={"v1": 1})
 
 
-@given(total=st.integers(0, 40), weight=st.integers(1, 99), data=st.data())
+@given(total=st.integers(0, 40), weight=st.integers(1, 99), surge=st.integers(1, 6), data=st.data())
 def test_it_ends_at_the_split_and_never_has_fewer_ready_workers_than_asked_for(
-    total: int, weight: int, data: st.DataObject
+    total: int, weight: int, surge: int, data: st.DataObject
 ) -> None:
     """Played to its end from anywhere, with workers that all become ready."""
-    shares = split(total, weight=weight, surge=SURGE)
+    shares = split(total, weight=weight)
     sizes = {name: data.draw(st.integers(0, 40)) for name in ("v1", "v2", "v0")}
     for _ in range(200):
         before = sum(sizes.values())
         counts = held(
-            slot("v1", sizes["v1"]), slot("v2", sizes["v2"]), slot("v0", sizes["v0"]), total=total, weight=weight
+            slot("v1", sizes["v1"]),
+            slot("v2", sizes["v2"]),
+            slot("v0", sizes["v0"]),
+            total=total,
+            weight=weight,
+            surge=surge,
         )
         if counts == Counts():
             break
         assert not counts.raise_to.keys() & counts.remove.keys()
         sizes |= counts.raise_to
-        assert sum(sizes.values()) <= max(before, total + SURGE)
+        assert sum(sizes.values()) <= max(before, total + surge)
         for name, count in counts.remove.items():
             sizes[name] -= count
         assert sum(sizes.values()) >= min(before, total)

@@ -8,9 +8,9 @@ from workerpool_operator.domain.rollout.mixture import Interval
 from workerpool_operator.domain.rollout.splitter import Split, job_share, pod_share, split
 
 
-@given(total=st.integers(2, 100_000), weight=st.integers(1, 99), surge=st.integers(0, 5))
-def test_each_weight_leaves_both_versions_a_worker(total: int, weight: int, surge: int) -> None:
-    found = split(total, weight=weight, surge=surge)
+@given(total=st.integers(2, 100_000), weight=st.integers(1, 99))
+def test_each_weight_leaves_both_versions_a_worker(total: int, weight: int) -> None:
+    found = split(total, weight=weight)
     assert found.stable >= 1
     assert found.canary >= 1
     assert found.stable + found.canary == total
@@ -20,20 +20,20 @@ def test_each_weight_leaves_both_versions_a_worker(total: int, weight: int, surg
 
 @pytest.mark.parametrize(("total", "weight"), [(2, 75), (5, 90), (10, 95)])
 def test_no_weight_is_rounded_to_all_or_none(total: int, weight: int) -> None:
-    assert 1 <= split(total, weight=weight, surge=1).canary < total
+    assert 1 <= split(total, weight=weight).canary < total
 
 
 @given(total=st.integers(2, 10_000), weight=st.integers(1, 98))
 def test_more_weight_never_means_fewer_workers(total: int, weight: int) -> None:
-    assert split(total, weight=weight + 1, surge=1).canary >= split(total, weight=weight, surge=1).canary
+    assert split(total, weight=weight + 1).canary >= split(total, weight=weight).canary
 
 
 def test_a_pool_of_one_has_its_canary_on_top() -> None:
-    assert split(1, weight=10, surge=1) == Split(stable=1, canary=1)
+    assert split(1, weight=10) == Split(stable=1, canary=1)
 
 
 def test_a_pool_that_sleeps_has_neither() -> None:
-    assert split(0, weight=50, surge=1) == Split(stable=0, canary=0)
+    assert split(0, weight=50) == Split(stable=0, canary=0)
 
 
 def test_the_share_of_the_workers_is_not_that_of_the_jobs() -> None:

@@ -11,6 +11,6 @@
 | `commands`, `steps` | what follows from it, step by step |
 """
 
-from workerpool_operator.domain.rollout.counts import SURGE, Counts, Slot, hold_shares, move_counts
+from workerpool_operator.domain.rollout.counts import Counts, Slot, hold_shares, move_counts
 
-__all__ = ["SURGE", "Counts", "Slot", "hold_shares", "move_counts"]
+__all__ = ["Counts", "Slot", "hold_shares", "move_counts"]

@@ -1,19 +1,14 @@
 """Moves counts between Deployments whose templates never change.
 
 The Deployment controller's own rolling update is not used: it picks its victims unfenced and scales ReplicaSets in
-proportion. Here one worker more of the new version is started (`SURGE`), and when it is ready one of the old is
-handed to scale-in, which takes an idle one. Every call follows from the observed counts alone, so a takeover that
+proportion. Here a worker more of the new version is started (as many as the pool's surge), and when it is ready one of the
+old is handed to scale-in, which takes an idle one. Every call follows from the observed counts alone, so a takeover that
 was cut off anywhere goes on where it was, and a third version in the middle simply becomes the target.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
-
 from workerpool_operator.domain.rollout.splitter import Split
-
-SURGE: Final = 1
-"""Workers above the total while versions change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +28,17 @@ class Counts:
     remove: dict[str, int] = field(default_factory=dict)
 
 
-def move_counts(*, target: Slot, others: Sequence[Slot], total: int) -> Counts:
+def move_counts(*, target: Slot, others: Sequence[Slot], total: int, surge: int = 1) -> Counts:
     """One step from the observed counts towards `total` workers, all of them in `target`.
 
-    Holds: never more than `total + SURGE` workers are asked for, and the others give up a worker only for a ready
+    Holds: never more than `total + surge` workers are asked for, and the others give up a worker only for a ready
     one of the target, so a version that does not start takes nobody's place.
     """
     live = [slot for slot in others if slot.replicas > 0]
     if not live:
         return _one_deployment(target, total=total)
     old = sum(slot.replicas for slot in live)
-    raise_to = _growth(target, live, old=old, total=total)
+    raise_to = _growth(target, live, old=old, total=total, surge=surge)
     remove = _removal(target, live, old=old, total=total)
     if target.replicas > total:
         remove[target.name] = target.replicas - total
@@ -58,7 +53,7 @@ def _one_deployment(target: Slot, *, total: int) -> Counts:
     return Counts()
 
 
-def _growth(target: Slot, live: Sequence[Slot], *, old: int, total: int) -> dict[str, int]:
+def _growth(target: Slot, live: Sequence[Slot], *, old: int, total: int, surge: int) -> dict[str, int]:
     asked = target.replicas + old
     missing = total - asked
     if missing > 0:
@@ -66,8 +61,8 @@ def _growth(target: Slot, live: Sequence[Slot], *, old: int, total: int) -> dict
         receiver = target if target.ready > 0 else max(live, key=lambda slot: (slot.ready, slot.replicas))
         return {receiver.name: receiver.replicas + missing}
     all_ready = target.ready >= target.replicas
-    if total > 0 and target.replicas < total and all_ready and asked < total + SURGE:
-        return {target.name: target.replicas + min(total + SURGE - asked, total - target.replicas)}
+    if total > 0 and target.replicas < total and all_ready and asked < total + surge:
+        return {target.name: target.replicas + min(total + surge - asked, total - target.replicas)}
     return {}
 
 
@@ -83,16 +78,24 @@ def _removal(target: Slot, live: Sequence[Slot], *, old: int, total: int) -> dic
     return remove
 
 
-def hold_shares(*, stable: Slot, canary: Slot, others: Sequence[Slot], split: Split, total: int) -> Counts:
+def hold_shares(
+    *, stable: Slot, canary: Slot, others: Sequence[Slot], split: Split, total: int, surge: int = 1
+) -> Counts:
     """One step from the observed counts towards `split`, where two versions are to stay, and the others to go.
 
     The same holds as for `move_counts`. While the canary does not start the stable version makes up for it.
     """
     asked = stable.replicas + canary.replicas + sum(slot.replicas for slot in others)
     raise_to = _fill(stable, canary, split=split, missing=total - asked)
-    if not raise_to and total > 0 and asked < total + SURGE:
-        short = [slot for slot, share in ((canary, split.canary), (stable, split.stable)) if slot.replicas < share]
-        raise_to = {slot.name: slot.replicas + 1 for slot in short[:1] if slot.ready >= slot.replicas}
+    if not raise_to and total > 0 and asked < total + surge:
+        short = [
+            (slot, share) for slot, share in ((canary, split.canary), (stable, split.stable)) if slot.replicas < share
+        ]
+        raise_to = {
+            slot.name: min(share, slot.replicas + total + surge - asked)
+            for slot, share in short[:1]
+            if slot.ready >= slot.replicas
+        }
     kept = min(stable.ready, stable.replicas, split.stable) + min(canary.ready, canary.replicas, split.canary)
     surplus = {slot.name: slot.replicas for slot in sorted(others, key=lambda slot: (slot.ready, slot.name))}
     surplus[canary.name] = max(0, canary.replicas - split.canary)

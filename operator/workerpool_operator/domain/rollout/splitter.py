@@ -10,22 +10,22 @@ _PERCENT: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Workers of each version. Together they are the total, but for a single worker's surge."""
+    """Workers of each version. Together they are the total, but beside a single worker."""
 
     stable: int
     canary: int
 
 
-def split(total: int, *, weight: int, surge: int) -> Split:
+def split(total: int, *, weight: int) -> Split:
     """`total` workers with `weight` percent of canary, rounded half up; both versions keep a worker.
 
-    A pool of one runs `surge` workers above it, else it would have no stable one, or no canary; a pool that sleeps has
-    neither.
+    A pool of one runs one worker above it, else it would have no stable one, or no canary: never more, however many may
+    be above the total, or nearly all jobs were the canary's. A pool that sleeps has neither.
     """
     if total <= 0:
         return Split(stable=0, canary=0)
     if total == 1:
-        return Split(stable=1, canary=surge)
+        return Split(stable=1, canary=1)
     canary = min(max((total * weight + _PERCENT // 2) // _PERCENT, 1), total - 1)
     return Split(stable=total - canary, canary=canary)
 
