@@ -9,7 +9,8 @@ pytestmark = pytest.mark.core
 
 def test_a_new_version_takes_over_idle_workers_first_and_interrupts_no_job(scene: Scene) -> None:
     """Each old worker goes only when it has nothing in flight, and one new one more than wanted is there at most."""
-    scene.apply("rolling", scaling={"minReplicas": 3, "maxReplicas": 3})
+    rollout = {"strategy": "Rolling"}
+    scene.apply("rolling", scaling={"minReplicas": 3, "maxReplicas": 3}, rollout=rollout)
     before = scene.wait_workers("rolling", 3)
     (old,) = templates(scene, "rolling")
     with scene.watching("rolling") as watched, scene.feeding("rolling", all_at_once(60), seconds=1.0) as feeding:
@@ -18,6 +19,7 @@ def test_a_new_version_takes_over_idle_workers_first_and_interrupts_no_job(scene
             "rolling",
             scaling={"minReplicas": 3, "maxReplicas": 3},
             worker={"env": [{"name": "COLOUR", "value": "blue"}]},
+            rollout=rollout,
         )
         assert_nothing_lost(feeding.report(seconds=150), jobs=60)
         scene.wait_condition("rolling", "Progressing", status="False", reason="Steady", seconds=90)

@@ -200,5 +200,6 @@ def _pool(stage: Stage, name: str) -> Json:
                 "cooldownSeconds": 0,
                 "scaleDown": {"stabilizationSeconds": 0},
             },
+            "rollout": {"strategy": "Rolling"},
         },
     }

@@ -154,7 +154,8 @@ class Window:
         processes.kill_worker(scene, self._first("crashed"))
         processes.kill_worker(scene, self._first("killed"))
         self._delete_worker("replaced", 0)
-        scene.patch("renewed", {"worker": {"env": [{"name": "RELEASE", "value": "2"}]}})
+        renewed = {"worker": {"env": [{"name": "RELEASE", "value": "2"}]}, "rollout": {"strategy": "Rolling"}}
+        scene.patch("renewed", renewed)
         scene.patch("shrinking", {"scaling": {"minReplicas": 1, "maxReplicas": 1}})
         scene.patch("zero", {"scaling": {"minReplicas": 0}})
         cluster.stop_node(self.doomed)

@@ -41,10 +41,10 @@ Chance = Annotated[
 class Strategy(StrEnum):
     """How a new version takes over."""
 
-    ROLLING = "Rolling"
-    """Worker by worker, as fast as the new ones become ready and the old ones idle."""
     CANARY = "Canary"
     """In steps, and only as far as its jobs do not fail more often than those of the version before."""
+    ROLLING = "Rolling"
+    """Worker by worker, as fast as the new ones become ready and the old ones idle."""
 
 
 class Inconclusive(StrEnum):
@@ -133,8 +133,8 @@ class RolloutSpec(Model):
     """How a new version of the workers takes over."""
 
     strategy: Strategy = Field(
-        default=Strategy.ROLLING,
-        description="Rolling: worker by worker. Canary: in steps, judged by the jobs that fail at their first attempt.",
+        default=Strategy.CANARY,
+        description="Canary: in steps, judged by the jobs that fail at their first attempt. Rolling: worker by worker.",
     )
     steps: tuple[RolloutStep, ...] = Field(
         default=(
@@ -157,8 +157,8 @@ class RolloutSpec(Model):
         default=1,
         ge=1,
         le=100,
-        description="Workers above the pool's size, and above maxReplicas, while versions change: so many are started at "
-        "a time. A budget bounds them as well. Beside a single worker one runs the canary.",
+        description="Workers above the pool's size, and above maxReplicas, while versions change: so many are started "
+        "at a time. A budget bounds them as well. Beside a single worker one runs the canary.",
     )
     when_idle: Idle = Field(default=Idle.HOLD, description="What becomes of a canary while the pool sleeps.")
     auto_promote: bool = Field(

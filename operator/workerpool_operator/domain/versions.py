@@ -119,6 +119,7 @@ def _tried(
     now = Now(
         target=target.version,
         total=total,
+        stable_ready=_ready(snapshot, before.state.stable) > 0,
         assessment=assessment,
         measured_seconds=before.evidence.measured_seconds,
         jobs=judged(before.evidence).total.canary_trials,
@@ -141,12 +142,15 @@ def _tried(
 
 
 def _pod_share(snapshot: Snapshot, state: State) -> float:
-    ready = dict.fromkeys((state.stable, state.canary), 0)
-    for child in snapshot.deployments.values():
-        version = child.labels.get(VERSION_LABEL, "")
-        if version in ready:
-            ready[version] += child.ready
-    return pod_share(Split(stable=ready[state.stable], canary=ready[state.canary])) if state.canary else 0.0
+    if not state.canary:
+        return 0.0
+    return pod_share(Split(stable=_ready(snapshot, state.stable), canary=_ready(snapshot, state.canary)))
+
+
+def _ready(snapshot: Snapshot, version: str) -> int:
+    """Workers of a version that are ready."""
+    children = snapshot.deployments.values()
+    return sum(child.ready for child in children if child.labels.get(VERSION_LABEL) == version)
 
 
 def judged(evidence: Evidence) -> SignalEvidence:
@@ -231,7 +235,8 @@ def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:
     if state is None:
         running = {name: child for name, child in snapshot.deployments.items() if child.replicas or child.existing}
         most = max(running, key=lambda name: (running[name].ready, running[name].replicas, name), default="")
-        state = State(stable=running[most].labels.get(VERSION_LABEL, "") if most else target.version)
+        stable = running[most].labels.get(VERSION_LABEL, "") if most else target.version
+        state = State(stable=stable, proven=False)
     return Rollout(state=state, evidence=load(stored.get("evidence", {}), nulls=rules.nulls), watch=Watch())
 
 

@@ -16,6 +16,7 @@ def steps(*weights: int) -> dict[str, Any]:
 
 ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "a canary by the defaults": {"rollout": {"strategy": "Canary"}},
+    "no canary": {"rollout": {"strategy": "Rolling"}},
     "a canary with as many steps as there may be": steps(*range(1, 20), 19),
     "a canary in the finest words": analysis(
         tolerateRatio=1, rejectRatio="1.01", falseAlarm="0.001", acceptableFailureRate="0.999"
@@ -62,6 +63,6 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "strategy of the Deployment": (
         {"rollout": {"strategy": "RollingUpdate"}},
         "spec.rollout.strategy",
-        'supported values: "Rolling", "Canary"',
+        'supported values: "Canary", "Rolling"',
     ),
 }

@@ -83,7 +83,7 @@ async def test_it_replaces_a_version_and_removes_the_old_one(kubectl: Callable[.
         "two",
         "--type=merge",
         "-p",
-        '{"spec":{"worker":{"image":"registry.example/worker:2"}}}',
+        '{"spec":{"worker":{"image":"registry.example/worker:2"},"rollout":{"strategy":"Rolling"}}}',
     )
     await eventually(
         lambda: [image(one) for one in deployments(kubectl, "two")] == ["registry.example/worker:2"],

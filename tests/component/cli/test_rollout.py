@@ -70,7 +70,7 @@ async def test_the_end_of_a_rollout_is_waited_for(
 
 
 async def test_of_a_rolling_pool_no_end_is_waited_for(access: ClusterAccess, kube: Kube, namespace: str) -> None:
-    body = pool_body("rolling", namespace)
+    body = pool_body("rolling", namespace, rollout={"strategy": "Rolling"})
     del body["metadata"]["uid"]
     await kube.create(body)
     with pytest.raises(TroubleError, match="strategy to Canary"):

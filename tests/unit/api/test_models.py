@@ -81,7 +81,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "shedAfterSeconds": {},
         },
         "rollout": {
-            "strategy": "Rolling",
+            "strategy": "Canary",
             "steps": [
                 {"weight": 10, "durationSeconds": 1800, "minJobs": 200, "pause": False},
                 {"weight": 50, "durationSeconds": 600, "minJobs": 0, "pause": False},

@@ -75,8 +75,8 @@ def test_an_alert_says_how_bad_it_is_what_happened_and_where_to_read_on(alert: s
 
 
 def test_only_a_pool_that_tries_its_versions_tells_that_one_was_rejected() -> None:
-    assert "CanaryRejected" not in rules()
-    rule = rules(pool(rollout={"strategy": "Canary"}))["CanaryRejected"]
+    assert "CanaryRejected" not in rules(pool(rollout={"strategy": "Rolling"}))
+    rule = rules()["CanaryRejected"]
     assert rule["labels"] == {"severity": "warning"}
     assert (ROOT / "docs/runbooks/CanaryRejected.md").is_file()
 
@@ -121,7 +121,7 @@ def test_every_series_is_asked_for_by_namespace_and_pool() -> None:
     for rule in rules().values():
         asked = rule["expr"].split('{namespace="media",pool="thumbs"}')
         assert len(asked) > 1
-        assert all(part.rstrip().endswith(("unixtime", "expected", "depth", "sum")) for part in asked[:-1])
+        assert all(part.rstrip().endswith(("unixtime", "expected", "depth", "sum", "rejected")) for part in asked[:-1])
         assert "{" not in "".join(asked)
 
 

@@ -11,7 +11,8 @@ from workerpool_operator.domain.scaling import Report
 from workerpool_operator.domain.snapshot import Snapshot
 from workerpool_operator.domain.status import build
 
-OLD, NEW = pool(), pool(worker={"image": "web:2"}, generation=2)
+ROLLING = {"strategy": "Rolling"}
+OLD, NEW = pool(rollout=ROLLING), pool(rollout=ROLLING, worker={"image": "web:2"}, generation=2)
 
 
 def status_of(seen: Snapshot, *, refusals: tuple[Refusal, ...] = ()) -> WorkerPoolStatus:

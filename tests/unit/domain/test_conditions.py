@@ -37,7 +37,8 @@ SCALING_ACTIVE, QUEUE_REACHABLE, STALLED = (
 LISTED: dict[str, Any] = {"memory": memory(pods_listed_at=NOW)}
 """The pods were listed a moment ago, so they are not asked for again."""
 EARLIER = datetime(2025, 12, 24, tzinfo=UTC)
-OLD, NEW = pool(), pool(worker={"image": "web:2"}, generation=2)
+ROLLING = {"strategy": "Rolling"}
+OLD, NEW = pool(rollout=ROLLING), pool(rollout=ROLLING, worker={"image": "web:2"}, generation=2)
 
 
 def judged(seen: Snapshot, kind: ConditionType, *, refusals: Sequence[Refusal] = ()) -> Condition:

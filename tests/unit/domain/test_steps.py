@@ -61,6 +61,16 @@ def test_a_new_version_begins_as_a_canary_with_a_tenth_of_the_workers() -> None:
     assert weight(outcome.state, POLICY) == 10
 
 
+def test_what_replaces_a_first_version_of_which_no_worker_was_ever_ready_needs_no_canary() -> None:
+    dead = advance(State(stable="v1", proven=False), now("v1", stable_ready=False), POLICY).state
+    mended = advance(dead, now(stable_ready=False), POLICY)
+    assert (mended.events, mended.state.stable, mended.state.canary) == ((Event.REPLACED,), "v2", "")
+    again = advance(mended.state, now("v3", stable_ready=False), POLICY)
+    assert (again.events, again.state.stable) == ((Event.REPLACED,), "v3")
+    ran = advance(again.state, now("v3", stable_ready=True), POLICY).state
+    assert advance(ran, now("v4", stable_ready=False), POLICY).events == (Event.STARTED,)
+
+
 @pytest.mark.parametrize(("seconds", "jobs"), [(1799.0, 1e6), (1e6, 199.0)])
 def test_a_step_needs_its_time_and_its_jobs(seconds: float, jobs: float) -> None:
     outcome = advance(CANARY, now(measured_seconds=seconds, jobs=jobs), POLICY)

@@ -101,6 +101,29 @@ def test_the_first_version_has_no_canary() -> None:
     assert (found.stable, found.canary, found.step) == (version(NEW), "", 0)
 
 
+def test_a_wrong_first_image_is_mended_without_a_canary() -> None:
+    dead = snapshot(OLD, deployments=deployment(OLD, 5, ready=0), revisions=revision(OLD))
+    mended = replace(dead, pool=NEW, revisions=revision(OLD), memory=plan(dead).memory)
+    made = plan(mended)
+    assert sizes(made) == {name(NEW): 1}
+    assert "VersionReplaced" in events(mended, made)
+    resumed = OLD.changed(status=told(dead, plan(dead)))
+    assert "VersionReplaced" in events(mended, plan(replace(mended, pool=NEW.changed(status=resumed.status))))
+
+
+def test_a_pool_whose_strategy_becomes_canary_begins_none_and_trusts_what_runs() -> None:
+    """As one of before an upgrade of the operator: nothing is stored of a rollout."""
+    for of, running_now in ((NEW, deployment(NEW, 5)), (NEW, {})):
+        made = plan(snapshot(of, deployments=running_now, revisions=revision(NEW)))
+        assert made.versions is not None
+        assert (made.versions.main, made.versions.canary) == (name(NEW), "")
+        assert sizes(made).keys() <= {name(NEW)}
+    middle = running(old=3, new=2)
+    started = plan(middle).versions
+    assert started is not None
+    assert (started.main, started.canary) == (name(OLD), name(NEW))
+
+
 def test_a_rolling_pool_has_no_rollout_in_its_status() -> None:
     of = canary(strategy="Rolling")
     seen = running(of)

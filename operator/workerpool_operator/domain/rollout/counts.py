@@ -1,13 +1,14 @@
 """Moves counts between Deployments whose templates never change.
 
 The Deployment controller's own rolling update is not used: it picks its victims unfenced and scales ReplicaSets in
-proportion. Here a worker more of the new version is started (as many as the pool's surge), and when it is ready one of the
-old is handed to scale-in, which takes an idle one. Every call follows from the observed counts alone, so a takeover that
-was cut off anywhere goes on where it was, and a third version in the middle simply becomes the target.
+proportion. Here a worker more of the new version is started (as many as the pool's surge), and when it is ready one of
+the old is handed to scale-in, which takes an idle one. Every call follows from the observed counts alone, so a takeover
+that was cut off anywhere goes on where it was, and a third version in the middle simply becomes the target.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
 from workerpool_operator.domain.rollout.splitter import Split
 
 

@@ -82,6 +82,8 @@ class State:
     """Newest first."""
     kept: tuple[str, ...] = ()
     """Versions that were stable before, newest first: to one of them the way back needs no canary."""
+    proven: bool = True
+    """Whether a stable version has ever had a ready worker. One that never ran has earned no trust to be kept."""
     command_id: str = ""
     """Of the last command that was answered."""
     command_refused: bool = False
@@ -104,7 +106,7 @@ class Event(StrEnum):
     REJECTED = "CanaryRejected"
     """The canary goes; its version is not tried again by itself."""
     REPLACED = "VersionReplaced"
-    """A version took over without a canary: the first one, one that was stable before, or by the pool's wish."""
+    """A version took over without a canary: the first that runs, one that was stable before, or by the pool's wish."""
     PAUSED = "RolloutPaused"
     """Somebody paused it."""
     RESUMED = "RolloutResumed"
@@ -142,6 +144,8 @@ class Now:
     """Version that the pool asks for."""
     total: int
     """Workers that the pool is brought to."""
+    stable_ready: bool = True
+    """Whether a worker of the stable version is ready."""
     assessment: Assessment = field(default_factory=lambda: Assessment(verdict=Verdict.INCONCLUSIVE))
     measured_seconds: float = 0.0
     """The evidence's clock."""
@@ -168,7 +172,7 @@ def weight(state: State, policy: Policy) -> int:
 
 def advance(state: State, now: Now, policy: Policy) -> Outcome:
     """What follows. Order: what is asked for, what people say, what the judge says, what the clock says."""
-    outcome = _follow_target(state, now, policy)
+    outcome = _follow_target(replace(state, proven=state.proven or now.stable_ready), now, policy)
     command = now.command
     if command is not None and command.id != state.command_id:
         # What was said of a version is weighed against what is known of it, and not in the look that it came in.
@@ -191,7 +195,7 @@ def _follow_target(state: State, now: Now, policy: Policy) -> Outcome:
         return Outcome(state=state) if not state.canary else _ended(state, Event.WITHDRAWN)
     if now.target in state.rejected:
         return Outcome(state=state) if not state.canary else _ended(state, Event.WITHDRAWN)
-    if not state.stable or not policy.steps or now.target in state.kept:
+    if not (state.stable and state.proven and policy.steps) or now.target in state.kept:
         return _promoted(replace(state, canary=now.target), policy, Event.REPLACED)
     event = Event.SUPERSEDED if state.canary else Event.STARTED
     return Outcome(state=_begun(state, now.target), events=(event,), fresh=True)
@@ -346,6 +350,7 @@ def load_state(stored: Any) -> State | None:
             resumed=bool(found["resumed"]),
             rejected=tuple(map(str, found["rejected"])),
             kept=tuple(map(str, found["kept"])),
+            proven=bool(found["proven"]),
             command_id=str(found["command_id"]),
             command_refused=bool(found["command_refused"]),
         )
