@@ -2,6 +2,7 @@
 
 Keys: `timestamp` (UTC, RFC 3339), `level`, `logger`, `event` (the sentence), and what was bound: `namespace`,
 `pool` and `version` by :func:`bound`, which covers everything that is logged inside of it, libraries included.
+Workers write the same keys (`workerpool.telemetry.logs`); docs/reference/logs.md has them all.
 JSON also keeps a line one line, whatever a resource's name or an error message contains.
 """
 
@@ -22,8 +23,10 @@ _NOISY: Final[Mapping[str, int]] = {
 }
 
 
-def configure(*, level: str = "INFO", stream: TextIO = sys.stderr) -> None:
+def configure(*, level: str = "INFO", stream: TextIO = sys.stderr, **always: str) -> None:
     """Send all logs to `stream` as JSON. Called once, by a program's entry point.
+
+    `always` stands on every line that does not say it otherwise.
 
     Raises ValueError for a `level` that `logging` does not know.
     """
@@ -34,6 +37,7 @@ def configure(*, level: str = "INFO", stream: TextIO = sys.stderr) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         _name_the_pool,
+        lambda _, __, event: {**always, **event},
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
@@ -54,7 +58,7 @@ def configure(*, level: str = "INFO", stream: TextIO = sys.stderr) -> None:
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
             ],
         )

@@ -12,6 +12,7 @@ from workerpool_operator.cli.doctor import command as doctor_command
 from workerpool_operator.cli.explain import command as explain_command
 from workerpool_operator.cli.get import command as get_command
 from workerpool_operator.cli.load import command as load_command
+from workerpool_operator.cli.logs import command as logs_command
 from workerpool_operator.cli.look import command as look_command
 from workerpool_operator.cli.profile import command as profile_command
 from workerpool_operator.cli.rollout import command as rollout_command
@@ -48,6 +49,7 @@ app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command
 app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
 app.command("describe", help=describe.HELP, epilog=describe.EPILOG)(describe.describe)
 app.command("events", help=events.HELP, epilog=events.EPILOG)(events.events)
+app.command("logs", help=logs_command.HELP, epilog=logs_command.EPILOG)(logs_command.logs)
 app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)

@@ -27,7 +27,7 @@ def main() -> int:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201  before there are logs
         return 2
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double each counter, and nothing asks for them
-    logs.configure(level=config.log_level.upper())
+    logs.configure(level=config.log_level.upper(), namespace=config.namespace)
     asyncio.run(_run(config))
     return 0
 

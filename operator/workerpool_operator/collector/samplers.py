@@ -97,7 +97,8 @@ class Samplers:
         for key, source in wanted.items():
             if key not in self._tasks:
                 sampler = self._sampler(key[0], source[1])
-                task = asyncio.create_task(sampler.run(), name=f"sample-{key[0]}-{key[1]}")
+                with structlog.contextvars.bound_contextvars(pool=key[0]):  # on all lines of the task
+                    task = asyncio.create_task(sampler.run(), name=f"sample-{key[0]}-{key[1]}")
                 self._tasks[key] = (source, sampler, task)
 
     def read_now(self, pool: str) -> None:

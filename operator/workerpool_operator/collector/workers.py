@@ -45,7 +45,8 @@ class WorkerServer:
         hello = await self._hello(socket)
         pod = await self._pod_of(bearer)
         if hello is None or pod is None or pod.pool != hello.pool:
-            _log.warning("worker_refused", worker=bearer.pod, why="it is no pod of the pool that it names")
+            named = "" if hello is None else hello.pool
+            _log.warning("worker_refused", pool=named, worker=bearer.pod, why="it is no pod of the pool that it names")
             await socket.close(code=4403, message=b"not a worker of this pool")
             return socket
         await self._attend(socket, bearer, hello, pool=pod.pool)

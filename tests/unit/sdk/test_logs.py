@@ -61,6 +61,7 @@ def test_an_event_and_its_fields_are_one_object(written: Lines) -> None:
     assert said == {
         "event": 'cannot "take"\njobs',
         "level": "warning",
+        "logger": "workerpool",
         "queue": "main",
         "detail": "OSError('no')",
     }

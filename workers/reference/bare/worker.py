@@ -80,9 +80,13 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 """
 
 
-def say(event: str, **more: object) -> None:
-    """One JSON object a line."""
-    sys.stdout.write(json.dumps({"event": event, "pool": POOL, "version": VERSION, "worker": POD, **more}) + "\n")
+def say(event: str, *, level: str = "info", **more: object) -> None:
+    """One JSON object a line, with the keys that workers on the SDK write."""
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+    about = {"pool": POOL, "version": VERSION, "worker": POD}
+    line = {"timestamp": stamp, "level": level, "logger": "worker", "event": event, **about, **more}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
@@ -133,7 +137,7 @@ class Worker:
             try:
                 self._take()
             except AWAY as error:
-                say("cannot take jobs", error=str(error))
+                say("cannot take jobs", level="warning", error=str(error))
                 self.draining.wait(1.0)
         say("draining", in_progress=len(self._running))
         deadline = time.monotonic() + DRAIN_SECONDS
@@ -182,7 +186,7 @@ class Worker:
             attempt = int(fields.get("attempt", b"0")) + deliveries
             self._attempt(entry, fields, attempt)
         except (*AWAY, IndexError) as error:  # its lease brings it back
-            say("cannot settle", entry=entry, error=str(error))
+            say("cannot settle", level="warning", entry=entry, error=str(error))
         finally:
             with self._lock:
                 self._running.discard(entry)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerpool._job import MAX_PAYLOAD_BYTES, Job
-from workerpool.broker import DeadLetter, DeathReason
+from workerpool.broker import DeadLetter, DeathReason, Taken
 from workerpool.errors import LeaseLost, RejectJob
 from workerpool.runtime.inflight import Cancelled, Running
 from workerpool.runtime.lanes import HandlerFailed, NotHere, ProcessDied
@@ -61,7 +61,7 @@ class Execution:
     async def run(self, running: Running, figures: LaneMetrics, context: Any) -> Outcome:
         """Run it to its end; `figures` are its lane's."""
         job = running.job
-        logs.bind(job_id=job.job_id, job_type=job.type, attempt=job.attempt)
+        logs.bind(**about_job(job))
         begun = self.begin(running, figures, context)
         if not isinstance(begun, Job):
             return begun
@@ -197,7 +197,7 @@ class Execution:
         text, trace = described(cause)
         # What runs a batch has no one job's id bound.
         job = running.job
-        about = {"job_id": job.job_id, "job_type": job.type, "attempt": job.attempt, "reason": reason.value}
+        about = {**about_job(job), "reason": reason.value}
         if running.trace is not None:
             running.trace.failed(reason.value, text, trace)
         if spared:
@@ -298,3 +298,9 @@ _NOT_ITS_FAULT: Final = frozenset(
     {FailureReason.MALFORMED, FailureReason.OVERSIZE, FailureReason.MAX_ATTEMPTS, FailureReason.LEASE_LOST}
 )
 """Reasons that say nothing about this version's handlers: a canary is not judged by them."""
+
+
+def about_job(job: Taken) -> dict[str, Any]:
+    """What lines about a job say of it."""
+    about: dict[str, Any] = {"job_id": job.job_id, "job_type": job.type, "attempt": job.attempt}
+    return about | {"tenant": job.tenant} if job.tenant else about

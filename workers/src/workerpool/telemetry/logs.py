@@ -1,5 +1,8 @@
 """Structured logs: one JSON object a line, with pool, version, worker, and the job while one runs, and its trace.
 
+The keys are those of the operator's and the collector's lines (`workerpool_operator.logs`); docs/reference/logs.md has
+them all.
+
 All goes through the standard library's logging, which asyncio has loaded anyway. structlog would do the same, and be a
 tenth of what it costs to start a worker.
 """
@@ -69,6 +72,7 @@ class JsonFormatter(logging.Formatter):
             **extra,
             "event": record.getMessage(),
             "level": record.levelname.lower(),
+            "logger": record.name,
         }
         line["timestamp"] = self.formatTime(record)
         if record.exc_info:

@@ -1,0 +1,249 @@
+"""The command `wpool logs`: options in, lines out."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked
+from workerpool_operator.cli.logs.lines import Choice, Level, Line
+from workerpool_operator.cli.terminal import Console, say
+
+if TYPE_CHECKING:
+    from workerpool_operator.cli.logs.loki import Loki
+    from workerpool_operator.cli.logs.pods import PodLogs
+    from workerpool_operator.kube import ClusterAccess
+
+HELP: Final = """Show what the workers of a pool have written, all of them together, in the order of time.
+
+Up to 500 workers are read, of the newest, each with its last lines (`--tail`). `--follow` goes on with what they write
+from now, up to 200 of them at a time; who comes meanwhile is followed too. Lines of workers that are gone come from
+Loki, where one is named by `--loki` or `WPOOL_LOKI` (`WPOOL_LOKI_TENANT`, `WPOOL_LOKI_TOKEN` where it asks for them);
+otherwise they are gone with their pods.
+
+`--job`, `--level` and what a line says of itself need lines in the JSON of this SDK (docs/reference/logs.md). Takes
+`get` of the pool and of pods/log, and `list` of pods.
+
+Exit codes: 0 shown; 1 there are no such lines; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+"""
+EPILOG: Final = """**Examples**
+
+    wpool logs thumbs --namespace media
+
+    wpool logs thumbs --follow --level warning
+
+    wpool logs thumbs --since 2h --job 4711 --loki http://127.0.0.1:3100
+
+    wpool logs thumbs --version 3f2a9c1d --output json | jq 'select(.attempt > 1)'
+"""
+MOST_PODS: Final = 500
+DEFAULT_TAIL: Final = 100
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_LOKI_SPAN: Final = timedelta(hours=1)
+
+
+class Output(StrEnum):
+    """How lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    RAW = "raw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is wanted."""
+
+    choice: Choice
+    since: datetime | None
+    tail: int | None
+    previous: bool
+    follow: bool
+    loki: str
+
+
+def logs(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="And what they write from now, until Ctrl-C.")] = False,
+    version: Annotated[str, typer.Option(help="Only workers of this version (its hash).", show_default=False)] = "",
+    worker: Annotated[str, typer.Option(callback=cluster.named, help="Only this pod.", show_default=False)] = "",
+    job: Annotated[str, typer.Option("--job", help="Only lines about the job with this id.", show_default=False)] = "",
+    level: Annotated[str, typer.Option(help="Only lines at least as bad: debug, info, warning, error.")] = "",
+    since: Annotated[str, typer.Option(help="Only lines of the last 90s, 10m, 2h or 3d.", show_default=False)] = "",
+    tail: Annotated[
+        int | None,
+        typer.Option(
+            min=-1,
+            help="Last lines of each worker, -1 for all. By default 100, with --since or --job all.",
+            show_default=False,
+        ),
+    ] = None,
+    previous: Annotated[
+        bool, typer.Option("--previous", "-p", help="Of the containers before their last restart.")
+    ] = False,
+    loki: Annotated[
+        str, typer.Option(envvar="WPOOL_LOKI", help="Address of a Loki that has the lines of gone workers.")
+    ] = "",
+    output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TEXT,
+    context: cluster.Context = None,
+) -> None:
+    if follow and previous:
+        raise typer.BadParameter("what was before a restart does not go on: leave --follow or --previous out")
+    begin = _since(since)
+    wanted = Asked(
+        choice=Choice(version=version, worker=worker, job_id=job, level=_level(level)),
+        since=begin,
+        tail=_tail(tail, limited=begin is not None or bool(job)),
+        previous=previous,
+        follow=follow,
+        loki=loki,
+    )
+    printer = Printer(wanted.choice, output)
+
+    async def question(access: "ClusterAccess") -> None:
+        await collect(access, namespace or access.namespace, pool, wanted, printer)
+
+    try:
+        asked("logs", question, context=context)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
+    if not printer.shown:
+        printer.trouble("no such lines")
+        raise typer.Exit(ExitCode.NOTHING)
+
+
+class Printer:
+    """Writes the lines that are wanted."""
+
+    def __init__(self, choice: Choice, output: Output) -> None:
+        self.shown = 0
+        self._choice = choice
+        self._output = output
+        self._console = Console(soft_wrap=True)
+        self._errors = Console(stderr=True, soft_wrap=True)
+
+    def show(self, line: Line) -> None:
+        """One of them."""
+        if not self._choice.wants(line):
+            return
+        self.shown += 1
+        match self._output:
+            case Output.JSON:
+                typer.echo(line.as_json())
+            case Output.RAW:
+                say(line.text)
+            case Output.TEXT:
+                self._console.print(line.for_people(), highlight=False)
+
+    def trouble(self, text: str) -> None:
+        """Why something is missing."""
+        self._errors.print(text, style="yellow", markup=False, highlight=False)
+
+
+async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: Asked, printer: Printer) -> None:
+    """Write what there is, and go on if that is wanted.
+
+    Raises:
+        KubeError: the pool or its pods cannot be read.
+    """
+    from workerpool_operator.cli.logs.pods import PodLogs, Want  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.domain.desired.names import VERSION_LABEL  # noqa: PLC0415
+    from workerpool_operator.kube import Kube  # noqa: PLC0415
+
+    await cluster.pool_of(access, namespace, pool)
+
+    def chosen(pod: Mapping[str, Any]) -> bool:
+        name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
+        choice = wanted.choice
+        return choice.worker in {"", name} and choice.version in {"", labels.get(VERSION_LABEL, "")}
+
+    want = Want(since=wanted.since, tail=wanted.tail, previous=wanted.previous)
+    async with Kube(access) as kube:
+        pods = PodLogs(access, kube, namespace=namespace, pool=pool)
+        gone = await _gone(namespace, pool, wanted, pods, trouble=printer.trouble)
+        if wanted.follow:
+            for line in gone:
+                printer.show(line)
+            await pods.follow(want, printer.show, chosen=chosen, trouble=printer.trouble)
+        there = await _newest(pods, chosen, printer.trouble)
+        lines = await pods.read(there, want, trouble=printer.trouble)
+    for line in sorted([*gone, *lines], key=lambda line: line.at):
+        printer.show(line)
+
+
+async def _newest(
+    pods: "PodLogs", chosen: Callable[[Mapping[str, Any]], bool], trouble: Callable[[str], None]
+) -> Sequence[Mapping[str, Any]]:
+    from workerpool_operator.cli.logs.pods import has_log  # noqa: PLC0415  see cluster.asked
+
+    found = [pod async for pod in pods.pods() if has_log(pod) and chosen(pod)]
+    found.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]), reverse=True)
+    if len(found) > MOST_PODS:
+        trouble(f"only the newest {MOST_PODS} of {len(found)} workers are read: choose by --version or --worker")
+    return found[:MOST_PODS]
+
+
+async def _gone(
+    namespace: str, pool: str, wanted: Asked, pods: "PodLogs", *, trouble: Callable[[str], None]
+) -> Sequence[Line]:
+    """What workers that are not there any more wrote, as Loki knows it. Without it the others are shown."""
+    if not wanted.loki or wanted.previous:
+        return []
+    there = {pod["metadata"]["name"] async for pod in pods.pods()}
+    now = datetime.now(UTC)
+    try:
+        found = await _loki(wanted.loki).lines(namespace, pool, since=wanted.since or now - _LOKI_SPAN, until=now)
+    except TroubleError as error:
+        trouble(f"{error}. Lines of workers that are gone are missing")
+        return []
+    return _tails([line for line in found if line.worker not in there], wanted.tail)
+
+
+def _tails(lines: Sequence[Line], most: int | None) -> list[Line]:
+    """The last lines of each worker, in the order of time."""
+    if most is None:
+        return list(lines)
+    kept, seen = list[Line](), dict[str, int]()
+    for line in reversed(lines):
+        seen[line.worker] = seen.get(line.worker, 0) + 1
+        if seen[line.worker] <= most:
+            kept.append(line)
+    return kept[::-1]
+
+
+def _loki(url: str) -> "Loki":
+    from workerpool_operator.cli.logs.loki import Loki  # noqa: PLC0415  see cluster.asked
+
+    return Loki(url=url, tenant=os.environ.get("WPOOL_LOKI_TENANT", ""), token=os.environ.get("WPOOL_LOKI_TOKEN", ""))
+
+
+def _tail(wanted: int | None, *, limited: bool) -> int | None:
+    if wanted is None:
+        return None if limited else DEFAULT_TAIL
+    return None if wanted < 0 else wanted
+
+
+def _since(text: str) -> datetime | None:
+    if not text:
+        return None
+    if (found := _SPAN.fullmatch(text)) is None:
+        raise typer.BadParameter("--since is how far back, as a number and s, m, h or d: such as 10m")
+    return datetime.now(UTC) - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _level(text: str) -> Level | None:
+    if not text:
+        return None
+    try:
+        return Level[text.upper()]
+    except KeyError:
+        known = ", ".join(level.name.lower() for level in Level)
+        raise typer.BadParameter(f"--level is one of {known}") from None

@@ -1,0 +1,210 @@
+"""`wpool logs` at a real API server; the kubelet that it asks, and Loki, are played."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.played_loki import PlayedLoki, played_loki
+from tests.component.cli.running import of_nobody, started, wpool
+from tests.support.apiserver import eventually
+from tests.support.kubelet import PlayedKubelet, played_kubelet
+from tests.support.pools import pool_body
+from workerpool_operator.cli.logs import command, loki, pods
+from workerpool_operator.kube import ClusterAccess, Kube
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+
+HOUR = timedelta(hours=1)
+
+
+def said(event: str, **fields: Any) -> str:
+    """A line as workers on the SDK write it."""
+    return json.dumps({"pool": "thumbs", "event": event, "level": "info", **fields})
+
+
+@pytest.fixture
+async def kubelet(plane: ControlPlane, kube: Kube, namespace: str) -> AsyncIterator[PlayedKubelet]:
+    """A pool with two workers of two versions that have written a little."""
+    await kube.create(pool_body(namespace=namespace))
+    async with played_kubelet(plane, kube, name=f"node-{secrets.token_hex(3)}") as kubelet:
+        await kubelet.start_pod(namespace, "thumbs-a-1", version="aaaaaaaa")
+        await kubelet.start_pod(namespace, "thumbs-b-2", version="bbbbbbbb")
+        now = datetime.now(UTC)
+        await kubelet.write("thumbs-a-1", "no JSON \x1b[2J at all", at=now - 3 * HOUR)
+        await kubelet.write("thumbs-a-1", said("started"), at=now - timedelta(seconds=9))
+        await kubelet.write("thumbs-b-2", said("job failed", level="error", job_id="7"), at=now - timedelta(seconds=8))
+        await kubelet.write(
+            "thumbs-a-1", said("job failed", level="warning", job_id="8"), at=now - timedelta(seconds=7)
+        )
+        yield kubelet
+
+
+async def test_all_workers_in_the_order_of_time(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace)
+    assert [line.split()[1:] for line in shown.stdout.splitlines()] == [
+        ["thumbs-a-1", "no", "JSON", "\\x1b[2J", "at", "all"],
+        ["thumbs-a-1", "INFO", "started"],
+        ["thumbs-b-2", "ERROR", "job", "failed", "job_id=7"],
+        ["thumbs-a-1", "WARNING", "job", "failed", "job_id=8"],
+    ]
+
+
+async def test_lines_are_chosen(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    """By version, worker, job, level, age and number."""
+
+    async def events(*words: str) -> list[tuple[str, str]]:
+        shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--output", "json", *words)
+        lines = [json.loads(line) for line in shown.stdout.splitlines()]
+        return [(line["worker"], line.get("job_id", line["event"])) for line in lines]
+
+    assert await events("--version", "bbbbbbbb") == [("thumbs-b-2", "7")]
+    assert await events("--worker", "thumbs-a-1", "--tail", "1") == [("thumbs-a-1", "8")]
+    assert await events("--job", "8") == [("thumbs-a-1", "8")]
+    assert await events("--level", "warning") == [("thumbs-b-2", "7"), ("thumbs-a-1", "8")]
+    assert await events("--since", "1h") == [("thumbs-a-1", "started"), ("thumbs-b-2", "7"), ("thumbs-a-1", "8")]
+    assert await events("--job", "9") == []
+
+
+async def test_every_line_is_json_in_one_schema(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    """Also one that was no JSON."""
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "-o", "json", "--worker", "thumbs-a-1")
+    first = json.loads(shown.stdout.splitlines()[0])
+    assert datetime.fromisoformat(first.pop("timestamp")) < datetime.now(UTC) - 2 * HOUR
+    assert first == {
+        "pool": "thumbs",
+        "version": "aaaaaaaa",
+        "worker": "thumbs-a-1",
+        "event": "no JSON \x1b[2J at all",
+    }
+
+
+async def test_none_is_said(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--job", "9")
+    assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", "no such lines\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["--since", "yesterday"], ["--level", "loud"], ["--follow", "--previous"], ["--worker", ".."]]
+)
+async def test_wrong_words_ask_nobody(plane: ControlPlane, words: list[str]) -> None:
+    shown = await wpool(plane, "logs", "thumbs", *words, KUBECONFIG="/nowhere")
+    assert shown.returncode == 2
+
+
+async def test_without_rights(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, tmp_path: Any) -> None:
+    shown = await wpool(plane, "logs", "thumbs", kubeconfig=of_nobody(plane, namespace, tmp_path))
+    assert shown.returncode == 3
+    assert "you may not do this" in shown.stderr
+
+
+async def test_workers_that_come_and_go_are_followed(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet
+) -> None:
+    """Who comes is shown from the first line; what was shown does not come again."""
+    process = await started(plane, "logs", "thumbs", "-n", namespace, "--follow", "--tail", "1")
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            first = {(await process.stdout.readline()).split()[1] for _ in range(2)}
+            assert first == {b"thumbs-a-1", b"thumbs-b-2"}
+            await kubelet.write("thumbs-a-1", said("goes on"))
+            assert b"goes on" in await process.stdout.readline()
+            await kubelet.write("thumbs-c-3", said("born"))
+            await kubelet.start_pod(namespace, "thumbs-c-3", version="cccccccc")
+            assert b"born" in await process.stdout.readline()
+            await kubelet.end_pod(namespace, "thumbs-a-1")
+            await eventually(lambda: "thumbs-a-1" not in kubelet.following)
+            await kubelet.write("thumbs-b-2", said("still there"))
+            assert b"still there" in await process.stdout.readline()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_more_workers_than_can_be_read_are_told(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "MOST_PODS", 1)
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--tail", "1")
+    assert len(shown.stdout.splitlines()) == 1
+    assert "only the newest 1 of 2 workers are read" in shown.stderr
+
+
+async def test_more_workers_than_can_be_followed_are_told(
+    access: ClusterAccess, kube: Kube, namespace: str, kubelet: PlayedKubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who waits is followed as soon as another one has gone."""
+    monkeypatch.setattr(pods, "MOST_FOLLOWED", 1)
+    troubles: list[str] = []
+    logs = pods.PodLogs(access, kube, namespace=namespace, pool="thumbs")
+    following = asyncio.create_task(
+        logs.follow(pods.Want(), lambda _: None, chosen=lambda _: True, trouble=troubles.append)
+    )
+    try:
+        await eventually(lambda: len(kubelet.following) == 1 and bool(troubles))
+        assert troubles == ["1 more pods are not followed: choose by --version or --worker"]
+        [one] = kubelet.following
+        await kubelet.end_pod(namespace, one)
+        await eventually(lambda: kubelet.following == {"thumbs-a-1", "thumbs-b-2"} - {one})
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.fixture
+async def shipped(namespace: str) -> AsyncIterator[PlayedLoki]:
+    """A Loki that has lines of a worker that is gone, of one that is there, and of others."""
+    async with played_loki() as loki:
+        then = datetime.now(UTC) - timedelta(minutes=5)
+        for worker, event in (("thumbs-z-9", "last words"), ("thumbs-a-1", "started")):
+            loki.has(then, said(event, worker=worker, version="aaaaaaaa", job_id="8"), namespace=namespace)
+        loki.has(then, json.dumps({"pool": "mails", "event": "another pool's"}), namespace=namespace)
+        loki.has(then, said("another namespace's", worker="x"), namespace="other")
+        yield loki
+
+
+async def test_lines_of_workers_that_are_gone_come_from_loki(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki
+) -> None:
+    """Those of workers that are there come from them, once."""
+    shown = await wpool(
+        plane, "logs", "thumbs", "-n", namespace, "--job", "8", "--loki", shipped.url, "-o", "json",
+        WPOOL_LOKI_TENANT="team-a", WPOOL_LOKI_TOKEN="secret",
+    )  # fmt: skip
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [(line["worker"], line["event"]) for line in lines] == [
+        ("thumbs-z-9", "last words"),
+        ("thumbs-a-1", "job failed"),
+    ]
+    assert shipped.headers[0]["X-Scope-OrgID"] == "team-a"
+    assert shipped.headers[0]["Authorization"] == "Bearer secret"
+
+
+async def test_without_loki_the_others_are_shown(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki
+) -> None:
+    shipped.refusal = "parse error at line 1"
+    for address, why in ((shipped.url, "HTTP 400"), ("http://127.0.0.1:9", "cannot be asked"), ("loki", "no address")):
+        shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--tail", "1", WPOOL_LOKI=address)
+        assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 2)
+        assert why in shown.stderr
+        assert "Lines of workers that are gone are missing" in shown.stderr
+
+
+async def test_many_lines_come_page_by_page(namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a page ends between lines of one moment."""
+    monkeypatch.setattr(loki, "PAGE", 3)
+    then = datetime.now(UTC) - timedelta(minutes=5)
+    async with played_loki() as played:
+        for number in range(7):
+            at = then + timedelta(seconds=number // 2)
+            played.has(at, said(str(number), worker="w"), namespace=namespace)
+        asked = loki.Loki(url=played.url)
+        found = await asked.lines(namespace, "thumbs", since=then - HOUR, until=then + HOUR)
+    assert [(line.fields or {})["event"] for line in found] == [str(number) for number in range(7)]

@@ -1,0 +1,114 @@
+"""A kubelet that is played: it has no containers, and answers the API server's questions for their logs.
+
+The API server dials it as it dials a real one, over TLS, and passes on what it says.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from e2e.cluster.controlplane import ControlPlane
+from workerpool_operator.domain.desired.names import POOL_LABEL, VERSION_LABEL
+from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+
+class PlayedKubelet:
+    """One node, its pods and their logs."""
+
+    def __init__(self, kube: Kube, name: str) -> None:
+        self.name = name
+        self.following: set[str] = set()
+        """Names of pods whose log somebody follows."""
+        self.asked: list[str] = []
+        self._kube = kube
+        self._logs: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._ended: set[str] = set()
+        self._changed = asyncio.Condition()
+
+    async def start_pod(self, namespace: str, name: str, *, pool: str = "thumbs", version: str = "0a1b2c3d") -> None:
+        """A worker's pod whose container runs."""
+        labels = {POOL_LABEL: pool, VERSION_LABEL: version}
+        container = {"name": "worker", "image": "worker:1"}
+        spec = {"nodeName": self.name, "containers": [container], "terminationGracePeriodSeconds": 0}
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        await self._kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        state = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
+        told = {**container, "imageID": "", "ready": True, "restartCount": 0, "state": state}
+        status = {"phase": "Running", "containerStatuses": [told]}
+        await self._kube.merge_patch(ObjectRef(kinds.POD, namespace, name), {"status": status}, subresource="status")
+
+    async def end_pod(self, namespace: str, name: str) -> None:
+        """It is deleted, and its log ends."""
+        await self._kube.delete(ObjectRef(kinds.POD, namespace, name))
+        async with self._changed:
+            self._ended.add(name)
+            self._changed.notify_all()
+
+    async def write(self, pod: str, text: str, *, at: datetime | None = None) -> None:
+        """A line of a pod's worker."""
+        async with self._changed:
+            self._logs[pod].append((at or datetime.now(UTC), text))
+            self._changed.notify_all()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """`/containerLogs/NAMESPACE/POD/CONTAINER`, as the kubelet has it."""
+        pod, query = request.match_info["pod"], request.query
+        self.asked.append(pod)
+        since = datetime.fromisoformat(query["sinceTime"]) if "sinceTime" in query else None
+        lines = [line for line in self._logs[pod] if since is None or line[0] >= since]
+        tail = int(query.get("tailLines", len(lines)))
+        at = len(self._logs[pod])
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for line in lines[max(0, len(lines) - tail) :]:
+            await answer.write(_written(line))
+        if query.get("follow") == "true":
+            self.following.add(pod)
+            try:
+                while pod not in self._ended:
+                    async with self._changed:
+                        while len(self._logs[pod]) == at and pod not in self._ended:
+                            await self._changed.wait()
+                        new, at = self._logs[pod][at:], len(self._logs[pod])
+                    for line in new:
+                        await answer.write(_written(line))
+            finally:
+                self.following.discard(pod)
+        await answer.write_eof()
+        return answer
+
+
+def _written(line: tuple[datetime, str]) -> bytes:
+    stamp = line[0].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{stamp}000Z {line[1]}\n".encode()
+
+
+@contextlib.asynccontextmanager
+async def played_kubelet(plane: ControlPlane, kube: Kube, *, name: str) -> AsyncIterator[PlayedKubelet]:
+    """A node of this name, whose kubelet answers."""
+    pair = plane.authority.issue("kubelet-played", common_name="system:node:played", hosts=["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    kubelet = PlayedKubelet(kube, name)
+    app = web.Application()
+    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", kubelet.serve)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    node: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    ref = ObjectRef(kinds.NODE, "", name)
+    await kube.create(node)
+    endpoint = {"kubeletEndpoint": {"Port": runner.addresses[0][1]}}
+    status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "daemonEndpoints": endpoint}
+    await kube.merge_patch(ref, {"status": status}, subresource="status")
+    try:
+        yield kubelet
+    finally:
+        await kube.delete(ref)
+        await runner.cleanup()
