@@ -90,13 +90,14 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-canary bench-metrics-api bench-reaction-smoke bench-scale bench-workers faults-f1 storm
+.PHONY: bench bench-canary bench-metrics-api bench-predictive bench-reaction-smoke bench-scale bench-workers faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-scale JSON=
 	$(MAKE) bench-metrics-api JSON=
 	$(MAKE) bench-workers JSON=
 	$(MAKE) bench-canary JSON=
+	$(MAKE) bench-predictive JSON=
 
 bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction $(JSON_FLAG)
@@ -110,6 +111,9 @@ bench-metrics-api: setup ## Latency of the answers to HPAs, at rest and while th
 bench-workers: setup-python ## Jobs per core-second of this worker and of other libraries', with redelivery proven (JSON=FILE)
 	scripts/setup.sh redis
 	$(RUN) python -m bench.peers $(JSON_FLAG)
+
+bench-predictive: setup-python ## The floor by forecast on a working day, simulated: waits and pod-hours (JSON=FILE)
+	$(RUN) python -m bench.predictive $(JSON_FLAG)
 
 bench-canary: setup-python ## The judge of canaries: how often and how soon it is right, simulated (JSON=FILE)
 	$(RUN) python -m bench.canary $(JSON_FLAG)

@@ -33,6 +33,7 @@ from workerpool_operator.api.pool import (
     WorkerPool,
     parse,
 )
+from workerpool_operator.api.predictive import PredictiveMode, PredictiveSpec, PredictiveStatus
 from workerpool_operator.api.queues import TLS, CARef, ClientCertRef, Credentials, QueueSpec, SecretValue
 from workerpool_operator.api.reasons import Limiter, Reason
 from workerpool_operator.api.rollout import (
@@ -106,6 +107,9 @@ __all__ = [
     "LivenessProbe",
     "Metadata",
     "Model",
+    "PredictiveMode",
+    "PredictiveSpec",
+    "PredictiveStatus",
     "Probe",
     "QueueSpec",
     "QueueStatus",

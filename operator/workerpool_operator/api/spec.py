@@ -10,6 +10,7 @@ from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.budget import BudgetRef
 from workerpool_operator.api.delivery import DeliverySpec
+from workerpool_operator.api.predictive import PredictiveSpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.rollout import RolloutSpec
 from workerpool_operator.api.worker import WorkerSpec
@@ -222,6 +223,9 @@ class ScalingSpec(Model):
     )
     schedules: tuple[ScheduleSpec, ...] = Field(
         default=(), max_length=16, description="Floors by the clock. The largest holds.", json_schema_extra=ATOMIC
+    )
+    predictive: PredictiveSpec = Field(
+        default=PredictiveSpec(), description="A floor by how jobs came in the seasons before."
     )
     fallback: FallbackSpec = Field(
         default=FallbackSpec(), description="What is done when the queues cannot be read for long."

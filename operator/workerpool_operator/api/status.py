@@ -10,6 +10,7 @@ from pydantic import Field
 
 from workerpool_operator.api._base import ATOMIC, Model, Text, keyed_by
 from workerpool_operator.api.conditions import Condition
+from workerpool_operator.api.predictive import PredictiveStatus
 from workerpool_operator.api.rollout import RolloutStatus
 
 
@@ -67,6 +68,9 @@ class ScalingStatus(Model):
     )
 
     budget: BudgetShare | None = Field(default=None, description="What the pool has of its budget, if it names one.")
+    predictive: PredictiveStatus | None = Field(
+        default=None, description="The forecast of the moment, if the pool wants one made."
+    )
 
     @property
     def given(self) -> int:

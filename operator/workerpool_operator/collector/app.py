@@ -6,6 +6,7 @@ from contextlib import suppress
 import structlog
 from pydantic import BaseModel
 
+from workerpool_operator.collector.arrivals import ArrivalCounter
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.kubeapi import ApiClient, PodWatch
@@ -17,7 +18,7 @@ from workerpool_operator.collector.tokens import TokenVerifier
 from workerpool_operator.collector.uplink import Uplink
 from workerpool_operator.collector.web import health_app, open_app, served, stream_app
 from workerpool_operator.collector.workers import WorkerServer
-from workerpool_operator.protocol import Config, Down, Fence, PoolSettings, ReadNow
+from workerpool_operator.protocol import Config, Down, Fence, PastArrivals, PoolSettings, ReadNow
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +29,7 @@ class Collector:
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
         self._board = Board(announce=self._announce)
+        self._arrivals = ArrivalCounter(self._board, announce=self._announce)
         self._metrics = CollectorMetrics(self._board)
         api = ApiClient(config.api_server, config.api_directory)
         self._pods_known = asyncio.Event()
@@ -50,7 +52,13 @@ class Collector:
             self._config.health_port: health_app(ready=self._pods_known.is_set),
         }
         async with served(self._config, apps):
-            parts = [self._pods.run(), self._workers.repeat(), self._scraper.run(), self._uplink.run()]
+            parts = [
+                self._pods.run(),
+                self._workers.repeat(),
+                self._scraper.run(),
+                self._uplink.run(),
+                self._arrivals.run(),
+            ]
             tasks = [asyncio.create_task(part) for part in parts]
             stopping = asyncio.create_task(stop.wait())
             try:
@@ -67,10 +75,15 @@ class Collector:
         self._uplink.announce(what, pool)
 
     def _compose(self, what: str, pool: str) -> BaseModel | None:
-        return self._board.samples_message(pool) if what == "samples" else self._board.workers_message(pool)
+        match what:
+            case "samples":
+                return self._board.samples_message(pool)
+            case "arrivals":
+                return self._arrivals.message(pool)
+        return self._board.workers_message(pool)
 
     def _everything(self) -> list[tuple[str, str]]:
-        return [(what, pool) for pool in self._board.pools for what in ("samples", "workers")]
+        return [(what, pool) for pool in self._board.pools for what in ("samples", "workers", "arrivals")]
 
     def _obey(self, order: Down) -> None:
         """Each order says how things should be; obeying one twice does nothing more."""
@@ -86,6 +99,8 @@ class Collector:
             case PoolSettings(pool=pool, delivery=delivery):
                 if self._board.order_delivery(pool, delivery):
                     self._workers.tell(pool)
+            case PastArrivals():
+                self._arrivals.take(order)
             case ReadNow(pool=pool, read_id=read_id):
                 self._read_now(pool, read_id)
 

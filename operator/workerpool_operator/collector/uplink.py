@@ -17,7 +17,17 @@ import structlog
 from pydantic import BaseModel
 
 from workerpool_operator.collector.config import CollectorConfig
-from workerpool_operator.protocol import STREAM_PATH, Config, Down, Fence, PoolSettings, ReadNow, Role, decode_down
+from workerpool_operator.protocol import (
+    STREAM_PATH,
+    Config,
+    Down,
+    Fence,
+    PastArrivals,
+    PoolSettings,
+    ReadNow,
+    Role,
+    decode_down,
+)
 from workerpool_operator.protocol.outbox import Outbox
 
 RESOLVE_SECONDS: Final = 2.0
@@ -169,7 +179,7 @@ class Uplink:
         match message:
             case Role(leader=True, epoch=epoch):
                 self._highest_epoch = max(self._highest_epoch, epoch)
-            case Config() | Fence() | ReadNow() | PoolSettings():
+            case Config() | Fence() | ReadNow() | PoolSettings() | PastArrivals():
                 if message.epoch < self._highest_epoch:
                     _log.warning("order_refused", epoch=message.epoch, highest=self._highest_epoch)
                     return

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from workerpool_operator import api
-from workerpool_operator.api import WorkerPool
+from workerpool_operator.api import PredictiveMode, WorkerPool
 from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.keys import NamespaceKey
 from workerpool_operator.controller.queue import Outcome
@@ -22,7 +22,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.objects import Apply
 from workerpool_operator.kube import kinds
-from workerpool_operator.protocol import PoolConfig
+from workerpool_operator.protocol import PoolConfig, Predictive
 
 DEBOUNCE_SECONDS: Final = 2.0
 
@@ -105,4 +105,12 @@ def _config(pool: WorkerPool) -> PoolConfig:
         uid=pool.uid,
         max_workers=pool.spec.worker.max_workers,
         queues=tuple(queue.to_json() for queue in pool.spec.queues),
+        predictive=_predictive(pool),
     )
+
+
+def _predictive(pool: WorkerPool) -> Predictive | None:
+    wanted = pool.spec.scaling.predictive
+    if wanted.mode is PredictiveMode.DISABLED:
+        return None
+    return Predictive(season_seconds=wanted.season_seconds, horizon_seconds=wanted.horizon_seconds)

@@ -58,6 +58,7 @@ def observe(
         conducts=view.conducts,
         waiting=view.waiting,
         traffic=view.traffic,
+        forecast=view.forecast,
         seats=seats,
         pods=pods,
         memory=memory,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from workerpool.protocol import Delivery
-from workerpool_operator.domain.scaling import Traffic
+from workerpool_operator.domain.scaling import Forecast, Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import PodReport, PoolConfig, QueueSample, WorkerReport
 
@@ -39,6 +39,10 @@ class PoolView(Protocol):
     @property
     def traffic(self) -> Traffic:
         """How fast jobs come, and how long they take."""
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """How fast they are expected to come; None: nobody has said anything of it."""
 
 
 class Streams(Protocol):

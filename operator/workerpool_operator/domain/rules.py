@@ -35,6 +35,7 @@ def rules_of(pool: WorkerPool, *, slots: int, wall: datetime, manual: int | None
         fallback_replicas=_fallback_replicas(scaling.fallback),
         overrides=overrides,
         cpu_request=_cpu_request(pool),
+        predictive=scaling.predictive.mode,
     )
 
 

@@ -81,6 +81,7 @@ def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
             pod_start_seconds=snapshot.memory.pod_start_seconds,
             traffic=snapshot.traffic,
             fleet=muster(snapshot.reports.values()),
+            forecast=snapshot.forecast,
             allowance=Allowance(granted=snapshot.seats.granted) if snapshot.seats else None,
         )
     )

@@ -14,6 +14,7 @@ from workerpool_operator.domain.rollout.judge import Watch
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.rollout.steps import State
 from workerpool_operator.domain.scaling import (
+    Forecast,
     History,
     HpaMemory,
     Pod,
@@ -182,6 +183,8 @@ class Snapshot:
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)
     """How fast jobs come, and how long they take."""
+    forecast: Forecast | None = None
+    """How fast they are expected to come; None: nobody has said anything of it."""
     seats: Seats | None = None
     """None: the pool names no budget."""
     pods: PodList | None = None

@@ -11,6 +11,7 @@ from workerpool_operator.api import (
     ConditionStatus,
     ConditionType,
     Limiter,
+    PredictiveStatus,
     QueueStatus,
     Reason,
     ScalingStatus,
@@ -33,6 +34,8 @@ QUIET_WRITE_SECONDS: Final = 30.0
 
 MESSAGE_MAX_LENGTH: Final = 256
 """Of a term, as the resource has it."""
+MOST_ERROR: Final = 100.0
+"""Of a forecast, times what came: more is not told."""
 _WARNING_SCALING: Final = frozenset(
     {
         Reason.METRICS_UNAVAILABLE,
@@ -181,6 +184,7 @@ def _scaling(snapshot: Snapshot, plan: Plan, *, just_began: bool) -> ScalingStat
         last_scale_time=old.last_scale_time if same and old else snapshot.wall_time,
         terms=_terms(decision),
         budget=_share(snapshot, plan),
+        predictive=_predictive(snapshot, decision),
     )
 
 
@@ -189,6 +193,20 @@ def _share(snapshot: Snapshot, plan: Plan) -> BudgetShare | None:
         return None
     wanted = plan.claim.wanted if plan.claim else plan.decision.wanted
     return BudgetShare(name=snapshot.seats.budget, wanted=wanted, granted=snapshot.seats.granted)
+
+
+def _predictive(snapshot: Snapshot, decision: Decision) -> PredictiveStatus | None:
+    said = decision.foreseen
+    if said is None:
+        return None
+    error = None if said.error is None else round(100 * min(said.error, MOST_ERROR))
+    return PredictiveStatus(
+        mode=snapshot.pool.spec.scaling.predictive.mode,
+        jobs_per_minute=None if said.rate is None else round(60 * said.rate),
+        replicas=said.replicas,
+        error_percent=error,
+        message=said.why[:MESSAGE_MAX_LENGTH] or None,
+    )
 
 
 def _terms(decision: Decision) -> tuple[ScalingTerm, ...]:
@@ -273,7 +291,7 @@ def _figures(status: WorkerPoolStatus) -> Any:
     scaling = status.scaling
     return (
         status.draining_replicas,
-        (scaling.depth, scaling.terms, scaling.budget) if scaling else None,
+        (scaling.depth, scaling.terms, scaling.budget, scaling.predictive) if scaling else None,
         [(queue.name, queue.depth, queue.in_flight) for queue in status.queues],
         [(v.hash, v.revision, v.in_flight) for v in status.versions],
         [(c.type, c.message) for c in status.conditions],

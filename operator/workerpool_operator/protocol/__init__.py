@@ -4,14 +4,15 @@ The collector dials every operator replica (`wss://<ip>:8443/v1/collectors`, TLS
 its projected token (audience `workerpool-operator`) as `Authorization: Bearer`. TokenReview yields the one
 namespace it may speak for: no message carries a namespace.
 
-Up, to all replicas: `Samples`, `Workers`. Down: `Role` from everyone; the orders `Config`, `ReadNow`,
-`Fence`, `PoolSettings` from the leader only, each with the Lease's `leaseTransitions` as `epoch`: a collector
-refuses an order whose epoch is below the highest it has seen.
+Up, to all replicas: `Samples`, `Workers`, `Arrivals`. Down: `Role` from everyone; the orders `Config`, `ReadNow`,
+`Fence`, `PoolSettings`, and `PastArrivals`, from the leader only, each with the Lease's `leaseTransitions` as `epoch`:
+a collector refuses an order whose epoch is below the highest it has seen.
 
 Orders are level-triggered: each replaces the one before for its subject, and a leader repeats them all to a collector
 that (re)connects. Ages are seconds since the reading was taken, stamped on arrival by the receiver's monotonic clock.
 """
 
+from workerpool_operator.protocol._arrivals import Arrivals, CourseReport, PastArrivals, Predictive
 from workerpool_operator.protocol._messages import (
     CIRCUIT_OPEN,
     LEAVING_FENCE,
@@ -44,12 +45,16 @@ __all__ = [
     "PROTOCOL_VERSION",
     "STREAM_PATH",
     "TOKEN_AUDIENCE",
+    "Arrivals",
     "Config",
+    "CourseReport",
     "Down",
     "Fence",
+    "PastArrivals",
     "PodReport",
     "PoolConfig",
     "PoolSettings",
+    "Predictive",
     "QueueSample",
     "ReadNow",
     "Role",

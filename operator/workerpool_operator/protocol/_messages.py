@@ -3,9 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from workerpool.protocol import Counters, Delivery
+from workerpool_operator.protocol._arrivals import Arrivals, PastArrivals, Predictive
+from workerpool_operator.protocol._base import Message, Name, Short
 
 PROTOCOL_VERSION: Final = 1
 STREAM_PATH: Final = "/v1/collectors"
@@ -17,15 +19,6 @@ LEAVING_FENCE: Final = "leaving"
 are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
 CIRCUIT_OPEN: Final = "circuit open"
 """A worker's `paused` begins with this while none of its handlers may run, because what they call is down."""
-
-Short = Annotated[str, Field(max_length=64)]
-"""An id, a hash, a label's value."""
-Name = Annotated[str, Field(max_length=253)]
-"""A Kubernetes object's name."""
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class SampleError(StrEnum):
@@ -47,7 +40,7 @@ class SampleError(StrEnum):
     """The broker answered something that makes no sense as a depth."""
 
 
-class QueueSample(_Message):
+class QueueSample(Message):
     """One reading of one queue. Counts are jobs."""
 
     queue: Name
@@ -64,7 +57,7 @@ class QueueSample(_Message):
     message: str = Field(default="", max_length=MESSAGE_MAX_LENGTH)
 
 
-class WorkerReport(_Message):
+class WorkerReport(Message):
     """One worker pod as its collector knows it."""
 
     pod: Name
@@ -89,7 +82,7 @@ class WorkerReport(_Message):
     counters: Counters = Counters()
 
 
-class PodReport(_Message):
+class PodReport(Message):
     """What Kubernetes says of one worker pod that is not plainly well, whether or not its worker was ever heard."""
 
     uid: Short
@@ -100,7 +93,7 @@ class PodReport(_Message):
     evicted: bool = Field(default=False, description="It is taken off its node (DisruptionTarget).")
 
 
-class Samples(_Message):
+class Samples(Message):
     """Readings of a pool's queues, all of them that are due."""
 
     type: Literal["samples"] = "samples"
@@ -108,7 +101,7 @@ class Samples(_Message):
     samples: tuple[QueueSample, ...] = Field(max_length=64)
 
 
-class Workers(_Message):
+class Workers(Message):
     """All workers of a pool that the collector knows, whole: who is not in it is gone."""
 
     type: Literal["workers"] = "workers"
@@ -118,7 +111,7 @@ class Workers(_Message):
     read_id: Short = Field(default="", description="Id of the ReadNow that this answers, if any.")
 
 
-class Role(_Message):
+class Role(Message):
     """Sent on connect and whenever it changes: whether this replica leads, and in which epoch."""
 
     type: Literal["role"] = "role"
@@ -127,16 +120,17 @@ class Role(_Message):
     epoch: int = Field(ge=0)
 
 
-class PoolConfig(_Message):
+class PoolConfig(Message):
     """What a collector must know of one pool."""
 
     name: str
     uid: str
     max_workers: int = Field(default=1, ge=1)
     queues: tuple[dict[str, Any], ...] = Field(description="Entries of spec.queues, as in the resource.")
+    predictive: Predictive | None = Field(default=None, description="Set: forecasts are wanted.")
 
 
-class Config(_Message):
+class Config(Message):
     """All pools of the namespace. Replaces what was known: a pool that is not in it is gone."""
 
     type: Literal["config"] = "config"
@@ -144,7 +138,7 @@ class Config(_Message):
     pools: tuple[PoolConfig, ...]
 
 
-class ReadNow(_Message):
+class ReadNow(Message):
     """Read this pool's queues and workers at once and answer with `Samples` and `Workers`."""
 
     type: Literal["read_now"] = "read_now"
@@ -153,7 +147,7 @@ class ReadNow(_Message):
     read_id: str
 
 
-class Fence(_Message):
+class Fence(Message):
     """The pods (by uid) of a pool that must take no new job. Replaces the former set; lapses after the TTL."""
 
     type: Literal["fence"] = "fence"
@@ -164,7 +158,7 @@ class Fence(_Message):
     ttl_seconds: float = Field(default=ORDER_TTL_SECONDS, gt=0)
 
 
-class PoolSettings(_Message):
+class PoolSettings(Message):
     """Live settings of a pool's workers; the collector repeats them to its workers while it has them."""
 
     type: Literal["settings"] = "settings"
@@ -173,8 +167,8 @@ class PoolSettings(_Message):
     delivery: Delivery
 
 
-Up = Samples | Workers
-Down = Role | Config | ReadNow | Fence | PoolSettings
+Up = Samples | Workers | Arrivals
+Down = Role | Config | ReadNow | Fence | PoolSettings | PastArrivals
 
 _UP: Final[TypeAdapter[Up]] = TypeAdapter(Annotated[Up, Field(discriminator="type")])
 _DOWN: Final[TypeAdapter[Down]] = TypeAdapter(Annotated[Down, Field(discriminator="type")])

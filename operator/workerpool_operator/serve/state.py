@@ -15,10 +15,11 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
-from workerpool_operator.domain.scaling import Traffic, stale_after
+from workerpool_operator.domain.scaling import Forecast, Traffic, stale_after
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
+    Arrivals,
     Config,
     Fence,
     PodReport,
@@ -32,13 +33,13 @@ from workerpool_operator.protocol import (
     WorkerReport,
     Workers,
 )
+from workerpool_operator.serve.courses import Courses
 from workerpool_operator.serve.evidence import Evidence
+from workerpool_operator.serve.said import Said, best_forecast, best_reports, freshest_samples, newest_pods
 
 FENCE_REPEAT_SECONDS: Final = ORDER_TTL_SECONDS / 3
 SILENT_SECONDS: Final = 60.0
 """What a collector said is dropped when it has been away for this long, or has not mentioned the pool again."""
-RECENT_SECONDS: Final = 5.0
-"""A reading that failed does not outweigh another collector's good one that is younger than this."""
 MAX_POOLS: Final = 10_000
 """Of one namespace; what a collector says of more is ignored."""
 
@@ -66,6 +67,8 @@ class PoolView:
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)
     """How fast jobs come, and how long they take."""
+    forecast: Forecast | None = None
+    """How fast they are expected to come; None: nobody has said anything of it."""
 
 
 class Readings(Protocol):
@@ -86,22 +89,12 @@ class Link(Protocol):
 
 
 @dataclass(slots=True)
-class _Said:
-    """What one collector said of one pool, with the time of arrival of each part."""
-
-    samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
-    workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
-    pods: dict[str, PodReport] = field(default_factory=dict)
-    heard_at: float = 0.0
-
-
-@dataclass(slots=True)
 class _Collector:
     """One collector pod, over all of its connections."""
 
     link: Link | None = None
     left_at: float = 0.0
-    pools: dict[str, _Said] = field(default_factory=dict)
+    pools: dict[str, Said] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -112,6 +105,8 @@ class _Namespace:
     config: tuple[PoolConfig, ...] | None = None
     fences: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     settings: dict[str, Delivery] = field(default_factory=dict)
+    courses: Courses = field(default_factory=Courses)
+    """How jobs came, by pool: kept for a collector that begins anew."""
 
     def links(self) -> Iterator[Link]:
         return (collector.link for collector in self.collectors.values() if collector.link is not None)
@@ -146,13 +141,14 @@ class StreamState:
         now = self._clock()
         said = [collector.pools[pool] for collector in known.collectors.values() if pool in collector.pools]
         return PoolView(
-            samples=tuple(_freshest_samples(said, now=now)),
-            workers=tuple(_best_reports(said, now=now)),
-            pods=tuple(_newest_pods(said)),
+            samples=tuple(freshest_samples(said, now=now)),
+            workers=tuple(best_reports(said, now=now)),
+            pods=tuple(newest_pods(said)),
             collectors_connected=sum(1 for _ in known.links()),
             conducts=known.evidence[pool].conducts if pool in known.evidence else {},
             waiting=known.evidence[pool].waiting if pool in known.evidence else {},
             traffic=known.evidence[pool].traffic(now=now) if pool in known.evidence else Traffic(),
+            forecast=best_forecast(said),
         )
 
     def attach(self, peer: Peer, link: Link) -> None:
@@ -182,13 +178,16 @@ class StreamState:
         collector = namespace.collectors.setdefault(peer.pod, _Collector())
         if message.pool not in collector.pools and len(collector.pools) >= MAX_POOLS:
             return
-        said = collector.pools.setdefault(message.pool, _Said())
+        said = collector.pools.setdefault(message.pool, Said())
         said.heard_at = self._clock()
         evidence = namespace.evidence.setdefault(message.pool, Evidence())
         match message:
             case Samples():
                 changed = self._take_samples(said, message, evidence)
                 self._tell_readings(peer.namespace, message)
+            case Arrivals():
+                namespace.courses.told(message, now=said.heard_at)
+                changed = said.take_forecast(message)
             case Workers():
                 changed = self._take_workers(said, message, evidence, fenced=message.pool in namespace.fences)
         if changed:
@@ -211,8 +210,12 @@ class StreamState:
             return
         known = self._namespaces.setdefault(namespace, _Namespace())
         if known.config != pools:
+            before = {pool.name for pool in known.config or ()}
             known.config = pools
             self._tell(known, "config", Config(epoch=self._epoch, pools=pools))
+            for subject, message in known.courses.past(pools, epoch=self._epoch):
+                if message.pool not in before:
+                    self._tell(known, subject, message)
 
     def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
         """The pods (uids) of the pool that take nothing more, until said otherwise.
@@ -253,6 +256,7 @@ class StreamState:
         known.fences.pop(pool, None)
         known.settings.pop(pool, None)
         known.evidence.pop(pool, None)
+        known.courses.forget(pool)
         for collector in known.collectors.values():
             collector.pools.pop(pool, None)
         if not known.collectors and not known.config:
@@ -276,7 +280,10 @@ class StreamState:
             namespace.evidence = {pool: one for pool, one in namespace.evidence.items() if pool in said}
             for evidence in namespace.evidence.values():
                 evidence.forget_before(now - SILENT_SECONDS)
-            if not (namespace.collectors or namespace.config or namespace.fences or namespace.settings):
+            namespace.courses.tidy(now=now)
+            if not (
+                namespace.collectors or namespace.config or namespace.fences or namespace.settings or namespace.courses
+            ):
                 del self._namespaces[name]
         if self._readings is not None:
             self._readings.tidy()
@@ -289,6 +296,7 @@ class StreamState:
     def _orders(self, namespace: _Namespace) -> Iterator[tuple[str, BaseModel]]:
         if namespace.config is not None:
             yield "config", Config(epoch=self._epoch, pools=namespace.config)
+            yield from namespace.courses.past(namespace.config, epoch=self._epoch)
         for pool, delivery in namespace.settings.items():
             yield f"settings/{pool}", PoolSettings(epoch=self._epoch, pool=pool, delivery=delivery)
         for pool, held in namespace.fences.items():
@@ -297,7 +305,7 @@ class StreamState:
     def _fence(self, pool: str, held: tuple[str, tuple[str, ...]]) -> Fence:
         return Fence(epoch=self._epoch, pool=pool, fence_id=held[0], pods=held[1])
 
-    def _take_samples(self, said: _Said, message: Samples, evidence: Evidence) -> bool:
+    def _take_samples(self, said: Said, message: Samples, evidence: Evidence) -> bool:
         now = self._clock()
         changed = False
         for sample in message.samples:
@@ -320,7 +328,7 @@ class StreamState:
                     stale_after=stale_after(sample.poll_seconds),
                 )
 
-    def _take_workers(self, said: _Said, message: Workers, evidence: Evidence, *, fenced: bool) -> bool:
+    def _take_workers(self, said: Said, message: Workers, evidence: Evidence, *, fenced: bool) -> bool:
         """While nobody is fenced, how many jobs each worker has changes no decision."""
         now = self._clock()
         before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
@@ -345,43 +353,3 @@ def _meaning(sample: QueueSample) -> object:
 def _standing(report: WorkerReport, *, busy: bool) -> object:
     work = (report.in_flight, report.remaining_seconds is None) if busy else None
     return (report.connected, report.fence, report.draining, report.source, work)
-
-
-def _freshest_samples(said: Iterable[_Said], *, now: float) -> Iterator[QueueSample]:
-    best: dict[str, QueueSample] = {}
-    for one in said:
-        for queue, (sample, arrived) in one.samples.items():
-            aged = sample.model_copy(update={"age_seconds": sample.age_seconds + now - arrived})
-            known = best.get(queue)
-            if known is None or _worth(aged) < _worth(known):
-                best[queue] = aged
-    return iter(best.values())
-
-
-def _worth(sample: QueueSample) -> tuple[bool, bool, float]:
-    """Of two collectors' readings: a recent one, without error, the fresher. The least is the best."""
-    return (sample.age_seconds > RECENT_SECONDS, sample.error is not None, sample.age_seconds)
-
-
-def _best_reports(said: Iterable[_Said], *, now: float) -> Iterator[WorkerReport]:
-    """A stream beats a scrape, a connection beats none, and then the fresher wins."""
-    best: dict[str, WorkerReport] = {}
-    for one in said:
-        for uid, (report, arrived) in one.workers.items():
-            aged = report.model_copy(update={"age_seconds": report.age_seconds + now - arrived})
-            known = best.get(uid)
-            if known is None or _rank(aged) < _rank(known):
-                best[uid] = aged
-    return iter(best.values())
-
-
-def _newest_pods(said: Iterable[_Said]) -> Iterable[PodReport]:
-    """As whoever spoke last has them."""
-    pods: dict[str, PodReport] = {}
-    for one in sorted(said, key=lambda one: one.heard_at):
-        pods |= one.pods
-    return pods.values()
-
-
-def _rank(report: WorkerReport) -> tuple[bool, bool, float]:
-    return (not report.connected, report.source != "stream", report.age_seconds)

@@ -30,12 +30,31 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "scaling": {"downstreamMaxConcurrency": 5},
         "delivery": {"concurrencyPerWorker": 5},
     },
+    "a forecast that is only shown": {"scaling": {"predictive": {"mode": "observe"}}},
+    "a floor by weeks": {
+        "scaling": {"predictive": {"mode": "enabled", "horizonSeconds": 86_400, "seasonSeconds": 604_800}}
+    },
     "a share of a budget": {"scaling": {"budget": {"name": "gpu-team", "priority": 1000}}},
     "the finest share": {"scaling": {"targets": {"utilization": "0.01", "cpuUtilization": "0.999"}}},
 }
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a budget of no name": ({"scaling": {"budget": {"priority": 1}}}, "spec.scaling.budget.name", "Required value"),
+    "a forecast of nearly a whole season": (
+        {"scaling": {"predictive": {"horizonSeconds": 901, "seasonSeconds": 3600}}},
+        "spec.scaling.predictive.horizonSeconds",
+        "horizonSeconds must be at most a quarter of seasonSeconds: lower horizonSeconds",
+    ),
+    "a season of a month": (
+        {"scaling": {"predictive": {"seasonSeconds": 2_592_000}}},
+        "spec.scaling.predictive.seasonSeconds",
+        "less than or equal to 604800",
+    ),
+    "a forecast that acts by another word": (
+        {"scaling": {"predictive": {"mode": "act"}}},
+        "spec.scaling.predictive.mode",
+        'supported values: "disabled", "observe", "enabled"',
+    ),
     "a priority above all": (
         {"scaling": {"budget": {"name": "team", "priority": 1001}}},
         "spec.scaling.budget.priority",

@@ -67,6 +67,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "cooldownSeconds": 300,
             "warmReplicas": 0,
             "schedules": [],
+            "predictive": {"mode": "disabled", "horizonSeconds": 600, "seasonSeconds": 86_400},
             "fallback": {"afterSeconds": 180, "behavior": "Hold"},
             "downstreamMaxConcurrency": 0,
             "scaleUp": {"stabilizationSeconds": 0},
@@ -117,7 +118,7 @@ def test_a_pool_with_a_target_gets_no_other(targets: Targets) -> None:
 
 
 def test_fields_of_a_newer_crd_are_overlooked() -> None:
-    read = pool(suspend=True, worker={"kind": "io"}, scaling={"predictive": {"mode": "observe"}})
+    read = pool(suspend=True, worker={"kind": "io"}, scaling={"horoscope": {"sign": "lion"}})
     assert read.spec == pool().spec
 
 

@@ -4,6 +4,8 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from workerpool_operator.cli.explain.command import show
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.terminal import Console
@@ -34,6 +36,9 @@ SCALING = {
         {"name": "jobLatencySeconds", "value": 80},
     ],
 }
+
+
+OFF = "forecasts of the last season were off by 12 %"
 
 
 def test_terms_come_with_the_winner_first_and_the_silent_last() -> None:
@@ -77,6 +82,28 @@ def test_a_budget_is_told_of_with_what_it_grants() -> None:
     unknown = {"name": "team", "wanted": 9}
     told = Page.of(pool(scaling=SCALING | {"budget": unknown}), now=NOW).budget
     assert told == "budget team does not say how many it grants of 9 wanted"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            {"mode": "observe", "jobsPerMinute": 240, "replicas": 8, "errorPercent": 12},
+            "forecast (observe): 240 jobs per minute expected, asks for 8 workers, " + OFF,
+        ),
+        (
+            {"mode": "enabled", "message": "jobs are counted for 5 h, and a season takes 24 h"},
+            "forecast (enabled): asks for nothing, jobs are counted for 5 h, and a season takes 24 h",
+        ),
+        (None, ""),
+    ],
+)
+def test_a_forecast_is_told_of_with_its_error_or_why_there_is_none(said: dict[str, Any] | None, told: str) -> None:
+    """Whether or not it counts."""
+    scaling = SCALING | ({"predictive": said} if said else {})
+    assert Page.of(pool(scaling=scaling), now=NOW).forecast == told
+    if told:
+        assert " ".join(told.split()) in " ".join(screen(pool(scaling=scaling)).split())
 
 
 def test_only_conditions_that_are_amiss_are_told() -> None:

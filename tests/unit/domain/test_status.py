@@ -11,7 +11,7 @@ from tests.unit.domain.statuses import NEW, OLD, after, report, status_of, takeo
 from workerpool_operator.api import Reason, WorkerPoolStatus
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.judging import Refusal
-from workerpool_operator.domain.scaling import History, Pod
+from workerpool_operator.domain.scaling import Forecast, History, Pod, Traffic
 from workerpool_operator.domain.snapshot import PodList, Snapshot
 from workerpool_operator.domain.status import changed
 
@@ -34,6 +34,36 @@ def test_sizes_are_those_observed() -> None:
     assert terms["queueDepthPerReplica"] == (5, None)
     assert terms["little"][0] is None
     assert "no job has ended" in (terms["little"][1] or "")
+
+
+@pytest.mark.parametrize(("mode", "size"), [("observe", 0), ("enabled", 4)])
+def test_a_forecast_is_shown_with_what_it_asks_for_and_its_error(mode: str, size: int) -> None:
+    """40 jobs/s of 2 s at 20 slots ask for 4 workers; observed, they are shown beside a size without them."""
+    web = pool(scaling={"predictive": {"mode": mode}})
+    traffic, forecast = Traffic(arrivals=0.0, service_seconds=2.0), Forecast(rate=40.0, error=0.1234)
+    scaling = status_of(settled(web, 0, samples=(sample(0),), traffic=traffic, forecast=forecast)).scaling
+    assert scaling is not None
+    assert scaling.predictive is not None
+    assert scaling.desired == size
+    assert scaling.predictive.to_json() == {"mode": mode, "jobsPerMinute": 2400, "replicas": 4, "errorPercent": 12}
+
+
+def test_no_forecast_is_shown_with_the_reason_and_moves_the_figures_only() -> None:
+    """A pool that wants none has no such entry."""
+    web = pool(scaling={"predictive": {"mode": "observe"}})
+    seen = settled(web, 0, samples=(sample(0),), forecast=Forecast(why="jobs are counted for 5 h", error=500.0))
+    before, after = status_of(replace(seen, forecast=None)), status_of(seen)
+    assert after.scaling is not None
+    assert after.scaling.predictive is not None
+    assert after.scaling.predictive.to_json() == {
+        "mode": "observe",
+        "errorPercent": 10_000,
+        "message": "jobs are counted for 5 h",
+    }
+    assert changed(before, after) == (False, True)
+    plain = status_of(settled(pool(), 0, samples=(sample(0),), forecast=Forecast(rate=1.0))).scaling
+    assert plain is not None
+    assert plain.predictive is None
 
 
 def test_the_surge_of_a_change_of_version_is_not_shown_as_size() -> None:

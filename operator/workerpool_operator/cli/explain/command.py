@@ -53,6 +53,8 @@ def show(page: Page, console: Console) -> None:
         for queue in page.queues:
             table.add_row(queue.name, queue.waiting, queue.running, queue.oldest, queue.read)
         console.print(table)
+    if page.forecast:
+        console.print(page.forecast, highlight=False, soft_wrap=True)
     if page.budget:
         console.print(page.budget, highlight=False, soft_wrap=True)
     if page.downstream:

@@ -43,6 +43,8 @@ class Page:
     limits: tuple[tuple[str, str], ...]
     """What kept the size from being what was asked for, with what that means, in the order in which they acted."""
     queues: tuple[Queue, ...]
+    forecast: str
+    """What the pool's forecast asks for, or why nothing; empty where it wants none."""
     budget: str
     """How much of what it would have its budget lets it have; empty where it names none."""
     downstream: str
@@ -61,6 +63,7 @@ class Page:
             terms=_terms(scaling),
             limits=tuple((name, meanings.get(name, "")) for name in scaling.get("limitedBy") or ()),
             queues=tuple(_queue(one, now=now) for one in status.get("queues") or ()),
+            forecast=_forecast(scaling.get("predictive") or {}),
             budget=_budget(scaling.get("budget") or {}),
             downstream=_downstream(pool, scaling),
             troubles=tuple(_troubles(pool)),
@@ -103,6 +106,18 @@ def _queue(queue: Json, *, now: datetime) -> Queue:
         oldest=UNKNOWN if oldest is None else f"{oldest}s",
         read="cannot be read" if away else age(queue.get("sampleTime"), now=now),
     )
+
+
+def _forecast(said: Json) -> str:
+    if not said:
+        return ""
+    mode = said.get("mode") or UNKNOWN
+    jobs, workers, error = (said.get(name) for name in ("jobsPerMinute", "replicas", "errorPercent"))
+    told = "" if jobs is None else f"{jobs} jobs per minute expected"
+    asked = "asks for nothing" if workers is None else f"asks for {workers} workers"
+    off = "" if error is None else f"forecasts of the last season were off by {error} %"
+    why = str(said.get("message") or "")
+    return f"forecast ({mode}): " + ", ".join(filter(None, (told, asked, why or off)))
 
 
 def _budget(share: Json) -> str:

@@ -2,6 +2,8 @@
 
 import csv
 import itertools
+import math
+import random
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,15 +14,20 @@ from workerpool_operator.cli.simulate.model import TICK_SECONDS
 
 MOST_TICKS: Final = 86_400 * 7
 MOST_RATE: Final = 1e6
+_DAY_SECONDS: Final = 86_400
+_SEED: Final = 1
+_KNUTH_MOST: Final = 50.0
+"""Above this mean a Poisson number is drawn from the normal distribution, which is as good there and takes no loop."""
 
 
 class Pattern(StrEnum):
-    """How jobs come, as with `wpool load`."""
+    """How jobs come: but for `daily` as with `wpool load`."""
 
     STEADY = "steady"
     RAMP = "ramp"
     BURST = "burst"
     PEAK = "peak"
+    DAILY = "daily"
 
 
 class TraceError(ValueError):
@@ -29,6 +36,8 @@ class TraceError(ValueError):
 
 def from_pattern(pattern: Pattern, *, rate: float, seconds: float) -> list[float]:
     """Jobs of each tick. A burst: as many jobs as come at this rate in a tenth of the time, all at once after that.
+
+    Daily: working days, one like the other, with jobs that come at random. The same each time.
 
     Raises:
         ValueError: more jobs than `wpool load` would put.
@@ -42,11 +51,44 @@ def from_pattern(pattern: Pattern, *, rate: float, seconds: float) -> list[float
             made = schedule.peak(rate=rate, seconds=seconds)
         case Pattern.BURST:
             made = schedule.moments((seconds / 10, max(1, int(rate * seconds / 10))))
+        case Pattern.DAILY:
+            return _days(rate=rate, seconds=seconds)
     jobs = [0.0] * max(1, int(seconds / TICK_SECONDS))
     for number in range(made.jobs):
         tick = int(made.due(number) / TICK_SECONDS)
         jobs[min(tick, len(jobs) - 1)] += 1
     return jobs
+
+
+def _days(*, rate: float, seconds: float) -> list[float]:
+    """Each day is up to a tenth busier or quieter than the rate says; arrivals are Poisson."""
+    chance, jobs, scale = random.Random(_SEED), [], 1.0  # noqa: S311  no secret
+    for tick in range(max(1, int(seconds / TICK_SECONDS))):
+        second = tick * TICK_SECONDS
+        if second % _DAY_SECONDS == 0:
+            scale = chance.uniform(0.9, 1.1)
+        jobs.append(float(_poisson(chance, rate * scale * share_of_peak(second) * TICK_SECONDS)))
+    return jobs
+
+
+def share_of_peak(second: float) -> float:
+    """A working day: a tenth at night, up around 8:00 within an hour, a dip at noon, down around 18:00 within two."""
+    hour = second % _DAY_SECONDS / 3600
+    working = _step((hour - 8) / 0.25) * (1 - _step((hour - 18) / 0.5))
+    return 0.1 + 0.9 * working * (1 - 0.3 * math.exp(-(((hour - 12.5) / 0.5) ** 2)))
+
+
+def _step(distance: float) -> float:
+    return 1 / (1 + math.exp(-distance))
+
+
+def _poisson(chance: random.Random, mean: float) -> int:
+    if mean > _KNUTH_MOST:
+        return max(0, round(chance.gauss(mean, math.sqrt(mean))))
+    limit, count, product = math.exp(-mean), 0, chance.random()  # Knuth, TAOCP 2, 3.4.1
+    while product > limit:
+        count, product = count + 1, product * chance.random()
+    return count
 
 
 def from_trace(file: Path) -> list[float]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from workerpool_operator.api import WorkerPool
+from workerpool_operator.api import PredictiveMode, WorkerPool
 from workerpool_operator.domain.rules import rules_of
 from workerpool_operator.domain.scaling import (
     Decision,
     Fleet,
+    Forecast,
     History,
     Inputs,
     Meter,
@@ -30,6 +31,7 @@ from workerpool_operator.domain.scaling import (
     metered,
     served,
 )
+from workerpool_operator.forecast import Course, lead_bins, predict, width_of
 
 TICK_SECONDS: Final = 1.0
 MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
@@ -111,6 +113,40 @@ class _Estimates:
         return Traffic(arrivals=self.came.rate_at(at), service_seconds=self.service.mean)
 
 
+@dataclass(slots=True)
+class _Foresight:
+    """The collector's part: counts what comes, and forecasts from it at the end of each bin."""
+
+    course: Course
+    lead: int
+    forecast: Forecast | None = None
+    _jobs: float = 0.0
+    _ticks: int = 0
+
+    @classmethod
+    def of(cls, pool: WorkerPool) -> "_Foresight | None":
+        wanted = pool.spec.scaling.predictive
+        if wanted.mode is PredictiveMode.DISABLED:
+            return None
+        width = width_of(wanted.season_seconds)
+        return cls(Course(width=width), lead_bins(wanted.horizon_seconds, width=width))
+
+    def count(self, jobs: float, *, at: float) -> bool:
+        """So many came in the tick that ends `at` seconds from the begin; whether a bin has ended with it."""
+        self._jobs, self._ticks = self._jobs + jobs, self._ticks + 1
+        ended = int((MONDAY.timestamp() + at) / self.course.width)
+        if ended <= int((MONDAY.timestamp() + at - TICK_SECONDS) / self.course.width):
+            return False
+        self.course = self.course.with_bin(ended - 1, self._jobs / (self._ticks * TICK_SECONDS))
+        self._jobs, self._ticks = 0.0, 0
+        return True
+
+    def look(self, *, at: float) -> None:
+        """Forecast from what was counted."""
+        outlook = predict(self.course, at=int((MONDAY.timestamp() + at) / self.course.width), lead=self.lead)
+        self.forecast = Forecast(rate=outlook.rate, error=outlook.error, why=outlook.why)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What became of a pool."""
@@ -125,10 +161,17 @@ class Run:
     """Targets that could not say anything at the end, and why."""
 
 
-def simulate(pool: WorkerPool, arrivals: Sequence[float], *, pods: Pods, name: str) -> Run:
-    """Play the pool: `arrivals` are the jobs of each tick."""
-    stage = _Stage(rules=rules_of(pool, slots=pods.slots, wall=MONDAY), pods=pods)
-    points = tuple(stage.tick(jobs) for jobs in arrivals)
+def simulate(pool: WorkerPool, arrivals: Sequence[float], *, pods: Pods, name: str, learned: int = 0) -> Run:
+    """Play the pool: `arrivals` are the jobs of each tick. Of the first `learned` ticks only the forecast knows."""
+    foresight = _Foresight.of(pool)
+    for tick, jobs in enumerate(arrivals[:learned], 1):
+        if foresight is not None:
+            foresight.count(jobs, at=tick * TICK_SECONDS)
+    rules = rules_of(pool, slots=pods.slots, wall=MONDAY)
+    stage = _Stage(rules=rules, pods=pods, now=learned * TICK_SECONDS, foresight=foresight)
+    if foresight is not None:
+        foresight.look(at=stage.now)
+    points = tuple(stage.tick(jobs) for jobs in arrivals[learned:])
     silent = tuple(f"{one.name}: {one.why}" for one in stage.silent)
     return Run(name=name, points=points, waits=tuple(stage.line.begun), done=stage.done, pods=pods, silent=silent)
 
@@ -148,11 +191,14 @@ class _Stage:
     estimates: _Estimates = field(default_factory=_Estimates)
     history: History = field(default_factory=lambda: History(since=-math.inf, active_at=-math.inf))
     silent: tuple[Silence, ...] = ()
+    foresight: _Foresight | None = None
 
     def tick(self, jobs: float) -> Point:
         self.now += TICK_SECONDS
         self.came += jobs
         self.line.come(jobs, at=self.now)
+        if self.foresight is not None and self.foresight.count(jobs, at=self.now):
+            self.foresight.look(at=self.now)
         self._start()
         self._work()
         decision = self._decide()
@@ -205,6 +251,7 @@ class _Stage:
                 pod_start_seconds=self.pods.start_seconds,
                 traffic=traffic,
                 fleet=Fleet(heard=self.ready, busy=running, slots=self.pods.slots),
+                forecast=self.foresight.forecast if self.foresight is not None else None,
             )
         )
         self.history, self.silent = decision.history, decision.silent

@@ -13,6 +13,7 @@ from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
 from workerpool_operator.domain.scaling.inputs import Allowance, Inputs, Pace, Rules, Sample, stale_after
 from workerpool_operator.domain.scaling.overrides import THROTTLE, Overrides, Throttle, overrides
+from workerpool_operator.domain.scaling.predictive import Forecast, Foreseen
 from workerpool_operator.domain.scaling.scale_in import (
     PARTING_RECHECK_SECONDS,
     Leaver,
@@ -38,6 +39,8 @@ __all__ = [
     "Decision",
     "Fleet",
     "Followed",
+    "Forecast",
+    "Foreseen",
     "History",
     "HpaInputs",
     "HpaMemory",

@@ -13,6 +13,7 @@ from workerpool_operator.api import Limiter
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.inputs import Inputs
 from workerpool_operator.domain.scaling.limits import Case, limit, limit_blind, moments, within_budget
+from workerpool_operator.domain.scaling.predictive import Foreseen
 from workerpool_operator.domain.scaling.targets import ask, ask_the_clock, depth_interval
 from workerpool_operator.domain.scaling.terms import MOST_JOBS, Backlog, Silence, Term
 
@@ -49,6 +50,8 @@ class Decision:
     """Targets that cannot say anything."""
     limited_by: tuple[Limiter, ...] = ()
     backlog: Backlog | None = None
+    foreseen: Foreseen | None = None
+    """What a forecast asks for, if the pool wants one made: among the terms only where it counts."""
     look_again: float | None = None
 
 
@@ -99,6 +102,7 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
         silent=answers.silent,
         limited_by=limited,
         backlog=backlog,
+        foreseen=answers.foreseen,
         look_again=_look_again(case, desired=desired),
     )
 
@@ -118,6 +122,7 @@ def _blind(inputs: Inputs) -> Decision:
         terms=answers.terms,
         silent=answers.silent,
         limited_by=limited,
+        foreseen=answers.foreseen,
         look_again=min(moments, default=None),
     )
 

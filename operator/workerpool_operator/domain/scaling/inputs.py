@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from workerpool_operator.api import Targets
+from workerpool_operator.api import PredictiveMode, Targets
 from workerpool_operator.domain.scaling.fleet import Fleet
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.overrides import Overrides
+from workerpool_operator.domain.scaling.predictive import Forecast
 from workerpool_operator.domain.scaling.schedules import Schedule
 from workerpool_operator.domain.scaling.traffic import Traffic
 
@@ -83,6 +84,7 @@ class Rules:
     overrides: Overrides = field(default_factory=Overrides)
     cpu_request: float | None = None
     """Cores that a pod asks for; None: it does not."""
+    predictive: PredictiveMode = PredictiveMode.DISABLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ class Inputs:
     fleet: Fleet = field(default_factory=Fleet)
     allowance: Allowance | None = None
     """None: the pool shares no budget."""
+    forecast: Forecast | None = None
+    """None: nobody has told one."""
 
     @property
     def slots(self) -> int:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA
+from workerpool_operator.api import DEFAULT_DEPTH_PER_REPLICA, PredictiveMode
 from workerpool_operator.domain.scaling import terms
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.inputs import Inputs
+from workerpool_operator.domain.scaling.predictive import NO_READINGS, Foreseen, foresee
 from workerpool_operator.domain.scaling.schedules import hours
 from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
 
@@ -25,6 +26,8 @@ class Answers:
     history: History
     changes_in: float | None = None
     """Seconds until the clock alone changes an opinion."""
+    foreseen: Foreseen | None = None
+    """What a forecast asks for, whether or not that counts; None: the pool wants none."""
 
     @property
     def wanted(self) -> int:
@@ -56,6 +59,9 @@ def ask(inputs: Inputs, *, backlog: Backlog) -> Answers:
     said.append(_little(inputs, backlog))
     if inputs.rules.warm_replicas:
         said.append(terms.warm(backlog, idle=inputs.rules.warm_replicas, slots=inputs.slots))
+    foreseen = _foreseen(inputs)
+    if foreseen is not None and inputs.rules.predictive is PredictiveMode.ENABLED:
+        said.append(_floor(foreseen))
     # A pool without any job is known to need nobody, whatever its targets cannot say.
     silent = (replace(one, holds=one.holds and backlog.total > 0) for one in said if isinstance(one, Silence))
     clock = ask_the_clock(inputs)
@@ -64,6 +70,7 @@ def ask(inputs: Inputs, *, backlog: Backlog) -> Answers:
         terms=(*(one for one in said if isinstance(one, Term)), *clock.terms),
         silent=(*silent, *clock.silent),
         history=history,
+        foreseen=foreseen,
     )
 
 
@@ -78,6 +85,7 @@ def ask_the_clock(inputs: Inputs) -> Answers:
         silent=tuple(silent),
         history=inputs.history,
         changes_in=now.changes_in,
+        foreseen=Foreseen(why=NO_READINGS) if inputs.rules.predictive is not PredictiveMode.DISABLED else None,
     )
 
 
@@ -96,6 +104,25 @@ def _paced_depth(inputs: Inputs, *, backlog: Backlog, limit: int) -> tuple[Term,
     if backlog.waiting > limit:
         return term, replace(history, depth_at=inputs.now, depth_value=term.value)
     return term, history
+
+
+def _foreseen(inputs: Inputs) -> Foreseen | None:
+    if inputs.rules.predictive is PredictiveMode.DISABLED:
+        return None
+    return foresee(
+        inputs.forecast,
+        seconds=inputs.traffic.service_seconds,
+        slots=inputs.slots,
+        utilization=float(inputs.rules.targets.utilization or 1),
+        silence=NO_SERVICE_TIME,
+    )
+
+
+def _floor(foreseen: Foreseen) -> Term | Silence:
+    """As a term. A forecast that says nothing takes nothing from what the others say."""
+    if foreseen.replicas is None:
+        return Silence("predictive", foreseen.why, holds=False)
+    return Term("predictive", foreseen.replicas)
 
 
 def _little(inputs: Inputs, backlog: Backlog) -> Term | Silence:
