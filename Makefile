@@ -25,7 +25,7 @@ demo-down: setup-python ## Remove everything that `make demo` started
 	$(RUN) python -m e2e.demo --down
 
 ##@ Test
-.PHONY: test test-unit coverage test-component test-rules test-docs test-adapters e2e e2e-core
+.PHONY: test test-unit coverage test-component test-rules test-dashboards test-docs test-adapters e2e e2e-core
 test: ## Unit, component and core e2e tests, set-up and clean-up included
 	scripts/test.sh unit component core
 
@@ -42,6 +42,10 @@ test-component: ## Against a real broker and a real API server
 test-rules: setup-python ## The alerts by promtool: loaded, firing and silent as they should (part of test-component)
 	scripts/setup.sh promtool
 	$(RUN) pytest tests/component/alerts --quiet $(ARGS)
+
+test-dashboards: setup-python ## Every panel of the dashboards has data, asked of a real Prometheus (part of test-component)
+	scripts/setup.sh promtool
+	$(RUN) pytest tests/unit/house/test_dashboards.py tests/component/dashboards --quiet $(ARGS)
 
 test-docs: setup-python ## The commands of the pages for users, typed as a reader would (part of test-component)
 	scripts/setup.sh redis

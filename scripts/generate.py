@@ -7,12 +7,14 @@
 | `docs/reference/metrics.md` | the help texts of operator, collector and worker |
 | `docs/reference/cli.md` | the help texts of the commands |
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
+| `dashboards/` of the chart | `scripts/dashboards` |
 | the table of values in the chart's README | `values.yaml` and its comments |
 
 Nothing here is edited by hand; a difference is a failed `make lint`.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +47,14 @@ def requirements(*choice: str) -> str:
         [*command, "--format", "requirements-txt"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return "# Generated from uv.lock by `make generate`. What the image installs.\n" + exported.stdout
+
+
+def dashboards() -> dict[str, str]:
+    """Grafana's dashboards, by the name of their file."""
+    command = [sys.executable, "-m", "scripts.dashboards"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found: dict[str, str] = json.loads(printed)
+    return found
 
 
 def page(script: str) -> str:
@@ -93,6 +103,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield CHART / "README.md", chart_readme()
     yield ROOT / "docs" / "reference" / "metrics.md", page("metrics_page.py")
     yield ROOT / "docs" / "reference" / "cli.md", page("cli_page.py")
+    for name, text in dashboards().items():
+        yield CHART / "dashboards" / name, text
     for crd in sorted((ROOT / "crds").glob("*.yaml")):
         yield CHART / "templates" / "crds" / crd.name, chart_crd(crd.read_text())
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.apiserver import eventually
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
+CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
 HOME = "monitored"
 RULE = ("-n", HOME, "get", "prometheusrule", "one", "-o", "json")
 MONITORS = {"PodMonitor", "ServiceMonitor"}
@@ -23,6 +25,11 @@ SERVED = ("--api-versions", "monitoring.coreos.com/v1/PodMonitor,monitoring.core
 def monitors(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
     documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
     return [document for document in documents if document and document["kind"] in MONITORS]
+
+
+def dashboards(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
+    return [document for document in documents if document and "-dashboard-" in document["metadata"]["name"]]
 
 
 def environment(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
@@ -189,6 +196,28 @@ class TestOperator:
         mine = [line for line in about if line["user"]["username"] == OPERATOR]
         assert {line["verb"] for line in mine} >= {"list", "patch", "delete"}
         assert {line["responseStatus"]["code"] for line in mine} & {401, 403} == set()
+
+
+class TestDashboards:
+    def test_they_come_where_the_monitors_come(self, helm: Callable[..., str]) -> None:
+        found = dashboards(helm, *SERVED, "--set", "dashboards.annotations.grafana_folder=Workers")
+        assert len(found) == 7
+        assert {one["metadata"]["labels"]["grafana_dashboard"] for one in found} == {"1"}
+        assert {one["metadata"]["annotations"]["grafana_folder"] for one in found} == {"Workers"}
+        assert dashboards(helm) == []
+
+    def test_they_can_be_asked_for_and_refused(self, helm: Callable[..., str]) -> None:
+        assert len(dashboards(helm, "--set", "dashboards.enabled=true")) == 7
+        assert dashboards(helm, *SERVED, "--set", "dashboards.enabled=false") == []
+
+    def test_each_is_whole_and_links_to_the_runbooks_of_the_installation(self, helm: Callable[..., str]) -> None:
+        flags = ("--set", "dashboards.enabled=true,prometheusRule.runbooks=https://wiki.example/runbooks")
+        pages = {name: text for one in dashboards(helm, *flags) for name, text in one["data"].items()}
+        for name, text in pages.items():
+            shipped = (CHART / "dashboards" / name.removeprefix("workerpool-")).read_text()
+            wanted = shipped.replace("https://workerpool.dev/docs/runbooks", "https://wiki.example/runbooks")
+            assert json.loads(text) == json.loads(wanted)
+        assert "https://wiki.example/runbooks/WorkersStuck.md" in pages["workerpool-on-call.json"]
 
 
 class TestInstalled:

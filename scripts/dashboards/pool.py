@@ -1,0 +1,391 @@
+"""Dashboards that explain a pool: its size, its rollout, the inside of its workers."""
+
+from typing import Final
+
+from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit
+
+_NAMED: Final = "{{namespace}}/{{pool}}"
+_ROLE: Final = "* on (namespace, pool, version) group_left (role) workerpool_version_info{POOL}"
+"""Turns series by version into such that also say what the version is for."""
+
+
+def _by_role(metric: str) -> str:
+    return f"sum by (namespace, pool, role) (rate({metric}{{POOL}}[$__rate_interval]) {_ROLE})"
+
+
+def _quantile(share: float, histogram: str, *, by: str) -> str:
+    rate = f"rate({histogram}_bucket{{POOL}}[$__rate_interval])"
+    return f"histogram_quantile({share}, sum by (le, {by}) ({rate}))"
+
+
+SCALING: Final = Dashboard(
+    name="scaling",
+    title="Scaling",
+    about="Why a pool has the size that it has: what its work asks for, what limits it, and how old that knowledge is. "
+    "`wpool explain POOL` says the same in words.",
+    rows=(
+        Row(
+            title="Size",
+            panels=(
+                Panel(
+                    title="Wanted and there",
+                    about="Workers that the pool should have, and those that it has. Wanted has a gap while its queues "
+                    "cannot be read.",
+                    unit=Unit.WHOLE,
+                    queries=(
+                        Query("workerpool_desired_replicas{POOL}", f"{_NAMED} wanted"),
+                        Query("workerpool_replicas{POOL}", f"{_NAMED} there"),
+                    ),
+                ),
+                Panel(
+                    title="Changes of the size",
+                    about="Ups and downs per hour. Many of both is thrashing: raise `scaleDown.stabilizationSeconds`.",
+                    unit=Unit.COUNT,
+                    queries=(
+                        Query(
+                            "sum by (namespace, pool, direction) (increase(workerpool_scale_actions_total{POOL}[1h]))",
+                            f"{_NAMED} {{{{direction}}}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Limits in force",
+                    about="Each limit that clips the size that the work asks for.",
+                    unit=Unit.WHOLE,
+                    stacked=True,
+                    queries=(Query("workerpool_limited_by{POOL}", f"{_NAMED} {{{{limiter}}}}"),),
+                ),
+            ),
+        ),
+        Row(
+            title="Work",
+            panels=(
+                Panel(
+                    title="Waiting and in flight",
+                    about="Jobs in the queues, and jobs that workers hold.",
+                    unit=Unit.COUNT,
+                    stacked=True,
+                    queries=(
+                        Query("sum by (namespace, pool) (queue_depth{POOL})", f"{_NAMED} waiting"),
+                        Query("sum by (namespace, pool) (queue_in_flight{POOL})", f"{_NAMED} in flight"),
+                    ),
+                ),
+                Panel(
+                    title="Coming and done",
+                    about="Jobs that become due and jobs that are done, per second. Where the first stays above the "
+                    "second, the queue grows.",
+                    unit=Unit.PER_SECOND,
+                    queries=(
+                        Query(
+                            "sum by (namespace, pool) (rate(queue_arrivals_total{POOL}[$__rate_interval]))",
+                            f"{_NAMED} coming",
+                        ),
+                        Query(
+                            "sum by (namespace, pool) (rate(jobs_processed_total{POOL}[$__rate_interval]))",
+                            f"{_NAMED} done",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Busy share of the slots",
+                    about="Jobs in progress over what the workers could run at a time. Near 1 with jobs waiting, the "
+                    "pool is too small.",
+                    unit=Unit.SHARE,
+                    most=1,
+                    queries=(
+                        Query(
+                            """sum by (namespace, pool) (worker_jobs_in_progress{POOL})
+                               / sum by (namespace, pool) (worker_slots{POOL})""",
+                            _NAMED,
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            title="How well the queues are known",
+            panels=(
+                Panel(
+                    title="Age of the latest reading",
+                    about="A pool whose readings are old holds its size.",
+                    unit=Unit.SECONDS,
+                    queries=(Query("collector_sample_age_seconds{POOL}", f"{_NAMED} {{{{queue}}}}"),),
+                ),
+                Panel(
+                    title="Time a reading takes",
+                    about="How long the broker took to answer.",
+                    unit=Unit.SECONDS,
+                    queries=(Query("collector_poll_seconds{POOL}", f"{_NAMED} {{{{queue}}}}"),),
+                ),
+                Panel(
+                    title="Readings that failed",
+                    about="Per minute. The pool's condition QueueReachable says why.",
+                    unit=Unit.COUNT,
+                    queries=(
+                        Query(
+                            "60 * rate(collector_poll_errors_total{POOL}[$__rate_interval])", f"{_NAMED} {{{{queue}}}}"
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+CANARY: Final = Dashboard(
+    name="canary",
+    title="Canary",
+    about="A version that is tried beside the stable one: how far it is, and what it is judged by.",
+    rows=(
+        Row(
+            title="Where it is",
+            panels=(
+                Panel(
+                    title="Verdict",
+                    about="1 for the version that is tried, with what is known of it: Pass, Fail or Inconclusive.",
+                    unit=Unit.WHOLE,
+                    runbook="CanaryRejected",
+                    queries=(Query("workerpool_canary_info{POOL}", f"{_NAMED} {{{{version}}}} {{{{verdict}}}}"),),
+                ),
+                Panel(
+                    title="Step",
+                    about="Step that it is in, from 1. 0: no version is tried.",
+                    unit=Unit.WHOLE,
+                    queries=(Query("workerpool_canary_step{POOL}", _NAMED),),
+                ),
+                Panel(
+                    title="Share of workers and of jobs",
+                    about="What it was meant to have, and has, of the workers and of the judged jobs. A version that "
+                    "fails fast takes more than its share of jobs.",
+                    unit=Unit.SHARE,
+                    most=1,
+                    queries=(
+                        Query("workerpool_canary_weight{POOL} / 100", f"{_NAMED} meant"),
+                        Query("workerpool_canary_pod_share{POOL}", f"{_NAMED} of workers"),
+                        Query("workerpool_canary_job_share{POOL}", f"{_NAMED} of jobs"),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            title="What it is judged by",
+            panels=(
+                Panel(
+                    title="Times the stable version's rate",
+                    about="Its rate over the stable version's, by signal. 1: as good as that.",
+                    unit=Unit.COUNT,
+                    runbook="CanaryRejected",
+                    queries=(Query("workerpool_canary_failure_ratio{POOL}", f"{_NAMED} {{{{signal}}}}"),),
+                ),
+                Panel(
+                    title="First attempts that fail",
+                    about="By role of the version. Only first attempts count: a job that fails here and is done "
+                    "elsewhere would be invisible otherwise.",
+                    unit=Unit.SHARE,
+                    queries=(
+                        Query(
+                            f"{_by_role('jobs_first_failures_total')} / {_by_role('jobs_first_attempts_total')}",
+                            f"{_NAMED} {{{{role}}}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="First attempts that are slow",
+                    about="By role of the version.",
+                    unit=Unit.SHARE,
+                    queries=(
+                        Query(
+                            f"{_by_role('jobs_first_slow_total')} / {_by_role('jobs_first_attempts_total')}",
+                            f"{_NAMED} {{{{role}}}}",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            title="What is only shown",
+            panels=(
+                Panel(
+                    title="Time in the handler, 95 %",
+                    about="By version; 5 % of the attempts took longer.",
+                    unit=Unit.SECONDS,
+                    queries=(
+                        Query(
+                            _quantile(0.95, "job_processing_seconds", by="namespace, pool, version"),
+                            f"{_NAMED} {{{{version}}}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="CPU of a job",
+                    about="Seconds of a core for each job done, by version.",
+                    unit=Unit.SECONDS,
+                    queries=(
+                        Query(
+                            """sum by (namespace, pool, version) (worker_cpu_percent{POOL}) / 100
+                               / sum by (namespace, pool, version)
+                               (rate(jobs_processed_total{POOL}[$__rate_interval]))""",
+                            f"{_NAMED} {{{{version}}}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Memory of a worker",
+                    about="The largest of each version.",
+                    unit=Unit.BYTES,
+                    queries=(
+                        Query(
+                            "max by (namespace, pool, version) (worker_memory_bytes{POOL})", f"{_NAMED} {{{{version}}}}"
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+DEBUG: Final = Dashboard(
+    name="debug",
+    title="Debug",
+    about="The inside of the workers, for one pool at a time. `wpool dump` and `wpool flame` look further.",
+    since="now-1h",
+    rows=(
+        Row(
+            title="Jobs",
+            panels=(
+                Panel(
+                    title="Time in the handler",
+                    about="Quantiles over all attempts.",
+                    unit=Unit.SECONDS,
+                    queries=tuple(
+                        Query(_quantile(share, "job_processing_seconds", by="lane"), f"{{{{lane}}}} p{share * 100:g}")
+                        for share in (0.5, 0.95, 0.99)
+                    ),
+                ),
+                Panel(
+                    title="Wait before it, by priority",
+                    about="From when a job became due until a worker took it; 5 % waited longer.",
+                    unit=Unit.SECONDS,
+                    queries=(Query(_quantile(0.95, "job_wait_seconds", by="priority"), "{{priority}}"),),
+                ),
+                Panel(
+                    title="What becomes of jobs",
+                    about="Per second: done, repeated, put off because too many fail, found done before, given up.",
+                    unit=Unit.PER_SECOND,
+                    queries=tuple(
+                        Query(f"sum(rate({metric}{{POOL}}[$__rate_interval]))", legend)
+                        for metric, legend in (
+                            ("jobs_processed_total", "done"),
+                            ("jobs_retried_total", "repeated"),
+                            ("jobs_put_off_total", "put off"),
+                            ("jobs_duplicate_skipped_total", "done before"),
+                            ("jobs_dead_lettered_total", "given up"),
+                            ("jobs_shed_total", "shed"),
+                        )
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            title="Room",
+            panels=(
+                Panel(
+                    title="Slots in use, by lane",
+                    about="Jobs in progress over the slots of each lane.",
+                    unit=Unit.SHARE,
+                    most=1,
+                    queries=(
+                        Query(
+                            "sum by (lane) (worker_jobs_in_progress{POOL}) / sum by (lane) (worker_slots{POOL})",
+                            "{{lane}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Turned back and held up",
+                    about="Jobs handed back because a lane was full or a circuit open, and waits for an endpoint.",
+                    unit=Unit.PER_SECOND,
+                    queries=(
+                        Query(
+                            "sum by (lane) (rate(backpressure_events_total{POOL,endpoint=''}[$__rate_interval]))",
+                            "lane {{lane}}",
+                        ),
+                        Query(
+                            "sum by (endpoint) (rate(backpressure_events_total{POOL,endpoint!=''}[$__rate_interval]))",
+                            "{{endpoint}}",
+                        ),
+                        Query("sum(rate(rate_limited_total{POOL}[$__rate_interval]))", "rate limit"),
+                    ),
+                ),
+                Panel(
+                    title="Threads and processes",
+                    about="Of the thread and cpu lanes. A wedged one is given up and still in a handler.",
+                    unit=Unit.WHOLE,
+                    stacked=True,
+                    queries=(Query("sum by (lane, state) (worker_pool_threads{POOL})", "{{lane}} {{state}}"),),
+                ),
+            ),
+        ),
+        Row(
+            title="Workers",
+            panels=(
+                Panel(
+                    title="CPU, by worker",
+                    about="100 is one core. The ten that use most.",
+                    unit=Unit.PERCENT,
+                    queries=(Query("topk(10, worker_cpu_percent{POOL})", "{{pod}}"),),
+                ),
+                Panel(
+                    title="Memory, by worker",
+                    about="The ten largest. One that only rises leaks.",
+                    unit=Unit.BYTES,
+                    queries=(Query("topk(10, worker_memory_bytes{POOL})", "{{pod}}"),),
+                ),
+                Panel(
+                    title="Lag of the event loop",
+                    about="The longest that it was late between two heartbeats. Above some 0.1 s something blocks it.",
+                    unit=Unit.SECONDS,
+                    warn_at=0.5,
+                    queries=(Query("topk(10, worker_loop_lag_seconds{POOL})", "{{pod}}"),),
+                ),
+            ),
+        ),
+        Row(
+            title="Life of a worker",
+            panels=(
+                Panel(
+                    title="Start",
+                    about="From the start of the process until it was ready.",
+                    unit=Unit.SECONDS,
+                    queries=(
+                        Query(
+                            "max by (namespace, pool, version) (worker_start_seconds{POOL})",
+                            f"{_NAMED} {{{{version}}}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Time since the last job ended",
+                    about="By worker, the ten longest.",
+                    unit=Unit.SECONDS,
+                    runbook="WorkersStuck",
+                    queries=(
+                        Query(
+                            """topk(10, timestamp(worker_last_progress_unixtime{POOL})
+                               - worker_last_progress_unixtime{POOL})""",
+                            "{{pod}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Switches between threads",
+                    about="Per second. Many, with little done, speak of a lock that all want.",
+                    unit=Unit.PER_SECOND,
+                    queries=(
+                        Query("sum by (pod) (rate(worker_context_switches_total{POOL}[$__rate_interval]))", "{{pod}}"),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
