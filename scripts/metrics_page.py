@@ -97,6 +97,7 @@ def worker() -> list[Metric]:
     """A worker's; outside of a pool it also reads the queue."""
     metrics = Metrics(pool="thumbnails", version="0123abcd", slots={"io": 1})
     metrics.queue_depth["main"] = 0
+    metrics.lanes["io"].first_late = 0
     metrics.lanes["io"].batches = Histogram(BATCH_JOBS)
     return _own(exposition.families(metrics))
 

@@ -40,11 +40,13 @@ from workerpool_operator.api.rollout import (
     Analysis,
     Idle,
     Inconclusive,
+    ObjectiveStatus,
     RolloutSpec,
     RolloutStatus,
     RolloutStep,
     Strategy,
 )
+from workerpool_operator.api.slo import SloSpec
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,
     DisruptionSpec,
@@ -107,6 +109,7 @@ __all__ = [
     "LivenessProbe",
     "Metadata",
     "Model",
+    "ObjectiveStatus",
     "PredictiveMode",
     "PredictiveSpec",
     "PredictiveStatus",
@@ -128,6 +131,7 @@ __all__ = [
     "ScheduleSpec",
     "SecretKeyRef",
     "SecretValue",
+    "SloSpec",
     "Strategy",
     "Targets",
     "VersionStatus",

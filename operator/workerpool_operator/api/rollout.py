@@ -175,6 +175,15 @@ class RolloutSpec(Model):
     )
 
 
+class ObjectiveStatus(Model):
+    """How the two versions did of late by one objective of `spec.slo`."""
+
+    name: str = Field(max_length=32, description="availability or latency.")
+    allowed: str = Field(max_length=16, description="Share of the jobs that may miss it.")
+    canary: str = Field(default="", max_length=16, description="Share of the canary's jobs that missed it.")
+    stable: str = Field(default="", max_length=16, description="Share of the stable version's jobs that missed it.")
+
+
 class RolloutStatus(Model):
     """How far a new version is."""
 
@@ -199,6 +208,12 @@ class RolloutStatus(Model):
     )
     jobs: int = Field(default=0, ge=0, description="First attempts of the canary that are over.")
     failures: int = Field(default=0, ge=0, description="Of those, failed or lost.")
+    objectives: tuple[ObjectiveStatus, ...] = Field(
+        default=(),
+        max_length=8,
+        description="How both versions did by spec.slo within the last minutes.",
+        json_schema_extra=ATOMIC,
+    )
     measured_seconds: int = Field(default=0, ge=0, description="For how long both versions have been measured.")
     rejected: tuple[Text, ...] = Field(
         default=(),

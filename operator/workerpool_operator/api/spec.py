@@ -13,6 +13,7 @@ from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.predictive import PredictiveSpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.rollout import RolloutSpec
+from workerpool_operator.api.slo import SloSpec
 from workerpool_operator.api.worker import WorkerSpec
 
 DEFAULT_DEPTH_PER_REPLICA: Final = 20
@@ -328,3 +329,8 @@ class WorkerPoolSpec(Model):
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."
     )
     alerts: AlertsSpec = Field(default=AlertsSpec(), description="The two alerts that every pool has.")
+    slo: SloSpec = Field(
+        default=SloSpec(),
+        description="What the pool promises. A canary that breaks it is rejected, if the stable version keeps it; "
+        "while both break it, the rollout holds.",
+    )

@@ -31,6 +31,7 @@ _COUNTERS: Final = {
     "jobs_first_attempts_total": "first_attempts",
     "jobs_first_failures_total": "first_failures",
     "jobs_first_slow_total": "first_slow",
+    "jobs_first_late_total": "first_late",
     "jobs_dead_lettered_total": "dead_lettered",
 }
 

@@ -151,6 +151,7 @@ def _reading(worker: WorkerReport, conduct: Conduct | None, *, evicted: bool, no
         first_attempts=counters.first_attempts,
         first_failures=counters.first_failures,
         first_slow=counters.first_slow,
+        first_late=counters.first_late,
         evicted=evicted,
         paused=bool(worker.paused or worker.fence or worker.draining),
         last_words=worker.draining and not worker.in_flight,

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 
 from workerpool.protocol import Delivery, TenantLimit
-from workerpool_operator.api import DeliverySpec
+from workerpool_operator.api import WorkerPoolSpec
 
 
-def delivery_of(spec: DeliverySpec, *, rate: float | None, take_rates: Mapping[str, float]) -> Delivery:
-    """The settings of `spec.delivery` as the stream carries them.
+def delivery_of(pool: WorkerPoolSpec, *, rate: float | None, take_rates: Mapping[str, float]) -> Delivery:
+    """The settings of `spec.delivery`, and what `spec.slo` calls late, as the stream carries them.
 
     `rate`: the limit in force, by `rules.rate_of`; `take_rates`: by version, what each of its workers may begin.
     """
+    spec = pool.delivery
     return Delivery(
         max_attempts=spec.max_attempts,
         backoff_seconds=spec.backoff_seconds,
@@ -27,4 +28,5 @@ def delivery_of(spec: DeliverySpec, *, rate: float | None, take_rates: Mapping[s
         },
         take_rates=dict(take_rates),
         shed_after_seconds=spec.shed_after_seconds.to_json(),
+        late_after_seconds=pool.slo.job_latency_seconds,
     )

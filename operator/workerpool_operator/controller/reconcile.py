@@ -161,7 +161,7 @@ class PoolReconciler:
         """Orders by the stream. They are level-triggered: repeating them does nothing."""
         pool, rate = snapshot.pool, rate_of(snapshot.pool, wall=snapshot.wall_time)
         take_rates = todo.versions.take_rates if todo.versions else {}
-        delivery = delivery_of(pool.spec.delivery, rate=rate, take_rates=take_rates)
+        delivery = delivery_of(pool.spec, rate=rate, take_rates=take_rates)
         self.streams.settings(key.namespace, key.name, delivery)
         if todo.fence is not None:
             self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))

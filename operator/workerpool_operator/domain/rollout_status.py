@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from workerpool_operator.api import Reason, RolloutStatus
+from workerpool_operator.api import ObjectiveStatus, Reason, RolloutStatus
 from workerpool_operator.domain.rollout.judge import START_SECONDS, Cause, Finding, Verdict
+from workerpool_operator.domain.rollout.objectives import Standing
 from workerpool_operator.domain.rollout.splitter import job_share
 from workerpool_operator.domain.rollout.steps import Event
 from workerpool_operator.domain.versions import Trial, Versions, judged, memory_of
@@ -24,7 +25,7 @@ REASONS: Final = {
 }
 _CAUSES: Final = {
     Cause.BUDGET: "more first attempts failed than spec.rollout.analysis.failureBudget allows",
-    Cause.SLO: "it breaches the SLO, which the stable version keeps",
+    Cause.SLO: "it breaks an objective of spec.slo that the stable version keeps",
     Cause.NOT_STARTED: f"none of its workers has been ready for {START_SECONDS:.0f} s",
     Cause.TAKES_NOTHING: "its workers are ready and take no job, while those of the stable version do",
 }
@@ -62,10 +63,20 @@ def _tried(trial: Trial) -> dict[str, Any]:
         "wait": str(trial.outcome.wait),
         "jobs": round(attempts.canary_trials),
         "failures": attempts.canary_failures,
+        "objectives": tuple(_objective(one) for one in assessment.standings),
         "measured_seconds": round(trial.evidence.measured_seconds),
     }
     fields |= _shown(assessment.worst) if assessment.worst else {}
     return fields | {"minimum_detectable_ratio": fields.get("minimum_detectable_ratio") or number(trial.foreseen)}
+
+
+def _objective(standing: Standing) -> ObjectiveStatus:
+    return ObjectiveStatus(
+        name=str(standing.objective),
+        allowed=number(standing.allowed),
+        canary=number(standing.canary),
+        stable=number(standing.stable),
+    )
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
@@ -108,6 +119,9 @@ def why(trial: Trial) -> str:
     assessment, worst = trial.assessment, trial.assessment.worst
     if assessment.verdict is not Verdict.FAIL:
         return f"{assessment.verdict} by {assessment.cause}, as the pool or a command wants it"
+    broken = [f"{one.objective}, missed by {number(one.canary)}" for one in assessment.standings if one.broken]
+    if assessment.cause is Cause.SLO:
+        return f"{_CAUSES[Cause.SLO]}: {'; '.join(broken)}"
     if worst is None or assessment.cause is not Cause.EVIDENCE:
         return _CAUSES[assessment.cause]
     if worst.ratio is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from workerpool_operator.api import Analysis, Idle, RolloutSpec, Strategy, WorkerPool
+from workerpool_operator.api import Idle, RolloutSpec, SloSpec, Strategy, WorkerPool, WorkerPoolSpec
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, parse
 from workerpool_operator.domain.rollout.counts import Counts, Slot, hold_shares, move_counts
@@ -17,6 +17,7 @@ from workerpool_operator.domain.rollout.evidence import Evidence, Signal, Signal
 from workerpool_operator.domain.rollout.foresight import foreseen_ratio
 from workerpool_operator.domain.rollout.judge import Assessment, Rules, Watch, assess, look, storable
 from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
+from workerpool_operator.domain.rollout.objectives import Goals, Objective
 from workerpool_operator.domain.rollout.pace import take_rates
 from workerpool_operator.domain.rollout.splitter import Split, pod_share, split
 from workerpool_operator.domain.rollout.steps import (
@@ -84,7 +85,7 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
     if spec.strategy is Strategy.ROLLING:
         return Versions(main=target.name, counts=_towards(snapshot, target.name, total=total))
     before = snapshot.memory.rollout or _resumed(snapshot, target)
-    rules = rules_of(spec.analysis)
+    rules = rules_of(snapshot.pool.spec)
     if before.evidence.nulls != rules.nulls:  # others are asked for: what was summed up against these says nothing
         before = replace(before, evidence=Evidence(nulls=rules.nulls), watch=Watch())
     looked = _looked(snapshot, before, rules=rules)
@@ -230,7 +231,7 @@ def _shared(snapshot: Snapshot, main: str, canary: str, *, total: int, percent: 
 
 def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:
     """What the status holds of the rollout; else what runs is what has the pool's trust."""
-    rules, stored = rules_of(snapshot.pool.spec.rollout.analysis), _stored(snapshot.pool)
+    rules, stored = rules_of(snapshot.pool.spec), _stored(snapshot.pool)
     state = load_state(stored.get("state"))
     if state is None:
         running = {name: child for name, child in snapshot.deployments.items() if child.replicas or child.existing}
@@ -254,9 +255,21 @@ def memory_of(rollout: Rollout) -> str:
     return json.dumps({"state": dump_state(rollout.state), "evidence": evidence}, separators=(",", ":"))
 
 
-def rules_of(analysis: Analysis) -> Rules:
+def goals_of(slo: SloSpec) -> Goals:
+    """What a canary has to keep."""
+    allowed: dict[Objective, float] = {}
+    if slo.availability is not None:
+        allowed[Objective.AVAILABILITY] = 1 - float(slo.availability)
+    if slo.job_latency_seconds is not None:
+        allowed[Objective.LATENCY] = 1 - float(slo.job_latency_quantile)
+    return Goals(allowed=allowed, late_seconds=float(slo.job_latency_seconds or 0))
+
+
+def rules_of(spec: WorkerPoolSpec) -> Rules:
     """How the pool wants a canary judged."""
+    analysis = spec.rollout.analysis
     return Rules(
+        goals=goals_of(spec.slo),
         tolerate_ratio=float(analysis.tolerate_ratio),
         reject_ratio=float(analysis.reject_ratio),
         false_alarm=float(analysis.false_alarm),

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 RATIO_WORDS: Final = "write a ratio from 1, below 1000"
+SHARE_WORDS: Final = 'write a share from "0.5" to "0.99999" in quotes'
 CHANCE_WORDS: Final = 'write a chance above 0 and below 1 in quotes, such as "0.05"'
 
 
@@ -16,6 +17,7 @@ def steps(*weights: int) -> dict[str, Any]:
 
 ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "a canary by the defaults": {"rollout": {"strategy": "Canary"}},
+    "promises": {"slo": {"availability": "0.99999", "jobLatencySeconds": 1, "jobLatencyQuantile": "0.5"}},
     "no canary": {"rollout": {"strategy": "Rolling"}},
     "a canary with as many steps as there may be": steps(*range(1, 20), 19),
     "a canary in the finest words": analysis(
@@ -60,6 +62,14 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         "spec.rollout.surge",
         "greater than or equal to 1",
     ),
+    "promise that every job succeeds": ({"slo": {"availability": "1"}}, "spec.slo.availability", SHARE_WORDS),
+    "promise in percent": ({"slo": {"availability": "99.9"}}, "spec.slo.availability", SHARE_WORDS),
+    "promise for a few jobs": (
+        {"slo": {"jobLatencySeconds": 5, "jobLatencyQuantile": "0.4"}},
+        "spec.slo.jobLatencyQuantile",
+        SHARE_WORDS,
+    ),
+    "promise of no time": ({"slo": {"jobLatencySeconds": 0}}, "spec.slo.jobLatencySeconds", "greater than or equal"),
     "strategy of the Deployment": (
         {"rollout": {"strategy": "RollingUpdate"}},
         "spec.rollout.strategy",

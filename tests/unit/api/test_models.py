@@ -105,6 +105,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
         },
         "disruption": {"maxUnavailable": 1, "protectBusyWorkers": True},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
+        "slo": {"jobLatencyQuantile": "0.95"},
     }
 
 

@@ -50,6 +50,11 @@ def test_a_rollout_is_shown_in_lines_without_what_is_unset() -> None:
     ]
 
 
+def test_the_objectives_are_shown_with_what_both_versions_missed() -> None:
+    shown = lines({"canary": "a2", "objectives": [{"name": "availability", "allowed": "0.001", "canary": "0.02"}]})
+    assert shown[-1].split() == ["availability", "0.02", "miss", "it,", "stable", "-,", "may", "0.001"]
+
+
 @pytest.mark.parametrize(
     ("body", "end"),
     [

@@ -136,7 +136,9 @@ def test_metrics_of_a_bare_worker_make_a_report() -> None:
         'job_processing_seconds_sum{pool="web",lane="cpu"} 1.5\n'
         "worker_cpu_percent 150\n"
         'jobs_first_slow_total{pool="web",lane="io"} 3\n'
+        'jobs_first_late_total{pool="web",lane="io"} 2\n'
     )
+    assert report.counters.first_late == 2
     assert report.counters.first_slow == 3
     assert (report.counters.run_seconds, report.cpu_cores) == (4.0, 1.5)
     assert (report.in_flight, report.slots, report.counters.started) == (3, 8, 10)

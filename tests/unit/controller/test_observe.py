@@ -24,7 +24,9 @@ def test_a_worker_that_finds_what_it_calls_down_is_seen_as_such(paused: str, tri
     assert (report.tripped, report.slots, report.most_slots, report.cpu_cores) == (tripped, 2, 4, 0.5)
 
 
-COUNTERS = Counters(started=9, processed=4, failed=2, handed_back=1, first_attempts=7, first_failures=2, first_slow=3)
+COUNTERS = Counters(
+    started=9, processed=4, failed=2, handed_back=1, first_attempts=7, first_failures=2, first_slow=3, first_late=1
+)
 
 
 def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
@@ -36,6 +38,7 @@ def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
     assert (found.uid, found.version, found.start, found.heard_at, found.age_seconds) == ("u", "v2", "b", 96.0, 30.0)
     assert (found.started, found.finished, found.in_flight) == (9, 7, 2)
     assert (found.first_attempts, found.first_failures, found.first_slow, found.paused) == (7, 2, 3, True)
+    assert found.first_late == 1
     assert not found.last_words, "it drains, and has not said its last"
 
 

@@ -24,8 +24,9 @@ RATE = 2.0
 HOURS = 3600.0
 
 
-def asking(image: str, **rollout: Any) -> WorkerPool:
+def asking(image: str, *, slo: dict[str, Any] | None = None, **rollout: Any) -> WorkerPool:
     return pool(
+        slo=slo or {},
         worker={"image": image},
         scaling={"mode": "manual"},
         replicas=10,
@@ -45,6 +46,7 @@ class Did:
     jobs: float = 0.0
     failed: float = 0.0
     slow: float = 0.0
+    late: float = 0.0
     open: int = 0
     """Begun, not ended, and not in flight."""
     boot: int = 0
@@ -70,6 +72,7 @@ def reading(uid: str, version: str, did: Did, *, at: float) -> Reading:
         first_attempts=jobs,
         first_failures=int(did.failed),
         first_slow=int(did.slow),
+        first_late=int(did.late),
         evicted=did.evicted,
         paused=did.paused,
     )
@@ -213,6 +216,49 @@ def test_a_downstream_that_fails_both_versions_rejects_nobody() -> None:
 
     _, said = Play(stable=half, canary=half).until(HOURS)
     assert said.rejected == ()
+
+
+def test_a_version_that_breaks_the_slo_goes_although_its_ratio_is_tolerated() -> None:
+    """Both fail a little; the canary more than is promised."""
+    of = asking("web:2", slo={"availability": "0.99"}, analysis={"tolerateRatio": "20", "rejectRatio": "40"})
+    play = Play(
+        of=of,
+        stable=lambda at: Did(jobs=RATE * at, failed=RATE * at / 400),
+        canary=lambda at: Did(jobs=RATE * at, failed=RATE * at / 30),
+    )
+    assert rejected(play, within=HOURS) < 1200
+
+
+def test_a_version_whose_jobs_alone_are_late_breaks_the_slo() -> None:
+    of = asking("web:2", slo={"jobLatencySeconds": 30})
+    assert rejected(Play(of=of, canary=lambda at: Did(jobs=RATE * at, late=RATE * at / 2)), within=600) < 300
+
+
+def test_while_both_versions_break_the_slo_the_rollout_holds() -> None:
+    def backlog(at: float) -> Did:
+        return Did(jobs=RATE * at, late=RATE * at / 2)
+
+    of = asking("web:2", slo={"jobLatencySeconds": 30})
+    _, said = Play(of=of, stable=backlog, canary=backlog).until(2 * HOURS)
+    assert (said.canary, said.step, said.verdict, said.wait) == (CANARY, 1, "Inconclusive", "Outage")
+    [objective] = said.objectives
+    assert (objective.name, objective.allowed, objective.canary, objective.stable) == ("latency", "0.05", "0.5", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("policy", "end"), [("Hold", (STABLE, CANARY)), ("Promote", (CANARY, "")), ("Rollback", (STABLE, ""))]
+)
+def test_a_queue_that_is_quiet_to_the_end_of_the_steps_ends_as_the_policy_says(
+    policy: str, end: tuple[str, str]
+) -> None:
+    """A job in ten minutes: the steps ask for none, and the last one ends without a verdict."""
+    steps = [{"weight": 10, "durationSeconds": 600}, {"weight": 50, "durationSeconds": 600}]
+    of = asking("web:2", steps=steps, analysis={"onInconclusive": policy})
+    quiet = Play(of=of, stable=lambda at: Did(jobs=at / 600), canary=lambda at: Did(jobs=at / 600))
+    at, said = quiet.until(HOURS)
+    assert (said.stable, said.canary) == end
+    assert at > 1200
+    assert said.rejected == ((CANARY,) if policy == "Rollback" else ())
 
 
 def test_of_a_quiet_queue_nothing_is_said_and_nothing_moves() -> None:

@@ -11,7 +11,6 @@ from bench.canary import Dice, in_runs, never, rows_of, whole_run
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.judge import (
     Assessment,
-    Breach,
     Cause,
     Finding,
     Rules,
@@ -63,8 +62,8 @@ def judged(
     return evidence, watch
 
 
-def verdict(evidence: Evidence, watch: Watch, *, rules: Rules = RULES, breach: Breach | None = None) -> Assessment:
-    return assess(evidence, watch.ledger, rules=rules, breach=breach)
+def verdict(evidence: Evidence, watch: Watch, *, rules: Rules = RULES) -> Assessment:
+    return assess(evidence, watch.ledger, rules=rules)
 
 
 def test_nothing_is_known_of_a_canary_that_did_nothing() -> None:
@@ -194,21 +193,6 @@ def test_a_budget_of_failures_ends_a_canary_whatever_the_ratio() -> None:
     found = verdict(*seen, rules=rules)
     assert (found.verdict, found.cause) == (Verdict.FAIL, Cause.BUDGET)
     assert verdict(*seen, rules=replace(rules, failure_budget=180)).verdict is not Verdict.FAIL
-
-
-@pytest.mark.parametrize(
-    ("breach", "known", "cause"),
-    [
-        (Breach(canary=True), Verdict.FAIL, Cause.SLO),
-        (Breach(canary=True, stable=True), Verdict.INCONCLUSIVE, Cause.OUTAGE),
-        (Breach(stable=True), Verdict.PASS, Cause.EVIDENCE),
-    ],
-)
-def test_a_breach_of_the_slo_is_the_canarys_fault_where_the_stable_version_keeps_it(
-    breach: Breach, known: Verdict, cause: Cause
-) -> None:
-    found = verdict(*judged([(at, readings(at)) for at in (0.0, 10.0, 20.0)]), breach=breach)
-    assert (found.verdict, found.cause, found.holds) == (known, cause, cause is Cause.OUTAGE)
 
 
 @pytest.mark.parametrize(

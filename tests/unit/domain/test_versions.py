@@ -214,6 +214,16 @@ def test_a_spent_budget_is_told_as_such() -> None:
     )
 
 
+def test_a_broken_objective_is_told_as_such() -> None:
+    of = canary(analysis={"tolerateRatio": "100", "rejectRatio": "200", "warmupSeconds": 0})
+    of = of.changed(spec=of.spec.changed(slo=api.SloSpec(availability="0.99")))
+    seen, made = played(heard(0), heard(0), heard(10, old_failed=1, new_failed=40), of=of, old=4, new=1)
+    assert events(seen, made)["CanaryRejected"] == (
+        f"{version(NEW)}: it breaks an objective of spec.slo that the stable version keeps: availability, missed by "
+        f"0.08; back to {version(OLD)}"
+    )
+
+
 def test_a_canary_is_aborted_by_a_word_whatever_it_has_shown() -> None:
     of = canary(command=f"abort@{version(NEW)}#7")
     seen, made = played({}, of=of, old=4, new=1)

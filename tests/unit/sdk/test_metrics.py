@@ -131,7 +131,9 @@ def test_the_report_counts_the_jobs_of_all_lanes() -> None:
     io.processing.observe(0.5)
     cpu.processing.observe(2.0)
     counters = metrics.totals()
-    assert (counters.run_seconds, counters.first_slow) == (2.5, 9)
+    assert (counters.run_seconds, counters.first_slow, counters.first_late) == (2.5, 9, None)
+    cpu.first_late = 3
+    assert metrics.totals().first_late == 3
     assert counters.dead_lettered == 7, "a worker that only gets rid of jobs is at work too"
     assert (counters.started, counters.failed, counters.first_failures, counters.handed_back) == (8, 3, 2, 4)
 

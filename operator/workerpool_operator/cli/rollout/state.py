@@ -89,6 +89,14 @@ def _up_to_date(body: Mapping[str, Any]) -> bool:
 def lines(status: Mapping[str, Any]) -> list[str]:
     """A rollout's status, for people."""
     shown = [(label, status.get(field)) for label, field in _SHOWN]
+    objectives = [
+        f"{one['name']:22} {one.get('canary') or '-'} miss it, stable {one.get('stable') or '-'}, may {one['allowed']}"
+        for one in status.get("objectives", ())
+    ]
+    return [*_rows(shown), *objectives]
+
+
+def _rows(shown: list[tuple[str, Any]]) -> list[str]:
     return [
         f"{label:22} {', '.join(value) if isinstance(value, list) else value}"
         for label, value in shown

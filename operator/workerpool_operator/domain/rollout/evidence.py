@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from workerpool_operator.domain.rollout import objectives
 from workerpool_operator.domain.rollout.mixture import FAIL_FACTORS, PASS_FACTORS, Interval, step
+from workerpool_operator.domain.rollout.objectives import Course, Objective
 from workerpool_operator.domain.rollout.spread import Spread
 
 SCHEME: Final = 2
@@ -28,6 +30,8 @@ class Signal(StrEnum):
     """First attempts that took longer than a job should, of the first attempts."""
     CRASHES = "crashes"
     """Containers that died, killed for their memory or otherwise, per pod-minute."""
+    LATE = "late"
+    """First attempts that ended later than the pool promises, of the first attempts. Only the objective asks for it."""
 
     @property
     def counted(self) -> bool:
@@ -85,6 +89,10 @@ class Evidence:
     """For how long nothing has been measured now."""
     unready_seconds: float = 0.0
     """For how long no worker of the canary has been ready now, although it has pods on nodes."""
+    late_seconds: float = 0.0
+    """What was counted as late was so by this."""
+    courses: Mapping[Objective, Course] = field(default_factory=dict)
+    """How both versions did by the pool's objectives."""
     missed_jobs: float = 0.0
     """First attempts that the canary's workers would have had, had they taken as many as stable ones, since it was last
     seen to take any."""
@@ -99,6 +107,8 @@ def dump(evidence: Evidence) -> dict[str, Any]:
         "unmeasuredSeconds": evidence.unmeasured_seconds,
         "unreadySeconds": evidence.unready_seconds,
         "missedJobs": evidence.missed_jobs,
+        "lateSeconds": evidence.late_seconds,
+        "courses": {objective.value: objectives.dump(one) for objective, one in evidence.courses.items()},
         "signals": {
             signal.value: {
                 "fail": list(one.fail),
@@ -123,7 +133,7 @@ def load(stored: Any, *, nulls: Nulls) -> Evidence:
     try:
         if stored.get("scheme") != SCHEME or stored.get("nulls") != [nulls.tolerate, nulls.reject]:
             return fresh
-        known = set(Signal)
+        known, courses = set(Signal), stored.get("courses", {})
         return replace(
             fresh,
             signals={Signal(name): _signal(one) for name, one in stored.get("signals", {}).items() if name in known},
@@ -131,6 +141,8 @@ def load(stored: Any, *, nulls: Nulls) -> Evidence:
             unmeasured_seconds=float(stored.get("unmeasuredSeconds", 0.0)),
             unready_seconds=float(stored.get("unreadySeconds", 0.0)),
             missed_jobs=float(stored.get("missedJobs", 0.0)),
+            late_seconds=float(stored.get("lateSeconds", 0.0)),
+            courses={one: objectives.load(courses[one]) for one in Objective if one in courses},
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return fresh

@@ -8,7 +8,8 @@
 | INCONCLUSIVE | neither yet, with the ratio that would have been found by now |
 
 What a false PASS costs is bounded per signal: a version that is bad by one of them has to pass that one. What a false
-FAIL costs adds up over signals, so each has `false_alarm / SIGNALS` to itself.
+FAIL costs adds up over signals, so each has `false_alarm / SIGNALS` to itself; with objectives of the pool
+(`objectives`) each of them counts for one more.
 """
 
 from collections.abc import Iterator
@@ -20,10 +21,15 @@ from typing import Final
 from workerpool_operator.domain.rollout.evidence import Evidence, Nulls, Signal, SignalEvidence
 from workerpool_operator.domain.rollout.ledger import Happened, Ledger, PodState, Reading, Side, observe
 from workerpool_operator.domain.rollout.mixture import Interval, detectable_ratio, log_clean, log_mean
+from workerpool_operator.domain.rollout.objectives import Goals, Objective, Standing, followed, stand
 from workerpool_operator.domain.rollout.pace import Taken
 from workerpool_operator.domain.rollout.spread import Spread, dispersion
 
-SIGNALS: Final = len(Signal)
+JUDGED: Final = (Signal.FAILURES, Signal.SLOW, Signal.CRASHES)
+"""By their ratio."""
+MISSES: Final = {Objective.AVAILABILITY: Signal.FAILURES, Objective.LATENCY: Signal.LATE}
+"""What counts the jobs that miss an objective."""
+SIGNALS: Final = len(JUDGED)
 """Judged at once: each has its part of the false alarms."""
 LEAST_INCIDENTS: Final = 2
 """One run of failures, however long, may have a cause outside of the version."""
@@ -56,7 +62,7 @@ class Cause(StrEnum):
     SLO = "SLO"
     """The canary breaches the pool's SLO and the stable version keeps it."""
     OUTAGE = "Outage"
-    """Both versions breach the SLO: whatever it is, it is not the version. Nothing moves meanwhile."""
+    """Both versions have breached the SLO of late: whatever it is, it is not the version. Nothing moves meanwhile."""
     NOT_STARTED = "NotStarted"
     """No worker of the canary has become ready in time."""
     TAKES_NOTHING = "TakesNothing"
@@ -78,21 +84,20 @@ class Rules:
     """0: none."""
     warmup_seconds: float = 60.0
     max_unmeasured_seconds: float = 900.0
+    goals: Goals = field(default_factory=Goals)
+    """The pool's objectives."""
     signals: int = SIGNALS
-    """Over how many signals the false alarms are shared out."""
+    """Over how many signals the false alarms are shared out, beside one for each objective."""
+
+    @property
+    def alarm(self) -> float:
+        """Log of the evidence that a FAIL takes, by any of what is judged."""
+        return log((self.signals + len(self.goals.allowed)) / self.false_alarm)
 
     @property
     def nulls(self) -> Nulls:
         """What evidence is gathered against."""
         return Nulls(tolerate=self.tolerate_ratio, reject=self.reject_ratio)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
-    """Who breaches the pool's SLO, for as long as the pool calls a breach."""
-
-    canary: bool = False
-    stable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,8 @@ class Assessment:
     verdict: Verdict
     cause: Cause = Cause.EVIDENCE
     findings: tuple[Finding, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    """By the pool's objectives."""
 
     @property
     def holds(self) -> bool:
@@ -171,7 +178,21 @@ def look(
             unready_seconds=_unready(evidence.unready_seconds, pods, gap=gap),
             missed_jobs=_missed(evidence.missed_jobs, watch.ledger, readings, happened, rules=rules),
         )
+        evidence = _by_goals(evidence, happened, goals=rules.goals)
     return _timed(evidence, gap=gap, measured=measured), Watch(ledger=ledger, looked_at=now, taken=taken)
+
+
+def _by_goals(evidence: Evidence, happened: Happened, *, goals: Goals) -> Evidence:
+    """With what it means for the pool's objectives. Jobs that were late by another time are forgotten."""
+    signals, courses = evidence.signals, evidence.courses
+    if evidence.late_seconds != goals.late_seconds:
+        signals = {signal: one for signal, one in signals.items() if signal is not Signal.LATE}
+        courses = {objective: one for objective, one in courses.items() if objective is not Objective.LATENCY}
+    intervals = {
+        objective: happened.intervals[signal] for objective, signal in MISSES.items() if signal in happened.intervals
+    }
+    courses = followed(courses, intervals, goals=goals, at=evidence.measured_seconds)
+    return replace(evidence, signals=signals, late_seconds=goals.late_seconds, courses=courses)
 
 
 def _began(ledger: Ledger, readings: tuple[Reading, ...]) -> Iterator[tuple[int, float]]:
@@ -223,7 +244,7 @@ def _with(evidence: Evidence, happened: Happened) -> Evidence:
         after = before.plus(interval, nulls=evidence.nulls)
         signals[signal] = replace(after, incidents=after.incidents + happened.incidents.get(signal, 0))
     for (signal, side), spread in happened.closed.items():
-        signals[signal] = _closed(signals[signal], side, spread)
+        signals[signal] = _closed(signals.get(signal, SignalEvidence()), side, spread)
     return replace(evidence, signals=signals)
 
 
@@ -242,25 +263,38 @@ def storable(evidence: Evidence, ledger: Ledger) -> Evidence:
     return replace(evidence, signals=signals)
 
 
-def assess(evidence: Evidence, ledger: Ledger, *, rules: Rules, breach: Breach | None = None) -> Assessment:
+def assess(evidence: Evidence, ledger: Ledger, *, rules: Rules) -> Assessment:
     """The verdict by now."""
     whole = storable(evidence, ledger)
     jobs = whole.signals.get(Signal.FAILURES, SignalEvidence()).total
-    known = [(signal, whole.signals[signal]) for signal in Signal if signal in whole.signals]
+    known = [(signal, whole.signals[signal]) for signal in JUDGED if signal in whole.signals]
     findings = tuple(find(signal, one, jobs=jobs, rules=rules) for signal, one in known)
-    verdict, cause = _verdict(findings, jobs=jobs, evidence=evidence, rules=rules, breach=breach or Breach())
-    return Assessment(verdict=verdict, cause=cause, findings=findings)
+    standings = tuple(_standing(objective, whole, rules=rules) for objective in Objective if objective in whole.courses)
+    verdict, cause = _verdict(findings, standings, jobs=jobs, evidence=evidence, rules=rules)
+    return Assessment(verdict=verdict, cause=cause, findings=findings, standings=standings)
+
+
+def _standing(objective: Objective, whole: Evidence, *, rules: Rules) -> Standing:
+    one = whole.signals.get(MISSES[objective], SignalEvidence())
+    return stand(
+        whole.courses[objective],
+        objective=objective,
+        phi=dispersion((one.canary_cells, one.stable_cells), counted=True),
+        incidents=one.incidents,
+        alarm=rules.alarm,
+        least=LEAST_INCIDENTS,
+    )
 
 
 def _verdict(
-    findings: tuple[Finding, ...], *, jobs: Interval, evidence: Evidence, rules: Rules, breach: Breach
+    findings: tuple[Finding, ...], standings: tuple[Standing, ...], *, jobs: Interval, evidence: Evidence, rules: Rules
 ) -> tuple[Verdict, Cause]:
     verdicts = {one.verdict for one in findings}
     fail, unknown = Verdict.FAIL, Verdict.INCONCLUSIVE
     by_precedence = (
         (Verdict.FAIL in verdicts, fail, Cause.EVIDENCE),
-        (breach.canary and breach.stable, unknown, Cause.OUTAGE),
-        (breach.canary, fail, Cause.SLO),
+        (any(one.broken for one in standings), fail, Cause.SLO),
+        (any(one.missed_by_both for one in standings), unknown, Cause.OUTAGE),
         (0 < rules.failure_budget < jobs.canary_failures, fail, Cause.BUDGET),
         (evidence.unready_seconds >= START_SECONDS, fail, Cause.NOT_STARTED),
         (evidence.missed_jobs >= MISSED_JOBS, fail, Cause.TAKES_NOTHING),
@@ -291,8 +325,7 @@ def find(signal: Signal, one: SignalEvidence, *, jobs: Interval, rules: Rules) -
 
 def by_evidence(one: SignalEvidence, *, trials: float, phi: float, rules: Rules) -> Verdict:
     """The verdict of one signal. `trials` are those of the canary that an acceptable rate is counted by."""
-    alarm = log(rules.signals / rules.false_alarm)
-    if one.incidents >= LEAST_INCIDENTS and log_mean(one.fail, phi=phi) >= alarm:
+    if one.incidents >= LEAST_INCIDENTS and log_mean(one.fail, phi=phi) >= rules.alarm:
         return Verdict.FAIL
     enough = log(1 / rules.false_alarm)
     rate, failures = rules.acceptable_failure_rate, one.total.canary_failures

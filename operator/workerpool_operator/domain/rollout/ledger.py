@@ -62,6 +62,8 @@ class Reading:
     first_failures: int
     first_slow: int | None = None
     """None: the worker does not count them."""
+    first_late: int | None = None
+    """None: no time is promised, or the worker does not count them."""
     paused: bool = False
     """Whether it takes nothing for a reason that it tells, or because it was told so."""
     evicted: bool = False
@@ -307,9 +309,9 @@ def _counted(
         return before
     tally = _Tally(sums=sums, side=reading.side, now=now, cells=dict(before.cells), incidents=dict(before.incidents))
     process = before.process
-    failures, slow = last.first_failures, last.first_slow
+    failures, slow, late = last.first_failures, last.first_slow, last.first_late
     if _restarted(last, reading):
-        process, failures, slow = _Process(), 0, reading.first_slow and 0
+        process, failures, slow, late = _Process(), 0, reading.first_slow and 0, reading.first_late and 0
     if reading.age_seconds < warmup_seconds:
         process = replace(process, over=reading.over, warm=reading.first_attempts)
     else:
@@ -319,6 +321,8 @@ def _counted(
         tally.add(Signal.FAILURES, attempts, max(0, reading.first_failures - failures) + lost)
         if reading.first_slow is not None and slow is not None:
             tally.add(Signal.SLOW, attempts, max(0, reading.first_slow - slow))
+        if reading.first_late is not None and late is not None:
+            tally.add(Signal.LATE, attempts, max(0, reading.first_late - late))
     return _Watched(reading=reading, process=process, cells=tally.cells, incidents=tally.incidents)
 
 

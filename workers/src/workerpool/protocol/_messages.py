@@ -30,6 +30,8 @@ class Counters(_Message):
     """Jobs given back to their queue: by a drain, or because their lane was full."""
     first_slow: int | None = None
     """First attempts that took longer than such a job should; None: not counted."""
+    first_late: int | None = None
+    """First attempts that ended later than the pool promises, since their job was due; None: not counted."""
     run_seconds: float | None = None
     """Time that attempts have spent in handlers, all added up; None: not measured."""
 
@@ -112,6 +114,9 @@ class Delivery(_Message):
     )
     shed_after_seconds: dict[str, float] = Field(
         default={}, description="By class of priority: jobs that have waited for longer are dead-lettered, not run."
+    )
+    late_after_seconds: float | None = Field(
+        default=None, gt=0, description="A job that ends so long after it was due is late; None: nothing is promised."
     )
 
 

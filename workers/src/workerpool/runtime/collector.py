@@ -206,6 +206,7 @@ class CollectorLink:
                     for tenant, limit in said.tenant_limits.items()
                 },
                 shed_after=said.shed_after_seconds,
+                late_after=said.late_after_seconds,
                 take_rate=said.take_rates.get(self._identity.version),
             )
         self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy))

@@ -135,6 +135,10 @@ class Execution:
             figures.first_slow += running.job.attempt == 1
             if running.trace is not None:
                 running.trace.slow()
+        late_after = self._policy().late_after
+        if late_after is not None:
+            took = running.job.waited + asyncio.get_running_loop().time() - running.taken_at
+            figures.first_late = (figures.first_late or 0) + (running.job.attempt == 1 and took >= late_after)
         figures.duplicates_skipped += running.duplicate
 
     def given_up(self, running: Running, figures: LaneMetrics) -> Outcome:

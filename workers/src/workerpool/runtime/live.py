@@ -29,6 +29,8 @@ class Policy:
     """See `Broker.shed_after`."""
     take_rate: float | None = None
     """Jobs that this worker begins per second at most; None: no limit of its own. Lapses with the settings."""
+    late_after: float | None = None
+    """Seconds after a job was due from which on it is late; None: none is. Lapses with the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,10 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield counter("jobs_first_failures", "First attempts that failed.", lambda lane: lane.first_failures)
     text = "First attempts that took as long as is slow: SLOW_JOB_SECONDS, or what their handler says."
     yield counter("jobs_first_slow", text, lambda lane: lane.first_slow)
+    text = "First attempts that ended later than spec.slo.jobLatencySeconds, since their job was due."
+    late = [(labels, float(lane.first_late)) for labels, lane in lanes if lane.first_late is not None]
+    if late:
+        yield _counter("jobs_first_late", text, late)
     yield counter("jobs_retried", "Failed attempts that will be repeated.", lambda lane: lane.retried)
     text = "Failed attempts that will be repeated late, because too many fail."
     yield counter("jobs_put_off", text, lambda lane: lane.put_off)

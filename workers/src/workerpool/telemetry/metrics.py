@@ -68,6 +68,7 @@ class Totals:
     first_attempts: int
     first_failures: int
     first_slow: int
+    first_late: int | None
     dead_lettered: int
     handed_back: int
     run_seconds: float
@@ -110,6 +111,8 @@ class LaneMetrics:
         """Jobs at a time that would keep its cores busy; 0: not known."""
         self.started = self.processed = self.first_attempts = self.first_failures = 0
         self.first_slow = self.duplicates_skipped = 0
+        self.first_late: int | None = None
+        """None: no time is promised."""
         self.retried = self.put_off = self.dead_lettered = self.redelivered = self.refused = 0
         self.failed = dict.fromkeys(FailureReason, 0)
         self.processing, self.waits = Histogram(PROCESSING_SECONDS), Waits()
@@ -189,6 +192,7 @@ class Metrics:
             first_attempts=sum(lane.first_attempts for lane in lanes),
             first_failures=sum(lane.first_failures for lane in lanes),
             first_slow=sum(lane.first_slow for lane in lanes),
+            first_late=sum(late) if (late := [n for lane in lanes if (n := lane.first_late) is not None]) else None,
             dead_lettered=sum(lane.dead_lettered for lane in lanes) + sum(self.shed.values()),
             # A worker whose intake only brings jobs of a full lane takes jobs, too: it is not stuck.
             handed_back=self.handed_back + sum(lane.refused for lane in lanes),

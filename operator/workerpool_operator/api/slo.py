@@ -1,0 +1,40 @@
+"""`spec.slo`: what the pool promises."""
+
+from typing import Annotated, Final
+
+from pydantic import Field, WithJsonSchema
+
+from workerpool_operator.api._base import Model, Rule, rules
+
+_OBJECTIVE: Final = r"^0[.][5-9][0-9]{0,4}$"
+Objective = Annotated[
+    str,
+    Field(pattern=_OBJECTIVE),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 7}
+        | rules(
+            Rule(
+                cel=f"self.matches('{_OBJECTIVE}')",
+                message='write a share from "0.5" to "0.99999" in quotes, such as "0.999"',
+            )
+        )
+    ),
+]
+"""A share of the jobs, such as `"0.999"`."""
+
+
+class SloSpec(Model):
+    """What the pool promises. A canary that breaks it is rejected, if the stable version keeps it."""
+
+    availability: Objective | None = Field(
+        default=None,
+        description='Share of the jobs that succeed at their first attempt, such as "0.999". Off when unset.',
+    )
+    job_latency_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="Seconds from when a job is due until its first attempt has ended, for jobLatencyQuantile of the "
+        "jobs. Off when unset.",
+    )
+    job_latency_quantile: Objective = Field(default="0.95", description="Share of the jobs that are not later.")

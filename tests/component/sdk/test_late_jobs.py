@@ -1,0 +1,41 @@
+"""Jobs that are late by what their pool promises, as the collector tells the workers."""
+
+import pytest
+
+from tests.component.sdk.running import environment, make_worker, serving
+from tests.support.collector import FakeCollector
+from tests.support.redis import RedisServer
+from workerpool import Job, JobSpec, Queue
+from workerpool.protocol import Delivery, Settings
+
+pytestmark = [pytest.mark.component, pytest.mark.redis]
+
+
+async def test_a_first_attempt_is_late_by_its_wait_and_its_work_together(
+    queue: Queue, redis_server: RedisServer, redis_stream: str
+) -> None:
+    """Nothing is counted before something is promised, and later attempts never are."""
+    tries: list[int] = []
+    policy = Delivery(max_attempts=3, backoff_seconds=0, backoff_max_seconds=0, lease_seconds=30)
+    async with FakeCollector() as collector:
+        worker = make_worker(environment(redis_server, redis_stream), collector)
+
+        @worker.job("work")
+        async def work(job: Job) -> None:
+            tries.append(job.attempt)
+            if job.attempt == 1:
+                raise ValueError
+
+        await queue.enqueue_many([JobSpec("work", None)] * 3)
+        async with serving(worker):
+            report = await collector.report_where(lambda report: report.counters.processed == 3)
+            assert report.counters.first_late is None
+            await collector.send(Settings(delivery=policy.model_copy(update={"late_after_seconds": 60.0})))
+            await queue.enqueue("work")
+            report = await collector.report_where(lambda report: report.counters.processed == 4)
+            assert report.counters.first_late == 0
+            await collector.send(Settings(delivery=policy.model_copy(update={"late_after_seconds": 1e-6})))
+            await queue.enqueue("work")
+            report = await collector.report_where(lambda report: report.counters.processed == 5)
+            assert report.counters.first_late == 1
+    assert sorted(tries) == [1] * 5 + [2] * 5
