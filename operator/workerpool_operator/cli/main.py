@@ -6,6 +6,7 @@ import typer
 
 from workerpool_operator import __version__
 from workerpool_operator.cli import cost, describe, events, oncall, top
+from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.doctor import command as doctor_command
@@ -51,6 +52,7 @@ app.command("describe", help=describe.HELP, epilog=describe.EPILOG)(describe.des
 app.command("events", help=events.HELP, epilog=events.EPILOG)(events.events)
 app.command("logs", help=logs_command.HELP, epilog=logs_command.EPILOG)(logs_command.logs)
 app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
+app.command("adopt", help=adopt_command.HELP, epilog=adopt_command.EPILOG)(adopt_command.adopt)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)

@@ -139,12 +139,12 @@ class Kube:
 
         return Listing(kind, page, on_retry=self._count_list_retry(kind))
 
-    async def create(self, obj: Json) -> Json:
-        """Create the object; raises AlreadyExists."""
+    async def create(self, obj: Json, *, dry_run: bool = False) -> Json:
+        """Create the object; raises AlreadyExists. `dry_run`: only have it checked, by all that would check it."""
         kind, metadata = kind_of(obj), obj["metadata"]
         path = kind.path(namespace=metadata.get("namespace"))
         what = f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._write("create", kind, path, query=query, body=obj, content_type=_JSON, what=what)
 
     async def apply(self, obj: Json, *, force: bool = True, subresource: str = "") -> Json:

@@ -1,0 +1,1 @@
+"""`wpool adopt`: a WorkerPool from a running Deployment, and the change from the one to the other."""
