@@ -14,11 +14,13 @@ ALL = DeadJobs()
 __all__ = ["another", "broker"]  # fixtures
 
 
-async def bury(broker: Broker, count: int, reason: DeathReason = DeathReason.REJECTED, first: int = 0) -> None:
+async def bury(
+    broker: Broker, count: int, reason: DeathReason = DeathReason.REJECTED, first: int = 0, version: str = "v1"
+) -> None:
     numbers = range(first, first + count)
     await broker.put([NewJob(type="t", payload=str(n).encode(), job_id=f"job-{n}") for n in numbers])
     letters = [
-        DeadLetter(job, reason, error=f"E{job.payload.decode()}", traceback="tb", version="v1", worker="w")
+        DeadLetter(job, reason, error=f"E{job.payload.decode()}", traceback="tb", version=version, worker="w")
         for job in await take(broker, count)
     ]
     assert await broker.dead_letter(letters) == frozenset()
@@ -98,6 +100,25 @@ async def test_only_the_chosen_ones_leave(broker: Broker, redrive: bool) -> None
     assert await act(ALL) == 1
     assert await act(ALL) == 0
     assert await counts(broker) == (4 if redrive else 0, 0, 0)
+
+
+@pytest.mark.parametrize("redrive", [True, False])
+async def test_what_one_version_gave_up_leaves_without_the_others(broker: Broker, redrive: bool) -> None:  # noqa: FBT001
+    """A canary that was rejected leaves its dead letters; the stable version can do these jobs."""
+    await bury(broker, 2, version="stable")
+    await bury(broker, 3, DeathReason.MAX_ATTEMPTS, first=2, version="canary")
+    assert [job.version for job in await broker.dead_letters(limit=9)] == ["stable"] * 2 + ["canary"] * 3
+    act = broker.redrive if redrive else broker.purge
+    assert await act(DeadJobs(version="canar")) == 0
+    assert await act(DeadJobs(version="canary", reason="rejected")) == 0
+    assert await act(DeadJobs(version="canary", job_id="job-3")) == 1
+    assert await act(DeadJobs(version="canary")) == 2
+    assert [job.version for job in await broker.dead_letters(limit=9)] == ["stable"] * 2
+    if redrive:
+        again = await take(broker, 3)
+        assert sorted((job.job_id, job.attempt) for job in again) == [("job-2", 1), ("job-3", 1), ("job-4", 1)]
+    else:
+        assert await counts(broker) == (0, 0, 0)
 
 
 async def test_many_are_moved_in_chunks_and_keep_their_order(another: Open) -> None:

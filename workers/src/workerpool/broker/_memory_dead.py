@@ -37,7 +37,7 @@ def page(store: MemoryStore, *, limit: int, after: str) -> list[DeadJob]:
 
 def dig_up(store: MemoryStore, which: DeadJobs) -> list[DeadJob]:
     """Remove them."""
-    dead = [job for job in store.dead.values() if which.reason in {"", job.reason} and which.job_id in {"", job.job_id}]
+    dead = [job for job in store.dead.values() if which.match(job)]
     for job in dead:
         del store.dead[int(job.token)]
     return dead

@@ -226,6 +226,16 @@ class DeadJobs:
 
     reason: str = ""
     job_id: str = ""
+    version: str = ""
+    """Of the worker that gave them up."""
+
+    def match(self, letter: DeadJob) -> bool:
+        """Whether this one is among them."""
+        return (
+            self.reason in {"", letter.reason}
+            and self.job_id in {"", letter.job_id}
+            and self.version in {"", letter.version}
+        )
 
 
 @dataclass(frozen=True, slots=True)

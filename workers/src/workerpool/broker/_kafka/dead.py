@@ -74,7 +74,7 @@ class DeadLetters:
         async with self._reading(ledger.base, end) as records:
             async for record in records:
                 offset, letter = record.offset, dead_from(record)
-                wanted = which.reason in {"", letter.reason} and which.job_id in {"", letter.job_id}
+                wanted = which.match(letter)
                 if offset - gone >= WINDOW:
                     break
                 if wanted and not ledger.is_done(offset):

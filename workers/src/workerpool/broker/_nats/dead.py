@@ -38,8 +38,7 @@ async def remove(link: NatsLink, names: Names, which: DeadJobs, *, redrive: bool
     moved = sequence = 0
     while (message := await _next(link, names, sequence)) is not None and message.sequence <= last.sequence:
         sequence = message.sequence
-        job = dead_from(sequence, message.headers, message.payload)
-        if (which.reason and job.reason != which.reason) or (which.job_id and job.job_id != which.job_id):
+        if not which.match(dead_from(sequence, message.headers, message.payload)):
             continue
         if redrive:
             headers = {name: value for name, value in message.headers.items() if name not in _DROPPED}

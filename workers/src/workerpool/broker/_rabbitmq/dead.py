@@ -55,7 +55,7 @@ class DeadLetters:
         removed, chunk = 0, list[Delivery]()
         async with self._looking(_MOST) as look:
             while (delivery := await look.next()) is not None:
-                if _matches(dead_from(delivery), which):
+                if which.match(dead_from(delivery)):
                     chunk.append(delivery)
                 if len(chunk) == _CHUNK:
                     removed += await self._settle(look, chunk, redrive=redrive)
@@ -148,7 +148,3 @@ class _Look:
         self._here += 1
         self._came.append(delivery)
         self._news.set()
-
-
-def _matches(letter: DeadJob, which: DeadJobs) -> bool:
-    return which.reason in {"", letter.reason} and which.job_id in {"", letter.job_id}

@@ -23,7 +23,7 @@ async def remove(link: RedisLink, keys: tuple[str, str, str], group: str, which:
     moved, after, last = 0, b"", b""
     while True:
         chunk, after, last = await link.run(
-            scripts.REDRIVE, keys, group, after, last, which.reason, which.job_id, int(redrive)
+            scripts.REDRIVE, keys, group, after, last, which.reason, which.job_id, int(redrive), which.version
         )
         moved += int(chunk)
         if not after:

@@ -10,7 +10,10 @@ from workerpool.broker._types import DeadJob, DeadJobs, DeadLetter
 
 CHUNK: Final = 500
 """Jobs per transaction: longer ones would hold up everyone else."""
-_WHICH: Final = "serial <= :last AND (:reason = '' OR reason = :reason) AND (:id = '' OR id = :id)"
+_WHICH: Final = (
+    "serial <= :last AND (:reason = '' OR reason = :reason) AND (:id = '' OR id = :id)"
+    " AND (:version = '' OR version = :version)"
+)
 _CHUNK: Final = f"SELECT serial FROM dead WHERE {_WHICH} ORDER BY serial LIMIT :chunk"  # noqa: S608  constants
 
 
@@ -51,7 +54,14 @@ def newest(database: sqlite3.Connection) -> int:
 
 def remove(database: sqlite3.Connection, which: DeadJobs, last: int, *, redrive: bool) -> int:
     """Redrive or purge the first CHUNK of them up to the serial `last`; return how many."""
-    values = {"reason": which.reason, "id": which.job_id, "last": last, "chunk": CHUNK, "now": time.time()}
+    values = {
+        "reason": which.reason,
+        "id": which.job_id,
+        "version": which.version,
+        "last": last,
+        "chunk": CHUNK,
+        "now": time.time(),
+    }
     if redrive:
         database.execute(
             "INSERT INTO jobs (id, type, payload, due, tenant, priority, key, trace)"  # noqa: S608  constants

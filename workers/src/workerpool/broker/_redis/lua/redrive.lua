@@ -1,8 +1,8 @@
--- KEYS stream dead stats   ARGV group after until reason job_id redrive(1) or purge(0)
+-- KEYS stream dead stats   ARGV group after until reason job_id redrive(1) or purge(0) version
 -- One chunk: dead letters after the id `after`, up to `until` (empty: the last one there is now), that match what is
 -- not empty, leave; redriven ones wait again, as if never tried. Returns {how many, after or empty when over, until}.
 local stream, dead, stats = KEYS[1], KEYS[2], KEYS[3]
-local after, last, reason, job_id, redrive = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
+local after, last, reason, job_id, redrive, version = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1', ARGV[7]
 local q = queue(stream, stats, ARGV[1])
 if last == '' then
   local newest = redis.call('XREVRANGE', dead, '+', '-', 'COUNT', 1)[1]
@@ -28,7 +28,8 @@ repeat
     local id = letter.id or letter['dead.entry']
     after = entry[1]
     bytes = bytes + #(letter.payload or '')
-    if (reason == '' or letter['dead.reason'] == reason) and (job_id == '' or id == job_id) then
+    local of_version = version == '' or letter['dead.version'] == version
+    if of_version and (reason == '' or letter['dead.reason'] == reason) and (job_id == '' or id == job_id) then
       local job = redrive and revived(letter)
       if job then
         let_wait(q, job, false)
