@@ -59,6 +59,7 @@ class PlayedKubelet:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """`/containerLogs/NAMESPACE/POD/CONTAINER`, as the kubelet has it."""
         pod, query = request.match_info["pod"], request.query
+        stamped = query.get("timestamps") == "true"
         self.asked.append(pod)
         since = datetime.fromisoformat(query["sinceTime"]) if "sinceTime" in query else None
         lines = [line for line in self._logs[pod] if since is None or line[0] >= since]
@@ -67,7 +68,7 @@ class PlayedKubelet:
         answer = web.StreamResponse()
         await answer.prepare(request)
         for line in lines[max(0, len(lines) - tail) :]:
-            await answer.write(_written(line))
+            await answer.write(_written(line, stamped=stamped))
         if query.get("follow") == "true":
             self.following.add(pod)
             try:
@@ -77,14 +78,16 @@ class PlayedKubelet:
                             await self._changed.wait()
                         new, at = self._logs[pod][at:], len(self._logs[pod])
                     for line in new:
-                        await answer.write(_written(line))
+                        await answer.write(_written(line, stamped=stamped))
             finally:
                 self.following.discard(pod)
         await answer.write_eof()
         return answer
 
 
-def _written(line: tuple[datetime, str]) -> bytes:
+def _written(line: tuple[datetime, str], *, stamped: bool) -> bytes:
+    if not stamped:
+        return f"{line[1]}\n".encode()
     stamp = line[0].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return f"{stamp}000Z {line[1]}\n".encode()
 

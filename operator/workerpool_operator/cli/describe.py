@@ -16,7 +16,7 @@ from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, age, known
 from workerpool_operator.cli.get.tree import pod_state
 from workerpool_operator.cli.rollout.state import lines, rollout_of
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, wide
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -56,7 +56,7 @@ def describe(  # noqa: D103  typer: the help text is HELP
     context: cluster.Context = None,
 ) -> None:
     seen = asked("describe", lambda access: look(access, namespace or access.namespace, pool), context=context)
-    show(seen, Console(soft_wrap=True), now=datetime.now(UTC))
+    show(seen, wide(), now=datetime.now(UTC))
 
 
 async def look(access: "ClusterAccess", namespace: str, name: str) -> Seen:
@@ -89,7 +89,8 @@ def show(seen: Seen, console: Console, *, now: datetime) -> None:
     for title, told in _sections(seen, now=now):
         console.print(Text(f"{title}:", style="bold"))
         for part in told:
-            console.print(Padding(Text(part), (0, 0, 0, 2)) if isinstance(part, str) else Padding(part, (0, 0, 0, 2)))
+            shown = Text(part) if isinstance(part, str) else part
+            console.print(Padding(shown, (0, 0, 0, 2), expand=False))
 
 
 def _sections(seen: Seen, *, now: datetime) -> Iterator[tuple[str, Sequence[str | Table]]]:

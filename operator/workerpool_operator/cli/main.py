@@ -9,6 +9,7 @@ from workerpool_operator.cli import cost, describe, events, oncall, top
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
+from workerpool_operator.cli.dlq import command as dlq_command
 from workerpool_operator.cli.doctor import command as doctor_command
 from workerpool_operator.cli.explain import command as explain_command
 from workerpool_operator.cli.get import command as get_command
@@ -55,6 +56,7 @@ app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
 app.command("adopt", help=adopt_command.HELP, epilog=adopt_command.EPILOG)(adopt_command.adopt)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
+app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)

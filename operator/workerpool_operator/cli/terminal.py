@@ -49,3 +49,9 @@ class Console(rich.console.Console):
                 yield segment
             else:
                 yield Segment(visible(segment.text), segment.style)
+
+
+def wide() -> Console:
+    """For tables: a line stays one line where it goes into a pipe, for `grep` and `awk`."""
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(soft_wrap=True, width=10_000)

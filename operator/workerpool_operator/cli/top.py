@@ -13,7 +13,7 @@ from rich.text import Text
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, known
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, wide
 
 if TYPE_CHECKING:
     from workerpool_operator.cli.get.figures import Figures
@@ -77,7 +77,7 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
     if not table.row_count:
         Console(stderr=True).print("no workers" if pool else "no pools")
         raise typer.Exit(ExitCode.NOTHING)
-    Console(soft_wrap=True).print(table)
+    wide().print(table)
 
 
 async def _workers(access: "ClusterAccess", namespace: str, name: str) -> tuple[list[Worker], str]:

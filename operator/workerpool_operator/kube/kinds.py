@@ -1,4 +1,4 @@
-"""The kinds that the operator reads or writes, and how their URLs are built.
+"""The kinds that the operator or `wpool` reads or writes, and how their URLs are built.
 
 There is no discovery: the set is small and fixed, it is what the RBAC rules name, and a start that waits for
 forty discovery documents is slower and has one more way to fail. A kind that the cluster does not serve shows
@@ -77,6 +77,7 @@ NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "Netw
 POD_DISRUPTION_BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 HORIZONTAL_POD_AUTOSCALER: Final = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 PROMETHEUS_RULE: Final = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule", optional=True)
+JOB: Final = Kind("batch", "v1", "jobs", "Job")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
@@ -104,6 +105,7 @@ KINDS: Final = (
     POD_DISRUPTION_BUDGET,
     HORIZONTAL_POD_AUTOSCALER,
     PROMETHEUS_RULE,
+    JOB,
     LEASE,
     EVENT,
     TOKEN_REVIEW,

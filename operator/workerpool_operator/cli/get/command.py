@@ -14,7 +14,7 @@ from rich.text import Text
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.get.rows import Row
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, wide
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -111,7 +111,7 @@ def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool)
         case Output.TABLE | Output.WIDE:
             now = datetime.now(UTC)
             rows = [Row.of(pool, now=now) for pool in pools]
-            _console().print(_table(rows, wide=output is Output.WIDE, everywhere=everywhere))
+            wide().print(_table(rows, wide=output is Output.WIDE, everywhere=everywhere))
 
 
 def _listed(pools: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -137,12 +137,6 @@ def _table(rows: Sequence[Row], *, wide: bool, everywhere: bool) -> Table:
 
 def _style(row: Row, column: str) -> str:
     return "red" if column == "ready" and row.ready != "True" else ""
-
-
-def _console() -> Console:
-    """A line stays one line where it goes into a pipe, for `grep` and `awk`."""
-    console = Console()
-    return console if console.is_terminal else Console(width=10_000)
 
 
 def _follow(name: str, namespace: str | None, context: str | None) -> None:

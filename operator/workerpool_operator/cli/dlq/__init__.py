@@ -1,0 +1,1 @@
+"""`wpool dlq`: dead letters, by a short Job that runs where the queues are."""

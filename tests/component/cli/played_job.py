@@ -1,0 +1,71 @@
+"""The pod of a Kubernetes Job, played: what its container would run is run here, and its log served as a kubelet does.
+
+All but the container is real: the API server admits the pod that the Job controller makes, and the program talks to a
+real broker with the environment that stands in the pod.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.support.crds import kubectl
+from tests.support.kubelet import PlayedKubelet
+from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+
+class PlayedJobs:
+    """Runs the pods of all Jobs of a namespace, until cancelled."""
+
+    def __init__(self, plane: ControlPlane, kube: Kube, kubelet: PlayedKubelet, namespace: str) -> None:
+        self.pods: list[dict[str, Any]] = []
+        self._plane = plane
+        self._kube = kube
+        self._kubelet = kubelet
+        self._namespace = namespace
+
+    async def run(self) -> None:
+        seen: set[str] = set()
+        while True:
+            found = self._kube.list(kinds.POD, namespace=self._namespace, label_selector="batch.kubernetes.io/job-name")
+            for pod in [one async for one in found if one["metadata"]["uid"] not in seen]:
+                seen.add(pod["metadata"]["uid"])
+                self.pods.append(pod)
+                await self._play(pod)
+            await asyncio.sleep(0.1)
+
+    async def _play(self, pod: dict[str, Any]) -> None:
+        name = pod["metadata"]["name"]
+        binding = {
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": self._kubelet.name},
+        }  # fmt: skip
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/binding"
+        await asyncio.to_thread(kubectl, self._plane, "create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
+        container = pod["spec"]["containers"][0]
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, *container["command"][1:], *container["args"]],
+            env={"PATH": os.environ["PATH"], **{one["name"]: one["value"] for one in container["env"]}},
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in (done.stdout + done.stderr).splitlines():
+            await self._kubelet.write(name, line)
+        told: dict[str, Any] = {
+            "name": container["name"],
+            "image": "x",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+        }
+        told["state"] = {"terminated": {"exitCode": done.returncode}}
+        status = {"phase": "Failed" if done.returncode else "Succeeded", "containerStatuses": [told]}
+        ref = ObjectRef(kinds.POD, self._namespace, name)
+        await self._kube.merge_patch(ref, {"status": status}, subresource="status")

@@ -1,0 +1,159 @@
+"""`wpool dlq` at a real API server and a real Redis; the kubelet that runs the Job's pod is played."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.played_job import PlayedJobs
+from tests.component.cli.running import Shown, of_nobody, wpool
+from tests.support.apiserver import eventually
+from tests.support.crds import kubectl
+from tests.support.kubelet import played_kubelet
+from tests.support.pools import pool_body
+from tests.support.redis import RedisServer
+from workerpool import Queue
+from workerpool.broker import DeadLetter, DeathReason
+from workerpool_operator.domain.desired.names import COLLECTOR_NAME
+from workerpool_operator.kube import Kube, kinds
+
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.apiserver,
+    pytest.mark.redis,
+    pytest.mark.usefixtures("crds"),
+]
+
+
+def collector(namespace: str) -> dict[str, Any]:
+    """What of the namespace's collector is needed: its image."""
+    labels = {"a": "collector"}
+    pod = {"containers": [{"name": "collector", "image": "registry.example/operator:1"}]}
+    spec = {
+        "replicas": 0,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    metadata = {"name": COLLECTOR_NAME, "namespace": namespace}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+async def pool(
+    plane: ControlPlane, kube: Kube, namespace: str, redis_server: RedisServer, redis_stream: str
+) -> AsyncIterator[PlayedJobs]:
+    """A pool with three dead jobs, in a namespace that admits restricted pods only."""
+    kubectl(plane, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    stream = {"url": redis_server.url, "stream": redis_stream, "group": "g"}
+    await kube.create(pool_body(namespace=namespace, queues=[{"name": "main", "redisStream": stream}]))
+    await kube.create(collector(namespace))
+    await bury(redis_server.url, redis_stream)
+    async with played_kubelet(plane, kube, name=f"node-{secrets.token_hex(3)}") as kubelet:
+        played = PlayedJobs(plane, kube, kubelet, namespace)
+        task = asyncio.create_task(played.run())
+        yield played
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def bury(url: str, stream: str) -> None:
+    async with Queue.connect(url, stream=stream, group="g") as queue:
+        for number in range(3):
+            await queue.enqueue("resize", {"secret": number}, job_id=f"job-{number}", tenant="acme")
+        taken = await queue._broker.take(limit=3, wait=5)
+        reasons = [DeathReason.REJECTED, DeathReason.MAX_ATTEMPTS, DeathReason.REJECTED]
+        letters = [
+            DeadLetter(job, reason, error="no \x1b[2J way", traceback="tb", version="v1", worker="w")
+            for job, reason in zip(taken, reasons, strict=True)
+        ]
+        await queue._broker.dead_letter(letters)
+
+
+async def dlq(plane: ControlPlane, namespace: str, *words: str, **more: Any) -> Shown:
+    return await wpool(plane, "dlq", *words, "-n", namespace, **more)
+
+
+async def test_dead_letters_are_listed_shown_redriven_and_purged(
+    plane: ControlPlane, kube: Kube, namespace: str, pool: PlayedJobs
+) -> None:
+    """One story, since each step takes a Job: and of the Jobs nothing stays."""
+    listed = await dlq(plane, namespace, "list", "thumbs")
+    assert listed.returncode == 0, listed.stderr
+    _, *lines = listed.stdout.splitlines()
+    assert [line.split()[:4] for line in lines] == [
+        ["main", "job-0", "resize", "rejected"],
+        ["main", "job-1", "resize", "max_attempts"],
+        ["main", "job-2", "resize", "rejected"],
+    ]
+    assert "\x1b" not in listed.stdout
+    assert "secret" not in listed.stdout
+
+    shown = await dlq(plane, namespace, "show", "thumbs", "job-1", "-o", "json")
+    [letter] = json.loads(shown.stdout)
+    assert (letter["payload"], letter["traceback"], letter["tenant"]) == ('{"secret":1}', "tb", "acme")
+
+    dry = await dlq(plane, namespace, "redrive", "thumbs", "--reason", "rejected", "--dry-run")
+    assert dry.stdout == "queue main: 2 would wait again\n"
+    moved = await dlq(plane, namespace, "redrive", "thumbs", "--job", "job-0")
+    assert moved.stdout == "queue main: 1 wait again\n"
+    gone = await dlq(plane, namespace, "purge", "thumbs", "--reason", "rejected", "--yes")
+    assert gone.stdout == "queue main: 1 deleted\n"
+    rest = await dlq(plane, namespace, "list", "thumbs", "-o", "json")
+    assert [one["job_id"] for one in json.loads(rest.stdout)] == ["job-1"]
+    none = await dlq(plane, namespace, "list", "thumbs", "--reason", "expired")
+    assert (none.returncode, none.stderr.splitlines()[-1]) == (1, "no such dead letters")
+
+    async def nothing_left() -> bool:
+        return not await kube.list(kinds.JOB, namespace=namespace).all()
+
+    await eventually(nothing_left, what="the end of all Jobs")
+    assert "secret" not in json.dumps([one["spec"] for one in pool.pods])
+
+
+async def test_a_purge_asks_before_it_loses_work(plane: ControlPlane, namespace: str, pool: PlayedJobs) -> None:
+    shown = await dlq(plane, namespace, "purge", "thumbs")
+    assert shown.returncode == 2
+    assert "say --yes" in shown.stderr
+    assert pool.pods == []
+
+
+async def test_a_queue_that_cannot_be_asked_is_told(
+    plane: ControlPlane, kube: Kube, namespace: str, pool: PlayedJobs
+) -> None:
+    stream = {"url": "redis://127.0.0.1:9", "stream": "s", "group": "g"}
+    await kube.create(pool_body("away", namespace, queues=[{"name": "main", "redisStream": stream}]))
+    shown = await dlq(plane, namespace, "list", "away")
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert "the pool's queue cannot be asked: BrokerUnavailable" in shown.stderr
+
+
+async def test_without_a_collector_or_rights_a_sentence_says_so(
+    plane: ControlPlane, kube: Kube, namespace: str, tmp_path: Any
+) -> None:
+    await kube.create(pool_body(namespace=namespace))
+    shown = await dlq(plane, namespace, "list", "thumbs")
+    assert shown.returncode == 3
+    assert "does the operator run?" in shown.stderr
+    shown = await dlq(plane, namespace, "list", "thumbs", kubeconfig=of_nobody(plane, namespace, tmp_path))
+    assert shown.returncode == 3
+    assert "you may not do this" in shown.stderr
+
+
+async def test_a_pod_that_does_not_start_is_told_and_its_job_deleted(
+    plane: ControlPlane, kube: Kube, namespace: str
+) -> None:
+    """Nobody plays its kubelet here."""
+    await kube.create(pool_body(namespace=namespace))
+    await kube.create(collector(namespace))
+    shown = await dlq(plane, namespace, "list", "thumbs", "--timeout", "5")
+    assert shown.returncode == 3
+    assert "is Pending after 5 s" in shown.stderr
+
+    async def nothing_left() -> bool:
+        return not await kube.list(kinds.JOB, namespace=namespace).all()
+
+    await eventually(nothing_left, what="the end of the Job")

@@ -1,0 +1,125 @@
+"""Look at the dead letters of this environment's queues, and move them: `python -m workerpool.deadletters list`.
+
+For where the queues' addresses and credentials are, as in a pod of the pool. Prints one JSON object a line: a dead
+letter, or `{"queue": ..., "count": ...}` for what was, or with `--dry-run` would be, redriven or purged. Exits with 1
+after `{"error": ...}` when a queue cannot be asked, with 2 when the environment or the arguments are wrong.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from workerpool._queue import Queue
+from workerpool._source import sources_from
+from workerpool.broker import DeadJob
+from workerpool.errors import ConfigurationError, WorkerpoolError
+
+_PAGE: Final = 200
+Json = dict[str, Any]
+
+
+def main(arguments: list[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
+    """Do what was asked; the exit status."""
+    asked = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_answer(asked, os.environ if env is None else env))
+    except ConfigurationError as error:
+        _say({"error": str(error)})
+        return 2
+    except WorkerpoolError as error:
+        _say({"error": f"{type(error).__name__}: {error}"})
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workerpool.deadletters", description=__doc__)
+    parser.add_argument("do", choices=["list", "show", "redrive", "purge"])
+    parser.add_argument("--queue", default="", help="by default all of them")
+    parser.add_argument("--job-id", default="")
+    parser.add_argument("--reason", default="")
+    parser.add_argument("--limit", type=int, default=100, help="of list and show, for each queue")
+    parser.add_argument("--dry-run", action="store_true", help="only count what would be moved")
+    return parser
+
+
+async def _answer(asked: argparse.Namespace, env: Mapping[str, str]) -> None:
+    names = list(sources_from(env))
+    if not names or (asked.queue and asked.queue not in names):
+        known = ", ".join(names) or "none"
+        raise ConfigurationError(f"there is no queue {asked.queue or 'at all'} here; known: {known}")
+    for name in [asked.queue] if asked.queue else names:
+        async with Queue.from_env(name, env=env) as queue:
+            await _of_one(queue, name, asked)
+
+
+async def _of_one(queue: Queue, name: str, asked: argparse.Namespace) -> None:
+    if asked.do in {"list", "show"}:
+        left = asked.limit
+        async for job in _wanted(queue, asked):
+            if left <= 0:
+                _say({"queue": name, "more": True})
+                return
+            left -= 1
+            _say({"queue": name, **(_whole(job) if asked.do == "show" else _brief(job))})
+        return
+    if asked.dry_run:
+        count = 0
+        async for _ in _wanted(queue, asked):
+            count += 1
+    else:
+        move = queue.redrive if asked.do == "redrive" else queue.purge
+        count = await move(reason=asked.reason, job_id=asked.job_id)
+    _say({"queue": name, "count": count})
+
+
+async def _wanted(queue: Queue, asked: argparse.Namespace) -> AsyncIterator[DeadJob]:
+    """Those that a redrive or a purge would choose, oldest first."""
+    after = ""
+    while page := await queue.dead_letters(limit=_PAGE, after=after):
+        for job in page:
+            if asked.reason in {"", job.reason} and asked.job_id in {"", job.job_id}:
+                yield job
+        if len(page) < _PAGE or page[-1].token == after:
+            return
+        after = page[-1].token
+
+
+def _brief(job: DeadJob) -> Json:
+    """Without what may be private or long."""
+    return {
+        "job_id": job.job_id,
+        "type": job.type,
+        "reason": job.reason,
+        "attempts": job.attempts,
+        "error": job.error,
+        "died_at": job.died_at,
+        "version": job.version,
+        "worker": job.worker,
+        "tenant": job.tenant,
+    }
+
+
+def _whole(job: DeadJob) -> Json:
+    traceparent = job.trace.traceparent if job.trace is not None else ""
+    return {
+        **_brief(job),
+        "priority": str(job.priority),
+        "ordering_key": job.ordering_key,
+        "trace": traceparent,
+        "traceback": job.traceback,
+        "payload": job.payload.decode(errors="replace"),
+    }
+
+
+def _say(line: Json) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
