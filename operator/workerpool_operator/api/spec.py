@@ -334,3 +334,8 @@ class WorkerPoolSpec(Model):
         description="What the pool promises. A canary that breaks it is rejected, if the stable version keeps it; "
         "while both break it, the rollout holds.",
     )
+    suspend: bool = Field(
+        default=False,
+        description="Whether the pool is stopped: it has no workers, whatever else asks for some. Those that are there "
+        "finish their jobs first; jobs wait in the queues.",
+    )

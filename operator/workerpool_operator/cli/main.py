@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import cost, describe, events, oncall, top
+from workerpool_operator.cli import cost, describe, events, oncall, switch, top
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
@@ -55,6 +55,8 @@ app.command("logs", help=logs_command.HELP, epilog=logs_command.EPILOG)(logs_com
 app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
 app.command("adopt", help=adopt_command.HELP, epilog=adopt_command.EPILOG)(adopt_command.adopt)
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
+app.command("stop", help=switch.STOP_HELP, epilog=switch.STOP_EPILOG)(switch.stop)
+app.command("start", help=switch.START_HELP, epilog=switch.START_EPILOG)(switch.start)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
 app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)

@@ -32,6 +32,7 @@ _TROUBLES: Final = {
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _NAMED_WORKERS: Final = 5
+_STOPPED: Final = "stopped by spec.suspend: no workers, and jobs wait, until `wpool start`, or spec.suspend: false"
 _REMEDIES: Final = {
     Stage.SETTLING: "one is restarted when all workers have been ready for a while",
     Stage.FUTILE: "the last restart has not helped; see the workers' logs, and whether others hold these jobs",
@@ -80,6 +81,8 @@ def _condition(kind: ConditionType, case: Case, *, before: Sequence[Condition], 
 def _asleep(case: Case) -> Verdict | None:
     """Nothing is wanted and nothing is there."""
     if case.wanted == 0 and case.ready == 0:
+        if case.snapshot.pool.spec.suspend:
+            return Verdict(_TRUE, Reason.SUSPENDED, _STOPPED)
         return Verdict(_TRUE, Reason.SCALED_TO_ZERO, "no work, no workers; jobs that arrive wake the pool")
     return None
 
@@ -180,6 +183,11 @@ def _without_budget(case: Case) -> Verdict | None:
         return None
     status = _UNKNOWN if seats.reason is Reason.BUDGET_PENDING else _FALSE
     return Verdict(status, seats.reason, f"{seats.message}; the pool does not grow"[:1024])
+
+
+def _suspended(case: Case) -> Verdict | None:
+    """A person has stopped the pool."""
+    return Verdict(_FALSE, Reason.SUSPENDED, _STOPPED) if case.snapshot.pool.spec.suspend else None
 
 
 def _manual(case: Case) -> Verdict | None:
@@ -360,6 +368,7 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.READY: (_unrenderable, _asleep, _complete, _not_created, _pod_trouble, _starting),
     ConditionType.PROGRESSING: (_unrenderable, _late, _trying, _changing_version, _draining, _scaling, _steady),
     ConditionType.SCALING_ACTIVE: (
+        _suspended,
         _without_budget,
         _manual,
         _hpa_missing,

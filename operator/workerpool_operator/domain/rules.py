@@ -34,6 +34,7 @@ def rules_of(pool: WorkerPool, *, slots: int, wall: datetime, manual: int | None
         fallback_after=scaling.fallback.after_seconds,
         fallback_replicas=_fallback_replicas(scaling.fallback),
         overrides=overrides,
+        suspended=pool.spec.suspend,
         cpu_request=_cpu_request(pool),
         predictive=scaling.predictive.mode,
     )

@@ -102,7 +102,7 @@ def _follow(snapshot: Snapshot, decision: Decision) -> Followed:
     return follow(
         HpaInputs(
             wanted=decision.desired,
-            known=decision.outcome is Outcome.ACTIVE,
+            known=decision.outcome is Outcome.ACTIVE or snapshot.pool.spec.suspend,
             current=present_size(snapshot),
             replicas=snapshot.pool.spec.replicas,
             entering=before is None or before.mode != ScalingMode.HPA,

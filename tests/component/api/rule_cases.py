@@ -36,6 +36,7 @@ _REFUSED = {name: case for part in _PARTS for name, case in part.REFUSED.items()
 ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "smallest": {},
     "min = max": {"scaling": {"minReplicas": 5, "maxReplicas": 5}},
+    "stopped": {"suspend": True, "scaling": {"minReplicas": 2}},
     "always on": {"scaling": {"mode": "manual", "minReplicas": 1, "maxReplicas": 1}, "replicas": 0},
     "targets": {"scaling": {"mode": "direct", "targets": {"queueDepth": 1, "queueDepthPerReplica": 1}}},
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},

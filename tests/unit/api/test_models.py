@@ -106,6 +106,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
         "disruption": {"maxUnavailable": 1, "protectBusyWorkers": True},
         "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
         "slo": {"jobLatencyQuantile": "0.95"},
+        "suspend": False,
     }
 
 
@@ -119,7 +120,7 @@ def test_a_pool_with_a_target_gets_no_other(targets: Targets) -> None:
 
 
 def test_fields_of_a_newer_crd_are_overlooked() -> None:
-    read = pool(suspend=True, worker={"kind": "io"}, scaling={"horoscope": {"sign": "lion"}})
+    read = pool(later=True, worker={"kind": "io"}, scaling={"horoscope": {"sign": "lion"}})
     assert read.spec == pool().spec
 
 

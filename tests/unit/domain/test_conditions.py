@@ -257,6 +257,14 @@ def test_a_pool_that_is_as_wanted_is_steady() -> None:
 # ScalingActive
 
 
+@pytest.mark.parametrize("scaling", [{}, {"mode": "manual"}, {"minReplicas": 2}])
+def test_a_person_has_stopped_the_pool(scaling: dict[str, Any]) -> None:
+    """It is ready as soon as its workers are gone, since that is what is wanted."""
+    stopped = pool(suspend=True, scaling=scaling)
+    assert verdict(settled(stopped, 0, samples=(sample(60),)), READY) == (TRUE, Reason.SUSPENDED)
+    assert verdict(settled(stopped, 0, samples=(sample(60),)), SCALING_ACTIVE) == (FALSE, Reason.SUSPENDED)
+
+
 def test_a_person_sets_the_size_in_mode_manual() -> None:
     web = pool(scaling={"mode": "manual"}, replicas=3)
     assert verdict(settled(web, 3), SCALING_ACTIVE) == (TRUE, Reason.MANUAL)

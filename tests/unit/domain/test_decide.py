@@ -1,6 +1,7 @@
 """Sizes follow from samples; unknown is not zero."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -229,3 +230,13 @@ def test_jobs_that_came_and_went_between_two_readings_keep_the_pool_awake() -> N
     emptied = ask(reading(2), current=1, now=602.0, history=passed.history, cooldown_seconds=300)
     uncounted = ask(reading(None), current=1, now=602.0, history=passed.history, cooldown_seconds=300)
     assert (over.desired, emptied.desired, uncounted.desired) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("read", [[], [sample(100)], [sample(0)]])
+@pytest.mark.parametrize("rules", [{}, {"manual_replicas": 7}, {"min_replicas": 3}])
+def test_a_pool_that_is_stopped_has_no_workers_whatever_asks_for_some(
+    read: list[Sample], rules: dict[str, Any]
+) -> None:
+    """Also while its queues cannot be read; and of its budget it wants nothing."""
+    decision = ask(*read, current=4, suspended=True, **rules)
+    assert (decision.desired, decision.wanted, decision.limited_by) == (0, 0, (Limiter.SUSPENDED,))

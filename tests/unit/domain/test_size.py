@@ -93,3 +93,22 @@ def test_in_mode_hpa_nobody_else_raises_a_pool_of_which_nothing_is_known() -> No
     past = memory(history=History(since=0.0, active_at=0.0, blind_since=NOW - 200))
     found = size_of(settled(pool(scaling=scaling, replicas=2), 2, memory=past))
     assert (found.size, found.replicas) == (5, 5)
+
+
+def test_a_pool_that_is_stopped_goes_to_zero_in_every_mode_and_comes_back() -> None:
+    """In mode hpa the operator writes the 0, also while no queue can be read, and wakes the pool afterwards."""
+
+    def found(mode: str, current: int, *, suspend: bool, replicas: int, **more: Any) -> tuple[int, int | None]:
+        seen = settled(pool(scaling=quiet(mode=mode), replicas=replicas, suspend=suspend), current, **more)
+        size = size_of(seen)
+        return size.size, size.replicas
+
+    waiting = {"samples": (sample(60),)}
+    assert found("direct", 3, suspend=True, replicas=1, **waiting) == (0, None)
+    assert found("manual", 3, suspend=True, replicas=3, **waiting) == (0, None)
+    assert found("manual", 0, suspend=False, replicas=3, **waiting) == (3, None)
+    assert found("hpa", 3, suspend=True, replicas=3, **waiting) == (0, 0)
+    assert found("hpa", 3, suspend=True, replicas=3) == (0, 0)
+    size, written = found("hpa", 0, suspend=False, replicas=0, **waiting)
+    assert size == written
+    assert size > 0

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 _LOOK_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 30.0
+_MARGIN_SECONDS: Final = 30
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _LONGEST_STEM: Final = 40
 
@@ -56,7 +57,8 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
                 "operator run? `wpool doctor` tells"
             ) from None
         name = f"{where.pool[:_LONGEST_STEM]}-dlq-{secrets.token_hex(4)}"
-        made = job(pool, arguments, name=name, image=image_of(collector), seconds=int(where.seconds))
+        # Later than we give up, so that what is said then is why the pod did not end, and not that it was ended.
+        made = job(pool, arguments, name=name, image=image_of(collector), seconds=int(where.seconds) + _MARGIN_SECONDS)
         await kube.create(made)
         ref = ObjectRef(kinds.JOB, where.namespace, name)
         try:

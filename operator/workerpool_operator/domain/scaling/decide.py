@@ -60,6 +60,9 @@ def decide(inputs: Inputs) -> Decision:
     alone = _alone(inputs)
     desired = within_budget(inputs, alone.desired)
     limited = alone.limited_by if desired == alone.desired else (*alone.limited_by, Limiter.BUDGET)
+    if inputs.rules.suspended:
+        # Stronger than every other word. Of its budget it wants nothing, so that others get what it had.
+        return replace(alone, desired=0, wanted=0, limited_by=(Limiter.SUSPENDED,))
     return replace(alone, desired=desired, wanted=alone.desired, limited_by=limited)
 
 

@@ -82,6 +82,8 @@ class Rules:
     """Seconds without any reading, after which there are at least `fallback_replicas`."""
     fallback_replicas: int = 0
     overrides: Overrides = field(default_factory=Overrides)
+    suspended: bool = False
+    """Whether the pool is to have no workers at all."""
     cpu_request: float | None = None
     """Cores that a pod asks for; None: it does not."""
     predictive: PredictiveMode = PredictiveMode.DISABLED

@@ -1,0 +1,105 @@
+"""`wpool stop` and `wpool start`: whether a pool has workers at all, by its `spec.suspend`."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import TroubleError, asked
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
+
+STOP_HELP: Final = """Stop a pool: its workers finish their jobs and go, and what is enqueued waits.
+
+Stronger than minReplicas, schedules and all else that asks for workers; `wpool start` ends it. It sets `spec.suspend`,
+so what applies the pool from Git may undo it. It needs your own right to `patch` the pool.
+
+Exit codes: 0 written, with `--wait` also done; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or it was
+not done in time.
+"""
+STOP_EPILOG: Final = """**Examples**
+
+    wpool stop thumbs
+
+    wpool stop thumbs --namespace media --wait --timeout 600
+"""
+START_HELP: Final = """Start a pool that was stopped: it has as many workers again as its queues ask for.
+
+It needs your own right to `patch` the pool.
+
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+"""
+START_EPILOG: Final = """**Examples**
+
+    wpool start thumbs
+
+    wpool start thumbs --namespace media
+"""
+
+
+def stop(  # noqa: D103  typer: the help text is STOP_HELP
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until no worker is left.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Of --wait: seconds.")] = 600.0,
+    context: cluster.Context = None,
+) -> None:
+    async def question(access: "ClusterAccess") -> None:
+        await suspend(access, namespace, pool, wanted=True)
+        if wait:
+            await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
+
+    asked("stop", question, context=context)
+    typer.echo(f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait")
+
+
+def start(  # noqa: D103  typer: the help text is START_HELP
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    asked("start", lambda access: suspend(access, namespace, pool, wanted=False), context=context)
+    typer.echo(f"{pool}: started; wpool get {pool} --watch shows its workers come")
+
+
+async def suspend(access: "ClusterAccess", namespace: str | None, name: str, *, wanted: bool) -> None:
+    """Write it.
+
+    Raises:
+        TroubleError: the resource definition of this cluster does not know the field.
+    """
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+    async with Kube(access) as kube:
+        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
+        after = await kube.merge_patch(ref, {"spec": {"suspend": wanted}})
+    if wanted and not after["spec"].get("suspend"):
+        raise TroubleError(
+            f"{name} was not stopped: the resource definition in this cluster is older than this wpool and has no "
+            "spec.suspend. Apply crds/ of this release, and upgrade the operator"
+        )
+
+
+async def until_empty(access: "ClusterAccess", namespace: str, name: str, *, seconds: float) -> None:
+    """Wait until the operator has seen the change and no worker is left.
+
+    Raises:
+        TroubleError: that was not so in time; the message says what is.
+    """
+    import asyncio  # noqa: PLC0415
+
+    from workerpool_operator.cli.rollout.ask import changes  # noqa: PLC0415  see cluster.asked
+
+    status: dict[str, object] = {}
+    try:
+        async with asyncio.timeout(seconds):
+            async for body in changes(access, namespace, name):
+                status = body.get("status") or {}
+                seen = status.get("observedGeneration") == body["metadata"].get("generation")
+                if seen and not status.get("replicas") and not status.get("drainingReplicas"):
+                    return
+    except TimeoutError:
+        pass
+    left = f"{status.get('replicas', 0)} workers, {status.get('drainingReplicas', 0)} more finish their jobs"
+    raise TroubleError(f"{name} is suspended, and not empty after {seconds:g} s: {left}. Does the operator run?")

@@ -1,0 +1,59 @@
+"""`wpool stop` and `wpool start` at a real API server."""
+
+import asyncio
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import wpool
+from tests.support.apiserver import eventually
+from tests.support.crds import kubectl
+from tests.support.pools import pool_body
+from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+
+
+async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, namespace: str) -> None:
+    """`--wait` waits for the operator, which is played."""
+    await kube.create(pool_body(namespace=namespace))
+    ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+    await kube.merge_patch(ref, {"status": {"observedGeneration": 1, "replicas": 2}}, subresource="status")
+    waiting = asyncio.create_task(wpool(plane, "stop", "thumbs", "-n", namespace, "--wait"))
+
+    async def suspended() -> bool:
+        return bool((await kube.get(ref))["spec"]["suspend"])
+
+    await eventually(suspended)
+    assert not waiting.done()
+    generation = (await kube.get(ref))["metadata"]["generation"]
+    done = {"observedGeneration": generation, "replicas": 0, "drainingReplicas": 0}
+    await kube.merge_patch(ref, {"status": done}, subresource="status")
+    shown = await waiting
+    assert (shown.returncode, shown.stdout) == (0, "thumbs: stopped\n")
+    started = await wpool(plane, "start", "thumbs", "-n", namespace)
+    assert started.returncode == 0
+    assert (await kube.get(ref))["spec"]["suspend"] is False
+
+
+async def test_one_that_does_not_become_empty_is_told(plane: ControlPlane, kube: Kube, namespace: str) -> None:
+    await kube.create(pool_body(namespace=namespace))
+    shown = await wpool(plane, "stop", "thumbs", "-n", namespace, "--wait", "--timeout", "1")
+    assert shown.returncode == 3
+    assert "not empty after 1 s: 0 workers" in shown.stderr
+    assert "Does the operator run?" in shown.stderr
+
+
+async def test_a_definition_that_is_older_than_wpool_is_told(plane: ControlPlane, kube: Kube, namespace: str) -> None:
+    """It would drop the field without a word."""
+    await kube.create(pool_body(namespace=namespace))
+    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspend"
+    patch = f'[{{"op": "remove", "path": "{path}"}}]'
+    kubectl(plane, "patch", "crd", "workerpools.workerpool.dev", "--type=json", "-p", patch)
+
+    async def told() -> bool:
+        """The API server takes a moment to serve the other definition."""
+        shown = await wpool(plane, "stop", "thumbs", "-n", namespace)
+        return shown.returncode == 3 and "is older than this wpool" in shown.stderr
+
+    await eventually(told)
