@@ -6,6 +6,7 @@ import typer
 
 from workerpool_operator import __version__
 from workerpool_operator.cli import cost, describe, events, oncall, switch, top
+from workerpool_operator.cli import ui as ui_command
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
@@ -59,6 +60,7 @@ app.command("stop", help=switch.STOP_HELP, epilog=switch.STOP_EPILOG)(switch.sto
 app.command("start", help=switch.START_HELP, epilog=switch.START_EPILOG)(switch.start)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
 app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
+app.command("ui", help=ui_command.HELP, epilog=ui_command.EPILOG)(ui_command.ui)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)

@@ -23,6 +23,7 @@ _WATCH_SECONDS: Final = 300
 class Mirror:
     """Objects of one kind, by name, as they are now. Use it as an async context manager.
 
+    Without `namespace` those of all namespaces, by `namespace/name`. `fields` is a field selector beside `name`.
     `on_change` is called with the monotonic time of arrival after each change, and after each listing.
     """
 
@@ -32,9 +33,10 @@ class Mirror:
         kube: Kube,
         kind: Kind,
         *,
-        namespace: str,
+        namespace: str | None,
         name: str = "",
         label_selector: str = "",
+        fields: str = "",
         on_change: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.objects: dict[str, Json] = {}
@@ -44,7 +46,8 @@ class Mirror:
         self._kube = kube
         self._kind = kind
         self._namespace = namespace
-        self._selectors = {"labelSelector": label_selector, "fieldSelector": f"metadata.name={name}" if name else ""}
+        chosen = [f"metadata.name={name}"] * bool(name) + [fields] * bool(fields)
+        self._selectors = {"labelSelector": label_selector, "fieldSelector": ",".join(chosen)}
         self._on_change = on_change
         self._listed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -83,9 +86,13 @@ class Mirror:
             field_selector=self._selectors["fieldSelector"],
         )
         found = await listing.all()
-        self.objects = {obj["metadata"]["name"]: obj for obj in found}
+        self.objects = {self._key(obj): obj for obj in found}
         self._on_change(time.monotonic())
         return listing.resource_version
+
+    def _key(self, obj: Json) -> str:
+        metadata = obj["metadata"]
+        return str(metadata["name"] if self._namespace else f"{metadata.get('namespace', '')}/{metadata['name']}")
 
     async def _watch(self, session: aiohttp.ClientSession, version: str) -> None:
         """Take in events until the server ends the watch, which it does every few minutes."""
@@ -95,9 +102,9 @@ class Mirror:
                 if event["type"] == "ERROR":  # too old, most of the time: the next listing mends it
                     return
                 if event["type"] == "DELETED":
-                    self.objects.pop(obj["metadata"]["name"], None)
+                    self.objects.pop(self._key(obj), None)
                 else:
-                    self.objects[obj["metadata"]["name"]] = obj
+                    self.objects[self._key(obj)] = obj
                 self._on_change(time.monotonic())
 
     async def _events(self, session: aiohttp.ClientSession, version: str) -> AsyncGenerator[Mapping[str, Any], None]:

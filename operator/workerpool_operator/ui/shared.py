@@ -1,0 +1,30 @@
+"""The seam to the commands: all that the page takes from them, so that both say the same of a pool."""
+
+from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.cost import Line as CostLine
+from workerpool_operator.cli.cost import ask as ask_prometheus
+from workerpool_operator.cli.cost import lines as cost_lines
+from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
+from workerpool_operator.cli.get.tree import pod_state as pod_word
+from workerpool_operator.cli.mirror import Mirror
+from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
+from workerpool_operator.cli.rollout.ask import tell
+from workerpool_operator.cli.rollout.state import meant, rollout_of
+
+__all__ = [
+    "UNKNOWN",
+    "CostLine",
+    "Mirror",
+    "Row",
+    "TroubleError",
+    "annotate",
+    "ask_prometheus",
+    "condition",
+    "cost_lines",
+    "keeps_rates",
+    "meant",
+    "pod_word",
+    "rollout_of",
+    "slow_down",
+    "tell",
+]

@@ -1,0 +1,177 @@
+"""The buttons: what they are called, when they fit, what they write. Each is what the command of that name does.
+
+A button names the version that its page showed, so one that comes late does not hit the version after.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from workerpool_operator.domain.desired import RESTART_ANNOTATION
+from workerpool_operator.domain.rollout.commands import Verb
+from workerpool_operator.domain.rollout.steps import Wait
+from workerpool_operator.domain.scaling import THROTTLE, Throttle
+from workerpool_operator.domain.scaling.overrides import PAUSED
+from workerpool_operator.kube import ClusterAccess
+from workerpool_operator.ui.shared import TroubleError, annotate, keeps_rates, meant, rollout_of, slow_down, tell
+
+Json = Mapping[str, Any]
+
+MOST_PER_SECOND: Final = 999_999.0
+LONGEST_MINUTES: Final = 10_080.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """One that fits now."""
+
+    verb: str
+    label: str
+    help: str
+    """What it does, for its tooltip and for screen readers."""
+    confirm: str = ""
+    """Asked first, where it is not undone by another button at once."""
+    version: str = ""
+    """The version that is meant, where it is about one."""
+    throttle: bool = False
+    """Whether it takes a rate and minutes."""
+
+
+class StaleError(Exception):
+    """What the page showed is not so any more; the text says what is."""
+
+
+def buttons(pool: Json) -> list[Button]:
+    """Those that fit what the pool is doing."""
+    return [*_rollout_buttons(pool), *_size_buttons(pool)]
+
+
+def _rollout_buttons(pool: Json) -> list[Button]:
+    rollout = rollout_of(pool)
+    canary, wanted = str(rollout.get("canary") or ""), str(rollout.get("wanted") or "")
+    if canary:
+        return [
+            Button(verb="promote", label="Promote", help="End this step as if it were passed", version=canary),
+            Button(
+                verb="promote-full",
+                label="Promote fully",
+                help="Make the new version the stable one now",
+                confirm=f"Make version {canary} the stable one now, without the steps that are left?",
+                version=canary,
+            ),
+            Button(
+                verb="abort",
+                label="Abort",
+                help="Go back to the stable version",
+                confirm=f"Go back from version {canary}? It is not tried again by itself.",
+                version=canary,
+            ),
+            Button(verb="resume", label="Resume rollout", help="Go on, after a pause", version=canary)
+            if rollout.get("wait") == Wait.PAUSE
+            else Button(verb="pause", label="Pause rollout", help="Stay at this step until resumed", version=canary),
+        ]
+    if wanted and wanted in (rollout.get("rejected") or ()):
+        return [Button(verb="retry", label="Retry", help="Try the rejected version again", version=wanted)]
+    return []
+
+
+def _size_buttons(pool: Json) -> list[Button]:
+    held = (pool["metadata"].get("annotations") or {}).get(PAUSED) == "true"
+    found = [
+        Button(verb="release-size", label="Release size", help="Let the size follow the queues again")
+        if held
+        else Button(
+            verb="hold-size",
+            label="Hold size",
+            help="Keep the number of workers as it is",
+            confirm="Keep the number of workers as it is, whatever comes into the queues?",
+        )
+    ]
+    if _paceable(pool):
+        found.append(
+            Button(verb="throttle", label="Throttle", help="Begin fewer jobs per second for a while", throttle=True)
+        )
+        if throttle_of(pool):
+            found.append(Button(verb="unthrottle", label="End throttle", help="End the throttle now"))
+    found.append(
+        Button(
+            verb="restart",
+            label="Restart workers",
+            help="Replace all workers by new ones; busy ones end their jobs first",
+            confirm="Replace all workers by new ones of the same image? Busy ones end their jobs first.",
+        )
+    )
+    return found
+
+
+def throttle_of(pool: Json) -> str:
+    """The throttle that is in force, in words; empty: none."""
+    text = str((pool["metadata"].get("annotations") or {}).get(THROTTLE) or "")
+    rate, _, until = text.partition("@")
+    try:
+        end = datetime.fromisoformat(until)
+    except ValueError:
+        return ""
+    if end.tzinfo is None or end <= datetime.now(UTC):
+        return ""
+    return f"at most {rate} jobs/s until {end.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def _paceable(pool: Json) -> bool:
+    try:
+        return keeps_rates(dict(pool))
+    except TroubleError:
+        return False
+
+
+async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, str]) -> str:
+    """Write it, with the user's rights; what to tell.
+
+    Raises:
+        StaleError: it does not fit any more, or never did.
+        TroubleError: it cannot be done with this pool, or `said` is not what it takes.
+        KubeError: the API server refuses, or does not answer.
+    """
+    button = next((one for one in buttons(pool) if one.verb == verb), None)
+    if button is None:
+        raise StaleError("This does not fit what the pool is doing now. Nothing was done.")
+    namespace, name = pool["metadata"]["namespace"], pool["metadata"]["name"]
+    if button.version:
+        if said.get("version") != button.version or meant(pool) != button.version:
+            raise StaleError(f"The pool is at version {button.version} by now. Look again; nothing was done.")
+        await tell(access, namespace, name, Verb(verb))
+        return f"{button.label}: told the operator, which answers within seconds."
+    await _write(access, namespace, name, verb, said)
+    return f"{button.label}: done."
+
+
+async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, said: Mapping[str, str]) -> None:
+    match verb:
+        case "hold-size":
+            await annotate(access, namespace, name, {PAUSED: "true"})
+        case "release-size":
+            await annotate(access, namespace, name, {PAUSED: None})
+        case "restart":
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            await annotate(access, namespace, name, {RESTART_ANNOTATION: now})
+        case "throttle":
+            await slow_down(access, namespace, name, _throttle(said))
+        case _:
+            await slow_down(access, namespace, name, None)
+
+
+def _throttle(said: Mapping[str, str]) -> Throttle:
+    rate = _number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
+    minutes = _number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
+    return Throttle(per_second=round(rate, 3), until=datetime.now(UTC) + timedelta(minutes=minutes))
+
+
+def _number(text: str, what: str, least: float, most: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise TroubleError(f"Say how many {what}: a number from {least:g} to {most:g}.")
+    return number
