@@ -75,7 +75,13 @@ def operator() -> list[Metric]:
         ratios=(("failures", 1.0),),
     )
     series = PoolSeries(
-        desired=1, replicas=1, mode="direct", limited_by=("maxReplicas",), versions=versions, canary=canary
+        desired=1,
+        replicas=1,
+        mode="direct",
+        limited_by=("maxReplicas",),
+        versions=versions,
+        canary=canary,
+        thresholds={"queueDepth": 200},
     )
     metrics.pools.show("media", "thumbnails", series)
     metrics.pools.scaled("media", "thumbnails", Direction.UP)

@@ -29,12 +29,13 @@ from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.judging import Refusal
+from workerpool_operator.domain.monitoring import thresholds
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
 from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
 from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
-from workerpool_operator.domain.usage import Usage, usage
+from workerpool_operator.domain.usage import usage
 from workerpool_operator.kube import EventRecorder, EventType, Kube, ObjectRef, errors, kinds
 from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole
 
@@ -192,7 +193,7 @@ class PoolReconciler:
         """The one status write, if it is worth one; then the events and the metrics of what changed."""
         before, pool = snapshot.pool.status, snapshot.pool
         after = status_of.build(snapshot, todo, refusals=refused)
-        self._show(key, after, todo, usage(snapshot))
+        self._show(snapshot, after, todo)
         urgent, moved = status_of.changed(before, after)
         memory, now = self.memories[key], _now()
         due = memory.status_written_at is None or now - memory.status_written_at >= status_of.QUIET_WRITE_SECONDS
@@ -207,12 +208,12 @@ class PoolReconciler:
             self.events.emit(ref, uid=pool.uid, type=kind, reason=told.reason, message=told.message)
         return [failure] if failure else []
 
-    def _show(self, key: PoolKey, after: api.WorkerPoolStatus, todo: Plan, used: tuple[Usage, ...]) -> None:
-        scaling = after.scaling
+    def _show(self, snapshot: Snapshot, after: api.WorkerPoolStatus, todo: Plan) -> None:
+        pool, scaling = snapshot.pool, after.scaling
         assert scaling is not None
         self.metrics.pools.show(
-            key.namespace,
-            key.name,
+            pool.namespace,
+            pool.name,
             PoolSeries(
                 desired=None if todo.decision.outcome is DecisionOutcome.HELD else scaling.desired,
                 replicas=after.replicas,
@@ -221,12 +222,13 @@ class PoolReconciler:
                 versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
                 stuck=len(todo.care.findings.stuck),
                 canary=canary_series(todo.versions),
-                usage=used,
+                usage=usage(snapshot),
+                thresholds=thresholds(pool),
             ),
         )
         for scaled in todo.scaled:
             direction = Direction.UP if scaled.after > scaled.before else Direction.DOWN
-            self.metrics.pools.scaled(key.namespace, key.name, direction)
+            self.metrics.pools.scaled(pool.namespace, pool.name, direction)
 
     def _fresh_memory(self) -> Memory:
         now = _now()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from workerpool_operator.api import WorkerPool
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.snapshot import Child, Snapshot
@@ -13,6 +14,14 @@ def wanted_rule(snapshot: Snapshot) -> Mapping[str, Any] | None:
     if snapshot.monitoring.absence is not None or not snapshot.pool.spec.alerts.enabled:
         return None
     return desired.prometheus_rule(snapshot.pool, settings=snapshot.monitoring.settings)
+
+
+def thresholds(pool: WorkerPool) -> Mapping[str, float]:
+    """By kind, what the alerts of the installation hold the pool to; nothing where it wants no alerts."""
+    if not pool.spec.alerts.enabled:
+        return {}
+    wait = pool.spec.scaling.targets.job_latency_seconds
+    return {"queueDepth": float(desired.depth_target(pool))} | ({} if wait is None else {"jobWaitSeconds": float(wait)})
 
 
 def says_the_same(rule: Child, wanted: Mapping[str, Any]) -> bool:

@@ -68,6 +68,7 @@ class PoolSeries:
     canary: CanarySeries | None = None
     """None: versions take over without a canary."""
     usage: tuple[Usage, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,12 @@ class PoolMetrics(Collector):
             "workerpool_stuck_workers",
             "Workers that live and take no job although jobs wait for them.",
             ((key, pool.series.stuck) for key, pool in pools),
+        )
+        yield self._gauge(
+            "workerpool_threshold",
+            "What the installation's alerts hold the pool to, by kind (queueDepth, jobWaitSeconds).",
+            (((*key, kind), value) for key, pool in pools for kind, value in pool.series.thresholds.items()),
+            "kind",
         )
         yield from self._canaries([(key, pool.series.canary) for key, pool in pools if pool.series.canary is not None])
         yield from self._costs(pools)

@@ -10,7 +10,7 @@ import yaml
 
 from e2e.cluster import crds
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, listed, operator_process
+from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, CommandError, listed, operator_process
 from tests.support.apiserver import eventually
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -25,6 +25,15 @@ SERVED = ("--api-versions", "monitoring.coreos.com/v1/PodMonitor,monitoring.core
 def monitors(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
     documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
     return [document for document in documents if document and document["kind"] in MONITORS]
+
+
+def rendered(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(helm("template", *RELEASE, *flags))
+    return [document for document in documents if document and document["kind"] == "PrometheusRule"]
+
+
+def alerts(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for group in rule["spec"]["groups"] for one in group["rules"] if "alert" in one]
 
 
 def dashboards(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
@@ -196,6 +205,28 @@ class TestOperator:
         mine = [line for line in about if line["user"]["username"] == OPERATOR]
         assert {line["verb"] for line in mine} >= {"list", "patch", "delete"}
         assert {line["responseStatus"]["code"] for line in mine} & {401, 403} == set()
+
+
+class TestAlerts:
+    def test_they_come_where_the_monitors_come_and_link_to_runbooks(self, helm: Callable[..., str]) -> None:
+        [rule] = rendered(helm, *SERVED, "--set", "prometheusRule.labels.release=kps")
+        assert rule["metadata"]["labels"]["release"] == "kps"
+        linked = {one["alert"]: one["annotations"]["runbook_url"] for one in alerts(rule)}
+        assert linked["OperatorDown"] == "https://workerpool.dev/docs/runbooks/OperatorDown.md"
+        told = {one["alert"]: one["annotations"]["summary"] for one in alerts(rule)}
+        assert told["DeadLettersGrowing"].startswith("Pool {{ $labels.namespace }}/{{ $labels.pool }}: ")
+        assert rendered(helm) == []
+
+    def test_some_are_left_out_and_a_misspelt_one_is_refused(self, helm: Callable[..., str]) -> None:
+        flags = ("--set", "alerts.enabled=true")
+        [whole], [fewer] = (
+            rendered(helm, *flags),
+            rendered(helm, *flags, "--set", "alerts.disabled={ScaledToMax,ScaleThrash}"),
+        )
+        gone = {one["alert"] for one in alerts(whole)} - {one["alert"] for one in alerts(fewer)}
+        assert gone == {"ScaledToMax", "ScaleThrash"}
+        with pytest.raises(CommandError, match="there is no alert ScaledToMin"):
+            rendered(helm, *flags, "--set", "alerts.disabled={ScaledToMin}")
 
 
 class TestDashboards:

@@ -24,7 +24,7 @@ from workerpool_operator.domain.desired.names import (
     selector,
 )
 from workerpool_operator.domain.desired.pdb import disruption_budget
-from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, prometheus_rule
+from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, depth_target, prometheus_rule
 from workerpool_operator.domain.desired.quantity import number
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "autoscaler",
     "collector",
     "deployment",
+    "depth_target",
     "disruption_budget",
     "hashes",
     "number",
