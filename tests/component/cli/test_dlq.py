@@ -67,8 +67,8 @@ async def bury(url: str, stream: str) -> None:
         taken = await queue._broker.take(limit=3, wait=5)
         reasons = [DeathReason.REJECTED, DeathReason.MAX_ATTEMPTS, DeathReason.REJECTED]
         letters = [
-            DeadLetter(job, reason, error="no \x1b[2J way", traceback="tb", version="v1", worker="w")
-            for job, reason in zip(taken, reasons, strict=True)
+            DeadLetter(job, reason, error="no \x1b[2J way", traceback="tb", version=version, worker="w")
+            for job, reason, version in zip(taken, reasons, ("v1", "v1", "v2"), strict=True)
         ]
         await queue._broker.dead_letter(letters)
 
@@ -98,7 +98,9 @@ async def test_dead_letters_are_listed_shown_redriven_and_purged(
 
     dry = await dlq(plane, namespace, "redrive", "thumbs", "--reason", "rejected", "--dry-run")
     assert dry.stdout == "queue main: 2 would wait again\n"
-    moved = await dlq(plane, namespace, "redrive", "thumbs", "--job", "job-0")
+    of_one = await dlq(plane, namespace, "list", "thumbs", "--version", "v2", "-o", "json")
+    assert [one["job_id"] for one in json.loads(of_one.stdout)] == ["job-2"]
+    moved = await dlq(plane, namespace, "redrive", "thumbs", "--version", "v1", "--reason", "rejected")
     assert moved.stdout == "queue main: 1 wait again\n"
     gone = await dlq(plane, namespace, "purge", "thumbs", "--reason", "rejected", "--yes")
     assert gone.stdout == "queue main: 1 deleted\n"

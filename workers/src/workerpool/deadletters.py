@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from workerpool._queue import Queue
 from workerpool._source import sources_from
-from workerpool.broker import DeadJob
+from workerpool.broker import DeadJob, DeadJobs
 from workerpool.errors import ConfigurationError, WorkerpoolError
 
 _PAGE: Final = 200
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--queue", default="", help="by default all of them")
     parser.add_argument("--job-id", default="")
     parser.add_argument("--reason", default="")
+    parser.add_argument("--version", default="", help="of the workers that gave them up")
     parser.add_argument("--limit", type=int, default=100, help="of list and show, for each queue")
     parser.add_argument("--dry-run", action="store_true", help="only count what would be moved")
     return parser
@@ -73,16 +74,16 @@ async def _of_one(queue: Queue, name: str, asked: argparse.Namespace) -> None:
             count += 1
     else:
         move = queue.redrive if asked.do == "redrive" else queue.purge
-        count = await move(reason=asked.reason, job_id=asked.job_id)
+        count = await move(reason=asked.reason, job_id=asked.job_id, version=asked.version)
     _say({"queue": name, "count": count})
 
 
 async def _wanted(queue: Queue, asked: argparse.Namespace) -> AsyncIterator[DeadJob]:
     """Those that a redrive or a purge would choose, oldest first."""
-    after = ""
+    after, which = "", DeadJobs(asked.reason, asked.job_id, asked.version)
     while page := await queue.dead_letters(limit=_PAGE, after=after):
         for job in page:
-            if asked.reason in {"", job.reason} and asked.job_id in {"", job.job_id}:
+            if which.match(job):
                 yield job
         if len(page) < _PAGE or page[-1].token == after:
             return

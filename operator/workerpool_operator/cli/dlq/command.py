@@ -51,6 +51,12 @@ Queue = Annotated[str, typer.Option(help="Only this queue of the pool; all by de
 Reason = Annotated[
     str, typer.Option(help="Only jobs that died for this: max_attempts, rejected, expired, ...", show_default=False)
 ]
+Version = Annotated[
+    str,
+    typer.Option(
+        "--version", help="Only what this version of the workers gave up: a canary's, say.", show_default=False
+    ),
+]
 JobId = Annotated[str, typer.Option("--job", help="Only the job with this id.", show_default=False)]
 Timeout = Annotated[float, typer.Option(min=5, max=3600, help="Seconds that the Job may take, its start included.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what it would be.")]
@@ -62,13 +68,14 @@ def list_them(  # noqa: PLR0917  typer: options are arguments
     namespace: cluster.Namespace = None,
     queue: Queue = "",
     reason: Reason = "",
+    version: Version = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The oldest so many of each queue.")] = 100,
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
     timeout: Timeout = 120,
     context: cluster.Context = None,
 ) -> None:
     """List dead letters, oldest first, without their payloads."""
-    words = ["list", *_chosen(queue, reason, ""), "--limit", str(limit)]
+    words = ["list", *_chosen(queue, reason, "", version), "--limit", str(limit)]
     found = _run("dlq list", pool, words, namespace=namespace, seconds=timeout, context=context)
     letters = [one for one in found if "job_id" in one]
     if output is Output.JSON:
@@ -93,7 +100,7 @@ def show(  # noqa: PLR0917  typer: options are arguments
     context: cluster.Context = None,
 ) -> None:
     """Show one dead job: why and where it died, its traceback and its payload. The payload passes the Job's log."""
-    words = ["show", *_chosen(queue, "", job)]
+    words = ["show", *_chosen(queue, "", job, "")]
     found = _run("dlq show", pool, words, namespace=namespace, seconds=timeout, context=context)
     letters = [one for one in found if "job_id" in one]
     if output is Output.JSON:
@@ -114,13 +121,14 @@ def redrive(  # noqa: PLR0917  typer: options are arguments
     namespace: cluster.Namespace = None,
     queue: Queue = "",
     reason: Reason = "",
+    version: Version = "",
     job: JobId = "",
     dry_run: DryRun = False,
     timeout: Timeout = 300,
     context: cluster.Context = None,
 ) -> None:
     """Let dead jobs wait again, in their order and as if never tried. Interrupted, it goes on when asked again."""
-    words = ["redrive", *_chosen(queue, reason, job), *(["--dry-run"] if dry_run else [])]
+    words = ["redrive", *_chosen(queue, reason, job, version), *(["--dry-run"] if dry_run else [])]
     found = _run("dlq redrive", pool, words, namespace=namespace, seconds=timeout, context=context)
     _counted(found, "would wait again" if dry_run else "wait again")
 
@@ -133,6 +141,7 @@ def purge(  # noqa: PLR0917  typer: options are arguments
     namespace: cluster.Namespace = None,
     queue: Queue = "",
     reason: Reason = "",
+    version: Version = "",
     job: JobId = "",
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -140,7 +149,7 @@ def purge(  # noqa: PLR0917  typer: options are arguments
     context: cluster.Context = None,
 ) -> None:
     """Delete dead jobs for good, after asking."""
-    chosen = _chosen(queue, reason, job)
+    chosen = _chosen(queue, reason, job, version)
     if not dry_run:
         which = " ".join(chosen) or "all of them"
         confirmed(f"Delete dead letters of {pool} for good ({which})?", yes=yes)
@@ -149,8 +158,8 @@ def purge(  # noqa: PLR0917  typer: options are arguments
     _counted(found, "would be deleted" if dry_run else "deleted")
 
 
-def _chosen(queue: str, reason: str, job: str) -> list[str]:
-    wanted = {"--queue": queue, "--reason": reason, "--job-id": job}
+def _chosen(queue: str, reason: str, job: str, version: str) -> list[str]:
+    wanted = {"--queue": queue, "--reason": reason, "--job-id": job, "--version": version}
     return [f"{option}={value}" for option, value in wanted.items() if value]
 
 
