@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.dying import Cast, a_server_dies
 from tests.support.nats import NatsServer, cluster_of
 from tests.support.waiting import until
 from workerpool import broker as brokers
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Retry, Taken
 from workerpool.broker._nats import NatsBroker
-from workerpool.errors import BrokerError, BrokerUnavailable
+from workerpool.errors import BrokerUnavailable
 
 pytestmark = [pytest.mark.component, pytest.mark.nats]
 
@@ -287,38 +288,15 @@ async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_p
         for server in servers:
             server.wait()
         producer, consumer = (another(url=servers[0].url, lease=30, timeout=5) for _ in range(2))
-        ids = {f"job-{number}" for number in range(60)}
-        waiting = sorted(ids)
 
-        async def put() -> bool:
-            """A repetition does no harm: each job has an id."""
-            try:
-                await producer.put([NewJob(type="t", payload=b"1", job_id=one) for one in waiting[:20]])
-            except BrokerError:
-                return False
-            del waiting[:20]
-            return True
+        async def kill() -> None:
+            made = await producer._link.api(f"STREAM.INFO.{producer.stream}")
+            assert made["config"]["num_replicas"] == 3
+            await asyncio.to_thread(servers[0].kill)
 
-        await until(put, what="a leader")
-        held = await take(consumer, 5)
-        made = await producer._link.api(f"STREAM.INFO.{producer.stream}")
-        assert made["config"]["num_replicas"] == 3
-        servers[0].kill()
-        await until(put, what="another server")
-        await until(put, what="another server")
-        done: set[str] = set()
-
-        async def all_done() -> bool:
-            try:
-                batch = held or await consumer.take(limit=10, wait=0.2)
-                lost = await consumer.ack(batch)
-            except BrokerError:
-                return False
-            done.update(job.job_id for job in batch if job.token not in lost)
-            held.clear()
-            return done == ids
-
-        await until(all_done, what="all jobs", seconds=60)
+        cast = Cast(producer, consumer)
+        await a_server_dies(cast, kill)
+        await cast.finds_no_more()
     finally:
         for server in servers:
             server.kill()
