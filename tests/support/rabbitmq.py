@@ -2,16 +2,16 @@
 
 `rabbitmq_server` is one server per test run, started by the first test that needs it: it takes seconds. Tests share it
 and use queues of their own. A test that stops, restarts or configures its server starts its own:
-`with RabbitServer(tmp_path)`.
+`with RabbitServer(tmp_path)`; one that needs several nodes, `with cluster_of(tmp_path, 3)`.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.support.rabbitmq_server import RabbitServer
+from e2e.support.rabbitmq_server import RabbitServer, cluster_of
 
-__all__ = ["RabbitServer", "rabbitmq_server"]
+__all__ = ["RabbitServer", "cluster_of", "rabbitmq_server"]
 
 
 @pytest.fixture(scope="session")

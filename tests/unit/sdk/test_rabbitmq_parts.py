@@ -91,6 +91,17 @@ def test_what_comes_before_all_that_stays_is_acknowledged_in_one_frame() -> None
     assert [token for token in tokens if token in jobs] == [tokens[2], tokens[4]]
 
 
+def test_a_consumer_is_cancelled_before_its_job_is_settled() -> None:
+    """Else the next one would come; what came by a get has none."""
+    jobs, [first, *_] = held(1, 2)
+    got = jobs.add(Delivery("", 3, redelivered=False, properties=commands.Basic.Properties(), body=b""))
+    frames = jobs.forget([first, got])
+    assert [type(frame) for frame in frames] == [commands.Basic.Cancel, commands.Basic.Ack, commands.Basic.Ack]
+    frames = jobs.give_back_of("c")
+    assert [type(frame) for frame in frames] == [commands.Basic.Cancel, commands.Basic.Nack]
+    assert jobs.give_back_of("c") == []
+
+
 def test_nothing_is_ours_any_more_when_the_connection_is_another() -> None:
     jobs, tokens = held(1)
     jobs.begin()

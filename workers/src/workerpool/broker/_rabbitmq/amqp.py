@@ -62,7 +62,7 @@ class AmqpConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._waiting: deque[tuple[type[base.Frame], asyncio.Future[Any]]] = deque()
+        self._waiting: deque[tuple[tuple[type[base.Frame], ...], asyncio.Future[Any]]] = deque()
         self._unconfirmed = Unconfirmed()
         self._transport: asyncio.Transport | None = None
         self._ended: Exception | None = None
@@ -140,6 +140,12 @@ class AmqpConnection(asyncio.Protocol):
         answers = self._expect(commands.Basic.QosOk), self._expect(commands.Basic.ConsumeOk)
         self.send(commands.Basic.Qos(prefetch_count=prefetch), commands.Basic.Consume(queue=queue, consumer_tag=tag))
         await asyncio.gather(*answers)
+
+    async def get(self, queue: str, count: int) -> int:
+        """Be given a queue's first messages, at most so many; returns how many came. Errors as in `call`."""
+        answers = [self._expect(commands.Basic.GetOk, commands.Basic.GetEmpty) for _ in range(count)]
+        self.send(*(commands.Basic.Get(queue=queue) for _ in answers))
+        return sum(isinstance(answer, commands.Basic.GetOk) for answer in await asyncio.gather(*answers))
 
     def send(self, *methods: base.Frame, channel: int = CHANNEL) -> None:
         """Write methods that have no answer, or whose answer somebody expects.
@@ -239,10 +245,10 @@ class AmqpConnection(asyncio.Protocol):
         if self._ended is not None or self._transport is None:
             raise ConnectionLostError(str(self._ended) or "the connection has ended") from self._ended
 
-    def _expect(self, kind: type[F]) -> "asyncio.Future[F]":
+    def _expect(self, *kinds: type[F]) -> "asyncio.Future[F]":
         self._require()
         answer: asyncio.Future[F] = asyncio.get_running_loop().create_future()
-        self._waiting.append((kind, answer))
+        self._waiting.append((kinds, answer))
         return answer
 
     def _write(self, data: Sequence[bytes]) -> None:
@@ -273,7 +279,7 @@ class AmqpConnection(asyncio.Protocol):
         match found:
             case header.ContentHeader() | body.ContentBody():
                 self._content(found)
-            case commands.Basic.Deliver() | commands.Basic.Return():
+            case commands.Basic.Deliver() | commands.Basic.GetOk() | commands.Basic.Return():
                 self._coming = found
             case commands.Basic.Ack() | commands.Basic.Nack():
                 self._confirm(found)
@@ -307,12 +313,12 @@ class AmqpConnection(asyncio.Protocol):
         self._header, self._parts = None, []
         if isinstance(coming, commands.Basic.Return):
             self._unconfirmed.returned(UnroutableError(f"there is no queue {coming.routing_key}"))
-        elif isinstance(coming, commands.Basic.Deliver):
-            self._on_delivery(
-                Delivery(
-                    coming.consumer_tag or "", coming.delivery_tag or 0, bool(coming.redelivered), properties, content
-                )
-            )
+        elif isinstance(coming, commands.Basic.Deliver | commands.Basic.GetOk):
+            consumer = getattr(coming, "consumer_tag", "")
+            tag, again = coming.delivery_tag or 0, bool(coming.redelivered)
+            self._on_delivery(Delivery(consumer, tag, again, properties, content))
+            if isinstance(coming, commands.Basic.GetOk):
+                self._answer(coming)
 
     def _confirm(self, found: commands.Basic.Ack | commands.Basic.Nack) -> None:
         problem = None
@@ -331,8 +337,8 @@ class AmqpConnection(asyncio.Protocol):
             self._transport.close()
 
     def _answer(self, found: base.Frame) -> None:
-        for number, (kind, answer) in enumerate(self._waiting):
-            if isinstance(found, kind):
+        for number, (kinds, answer) in enumerate(self._waiting):
+            if isinstance(found, kinds):
                 del self._waiting[number]
                 if not answer.done():  # given up by its caller
                     answer.set_result(found)

@@ -136,7 +136,7 @@ class RabbitBroker:
         return len(jobs)
 
     async def take(self, *, limit: int, wait: float, without: frozenset[str] = frozenset()) -> list[Taken]:
-        """A consumer for as long as this lasts; see `Broker`. RabbitMQ cannot pass over any types."""
+        """What is ready, or a consumer of one job; see `Broker`. RabbitMQ cannot pass over any types."""
         del without
         came = await self._taking.take(limit, wait)
         now = time.time()
@@ -159,9 +159,9 @@ class RabbitBroker:
         """Give them back: on a connection that stands they would be ours for ever."""
         connection = self._reads.current
         for job in self._held.ours(jobs):
-            frame = self._held.give_back(job.token)
+            frames = self._held.give_back(job.token)
             if connection is not None:
-                connection.send(frame)
+                connection.send(*frames)
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Kept here until the job waits again, and lost with this process: RabbitMQ changes no message."""

@@ -1,6 +1,6 @@
 """The jobs that RabbitMQ gave to this process and that are not settled, on the connection that is in use."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pamqp import base, commands
@@ -13,6 +13,8 @@ class Kept(NamedTuple):
     """What is known of a job in flight beside what its consumer sees."""
 
     tag: int
+    consumer: str
+    """To be cancelled before the job is settled, or its next one would come; empty: it came by a get."""
     headers: Mapping[str, Any]
     checkpoint: bytes
 
@@ -24,7 +26,7 @@ class Held:
         self._generation = 0
         self._kept: dict[str, Kept] = {}  # in the order of their tags
         self.told = 0
-        """Frames of `forget` of which it is not known that they reached the queue: see `Taking.finish`."""
+        """Jobs that were settled on this connection: see `Taking.finish`."""
 
     def __contains__(self, token: str) -> bool:
         return token in self._kept
@@ -41,7 +43,7 @@ class Held:
     def add(self, delivery: Delivery) -> str:
         """It was given to us; returns its token."""
         token = f"{self._generation}-{delivery.tag}"
-        self._kept[token] = Kept(delivery.tag, delivery.properties.headers or {}, b"")
+        self._kept[token] = Kept(delivery.tag, delivery.consumer, delivery.properties.headers or {}, b"")
         return token
 
     def keep_checkpoint(self, token: str, state: bytes) -> None:
@@ -55,7 +57,7 @@ class Held:
     def forget(self, tokens: Iterable[str]) -> list[base.Frame]:
         """These are done: what RabbitMQ is to be told. One frame for all up to a tag, where they are all there are."""
         done = {token for token in tokens if token in self._kept}
-        frames: list[base.Frame] = []
+        frames = self._cancelled(done)
         first = 0
         for token, kept in self._kept.items():
             if token not in done:
@@ -66,9 +68,21 @@ class Held:
         frames += [commands.Basic.Ack(self._kept[token].tag) for token in done if self._kept[token].tag > first]
         for token in done:
             del self._kept[token]
-        self.told += len(frames)
+        self.told += len(done)
         return frames
 
-    def give_back(self, token: str) -> base.Frame:
+    def give_back(self, token: str) -> list[base.Frame]:
         """Nobody works on it: what RabbitMQ is to be told."""
-        return commands.Basic.Nack(self._kept.pop(token).tag, requeue=True)
+        frames = [*self._cancelled({token}), commands.Basic.Nack(self._kept[token].tag, requeue=True)]
+        del self._kept[token]
+        return frames
+
+    def give_back_of(self, consumer: str) -> list[base.Frame]:
+        """The same for what came to this consumer."""
+        tokens = [token for token, kept in self._kept.items() if kept.consumer == consumer]
+        return [frame for token in tokens for frame in self.give_back(token)]
+
+    def _cancelled(self, tokens: Collection[str]) -> list[base.Frame]:
+        """The ends of their consumers, which nobody waits for."""
+        consumers = [self._kept[token].consumer for token in tokens]
+        return [commands.Basic.Cancel(consumer, nowait=True) for consumer in consumers if consumer]

@@ -58,9 +58,10 @@ class Login:
 
 
 class Delivery(NamedTuple):
-    """A message that was given to a consumer."""
+    """A message that was given to a consumer, or by a get."""
 
     consumer: str
+    """Empty: by a get."""
     tag: int
     redelivered: bool
     properties: commands.Basic.Properties

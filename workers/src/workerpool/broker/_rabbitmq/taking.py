@@ -1,11 +1,15 @@
-"""Taking jobs: a consumer for as long as one `take` lasts, that may be given as many jobs as are wanted.
+"""Taking jobs: those that are ready by `basic.get`; where none is, a consumer waits for one.
 
-A consumer that stays gets the next job the moment one is acknowledged, whether anybody wants it or not; then a worker
-that pauses holds jobs that others could do, and a kill counts as an attempt at jobs that nobody began. So none stays.
+So each job belongs to something at the queue that lives until it is settled and holds nothing else: what a get makes
+there (`{once, 1, simple_prefetch}` in `rabbit_fifo.erl`), or that consumer. When a node of a cluster is lost, the
+queue gives back the jobs of consumers there that are *up*; what a cancelled one had stays with it (`{down, _,
+noconnection}` there, the same from 3.10 to 4.2). Hence none is cancelled before its job is settled. The price:
+RabbitMQ answers one get of a channel after the other, each when a majority has written it.
 
-RabbitMQ gives back what is on its way to a consumer that is being cancelled, and counts that as an attempt, too. To
-keep this rare, nobody asks for more than there is: for as many as are ready, or for one, where none is; a consumer that
-got what it asked for can be cancelled without such a race.
+Rejected: a consumer of many that stays. It gets the next job the moment one is acknowledged, whether anybody wants it
+or not; then a worker that pauses holds jobs that others could do, and a kill counts as an attempt at jobs that nobody
+began. One that ends with each take leaves its jobs where they are when a node is lost, as said. Credit given by hand
+(`basic.credit`) would do it all with one consumer, and RabbitMQ 4 has it no more.
 """
 
 import asyncio
@@ -20,13 +24,13 @@ from workerpool.broker._rabbitmq.link import RabbitLink
 from workerpool.broker._rabbitmq.messages import Delivery
 from workerpool.broker._rabbitmq.queues import Queues, count
 
-_MOST: Final = 1000
-"""Jobs per take: larger ones would take longer than other calls may wait."""
+_AT_ONCE: Final = 16
+"""Gets that are sent together: an acknowledgement that is sent meanwhile waits for all of them."""
+_GETTING_SECONDS: Final = 0.1
+"""After which those that came are to begin; the others are taken next."""
 _BUFFERED: Final = 32
 """Commands to a quorum queue that may be under way before RabbitMQ's channel keeps the next ones to itself: its
 `quorum_commands_soft_limit`."""
-_STRAGGLERS_SECONDS: Final = 0.02
-"""Others take the same jobs: how long to wait for the next one of those that were ready."""
 
 
 class Taking:
@@ -41,6 +45,8 @@ class Taking:
         self._taking = False
         self._interrupted = False
         self._consumers = 0
+        self._awaiting = ""
+        """The consumer that may be given a job; empty: none may."""
 
     async def opened(self, connection: AmqpConnection) -> None:
         """There is a new connection."""
@@ -63,11 +69,15 @@ class Taking:
         try:
             async with self._reads.calling(wait=wait) as connection:
                 try:
-                    return await self._take(connection, min(limit, _MOST), wait)
+                    ready, _ = await count(connection, self._queues.main)
+                    await self._get(connection, min(limit, ready))
+                    if not self._came and not self._interrupted:
+                        await self._wait(connection, wait)
                 except BaseException:
                     # Nobody would ever settle what came meanwhile, and a consumer would get more.
                     self._reads.drop()
                     raise
+                return self._taken()
         finally:
             self._taking = False
 
@@ -80,43 +90,67 @@ class Taking:
         """
         if self._reads.current is None or self._held.told <= _BUFFERED:
             return []
-        return await self.take(1, 0.0)
+        async with self._reads.calling() as connection:
+            await self._wait(connection, 0.0)
+            return self._taken()
 
-    async def _take(self, connection: AmqpConnection, limit: int, wait: float) -> list[tuple[str, Delivery]]:
-        ready, _ = await count(connection, self._queues.main)
-        wanted = min(limit, ready) or 1
-        told = self._held.told
-        self._consumers += 1
-        consumer = f"take-{self._consumers}"
-        await connection.consume(self._queues.main, consumer, prefetch=wanted)
-        await self._gather(connection, wanted, max(wait, _STRAGGLERS_SECONDS) if ready else wait)
-        await connection.call(commands.Basic.Cancel(consumer), commands.Basic.CancelOk)
-        self._held.told = max(0, self._held.told - told)
+    def _taken(self) -> list[tuple[str, Delivery]]:
         taken = list(self._came)
         self._came.clear()
         return taken
 
-    async def _gather(self, connection: AmqpConnection, wanted: int, wait: float) -> None:
-        """Until so many have come, or no more do."""
+    async def _get(self, connection: AmqpConnection, wanted: int) -> None:
+        """So many, or fewer where others take the same jobs, or where it takes long."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + wait
-        while len(self._came) < wanted and not self._interrupted:
-            self._news.clear()
-            seen = len(self._came)
-            try:
-                async with asyncio.timeout_at(until):
-                    await self._news.wait()
-            except TimeoutError:
+        until = loop.time() + _GETTING_SECONDS
+        while wanted > 0 and not self._interrupted and loop.time() < until:
+            asked = min(wanted, _AT_ONCE)
+            if await connection.get(self._queues.main, asked) < asked:
                 return
-            connection.check()
-            if len(self._came) > seen:
-                until = loop.time() + _STRAGGLERS_SECONDS
+            wanted -= asked
+
+    async def _wait(self, connection: AmqpConnection, wait: float) -> None:
+        """For one job. Its consumer stays until that is settled: see `Held`."""
+        self._consumers += 1
+        self._awaiting = consumer = f"take-{self._consumers}"
+        await connection.consume(self._queues.main, consumer, prefetch=1)
+        await self._first(connection, wait)
+        if self._came:
+            return
+        await connection.call(commands.Basic.Cancel(consumer), commands.Basic.CancelOk)
+        if self._came:
+            # In the last moment. The queue keeps the consumer with its job, and this makes it what it was.
+            await connection.consume(self._queues.main, consumer, prefetch=1)
+        self._awaiting = ""
+
+    async def _first(self, connection: AmqpConnection, wait: float) -> None:
+        """Until one has come, or nobody waits any more."""
+        try:
+            async with asyncio.timeout(wait):
+                while not self._came and not self._interrupted:
+                    self._news.clear()
+                    await self._news.wait()
+                    connection.check()
+        except TimeoutError:
+            return
 
     def _deliver(self, delivery: Delivery) -> None:
+        if delivery.consumer and delivery.consumer != self._awaiting:
+            self._refuse(delivery)
+            return
+        self._awaiting = ""
         self._came.append((self._held.add(delivery), delivery))
         self._news.set()
 
+    def _refuse(self, delivery: Delivery) -> None:
+        """A consumer's second job: the queue lost sight of our node for a while, and gave the first one to others."""
+        connection = self._reads.current
+        if connection is not None:
+            frames = self._held.give_back_of(delivery.consumer)
+            connection.send(*frames, commands.Basic.Nack(delivery.tag, requeue=True))
+
     def _lost(self) -> None:
         self._held.begin()
+        self._awaiting = ""
         self._came.clear()
         self._news.set()
