@@ -1,7 +1,7 @@
 """The definitions of kinds that are not Kubernetes' own and that the product uses where a cluster has them.
 
-They are those that the prometheus-operator publishes (Apache-2.0), out of its Go module, which Go verifies by checksum:
-so tests meet the schema that users have, and no copy of it lies in the tree.
+They are those that the prometheus-operator and KEDA publish (Apache-2.0), out of their Go modules, which Go verifies by
+checksum: so tests meet the schema that users have, and no copy of it lies in the tree.
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ def monitoring() -> tuple[Path, ...]:
             if not folder.exists():
                 _fetch(folder)
     return tuple(folder / _name(plural) for plural in _PLURALS)
+
+
+def keda() -> tuple[Path, ...]:
+    """Give the manifests of KEDA's kinds, at the version that is built for tests.
+
+    Raises:
+        ToolchainError: no Go here, or the module cannot be fetched.
+    """
+    folder = toolchain.module_folder(toolchain.KEDA, "github.com/kedacore/keda/v2") / "config/crd/bases"
+    return tuple(sorted(folder.glob("keda.sh_*.yaml")))
 
 
 def _fetch(folder: Path) -> None:

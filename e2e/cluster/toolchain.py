@@ -8,6 +8,7 @@ changed ``go.mod`` builds anew beside the old one, and a second run starts at on
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -104,6 +105,11 @@ PROMETHEUS_ADAPTER = Program(
     minutes=5,
 )
 """In a module of its own, as it stands on an older Kubernetes than the node."""
+KEDA = Program(name="keda", package="github.com/kedacore/keda/v2/cmd/operator", module="programs/keda", minutes=10)
+KEDA_ADAPTER = Program(
+    name="keda-adapter", package="github.com/kedacore/keda/v2/cmd/adapter", module="programs/keda", minutes=1
+)
+"""Both halves of KEDA, for the tests of mode keda and for the benchmarks that compare with it."""
 
 LOCAL_CLUSTER = (PAUSE, NODE, COREDNS, HELM)
 """What a local cluster with nodes needs."""
@@ -126,6 +132,23 @@ def ensure(*programs: Program) -> None:
 def path(program: Program) -> Path:
     """Give the built program's path; `ensure` it first."""
     return _binary(program)
+
+
+def module_folder(program: Program, name: str) -> Path:
+    """Give the folder of a Go module, at the version by which the program is built.
+
+    Raises:
+        ToolchainError: no Go here, or the module cannot be fetched.
+    """
+    compiler = go()
+    if compiler is None:
+        raise ToolchainError(f"{name} has to be fetched and there is no Go here: install Go 1.26 or later")
+    command = [compiler, "mod", "download", "-json", name]
+    folder = paths.SOURCE / program.module
+    result = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise ToolchainError(f"`{' '.join(command)}` failed:\n{(result.stderr or result.stdout)[-2000:]}")
+    return Path(json.loads(result.stdout)["Dir"])
 
 
 def node_program(name: str) -> Path:

@@ -50,10 +50,13 @@ class Reason(StrEnum):
     NO_SAMPLE_YET = "NoSampleYet"
     """The queues have not been read since the pool or the operator started: the size is held."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
-    """The pool's HPA cannot be made, cannot read the wanted number, or cannot write spec.replicas: the size is held."""
+    """The pool's HPA, or its ScaledObject, cannot be made, cannot read the wanted number, or cannot write
+    spec.replicas: the size is held."""
+    KEDA_NOT_INSTALLED = "KedaNotInstalled"
+    """The pool is in mode keda and the cluster does not know the kind ScaledObject: the size is held."""
     METRICS_DISAGREE = "MetricsDisagree"
     """spec.replicas does not follow what the queues ask for: the HPA reads the metric from somewhere else than this
-    operator, or nobody runs the HPA. No running worker is given up for it."""
+    operator, or nobody runs the HPA or KEDA. No running worker is given up for it."""
     BUDGET_NOT_FOUND = "BudgetNotFound"
     """There is no WorkerPoolBudget of the name that the pool gives: the pool does not grow."""
     BUDGET_UNREADABLE = "BudgetUnreadable"

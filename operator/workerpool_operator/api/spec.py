@@ -49,6 +49,8 @@ class ScalingMode(StrEnum):
     """hpa where this operator serves the metric and Kubernetes is 1.35 or newer, else direct."""
     HPA = "hpa"
     """A HorizontalPodAutoscaler that follows the number that the operator decides on."""
+    KEDA = "keda"
+    """KEDA, by a ScaledObject that follows the number that the operator decides on."""
     DIRECT = "direct"
     """The operator, on each new reading of the queues."""
     MANUAL = "manual"
@@ -202,8 +204,9 @@ class ScalingSpec(Model):
     mode: ScalingMode = Field(
         default=ScalingMode.AUTO,
         description="Who sets the size. auto: hpa where the operator serves the external metrics API and Kubernetes "
-        "is 1.35 or newer, else direct; hpa: a HorizontalPodAutoscaler on what the operator decides; direct: the "
-        "operator, on each reading of the queues; manual: a person, through spec.replicas.",
+        "is 1.35 or newer, else direct; hpa: a HorizontalPodAutoscaler on what the operator decides; keda: a "
+        "ScaledObject of KEDA on what the operator decides; direct: the operator, on each reading of the queues; "
+        "manual: a person, through spec.replicas.",
     )
     min_replicas: int = Field(
         default=0, ge=0, le=100_000, description="Never fewer worker pods; 0 lets the pool sleep."
@@ -306,8 +309,8 @@ class WorkerPoolSpec(Model):
         default=1,
         ge=0,
         le=100_000,
-        description="Size of the pool in mode manual, as kubectl scale sets it. In mode hpa the HPA writes it, and to "
-        "and from 0 the operator; mode direct neither reads nor writes it. Leave it out but in mode manual.",
+        description="Size of the pool in mode manual, as kubectl scale sets it. In modes hpa and keda the HPA writes "
+        "it, and to and from 0 the operator; mode direct neither reads nor writes it. Leave it out but in mode manual.",
     )
     worker: WorkerSpec = Field(description="The container that does the jobs, and how it is run.")
     queues: tuple[QueueSpec, ...] = Field(

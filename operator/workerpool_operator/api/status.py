@@ -39,8 +39,8 @@ class ScalingStatus(Model):
     size: int | None = Field(
         default=None,
         ge=0,
-        description="Worker pods that the pool is brought to: those wanted, or in mode hpa what the HPA has "
-        "asked for so far.",
+        description="Worker pods that the pool is brought to: those wanted, or in modes hpa and keda what the "
+        "HPA has asked for so far.",
     )
     mode: str = Field(default="", max_length=32, description="Mode in force: auto resolved.")
     spec_replicas: int | None = Field(

@@ -19,6 +19,7 @@ from workerpool_operator.controller.execute import Executor
 from workerpool_operator.controller.external_metrics import ExternalMetrics
 from workerpool_operator.controller.facts import FactsKeeper
 from workerpool_operator.controller.keys import BudgetKey, NamespaceKey, PoolKey
+from workerpool_operator.controller.lapses import Lapses
 from workerpool_operator.controller.leadership import Leadership
 from workerpool_operator.controller.ledger import Ledger
 from workerpool_operator.controller.metrics_feed import Changes, Feed
@@ -29,7 +30,7 @@ from workerpool_operator.controller.resync import Resync
 from workerpool_operator.controller.router import Router
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
-from workerpool_operator.kube import ClusterAccess, EventRecorder, Kube, LeaderElector, errors
+from workerpool_operator.kube import ClusterAccess, EventRecorder, Kube, LeaderElector, errors, kinds
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.metrics_api.messages import Settings
 from workerpool_operator.protocol import TOKEN_AUDIENCE
@@ -124,6 +125,7 @@ class Operator:
         self._start("queue", queue.run())
         self._start("leadership", leadership.run())
         self._start("resync", resync.run())
+        self._look_after_keda(resync, board, queue)
         self._start("facts", facts.run())
         self._start("events", events.run())
         self._start("streams", self._stream_server(kube, streams).run())
@@ -147,6 +149,11 @@ class Operator:
             await self._until(stop)
         finally:
             await self._shut_down(events, stop_watching)
+
+    def _look_after_keda(self, resync: Resync, board: ValueBoard, queue: WorkQueue) -> None:
+        pools = self._pools
+        self._start("lapses", Lapses(board, pools=lambda: pools.with_keda, due=queue.mark).run())
+        self._start("keda", resync.run_soon(kinds.SCALED_OBJECT, while_=lambda: bool(pools.with_keda)))
 
     def _namespace_reconciler(self, streams: StreamState, executor: Executor) -> NamespaceReconciler:
         settings = desired.CollectorSettings(
@@ -245,7 +252,7 @@ class Operator:
 
     async def _shut_down(self, events: EventRecorder, stop_watching: asyncio.Event) -> None:
         _log.info("stopping")
-        for name in ("queue", "leadership", "resync", "facts", "streams"):
+        for name in ("queue", "leadership", "resync", "keda", "lapses", "facts", "streams"):
             await _cancel(self._tasks[name])
         with suppress(Exception):
             await events.flush()

@@ -33,10 +33,14 @@ _DELETED_KINDS: Mapping[str, Kind] = {
     kinds.CONTROLLER_REVISION.kind: kinds.CONTROLLER_REVISION,
     kinds.PROMETHEUS_RULE.kind: kinds.PROMETHEUS_RULE,
     kinds.HORIZONTAL_POD_AUTOSCALER.kind: kinds.HORIZONTAL_POD_AUTOSCALER,
+    kinds.SCALED_OBJECT.kind: kinds.SCALED_OBJECT,
+    kinds.CONFIG_MAP.kind: kinds.CONFIG_MAP,
     kinds.POD.kind: kinds.POD,
 }
 _MADE_BY_PEOPLE: Final[Mapping[Kind, str]] = {
     kinds.HORIZONTAL_POD_AUTOSCALER: "delete it, or set scaling.mode to another than hpa",
+    kinds.SCALED_OBJECT: "delete it, or set scaling.mode to another than keda",
+    kinds.CONFIG_MAP: "delete it, or set scaling.mode to another than keda",
     kinds.PROMETHEUS_RULE: "rename it, or set alerts.enabled to false",
 }
 """An object of these may have been made by a person, for something else of this name, which would silently lose it.

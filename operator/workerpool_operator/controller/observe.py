@@ -9,10 +9,10 @@ from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.desired import RuleSettings, answer_name
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.scaling import Report, Sample
-from workerpool_operator.domain.snapshot import Child, Memory, Monitoring, PodList, Seats, Snapshot
+from workerpool_operator.domain.snapshot import Child, Keda, Memory, Monitoring, PodList, Seats, Snapshot
 from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, PodReport, QueueSample, WorkerReport
@@ -35,6 +35,8 @@ def observe(
     found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
     autoscalers = _children(store.children(kinds.HORIZONTAL_POD_AUTOSCALER, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
+    scaled = _children(store.children(kinds.SCALED_OBJECT, key.namespace, key.name), pool)
+    answers = _children(store.children(kinds.CONFIG_MAP, key.namespace, key.name), pool)
     evicted = {pod.uid for pod in view.pods if pod.evicted}
     return Snapshot(
         pool=pool,
@@ -44,6 +46,11 @@ def observe(
         budget=budgets.get(key.name),
         monitoring=Monitoring(settings=rules, rule=found.get(key.name), absence=store.absence(kinds.PROMETHEUS_RULE)),
         autoscaler=autoscalers.get(key.name),
+        keda=Keda(
+            scaled_object=scaled.get(key.name),
+            answer=answers.get(answer_name(pool)),
+            absence=store.absence(kinds.SCALED_OBJECT),
+        ),
         collectors=view.collectors_connected,
         samples=tuple(_sample(sample) for sample in view.samples if sample.error is None),
         errors={

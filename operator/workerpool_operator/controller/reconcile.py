@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from workerpool_operator import api
-from workerpool_operator.api import WorkerPool
+from workerpool_operator.api import ScalingMode, WorkerPool
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.ledger import Ledger
@@ -61,12 +61,15 @@ class PoolReconciler:
     ledger: Ledger = field(default_factory=Ledger)
     epoch: int = 0
     memories: dict[PoolKey, Memory] = field(default_factory=dict)
+    with_keda: set[PoolKey] = field(default_factory=set)
+    """Pools in mode keda."""
     _uids: dict[PoolKey, str] = field(default_factory=dict)
 
     def begin_term(self, epoch: int) -> None:
         """This replica leads from now on: what it remembers from an earlier term is void."""
         self.epoch = epoch
         self.memories.clear()
+        self.with_keda.clear()
         self.ledger.begin_term()
 
     async def reconcile(self, key: PoolKey) -> Outcome:
@@ -90,6 +93,7 @@ class PoolReconciler:
 
     async def _reconcile(self, key: PoolKey, pool: WorkerPool) -> Outcome:
         term = self.epoch
+        (self.with_keda.add if pool.spec.scaling.mode is ScalingMode.KEDA else self.with_keda.discard)(key)
         try:
             snapshot, todo = await self._plan(key, pool)
         except errors.KubeError as error:
@@ -236,6 +240,7 @@ class PoolReconciler:
 
     def _forget(self, key: PoolKey) -> None:
         self.memories.pop(key, None)
+        self.with_keda.discard(key)
         self._uids.pop(key, None)
         self.ledger.withdraw(key)
         self.streams.forget(key.namespace, key.name)

@@ -1,12 +1,12 @@
 """API errors in the resource's own terms: which of them a person must cure, and what to tell them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from workerpool_operator.api import Reason
 from workerpool_operator.controller.execute import Failure
 from workerpool_operator.domain.judging import Refusal
-from workerpool_operator.kube import errors
+from workerpool_operator.kube import errors, kinds
 
 _REASONS: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (
     (errors.QuotaExceeded, Reason.QUOTA_EXCEEDED),
@@ -15,8 +15,8 @@ _REASONS: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (
     (errors.Invalid, Reason.APPLY_REFUSED),
     (errors.NameTaken, Reason.APPLY_REFUSED),
 )
-_OPTIONAL: Final = (
-    (errors.KindNotServed, Reason.PROMETHEUS_RULE_KIND_MISSING),
+_ABSENT: Final[Mapping[str, Reason]] = {kinds.SCALED_OBJECT.kind: Reason.KEDA_NOT_INSTALLED}
+_OPTIONAL: Final[tuple[tuple[type[errors.KubeError], Reason], ...]] = (
     *_REASONS,
     (errors.KubeError, Reason.APPLY_REFUSED),
 )
@@ -32,8 +32,11 @@ def refusals(failures: Iterable[Failure]) -> tuple[Refusal, ...]:
 def _refusal(failure: Failure) -> Refusal | None:
     if failure.optional and isinstance(failure.error, errors.Conflict) and failure.overtaken:
         return None
+    about, message = failure.what.partition(" ")[0], f"{failure.what}: {failure.error}"
+    if failure.optional and isinstance(failure.error, errors.KindNotServed):
+        reason = _ABSENT.get(about, Reason.PROMETHEUS_RULE_KIND_MISSING)
+        return Refusal(reason=reason, message=message, kind=about, optional=True)
     for kind, reason in _OPTIONAL if failure.optional else _REASONS:
         if isinstance(failure.error, kind):
-            about, message = failure.what.partition(" ")[0], f"{failure.what}: {failure.error}"
             return Refusal(reason=reason, message=message, kind=about, optional=failure.optional)
     return None

@@ -34,7 +34,10 @@ LISTED: Final = (
     kinds.ROLE_BINDING,
     kinds.NETWORK_POLICY,
     kinds.PROMETHEUS_RULE,
+    kinds.SCALED_OBJECT,
 )
+SOON_SECONDS: Final = 15.0
+"""Of a kind that matters and may not be there to be watched."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,10 +68,20 @@ class Resync:
         while True:
             for kind in LISTED:
                 await asyncio.sleep(self._period / len(LISTED))
-                try:
-                    await self._list(kind)
-                except errors.KubeError as error:
-                    _log.warning("resync_failed", kind=kind.kind, error=str(error))
+                await self._try(kind)
+
+    async def run_soon(self, kind: Kind, *, while_: Callable[[], bool]) -> None:
+        """List one kind more often, for ever, whenever `while_()` says so."""
+        while True:
+            await asyncio.sleep(min(SOON_SECONDS, self._period))
+            if while_():
+                await self._try(kind)
+
+    async def _try(self, kind: Kind) -> None:
+        try:
+            await self._list(kind)
+        except errors.KubeError as error:
+            _log.warning("resync_failed", kind=kind.kind, error=str(error))
 
     async def _list(self, kind: Kind) -> None:
         """List one kind. A cluster may do without an optional one, now or from some day on."""

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, ScalingMode, find
+from workerpool_operator.domain import scalers
 from workerpool_operator.domain.canary_health import health
 from workerpool_operator.domain.judging import Case, Judge, Verdict
-from workerpool_operator.domain.metric import METRIC
-from workerpool_operator.domain.scaling import HpaState, Outcome
+from workerpool_operator.domain.scaling import Outcome
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.domain.stuck import Stage
 
@@ -38,11 +38,6 @@ _REMEDIES: Final = {
     Stage.FUTILE: "the last restart has not helped; see the workers' logs, and whether others hold these jobs",
     Stage.DUE: "one is restarted as soon as it has no job",
 }
-_PROVIDE: Final = (
-    f"Install the chart with externalMetrics.enabled=true, or have another provider serve {METRIC}, or set "
-    "scaling.mode to direct"
-)
-_OTHER_HPA: Final = "Delete the HPA that is not the pool's own: two on one pool stop each other"
 _ABSENT: Final = {
     Absence.NOT_SERVED: Verdict(
         _FALSE,
@@ -197,50 +192,6 @@ def _manual(case: Case) -> Verdict | None:
     return None
 
 
-def _hpa_missing(case: Case) -> Verdict | None:
-    """There is no HPA, because it was refused."""
-    if case.plan.followed is None or case.snapshot.autoscaler is not None:
-        return None
-    for refusal in case.refusals:
-        if refusal.kind == "HorizontalPodAutoscaler":
-            message = f"the pool has no HPA, the size is held. {refusal.message}"
-            return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, message[:1024])
-    return None
-
-
-def _hpa_unable(case: Case) -> Verdict | None:
-    """The HPA says, and has said for long, that it cannot do its work. A new leader believes the one before."""
-    followed, child = case.plan.followed, case.snapshot.autoscaler
-    trouble = HpaState.of(child.body).trouble if child else ""
-    if followed is None or not trouble or case.plan.decision.outcome is not Outcome.ACTIVE:
-        return None
-    if not followed.unable and not (followed.young and _said(case, Reason.METRICS_UNAVAILABLE)):
-        return None
-    remedy = _OTHER_HPA if trouble.startswith("AmbiguousSelector") else _PROVIDE
-    return Verdict(_FALSE, Reason.METRICS_UNAVAILABLE, f"the HPA says {trouble} -- the size is held. {remedy}"[:1024])
-
-
-def _hpa_disagrees(case: Case) -> Verdict | None:
-    """What stands in spec.replicas has been something else than what is wanted for long."""
-    followed, pool = case.plan.followed, case.snapshot.pool
-    if followed is None or not followed.apart or case.plan.decision.outcome is not Outcome.ACTIVE:
-        return None
-    if not followed.disagrees and not (followed.young and _said(case, Reason.METRICS_DISAGREE)):
-        return None
-    message = (
-        f"spec.replicas stays at {pool.spec.replicas} where {case.plan.decision.desired} are wanted: see whether the "
-        f"HPA controller runs, and who serves {METRIC} (kubectl describe apiservice "
-        "v1beta1.external.metrics.k8s.io)"
-    )
-    return Verdict(_FALSE, Reason.METRICS_DISAGREE, message)
-
-
-def _said(case: Case, reason: Reason) -> bool:
-    """Whether the condition ScalingActive has this reason already."""
-    old = find(case.snapshot.pool.status.conditions, ConditionType.SCALING_ACTIVE)
-    return old is not None and old.reason == reason
-
-
 def _following(case: Case) -> Verdict | None:
     """The size follows the queues."""
     if case.plan.decision.outcome is Outcome.ACTIVE:
@@ -303,7 +254,7 @@ def _unmonitorable(case: Case) -> Verdict | None:
 def _rule_refused(case: Case) -> Verdict | None:
     """The pool's rule was not taken."""
     for refusal in case.refusals:
-        if refusal.optional:
+        if refusal.kind == "PrometheusRule":
             return Verdict(_FALSE, refusal.reason, refusal.message[:1024])
     return None
 
@@ -371,9 +322,7 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
         _suspended,
         _without_budget,
         _manual,
-        _hpa_missing,
-        _hpa_unable,
-        _hpa_disagrees,
+        *scalers.JUDGES,
         _following,
         _held,
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from workerpool_operator.api import ScalingMode
 from workerpool_operator.domain import desired
@@ -10,6 +10,8 @@ from workerpool_operator.domain.drift import covers
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Snapshot
 from workerpool_operator.domain.versions import Versions
+
+_ONLY_NEW: Final = frozenset({"Deployment", "HorizontalPodAutoscaler", "ScaledObject", "ConfigMap"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,17 @@ class Delete:
 
 
 def applies(
-    snapshot: Snapshot, *, target: desired.Revision, holding: Sequence[str], sizes: Mapping[str, int]
+    snapshot: Snapshot,
+    *,
+    target: desired.Revision,
+    holding: Sequence[str],
+    sizes: Mapping[str, int],
+    answer: int | None = None,
 ) -> tuple[Apply, ...]:
-    """Revisions before the Deployments that are made of them; then what surrounds them."""
+    """Revisions before the Deployments that are made of them; then what surrounds them.
+
+    `answer`: the size that is wanted, None while it is not known; KEDA is told.
+    """
     wanted: list[Apply] = []
     if target.name in holding and target.name not in snapshot.revisions:
         running = snapshot.deployments.get(target.name)
@@ -53,8 +63,21 @@ def applies(
         granted = snapshot.seats.granted if snapshot.seats else None
         autoscaler = desired.autoscaler(snapshot.pool, exact=snapshot.facts.exact_hpa, granted=granted)
         wanted += _if_different(autoscaler, snapshot.autoscaler)
+    if snapshot.mode is ScalingMode.KEDA:
+        wanted += _keda(snapshot, answer=answer)
     wanted += _rule(snapshot)
     return tuple(wanted)
+
+
+def _keda(snapshot: Snapshot, *, answer: int | None) -> list[Apply]:
+    """What KEDA reads before what makes it read. It refuses to scale what an HPA of another's still does."""
+    if snapshot.keda.absence is not None:
+        return []
+    wanted = _if_different(desired.answer(snapshot.pool, answer), snapshot.keda.answer)
+    if snapshot.autoscaler is None:
+        scaled = desired.scaled_object(snapshot.pool, exact=snapshot.facts.exact_hpa)
+        wanted += _if_different(scaled, snapshot.keda.scaled_object)
+    return wanted
 
 
 def _rule(snapshot: Snapshot) -> list[Apply]:
@@ -82,7 +105,7 @@ def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Map
 
 def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
     if observed is None:
-        return [Apply(body=body, only_new=body["kind"] in {"Deployment", "HorizontalPodAutoscaler"})]
+        return [Apply(body=body, only_new=body["kind"] in _ONLY_NEW)]
     if covers(observed.body, body):
         return []
     shrinks = body["kind"] == "Deployment" and body["spec"]["replicas"] < observed.replicas
@@ -97,19 +120,22 @@ def corrected(snapshot: Snapshot, applied: Sequence[Apply], *, sizes: Mapping[st
     if snapshot.pool.status.observed_generation != snapshot.pool.generation:
         return ()
     unsized = {("Deployment", name) for name, child in snapshot.deployments.items() if child.replicas == sizes[name]}
-    others = [child for child in (snapshot.budget, snapshot.autoscaler) if child is not None]
+    scaler = snapshot.keda.scaled_object if snapshot.mode is ScalingMode.KEDA else snapshot.autoscaler
+    others = [child for child in (snapshot.budget, scaler) if child is not None]
     there = unsized | {(child.body["kind"], snapshot.pool.name) for child in others}
     named = [(apply.body["kind"], apply.body["metadata"]["name"]) for apply in applied]
     return tuple(f"{kind} {name}" for kind, name in named if (kind, name) in there)
 
 
 def deletes(snapshot: Snapshot, *, versions: Versions, sizes: Mapping[str, int]) -> tuple[Delete, ...]:
-    """An HPA without a say; versions that nobody runs any more, the Deployment first, its revision once it is gone."""
+    """Whoever scales without a say; versions that nobody runs any more, the Deployment first, then its revision."""
     unwanted: list[Delete] = []
     if snapshot.autoscaler is not None and snapshot.mode is not ScalingMode.HPA:
         # In whatever state: it writes its own status all the time.
         kind, uid = "HorizontalPodAutoscaler", snapshot.autoscaler.uid
         unwanted.append(Delete(kind=kind, name=snapshot.pool.name, uid=uid))
+    if snapshot.mode is not ScalingMode.KEDA:
+        unwanted += _without_keda(snapshot)
     for name, child in sorted(snapshot.deployments.items()):
         if name not in versions.holding and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
             unwanted.append(_delete("Deployment", name, child))
@@ -122,6 +148,16 @@ def deletes(snapshot: Snapshot, *, versions: Versions, sizes: Mapping[str, int])
         # Whatever its state: it is not watched, so that is not known, and what goes with it is nothing.
         unwanted.append(Delete(kind="PrometheusRule", name=snapshot.pool.name, uid=rule.uid))
     return tuple(unwanted)
+
+
+def _without_keda(snapshot: Snapshot) -> list[Delete]:
+    """In whatever state: KEDA writes its own status. Its HPA goes with the ScaledObject."""
+    children = (snapshot.keda.scaled_object, snapshot.keda.answer)
+    return [
+        Delete(kind=child.body["kind"], name=child.body["metadata"]["name"], uid=child.uid)
+        for child in children
+        if child is not None
+    ]
 
 
 def _delete(kind: str, name: str, child: Child) -> Delete:

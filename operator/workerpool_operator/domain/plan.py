@@ -20,6 +20,7 @@ from workerpool_operator.domain.scaling import (
     Claim,
     Decision,
     Followed,
+    Outcome,
     ScaleInStep,
     Sizing,
     Worker,
@@ -75,9 +76,9 @@ class Plan:
 
     decision: Decision
     size: int
-    """What the pool is brought to: what was decided, or in mode hpa as much of it as the HPA has asked for."""
+    """What the pool is brought to: what was decided, or in modes hpa and keda as much as the HPA has asked for."""
     followed: Followed | None = None
-    """In mode hpa."""
+    """In modes hpa and keda."""
     claim: Claim | None = None
     """What the pool tells its budget."""
     short_of_seats: bool = False
@@ -157,7 +158,8 @@ def plan(snapshot: Snapshot) -> Plan:
     shields = shield(memory.shields, snapshot.reports, wanted=wanted, now=snapshot.now)
     memory = replace(memory, shields=shields.memory)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
-    applies = objects.applies(snapshot, target=target, holding=versions.holding, sizes=sizes)
+    answer = decision.desired if decision.outcome in {Outcome.ACTIVE, Outcome.PARTIAL} else None
+    applies = objects.applies(snapshot, target=target, holding=versions.holding, sizes=sizes, answer=answer)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
     moments.append(shields.look_again)

@@ -33,7 +33,7 @@ class Size:
     decision: Decision
     size: int
     followed: Followed | None = None
-    """In mode hpa."""
+    """In modes hpa and keda."""
     replicas: int | None = None
     """What to write into spec.replicas, if anything."""
 
@@ -45,11 +45,11 @@ def size_of(snapshot: Snapshot) -> Size:
             handed_over = _handed_over(snapshot)
             decision = _decide(snapshot, manual=snapshot.pool.spec.replicas if handed_over is None else handed_over)
             return Size(decision=decision, size=decision.desired, replicas=handed_over)
-        case ScalingMode.HPA:
+        case ScalingMode.HPA | ScalingMode.KEDA:
             decision = _decide(snapshot)
             followed = _follow(snapshot, decision)
             if decision.backlog is None and decision.desired > followed.size:
-                # While no queue is known the HPA is told nothing, so what is wanted all the same is not left to it.
+                # While no queue is known no HPA is told a number, so what is wanted all the same is not left to it.
                 return Size(decision=decision, size=decision.desired, followed=followed, replicas=decision.desired)
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
     decision = _decide(snapshot)
@@ -105,26 +105,37 @@ def _follow(snapshot: Snapshot, decision: Decision) -> Followed:
             known=decision.outcome is Outcome.ACTIVE or snapshot.pool.spec.suspend,
             current=present_size(snapshot),
             replicas=snapshot.pool.spec.replicas,
-            entering=before is None or before.mode != ScalingMode.HPA,
+            entering=before is None or before.mode != snapshot.mode,
             min_replicas=min(scaling.min_replicas, decision.desired),
             max_replicas=scaling.max_replicas,
             exact=snapshot.facts.exact_hpa,
-            hpa=HpaState.of(snapshot.autoscaler.body) if snapshot.autoscaler else HpaState(),
+            hpa=_state(snapshot, decision),
             memory=snapshot.memory.hpa or HpaMemory.new(now=snapshot.now),
             now=snapshot.now,
         )
     )
 
 
-def _handed_over(snapshot: Snapshot) -> int | None:
-    """The size to write into spec.replicas, once, when a person takes over from the operator or the HPA: that of now.
+def _state(snapshot: Snapshot, decision: Decision) -> HpaState:
+    """What whoever scales the pool says of itself.
 
-    What stands in the field is a leftover then, of the HPA or of an earlier mode, and taken at its word it would end
+    KEDA looks only twice a minute, so what it says for want of an answer stays long after there is one again.
+    """
+    if snapshot.mode is ScalingMode.HPA:
+        return HpaState.of(snapshot.autoscaler.body) if snapshot.autoscaler else HpaState()
+    scaled = snapshot.keda.scaled_object
+    return HpaState.of_scaled_object(scaled.body) if scaled and decision.outcome is Outcome.ACTIVE else HpaState()
+
+
+def _handed_over(snapshot: Snapshot) -> int | None:
+    """The size to write into spec.replicas, once, when a person takes over from the operator or an HPA: that of now.
+
+    What stands in the field is a leftover then, of an HPA or of an earlier mode, and taken at its word it would end
     workers. It is the person's word only if it changed together with the mode, and not to the schema's default: that is
     what a PUT without the field makes of it.
     """
     spec, before = snapshot.pool.spec, snapshot.pool.status.scaling
-    if before is None or before.mode not in {ScalingMode.DIRECT, ScalingMode.HPA}:
+    if before is None or before.mode not in {ScalingMode.DIRECT, ScalingMode.HPA, ScalingMode.KEDA}:
         return None
     spoken = before.spec_replicas is not None and spec.replicas not in {before.spec_replicas, DEFAULT_REPLICAS}
     size = present_size(snapshot)

@@ -112,6 +112,17 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keda:
+    """What mode keda needs, as observed."""
+
+    scaled_object: Child | None = None
+    answer: Child | None = None
+    """The ConfigMap that tells KEDA what is wanted."""
+    absence: Absence | None = None
+    """Set where there can be no ScaledObject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seats:
     """What the budget that the pool names lets it have."""
 
@@ -146,7 +157,7 @@ class Memory:
     pod_start_seconds: float = 0.0
     """How long workers took to become ready the last time some had to."""
     hpa: HpaMemory | None = None
-    """In mode hpa."""
+    """In modes hpa and keda."""
     restarts: Restarts = field(default_factory=Restarts)
     shields: Shields = field(default_factory=Shields)
     rollout: Rollout | None = None
@@ -166,6 +177,7 @@ class Snapshot:
     budget: Child | None
     autoscaler: Child | None
     monitoring: Monitoring
+    keda: Keda = field(default_factory=Keda)
     collectors: int
     """Streams that the namespace's collectors hold to this operator."""
     samples: tuple[Sample, ...]

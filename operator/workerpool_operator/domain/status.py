@@ -40,6 +40,8 @@ _WARNING_SCALING: Final = frozenset(
     {
         Reason.METRICS_UNAVAILABLE,
         Reason.METRICS_DISAGREE,
+        Reason.KEDA_NOT_INSTALLED,
+        Reason.FORBIDDEN,
         Reason.BUDGET_NOT_FOUND,
         Reason.BUDGET_UNREADABLE,
         Reason.BUDGET_REFUSED,

@@ -78,6 +78,7 @@ POD_DISRUPTION_BUDGET: Final = Kind("policy", "v1", "poddisruptionbudgets", "Pod
 HORIZONTAL_POD_AUTOSCALER: Final = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 PROMETHEUS_RULE: Final = Kind("monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule", optional=True)
 JOB: Final = Kind("batch", "v1", "jobs", "Job")
+SCALED_OBJECT: Final = Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", optional=True)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
@@ -106,6 +107,7 @@ KINDS: Final = (
     HORIZONTAL_POD_AUTOSCALER,
     PROMETHEUS_RULE,
     JOB,
+    SCALED_OBJECT,
     LEASE,
     EVENT,
     TOKEN_REVIEW,

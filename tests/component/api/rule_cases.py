@@ -142,7 +142,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
     ),
     "max of 0": ({"scaling": {"maxReplicas": 0}}, "spec.scaling.maxReplicas", "greater than or equal to 1"),
     "negative size": ({"replicas": -1}, "spec.replicas", "greater than or equal to 0"),
-    "unknown mode": ({"scaling": {"mode": "keda"}}, "spec.scaling.mode", '"auto", "hpa", "direct", "manual"'),
+    "unknown mode": (
+        {"scaling": {"mode": "carousel"}},
+        "spec.scaling.mode",
+        '"auto", "hpa", "keda", "direct", "manual"',
+    ),
     "target of 0": (
         {"scaling": {"targets": {"queueDepth": 0}}},
         "spec.scaling.targets.queueDepth",

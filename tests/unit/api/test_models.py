@@ -125,10 +125,10 @@ def test_fields_of_a_newer_crd_are_overlooked() -> None:
 
 
 def test_what_this_version_does_not_know_is_named_without_its_value() -> None:
-    body = pool_body(scaling={"mode": "keda"}, queues=[queue(redisStream={"url": 7, "group": "secret "})])
+    body = pool_body(scaling={"mode": "carousel"}, queues=[queue(redisStream={"url": 7, "group": "secret "})])
     with pytest.raises(InvalidPoolError) as refused:
         parse(body)
-    assert "spec.scaling.mode: Input should be 'auto', 'hpa', 'direct' or 'manual'" in str(refused.value)
+    assert "spec.scaling.mode: Input should be 'auto', 'hpa', 'keda', 'direct' or 'manual'" in str(refused.value)
     assert "spec.queues.0.redisStream.url" in str(refused.value)
     assert "secret" not in str(refused.value)
 

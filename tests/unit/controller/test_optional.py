@@ -1,5 +1,6 @@
 """Kinds that a cluster may lack: found, lost, refused, and in no case in the way of what a pool needs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -187,6 +188,11 @@ def test_whatever_keeps_a_rule_from_being_there_is_told(error: errors.KubeError,
     assert told.message.startswith("PrometheusRule media/thumbs: ")
 
 
+def test_a_missing_keda_is_told_as_such() -> None:
+    (told,) = refusals([Failure(what="ScaledObject media/thumbs", error=errors.KindNotServed(), optional=True)])
+    assert (told.reason, told.kind, told.optional) == (Reason.KEDA_NOT_INSTALLED, "ScaledObject", True)
+
+
 @pytest.mark.parametrize("error", [errors.Conflict(), errors.NamespaceTerminating()])
 def test_what_passes_by_itself_is_not_told(error: errors.KubeError) -> None:
     assert refusals([Failure(what="PrometheusRule media/thumbs", error=error, optional=True)]) == ()
@@ -268,6 +274,31 @@ async def test_the_rules_of_a_kind_that_went_are_gone_and_may_come_back(bench: B
     bench.server.listing_error = None
     await bench.list()
     assert bench.store.children(kinds.PROMETHEUS_RULE, "media", "thumbs")
+
+
+async def test_a_kind_that_matters_is_looked_for_more_often(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it matters; and an API server that does not answer ends nothing."""
+    looked, needed, rests = 0, False, 0
+
+    def listed(kind: Kind, **_: Any) -> Listing:
+        nonlocal looked
+        looked += 1
+        return Listing([], [errors.Unavailable(), errors.KindNotServed(), None][looked - 1])
+
+    async def rest(_: float) -> None:
+        nonlocal rests, needed
+        rests += 1
+        needed = rests > 2
+        if looked == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(bench.server, "list", listed)
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    bench.store.put(kinds.WORKER_POOL, stored(pool_body(), version=1))
+    with pytest.raises(asyncio.CancelledError):
+        await bench.resync.run_soon(kinds.SCALED_OBJECT, while_=lambda: needed)
+    assert (looked, rests) == (3, 6)
+    assert bench.marked == [("WorkerPool", "thumbs"), ("WorkerPool", "thumbs")], "it was missing, and came"
 
 
 @pytest.mark.parametrize("error", [errors.Unavailable(), errors.RequestTimeout()])

@@ -250,6 +250,23 @@ def test_an_hpas_own_words_are_heard(body: dict[str, Any], state: HpaState) -> N
     assert HpaState.of(body) == state
 
 
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ({}, HpaState()),
+        (hpa(("Ready", "True", "ScaledObjectReady"), ("Active", "False", "ScalerNotActive")), HpaState()),
+        (hpa(("HPAActive", "True", "ScalingDisabled"), ("Paused", "Unknown", "")), HpaState()),
+        (hpa(("Ready", "False", "TriggerError")), HpaState(trouble="TriggerError: m")),
+        (hpa(("Ready", "Unknown", "")), HpaState()),
+        (hpa(("HPAActive", "False", "FailedGetExternalMetric")), HpaState(trouble="FailedGetExternalMetric: m")),
+        (hpa(("Paused", "True", "ScaledObjectPaused")), HpaState(trouble="ScaledObjectPaused: m")),
+    ],
+)
+def test_kedas_own_words_are_heard(body: dict[str, Any], state: HpaState) -> None:
+    """That nothing is active is no trouble: the operator goes to and from 0."""
+    assert HpaState.of_scaled_object(body) == state
+
+
 # Whatever is written where
 
 

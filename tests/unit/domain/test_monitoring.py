@@ -131,7 +131,7 @@ def test_a_right_that_is_missing_is_told() -> None:
 
 
 def test_a_rule_that_is_refused_is_told_here_and_stalls_nothing() -> None:
-    refused = Refusal(reason=Reason.APPLY_REFUSED, message="x" * 2000, optional=True)
+    refused = Refusal(reason=Reason.APPLY_REFUSED, message="x" * 2000, kind="PrometheusRule", optional=True)
     told = {condition.type: condition for condition in conditions(seen(pool()), refusals=[refused])}
     assert told["Monitored"].reason == Reason.APPLY_REFUSED
     assert told["Monitored"].message == "x" * 1024
@@ -140,7 +140,7 @@ def test_a_rule_that_is_refused_is_told_here_and_stalls_nothing() -> None:
 
 def test_what_stalls_the_pool_is_found_behind_what_does_not() -> None:
     refusals = [
-        Refusal(reason=Reason.APPLY_REFUSED, message="rule", optional=True),
+        Refusal(reason=Reason.APPLY_REFUSED, message="rule", kind="PrometheusRule", optional=True),
         Refusal(reason=Reason.QUOTA_EXCEEDED, message="pods"),
     ]
     told = {condition.type: condition for condition in conditions(seen(pool()), refusals=refusals)}
@@ -162,7 +162,11 @@ def test_a_pool_that_cannot_be_rendered_has_no_alerts_yet_or_those_it_had() -> N
         (None, [], []),
         (Absence.NOT_SERVED, [], []),
         (Absence.FORBIDDEN, [], [(True, Reason.FORBIDDEN)]),
-        (None, [Refusal(reason=Reason.APPLY_REFUSED, message="no", optional=True)], [(True, Reason.APPLY_REFUSED)]),
+        (
+            None,
+            [Refusal(reason=Reason.APPLY_REFUSED, message="no", kind="PrometheusRule", optional=True)],
+            [(True, Reason.APPLY_REFUSED)],
+        ),
     ],
     ids=["there", "nobody has installed it", "not allowed", "refused"],
 )

@@ -26,6 +26,7 @@ from workerpool_operator.domain.desired.names import (
 from workerpool_operator.domain.desired.pdb import disruption_budget
 from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, depth_target, prometheus_rule
 from workerpool_operator.domain.desired.quantity import number
+from workerpool_operator.domain.desired.scaled_object import answer, answer_name, scaled_object
 
 __all__ = [
     "COLLECTOR_NAME",
@@ -44,6 +45,8 @@ __all__ = [
     "RenderError",
     "Revision",
     "RuleSettings",
+    "answer",
+    "answer_name",
     "autoscaler",
     "collector",
     "deployment",
@@ -53,6 +56,7 @@ __all__ = [
     "number",
     "prometheus_rule",
     "revision_for",
+    "scaled_object",
     "selector",
     "stored_template",
 ]

@@ -21,13 +21,6 @@ def autoscaler(pool: WorkerPool, *, exact: bool, granted: int | None = None) -> 
     """
     scaling = pool.spec.scaling
     least = scaling.min_replicas if granted is None else min(scaling.min_replicas, granted)
-    at_once: dict[str, Any] = {
-        "stabilizationWindowSeconds": 0,
-        "selectPolicy": "Max",
-        "policies": [{"type": "Pods", "value": scaling.max_replicas, "periodSeconds": _POLICY_SECONDS}],
-    }
-    if exact:
-        at_once["tolerance"] = "0"
     metric = {"name": METRIC, "selector": {"matchLabels": {METRIC_POOL_LABEL: pool.name}}}
     return {
         "apiVersion": "autoscaling/v2",
@@ -44,6 +37,18 @@ def autoscaler(pool: WorkerPool, *, exact: bool, granted: int | None = None) -> 
                     "external": {"metric": metric, "target": {"type": "AverageValue", "averageValue": "1"}},
                 }
             ],
-            "behavior": {"scaleUp": at_once, "scaleDown": at_once},
+            "behavior": behavior(pool, exact=exact),
         },
     }
+
+
+def behavior(pool: WorkerPool, *, exact: bool) -> dict[str, Any]:
+    """An HPA's `behavior` by which it does what it reads, at once and, where that is served, exactly."""
+    at_once: dict[str, Any] = {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Pods", "value": pool.spec.scaling.max_replicas, "periodSeconds": _POLICY_SECONDS}],
+    }
+    if exact:
+        at_once["tolerance"] = "0"
+    return {"scaleUp": at_once, "scaleDown": at_once}

@@ -1,4 +1,4 @@
-"""The size of a pool whose `spec.replicas` an HPA writes: when to believe that field, and when to write it.
+"""The size of a pool whose `spec.replicas` an HPA writes, its own or KEDA's: when to believe it, and when to write it.
 
 `decide` says how many workers are wanted. An HPA that reads this very number writes it into `spec.replicas`, one of its
 periods later at most, and the pool is brought to that. But others write there too: a PUT without the field makes it 1,
@@ -12,6 +12,7 @@ at 0 it rests.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -59,7 +60,7 @@ class HpaMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HpaState:
-    """What an HPA says of itself."""
+    """What an HPA says of itself, or KEDA of a ScaledObject and the HPA that it made for it."""
 
     trouble: str = ""
     """Why it cannot do its work, in its words; empty when it can."""
@@ -67,13 +68,22 @@ class HpaState:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         """Read an HPA as the API server gives it."""
-        status = body.get("status", {})
+        return cls._first(body, {("AbleToScale", "False"), ("ScalingActive", "False")})
+
+    @classmethod
+    def of_scaled_object(cls, body: Mapping[str, Any]) -> Self:
+        """Read a ScaledObject as the API server gives it. `HPAActive` is there from KEDA 2.21 on.
+
+        `Active` says nothing: it is about 0, where KEDA has no say.
+        """
+        return cls._first(body, {("Ready", "False"), ("HPAActive", "False"), ("Paused", "True")})
+
+    @classmethod
+    def _first(cls, body: Mapping[str, Any], troubles: AbstractSet[tuple[str, str]]) -> Self:
         found = (
             f"{one.get('reason', '')}: {one.get('message', '')}"
-            for one in status.get("conditions", ())
-            if one["type"] in {"AbleToScale", "ScalingActive"}
-            and one["status"] == "False"
-            and one.get("reason") != _AT_REST
+            for one in body.get("status", {}).get("conditions", ())
+            if (one["type"], one["status"]) in troubles and one.get("reason") != _AT_REST
         )
         return cls(trouble=next(found, ""))
 
@@ -91,7 +101,7 @@ class HpaInputs:
     replicas: int
     """`spec.replicas`."""
     entering: bool
-    """Whether the mode has just become hpa: what stood in the field until now meant nothing."""
+    """Whether the mode has just become this one: what stood in the field until now meant nothing."""
     min_replicas: int
     max_replicas: int
     exact: bool

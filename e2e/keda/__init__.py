@@ -1,0 +1,1 @@
+"""The real KEDA in the cluster, by the manifests that it publishes."""
