@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings a bare machine to where the tests and the demo run: says what it installs and why, and does nothing twice.
 #
-#   scripts/setup.sh [python] [redis] [postgres] [rabbitmq] [kafka] [promtool] [go] [cluster]     # default: all
+#   scripts/setup.sh [python] [redis] [postgres] [rabbitmq] [kafka] [promtool] [go] [cluster]     # default: all of these
+#   scripts/setup.sh chromium
 #
 # python   interpreter with venv, uv, and the locked dependencies in .venv
 # redis    redis-server, the broker of most component tests
@@ -9,6 +10,7 @@
 # rabbitmq rabbitmq-server, for those that are about it
 # kafka    Java, and Kafka's server from Maven Central (44 MB, kept in the cache), for those that are about it
 # promtool of Debian's package prometheus; the alerts are tested by it
+# chromium for the page's tests in a browser (make e2e-ui)
 # go       only checked: the API server of the component tests is built from Go modules
 # cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
 #          that, `python -m e2e.cluster up` installs and builds by itself.
@@ -87,6 +89,10 @@ setup_promtool() {
     if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now prometheus; fi
 }
 
+setup_chromium() {
+    command -v chromium >/dev/null || packages "the browser that the page is tested in" chromium
+}
+
 setup_go() {
     [[ -x /usr/local/go/bin/go ]] && PATH=$PATH:/usr/local/go/bin # where Go's own installer puts it
     command -v go >/dev/null ||
@@ -104,7 +110,7 @@ setup_cluster() { [[ -n ${E2E_KUBECONFIG:-} ]] || setup_go; }
 (($#)) || set -- python redis postgres rabbitmq kafka promtool go cluster
 for what in "$@"; do
     case $what in
-        python | redis | postgres | rabbitmq | kafka | promtool | go | cluster) "setup_$what" ;;
-        *) fail "unknown part '$what': python, redis, postgres, rabbitmq, kafka, promtool, go or cluster" ;;
+        python | redis | postgres | rabbitmq | kafka | promtool | chromium | go | cluster) "setup_$what" ;;
+        *) fail "unknown part '$what': python, redis, postgres, rabbitmq, kafka, promtool, chromium, go or cluster" ;;
     esac
 done

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -51,28 +52,50 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
         from workerpool_operator.ui.server import served  # noqa: PLC0415  see cluster.asked
 
         try:
-            async with served(access, namespace=namespace, port=port, prometheus=prometheus) as guard:
+            async with (
+                _told_to_end() as ended,
+                served(access, namespace=namespace, port=port, prometheus=prometheus) as guard,
+            ):
                 typer.echo(f"{guard.link}\n\nThe link is good once. Enter prints another one, Ctrl-C ends.")
                 if browser:
                     await asyncio.to_thread(webbrowser.open, guard.link)
-                await _until_ended(lambda: typer.echo(guard.new_link()))
+                with _on_enter(lambda: typer.echo(guard.new_link())):
+                    await ended.wait()
         except OSError as error:
             raise TroubleError(f"port {port} of 127.0.0.1 cannot be had: {error.strerror or error}") from None
 
     asked("ui", serve, context=context)
 
 
-async def _until_ended(enter: "object") -> None:
-    """Ctrl-C, or SIGTERM. Calls `enter` for each line typed."""
+@contextlib.asynccontextmanager
+async def _told_to_end() -> AsyncIterator[asyncio.Event]:
+    """Set by Ctrl-C, or SIGTERM."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     try:
-        if sys.stdin is not None and sys.stdin.isatty():
-            loop.add_reader(sys.stdin, lambda: (sys.stdin.readline(), enter()))  # type: ignore[operator]
-        await ended.wait()
+        yield ended
     finally:
-        with contextlib.suppress(ValueError, OSError):
-            loop.remove_reader(sys.stdin)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _on_enter(call: Callable[[], None]) -> Iterator[None]:
+    """Call it for each line that a person types."""
+    loop, typed = asyncio.get_running_loop(), sys.stdin
+
+    def take() -> None:
+        if typed.readline():
+            call()
+        else:
+            loop.remove_reader(typed)
+
+    by_hand = typed is not None and typed.isatty()
+    if by_hand:
+        loop.add_reader(typed, take)
+    try:
+        yield
+    finally:
+        if by_hand:
+            loop.remove_reader(typed)

@@ -10,6 +10,7 @@ from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
 from workerpool_operator.cli.rollout.ask import tell
 from workerpool_operator.cli.rollout.state import meant, rollout_of
+from workerpool_operator.cli.switch import suspend
 
 __all__ = [
     "UNKNOWN",
@@ -26,5 +27,6 @@ __all__ = [
     "pod_word",
     "rollout_of",
     "slow_down",
+    "suspend",
     "tell",
 ]

@@ -14,7 +14,16 @@ from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import THROTTLE, Throttle
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess
-from workerpool_operator.ui.shared import TroubleError, annotate, keeps_rates, meant, rollout_of, slow_down, tell
+from workerpool_operator.ui.shared import (
+    TroubleError,
+    annotate,
+    keeps_rates,
+    meant,
+    rollout_of,
+    slow_down,
+    suspend,
+    tell,
+)
 
 Json = Mapping[str, Any]
 
@@ -44,7 +53,18 @@ class StaleError(Exception):
 
 def buttons(pool: Json) -> list[Button]:
     """Those that fit what the pool is doing."""
-    return [*_rollout_buttons(pool), *_size_buttons(pool)]
+    return [*_rollout_buttons(pool), _switch(pool), *_size_buttons(pool)]
+
+
+def _switch(pool: Json) -> Button:
+    if (pool.get("spec") or {}).get("suspend"):
+        return Button(verb="start", label="Start", help="Have as many workers again as the queues ask for")
+    return Button(
+        verb="stop",
+        label="Stop",
+        help="Let all workers end their jobs and go",
+        confirm="Stop the pool? Its workers end their jobs and go; what is enqueued waits until it is started again.",
+    )
 
 
 def _rollout_buttons(pool: Json) -> list[Button]:
@@ -148,6 +168,8 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
 
 async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, said: Mapping[str, str]) -> None:
     match verb:
+        case "stop" | "start":
+            await suspend(access, namespace, name, wanted=verb == "stop")
         case "hold-size":
             await annotate(access, namespace, name, {PAUSED: "true"})
         case "release-size":

@@ -1,6 +1,7 @@
 """The page, served for a real API server."""
 
 import json
+import urllib.parse
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.support.crds import kubectl
 from tests.support.page import Page
 from tests.support.pools import pool_body
+from tests.support.proxy import Proxy
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 from workerpool_operator.ui.server import served
@@ -159,6 +161,11 @@ async def test_buttons_write_what_the_commands_write(page: Page, kube: Kube, nam
     async def annotations() -> dict[str, str]:
         return dict((await kube.get(ref))["metadata"].get("annotations") or {})
 
+    assert await page.press(name, "stop") == (200, "Stop: done.")
+    assert (await kube.get(ref))["spec"]["suspend"] is True
+    assert (await page.press(name, "stop"))[0] == 409
+    assert (await page.press(name, "start"))[0] == 200
+    assert not (await kube.get(ref))["spec"].get("suspend")
     assert await page.press(name, "hold-size") == (200, "Hold size: done.")
     assert (await annotations())["workerpool.dev/paused"] == "true"
     assert (await page.press(name, "hold-size"))[0] == 409
@@ -305,3 +312,27 @@ async def test_nothing_is_left_when_it_ends(access: ClusterAccess, namespace: st
     with pytest.raises(aiohttp.ClientConnectionError):
         async with aiohttp.ClientSession() as session, session.get(guard.link):
             pass
+
+
+async def test_an_api_server_that_is_away_for_a_while(plane: ControlPlane, kube: Kube, namespace: str) -> None:
+    """A banner says so, though its connections hang without a word; then the page goes on by itself."""
+    await pool(kube, namespace, scaling={"desired": 1, "depth": 5})
+    access = await ClusterAccess.find(plane.kubeconfig)
+    address = urllib.parse.urlsplit(access.server)
+    assert address.port is not None
+    async with Proxy(address.port) as proxy:
+        access.configuration.host = f"https://{address.hostname}:{proxy.port}"
+        row = f"pool:{namespace}/thumbs"
+        async with served(access, namespace=namespace) as guard, Page(guard) as page:
+            await page.until("live/pools?since=0", text=">5<", within=row)
+            proxy.freeze()
+            assert "does not answer" in await page.until("live/pools?since=0", text="does not", within="banner")
+            assert "thumbs" in await page.get(f"pool/{namespace}/thumbs")
+            patch = {"status": {"scaling": {"depth": 8_123}}}
+            await kube.merge_patch(ObjectRef(kinds.WORKER_POOL, namespace, "thumbs"), patch, subresource="status")
+            proxy.thaw()
+            await page.until("live/pools?since=0", text=">8123<", within=row)
+            async with page.live("live/pools?since=0") as messages:
+                async for _ in messages:
+                    if "does not answer" not in page.shown["banner"]:
+                        break

@@ -150,7 +150,7 @@ def verbs(**rollout: Any) -> list[str]:
 
 def test_only_buttons_that_fit_are_there() -> None:
     """None that would be refused."""
-    usual = ["hold-size", "throttle", "restart"]
+    usual = ["stop", "hold-size", "throttle", "restart"]
     assert verbs() == usual
     assert verbs(stable="a", wanted="a") == usual
     assert verbs(stable="a", wanted="b", rejected=["b"]) == ["retry", *usual]
@@ -161,7 +161,8 @@ def test_only_buttons_that_fit_are_there() -> None:
         "workerpool.dev/paused": "true",
         "workerpool.dev/throttle": "5@2999-01-31T12:00:00Z",
     }
-    assert [one.verb for one in buttons(held)] == ["release-size", "throttle", "unthrottle", "restart"]
+    held["spec"]["suspend"] = True
+    assert [one.verb for one in buttons(held)] == ["start", "release-size", "throttle", "unthrottle", "restart"]
     kafka = pool_body(queues=[{"name": "main", "kafka": {"bootstrapServers": ["k:9092"], "topic": "t", "group": "g"}}])
     assert "throttle" not in [one.verb for one in buttons(kafka)]
 

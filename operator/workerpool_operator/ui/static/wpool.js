@@ -27,12 +27,21 @@
       if (now.getAttribute(name) !== value) now.setAttribute(name, value);
     }
     if (!wanted.hasAttribute("class")) now.removeAttribute("class");
-    const known = new Map();
-    for (const child of now.children) if (child.id) known.set(child.id, child);
+    const known = new Map(), kept = new Set([...wanted.children].map((child) => child.id));
+    for (const child of [...now.children]) {
+      if (child.id && kept.has(child.id)) known.set(child.id, child);
+      else if (child.id) child.remove();
+    }
     let place = now.firstChild;
     for (const child of [...wanted.childNodes]) {
       const same = child.id ? known.get(child.id) : null;
       if (same) {
+        // What is moved loses the focus: rather take away what stands before it.
+        while (place && place !== same && !place.id) {
+          const next = place.nextSibling;
+          place.remove();
+          place = next;
+        }
         if (same !== place) now.insertBefore(same, place);
         else place = place.nextSibling;
         morph(same, child);

@@ -1,0 +1,66 @@
+"""The command `wpool ui`."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+
+
+async def wpool_ui(*words: str, kubeconfig: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "workerpool_operator.cli", "ui", "--no-browser", *words),
+        env={**os.environ, "KUBECONFIG": str(kubeconfig), "PYTHONUNBUFFERED": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_prints_the_link_and_ends_when_told(plane: ControlPlane, number: signal.Signals) -> None:
+    """On this machine's own address."""
+    process = await wpool_ui(kubeconfig=plane.kubeconfig)
+    assert process.stdout is not None
+    link = (await process.stdout.readline()).decode()
+    assert link.startswith("http://127.0.0.1:")
+    assert "/login?token=" in link
+    process.send_signal(number)
+    _, said = await process.communicate()
+    assert (process.returncode, said.decode()) == (0, "")
+
+
+async def test_what_cannot_be_is_said(plane: ControlPlane, tmp_path: Path) -> None:
+    """A port that is taken; no cluster to ask."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = await wpool_ui("--port", port, kubeconfig=plane.kubeconfig)
+        _, said = await process.communicate()
+    assert process.returncode == 3
+    assert f"port {port} of 127.0.0.1 cannot be had" in " ".join(said.decode().split())
+    process = await wpool_ui(kubeconfig=tmp_path / "missing")
+    _, said = await process.communicate()
+    assert process.returncode == 3
+    assert "Traceback" not in said.decode()
+
+
+async def test_without_an_api_server_the_page_waits_for_it(plane: ControlPlane, tmp_path: Path) -> None:
+    """It begins all the same, since the page goes on by itself."""
+    away = tmp_path / "kubeconfig"
+    text = await asyncio.to_thread(plane.kubeconfig.read_text, "utf-8")
+    await asyncio.to_thread(away.write_text, text.replace(plane.url, "https://127.0.0.1:9"), "utf-8")
+    process = await wpool_ui(kubeconfig=away)
+    assert process.stdout is not None
+    assert (await process.stdout.readline()).startswith(b"http://127.0.0.1:")
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 0
