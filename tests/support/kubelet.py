@@ -66,6 +66,7 @@ class PlayedKubelet:
         tail = int(query.get("tailLines", len(lines)))
         at = len(self._logs[pod])
         answer = web.StreamResponse()
+        answer.force_close()  # no connection of the API server's is left when the node has gone
         await answer.prepare(request)
         for line in lines[max(0, len(lines) - tail) :]:
             await answer.write(_written(line, stamped=stamped))
@@ -114,4 +115,9 @@ async def played_kubelet(plane: ControlPlane, kube: Kube, *, name: str) -> Async
         yield kubelet
     finally:
         await kube.delete(ref)
+        # A connection over TLS is closed only when the other end has agreed to it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                while runner.server is not None and runner.server.connections:  # noqa: ASYNC110  aiohttp tells nobody
+                    await asyncio.sleep(0.05)
         await runner.cleanup()

@@ -5,15 +5,17 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import cost, describe, events, oncall, switch, top
+from workerpool_operator.cli import completion, cost, describe, events, oncall, starter, switch, top
 from workerpool_operator.cli import ui as ui_command
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
 from workerpool_operator.cli.check import command as check_command
+from workerpool_operator.cli.checklist import command as checklist_command
 from workerpool_operator.cli.dlq import command as dlq_command
 from workerpool_operator.cli.doctor import command as doctor_command
 from workerpool_operator.cli.explain import command as explain_command
 from workerpool_operator.cli.get import command as get_command
+from workerpool_operator.cli.lint import command as lint_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.logs import command as logs_command
 from workerpool_operator.cli.look import command as look_command
@@ -62,6 +64,10 @@ app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(o
 app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
 app.command("ui", help=ui_command.HELP, epilog=ui_command.EPILOG)(ui_command.ui)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
+app.command("init", help=starter.HELP, epilog=starter.EPILOG)(starter.init)
+app.command("lint", help=lint_command.HELP, epilog=lint_command.EPILOG)(lint_command.lint)
+app.command("checklist", help=checklist_command.HELP, epilog=checklist_command.EPILOG)(checklist_command.checklist)
+app.command("completion", help=completion.HELP, epilog=completion.EPILOG)(completion.completion)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)

@@ -1,0 +1,1 @@
+"""`wpool checklist`: what should hold of a pool before it goes live."""

@@ -1,0 +1,1 @@
+"""`wpool lint`: the API server's validation, offline."""

@@ -1,0 +1,80 @@
+"""`wpool checklist`: what a pool tells of itself before it goes live."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.pools import pool_body, queue
+from workerpool_operator.cli.checklist.checks import Point, State, points
+from workerpool_operator.cli.checklist.command import markdown
+
+SECRET = {"secretKeyRef": {"name": "redis", "key": "password"}}
+SPREAD = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+READY: dict[str, Any] = {
+    "worker": {
+        "image": "registry.example:5000/thumbs:1.4.2",
+        "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+        "topologySpreadConstraints": [SPREAD],
+    },
+    "queues": [
+        queue(credentials={"password": SECRET}, redisStream={"url": "rediss://redis:6379", "stream": "s", "group": "g"})
+    ],
+    "scaling": {"maxReplicas": 20, "downstreamMaxConcurrency": 100},
+    "rollout": {"strategy": "Canary"},
+}
+GOOD = [{"type": kind, "status": "True", "reason": "Fine"} for kind in ("Ready", "QueueReachable", "Monitored")]
+
+
+def found(*, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, list[Point]]:
+    body = pool_body(**(READY | spec))
+    body["metadata"]["annotations"] = annotations or {}
+    body["status"] = {"conditions": GOOD}
+    by_subject: dict[str, list[Point]] = {}
+    for point in points(body):
+        by_subject.setdefault(point.subject, []).append(point)
+    return by_subject
+
+
+def still_open(**spec: Any) -> list[str]:
+    return [name for name, told in found(**spec).items() if any(point.state is State.OPEN for point in told)]
+
+
+def test_a_pool_that_is_ready_leaves_only_what_people_know() -> None:
+    states = {point.state for told in found().values() for point in told}
+    assert states == {State.DONE, State.ASK}
+
+
+@pytest.mark.parametrize(
+    ("spec", "subject"),
+    [
+        ({"worker": READY["worker"] | {"image": "registry.example:5000/thumbs"}}, "image"),
+        ({"worker": READY["worker"] | {"image": "thumbs:latest"}}, "image"),
+        ({"worker": READY["worker"] | {"resources": {"requests": {"cpu": "1"}}}}, "resources"),
+        ({"worker": READY["worker"] | {"topologySpreadConstraints": []}}, "nodes"),
+        ({"queues": [queue()]}, "queue main"),
+        ({"scaling": {"maxReplicas": 20}}, "downstream"),
+        ({"scaling": {"maxReplicas": 50, "budget": {"name": "b"}}}, "bounds"),
+        ({"rollout": {"strategy": "Rolling"}}, "new versions"),
+        ({"suspend": True}, "overrides"),
+        ({"annotations": {"workerpool.dev/paused": "true"}}, "overrides"),
+    ],
+)
+def test_what_is_missing_is_open(spec: dict[str, Any], subject: str) -> None:
+    assert still_open(**spec) == [subject]
+
+
+def test_a_digest_pins_an_image() -> None:
+    assert still_open(worker=READY["worker"] | {"image": "thumbs@sha256:" + "0" * 64}) == []
+
+
+def test_a_pool_that_the_operator_has_not_seen_is_not_ready() -> None:
+    told = {point.subject: point for point in points(pool_body(**READY))}
+    assert {told[name].state for name in ("ready", "queues", "alerts")} == {State.OPEN}
+
+
+def test_every_open_point_has_its_remedy_and_markdown_has_boxes() -> None:
+    told = points(pool_body())
+    assert all(point.remedy for point in told if point.state is State.OPEN)
+    lines = markdown("thumbs", told).splitlines()
+    assert lines[0] == "# Go-live of thumbs"
+    assert len([line for line in lines if line.startswith(("- [ ] ", "- [x] "))]) == len(told)

@@ -1,0 +1,61 @@
+"""`wpool init` and `wpool completion`."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from workerpool_operator.api import KIND
+from workerpool_operator.cli.main import app
+from workerpool_operator.cli.starter import Broker
+
+
+@pytest.mark.parametrize("broker", list(Broker))
+def test_what_is_written_is_valid_as_it_stands(broker: Broker, tmp_path: Path) -> None:
+    """Without a warning, and so are the credentials that stand in it as a comment."""
+    file = tmp_path / "pool.yaml"
+    made = CliRunner().invoke(app, ["init", "thumbs", "--broker", broker.value, "--output", str(file)])
+    assert made.exit_code == 0
+    assert KIND in file.read_text("utf-8")
+    assert CliRunner().invoke(app, ["lint", "--strict", str(file)]).exit_code == 0
+    file.write_text(file.read_text("utf-8").replace("# credentials", "credentials").replace("#   ", "  "), "utf-8")
+    assert CliRunner().invoke(app, ["lint", "--strict", str(file)]).exit_code == 0
+
+
+def test_it_can_go_into_a_pipe() -> None:
+    made = CliRunner().invoke(app, ["init", "thumbs", "--image", "registry.example/thumbs:2"])
+    checked = CliRunner().invoke(app, ["lint", "-"], input=made.stdout)
+    assert checked.stdout == "-: WorkerPool thumbs: valid\n"
+    assert "registry.example/thumbs:2" in made.stdout
+
+
+def test_a_file_is_not_overwritten_without_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "pool.yaml"
+    file.write_text("mine", "utf-8")
+    refused = CliRunner().invoke(app, ["init", "--output", str(file)])
+    assert (refused.exit_code, file.read_text("utf-8")) == (2, "mine")
+    assert "say --yes" in refused.stderr
+    assert CliRunner().invoke(app, ["init", "--output", str(file), "--yes"]).exit_code == 0
+    assert file.read_text("utf-8") != "mine"
+
+
+@pytest.mark.parametrize(
+    "words", [["a.b/c"], ["--image", "a b"], ["--image", "a\nb: c"], ["--output", "/no/such/dir/f"]]
+)
+def test_what_cannot_be_is_refused(words: list[str]) -> None:
+    shown = CliRunner().invoke(app, ["init", *words])
+    assert (shown.exit_code, "Traceback" in shown.output) == (2, False)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_script(shell: str) -> None:
+    shown = CliRunner().invoke(app, ["completion", shell])
+    assert shown.exit_code == 0
+    assert "_WPOOL_COMPLETE" in shown.stdout
+
+
+def test_the_scripts_questions_are_answered() -> None:
+    """As bash asks them."""
+    env = {"_WPOOL_COMPLETE": "complete_bash", "COMP_WORDS": "wpool roll", "COMP_CWORD": "1"}
+    shown = CliRunner().invoke(app, [], prog_name="wpool", env=env)
+    assert shown.stdout.split() == ["rollout"]
