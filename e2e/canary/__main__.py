@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-from e2e.canary.scenarios import SCENARIOS, Row, play
+from e2e.canary.scenarios import FAULTY, SCENARIOS, Row, play
 from e2e.cluster import Provider
 from e2e.cluster.base import DEFAULT_NAME
 from e2e.cluster.processes import end_at_sigterm
@@ -22,7 +22,7 @@ from e2e.support.stack import TEST_VALUES, Stack
 
 def main(arguments: Sequence[str]) -> int:
     """Play and report; exit code 0 when all is as it has to be."""
-    names = [scenario.name for scenario in SCENARIOS]
+    names = [scenario.name for scenario in (*SCENARIOS, *FAULTY)]
     parser = argparse.ArgumentParser(prog="python -m e2e.canary", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)
@@ -32,13 +32,20 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     end_at_sigterm()
     chosen = [one for one in SCENARIOS if not options.only or one.name in options.only]
+    faulty = [one for one in FAULTY if not options.only or one.name in options.only]
     rows: list[Row] = []
     try:
         stack = Stack.ensure(provider=options.provider, name=options.name, values=TEST_VALUES)
-        with new_scene(stack) as scene, ThreadPoolExecutor(options.at_once) as players:
+        with (
+            new_scene(stack, redis_node=stack.cluster.nodes[0]) as scene,
+            ThreadPoolExecutor(options.at_once) as players,
+        ):
             scene.apply("resident")  # so that the collector stays
             for done in as_completed(players.submit(play, scenario, scene) for scenario in chosen):
                 rows.append(done.result())
+                say(_line(rows[-1]))
+            for scenario in faulty:
+                rows.append(play(scenario, scene))
                 say(_line(rows[-1]))
     except FAILURES as error:
         say(f"canary: {error}")
@@ -46,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         if options.json:
             options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    return 0 if len(rows) == len(chosen) and all(row.ok for row in rows) else 1
+    return 0 if len(rows) == len(chosen) + len(faulty) and all(row.ok for row in rows) else 1
 
 
 def _line(row: Row) -> str:

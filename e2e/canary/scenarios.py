@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from e2e.canary.faults import Fault, node_is_lost, operator_dies_in_each_step
 from e2e.canary.feeding import feeding
 from e2e.scene import Scene
 from e2e.support import images
@@ -49,6 +50,8 @@ class Scenario:
     """Of the steps."""
     worker: Mapping[str, Any] = field(default_factory=dict)
     """What else changes with the version."""
+    fault: Fault | None = None
+    """What happens meanwhile."""
 
 
 SCENARIOS: Final = (
@@ -60,6 +63,15 @@ SCENARIOS: Final = (
     Scenario(name="deaf", conduct="deaf", seconds=120.0),
     Scenario(name="eating", conduct="", worker={"command": ["python", f"{FOLDER}/{EATING_PROGRAM.name}"]}),
 )
+
+
+_GOOD: Final[Mapping[str, Any]] = {"conduct": "good", "expected": GOOD, "jobs_per_minute": 800.0, "workers": 6}
+FAULTY: Final = (
+    Scenario(name="good-operator-killed", seconds=390.0, fault=operator_dies_in_each_step, **_GOOD),
+    Scenario(name="good-node-lost", seconds=510.0, fault=node_is_lost, **_GOOD),
+)
+"""The same verdict, a minute later for each restart of the operator (its Lease lapses, and workers warm up again), and
+four for the node that is away. One after the other: each concerns the whole cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +107,8 @@ def play(scenario: Scenario, scene: Scene) -> Row:
         _apply(scene, pool, scenario, changed)
         wait_for(lambda: _rollout(scene, pool).get("canary"), seconds=30, what="a canary")
         began = _ready_since(scene, pool)
+        if scenario.fault is not None:
+            scenario.fault(scene, pool, len(scenario.weights))
         verdict = _verdict(scene, pool, stable=stable, seconds=scenario.seconds)
         took = time.monotonic() - began
         lost = feed.lost(seconds=LOST_SECONDS)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from e2e.canary.scenarios import SCENARIOS
+from e2e.canary.scenarios import FAULTY, SCENARIOS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/explanation/canary.md").read_text()
@@ -18,7 +18,7 @@ def test_each_case_names_tests_that_there_are() -> None:
         named = set(re.findall(r"`test_\w+`(?!\.py)", unit)) - {"`test_steps`"}
         assert named or pods, row
         assert named <= known, named - known
-        assert set(re.findall(r"`([\w-]+)`", pods)) <= {one.name for one in SCENARIOS}, row
+        assert set(re.findall(r"`([\w-]+)`", pods)) <= {one.name for one in (*SCENARIOS, *FAULTY)}, row
 
 
 def test_each_scenario_on_pods_is_a_case() -> None:
