@@ -23,6 +23,7 @@ def worker_pool(
     scaling: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
     rollout: Mapping[str, Any] | None = None,
+    placement: Mapping[str, Any] | None = None,
 ) -> Json:
     """Give a pool on one Redis stream; what is given replaces single fields of what stands here.
 
@@ -55,6 +56,7 @@ def worker_pool(
             },
             "delivery": {"leaseSeconds": 10, **(delivery or {})},
             **({"rollout": dict(rollout)} if rollout else {}),
+            **({"placement": dict(placement)} if placement else {}),
         },
     }
 

@@ -21,6 +21,7 @@ from workerpool_operator.api.budget import (
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.errors import InvalidPoolError
+from workerpool_operator.api.placement import PLACE_ANNOTATION, Failback, PlacementSpec, PlacementStatus, PlaceSpec
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
 from workerpool_operator.api.pool import (
     API_VERSION,
@@ -81,6 +82,7 @@ __all__ = [
     "KIND",
     "MAX_NAME",
     "MAX_POOLS",
+    "PLACE_ANNOTATION",
     "PLURAL",
     "TLS",
     "VERSION",
@@ -98,6 +100,7 @@ __all__ = [
     "Credentials",
     "DeliverySpec",
     "DisruptionSpec",
+    "Failback",
     "FallbackBehavior",
     "FallbackSpec",
     "Idle",
@@ -110,6 +113,9 @@ __all__ = [
     "Metadata",
     "Model",
     "ObjectiveStatus",
+    "PlaceSpec",
+    "PlacementSpec",
+    "PlacementStatus",
     "PredictiveMode",
     "PredictiveSpec",
     "PredictiveStatus",

@@ -24,6 +24,8 @@ class ConditionType(StrEnum):
     """The pool's alerts are in the cluster, as a PrometheusRule."""
     CANARY_HEALTHY = "CanaryHealthy"
     """The version that the pool asks for is fit to run it; False where it was rejected, Unknown while it is tried."""
+    PLACED = "Placed"
+    """The workers are where they belong; False while some are in the secondary place, or on their way."""
     STALLED = "Stalled"
     """Something keeps jobs from being done: workers that take none, or what only a person can change."""
 

@@ -104,6 +104,23 @@ class Reason(StrEnum):
     CANARY_FAILING = "CanaryFailing"
     """The version that is tried is worse than what is tolerated, and people decide: autoRollback is false."""
 
+    # Placed
+    NO_PLACES = "NoPlaces"
+    """The pool names no places: its workers run wherever there is room."""
+    PLACED = "Placed"
+    """The workers are in the place that they belong to."""
+    FAILED_OVER = "FailedOver"
+    """Workers of the place that they belong to are lost, or find no room there: others run in the secondary one."""
+    FAILING_BACK = "FailingBack"
+    """The place has its workers again; those in the secondary one go, a few at a time."""
+    FAILBACK_WAITS = "FailbackWaits"
+    """The place has its workers again, and failback is Manual: those in the secondary one stay until somebody asks."""
+    MOVING = "Moving"
+    """The workers belong to another place than before and move there, one at a time."""
+    LEASES_UNREADABLE = "LeasesUnreadable"
+    """The operator may not read the nodes' Leases, so it cannot tell a lost node from workers that are not heard: it
+    acts when Kubernetes has evicted their pods and finds no room for others."""
+
     # Stalled
     NOT_STALLED = "NotStalled"
     """Workers take what waits for them, and nothing waits for a person."""

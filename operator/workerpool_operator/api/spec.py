@@ -10,6 +10,7 @@ from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import KINDS
 from workerpool_operator.api.budget import BudgetRef
 from workerpool_operator.api.delivery import DeliverySpec
+from workerpool_operator.api.placement import PlacementSpec
 from workerpool_operator.api.predictive import PredictiveSpec
 from workerpool_operator.api.queues import QueueSpec
 from workerpool_operator.api.rollout import RolloutSpec
@@ -327,6 +328,10 @@ class WorkerPoolSpec(Model):
     )
     rollout: RolloutSpec = Field(
         default=RolloutSpec(), description="How a new version of the workers takes over from the one before."
+    )
+    placement: PlacementSpec | None = Field(
+        default=None,
+        description="On which nodes the workers run, and where they go when these are lost.",
     )
     disruption: DisruptionSpec = Field(
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."

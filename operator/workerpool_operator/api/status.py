@@ -10,6 +10,7 @@ from pydantic import Field
 
 from workerpool_operator.api._base import ATOMIC, Model, Text, keyed_by
 from workerpool_operator.api.conditions import Condition
+from workerpool_operator.api.placement import PlacementStatus
 from workerpool_operator.api.predictive import PredictiveStatus
 from workerpool_operator.api.rollout import RolloutStatus
 
@@ -125,9 +126,12 @@ class WorkerPoolStatus(Model):
     rollout: RolloutStatus | None = Field(
         default=None, description="How far a new version is; unset where versions take over without a canary."
     )
+    placement: PlacementStatus | None = Field(
+        default=None, description="Where the workers are; unset where the pool names no places."
+    )
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
-        description="Ready, Progressing, ScalingActive, QueueReachable, Monitored, CanaryHealthy and Stalled.",
+        description="Ready, Progressing, ScalingActive, QueueReachable, Monitored, CanaryHealthy, Placed and Stalled.",
         json_schema_extra=keyed_by("type"),
     )

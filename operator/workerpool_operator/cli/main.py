@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import completion, cost, describe, events, oncall, starter, switch, top
+from workerpool_operator.cli import completion, cost, describe, events, oncall, placement, starter, switch, top
 from workerpool_operator.cli import ui as ui_command
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
@@ -61,6 +61,8 @@ app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG
 app.command("stop", help=switch.STOP_HELP, epilog=switch.STOP_EPILOG)(switch.stop)
 app.command("start", help=switch.START_HELP, epilog=switch.START_EPILOG)(switch.start)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
+app.command("migrate", help=placement.MIGRATE_HELP, epilog=placement.MIGRATE_EPILOG)(placement.migrate)
+app.command("reassign", help=placement.REASSIGN_HELP, epilog=placement.REASSIGN_EPILOG)(placement.reassign)
 app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
 app.command("ui", help=ui_command.HELP, epilog=ui_command.EPILOG)(ui_command.ui)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)

@@ -50,14 +50,16 @@ class PodInfo:
     """Deaths of its containers."""
     evicted: bool = False
     """Whether it is taken off its node."""
+    deployment: str = ""
+    """Name of the Deployment that it is of."""
 
     @property
     def well(self) -> bool:
         """Whether the operator need not hear of it."""
-        return self.ready and not self.crashes and not self.evicted
+        return self.ready and not self.crashes and not self.evicted and not self.terminating
 
-    def as_report(self) -> PodReport:
-        """In the operator's protocol."""
+    def as_report(self, *, unheard: float | None = None) -> PodReport:
+        """In the operator's protocol. `unheard`: seconds for which its worker has been waited for."""
         return PodReport(
             uid=self.uid,
             version=self.version,
@@ -65,6 +67,10 @@ class PodInfo:
             ready=self.ready,
             crashes=self.crashes,
             evicted=self.evicted,
+            terminating=self.terminating,
+            node=self.node,
+            deployment=self.deployment,
+            unheard_seconds=unheard,
         )
 
 
@@ -81,13 +87,14 @@ class WorkerState:
     heard_at: float = 0.0
     connected: bool = False
 
-    def as_report(self, *, now: float, node: str) -> WorkerReport:
+    def as_report(self, *, now: float, node: str, deployment: str) -> WorkerReport:
         """In the operator's protocol, whatever the worker said."""
         said = self.report
         return WorkerReport(
             pod=self.pod,
             uid=self.uid,
             node=node,
+            deployment=deployment,
             version=self.version[:_SHORT],
             source="stream" if self.source == "stream" else "scrape",
             connected=self.connected,
@@ -130,6 +137,8 @@ class Board:
         """By uid."""
         self._ready_since: dict[str, float] = {}
         """Pod uid -> when it was first known to have been ready."""
+        self._seen_since: dict[str, float] = {}
+        """Pod uid -> when it was first seen."""
         self.workers: dict[str, dict[str, WorkerState]] = {}
         """By pool and pod uid. A worker may be heard before the operator has said that its pool exists."""
         self.configured = False
@@ -185,6 +194,7 @@ class Board:
         """A pod is like this now. True when its worker must be told so: the pod is being deleted from now on."""
         before = self.pods.get(pod.uid)
         self.pods[pod.uid] = pod
+        self._seen_since.setdefault(pod.uid, self._clock())
         if pod.was_ready:
             self._ready_since.setdefault(pod.uid, self._clock())
         if before is None or before.node != pod.node or before.as_report() != pod.as_report():
@@ -195,8 +205,9 @@ class Board:
         """A pod does not exist any more, so neither does its worker."""
         pod = self.pods.pop(uid, None)
         self._ready_since.pop(uid, None)
-        worker = self.workers.get(pod.pool, {}).pop(uid, None) if pod is not None else None
-        if pod is not None and (worker is not None or not pod.well):
+        self._seen_since.pop(uid, None)
+        if pod is not None:
+            self.workers.get(pod.pool, {}).pop(uid, None)
             self._announce("workers", pod.pool)
 
     def order_fence(self, pool: str, fence_id: str, pods: frozenset[str], *, ttl: float) -> bool:
@@ -254,13 +265,23 @@ class Board:
         if known is None:
             return None
         now = self._clock()
+        heard = self.workers.get(pool, {})
+        there = {uid: self.pods[uid] for uid in heard if uid in self.pods}
         return Workers(
             pool=pool,
             workers=tuple(
-                state.as_report(now=now, node=self.pods[uid].node if uid in self.pods else "")
-                for uid, state in self.workers.get(pool, {}).items()
+                state.as_report(
+                    now=now,
+                    node=there[uid].node if uid in there else "",
+                    deployment=there[uid].deployment if uid in there else "",
+                )
+                for uid, state in heard.items()
             ),
-            pods=tuple(pod.as_report() for pod in self.pods.values() if pod.pool == pool and not pod.well),
+            pods=tuple(
+                pod.as_report(unheard=None if uid in heard else now - self._seen_since[uid])
+                for uid, pod in self.pods.items()
+                if pod.pool == pool and not (pod.well and uid in heard)
+            ),
             read_id=known.read_id,
         )
 

@@ -22,6 +22,8 @@ from workerpool_operator.collector.board import Board, PodInfo
 SELECTOR: Final = "app.kubernetes.io/managed-by=workerpool-operator,app.kubernetes.io/component=worker"
 POOL_LABEL: Final = "workerpool.dev/pool"
 VERSION_LABEL: Final = "workerpool.dev/version"
+REVISION_LABEL: Final = "workerpool.dev/revision"
+PLACE_LABEL: Final = "workerpool.dev/place"
 WATCH_SECONDS: Final = 240
 SILENCE_SECONDS: Final = 90.0
 """A watch sends bookmarks about once a minute; one that is silent for longer is dead."""
@@ -162,6 +164,9 @@ class PodWatch:
             uid=metadata["uid"],
             pool=labels.get(POOL_LABEL, ""),
             version=labels.get(VERSION_LABEL, ""),
+            deployment="-".join(
+                labels[key] for key in (POOL_LABEL, VERSION_LABEL, REVISION_LABEL, PLACE_LABEL) if key in labels
+            ),
             node=pod.get("spec", {}).get("nodeName", ""),
             ip=status.get("podIP", ""),
             ready=ready,

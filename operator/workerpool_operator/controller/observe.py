@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import inf
+from typing import Final
 
 from workerpool_operator.api import Reason, WorkerPool
 from workerpool_operator.controller.keys import PoolKey
@@ -10,12 +11,16 @@ from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings, answer_name
+from workerpool_operator.domain.placement import Seen, Sighting, look
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Keda, Memory, Monitoring, PodList, Seats, Snapshot
 from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
 from workerpool_operator.protocol import CIRCUIT_OPEN, LEAVING_FENCE, PodReport, QueueSample, WorkerReport
+
+HEARD_SECONDS: Final = 15.0
+"""A worker whose stream is up and that has spoken within so long is heard."""
 
 
 def observe(
@@ -29,9 +34,12 @@ def observe(
     rules: RuleSettings,
     seats: Seats | None,
     now: float,
+    leases: Mapping[str, bool] | None = None,
     pods: PodList | None = None,
 ) -> Snapshot:
-    """Everything known about the pool at this moment."""
+    """Everything known about the pool at this moment. `leases`: as `domain.placement.Seen` has them."""
+    deployments = _children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool)
+    seen = Seen(sightings=sightings(view), leases=leases, listening=view.collectors_connected > 0)
     found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
     autoscalers = _children(store.children(kinds.HORIZONTAL_POD_AUTOSCALER, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)
@@ -41,7 +49,7 @@ def observe(
     return Snapshot(
         pool=pool,
         facts=facts,
-        deployments=_children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool),
+        deployments=deployments,
         revisions=_children(store.children(kinds.CONTROLLER_REVISION, key.namespace, key.name), pool),
         budget=budgets.get(key.name),
         monitoring=Monitoring(settings=rules, rule=found.get(key.name), absence=store.absence(kinds.PROMETHEUS_RULE)),
@@ -67,6 +75,7 @@ def observe(
         traffic=view.traffic,
         forecast=view.forecast,
         seats=seats,
+        places=look(pool, deployments, seen, before=memory.held, now=now),
         pods=pods,
         memory=memory,
         now=now,
@@ -122,10 +131,43 @@ def _report(worker: WorkerReport) -> Report:
     )
 
 
+def sightings(view: PoolView) -> tuple[Sighting, ...]:
+    """All pods that are heard of. A worker that one collector hears is no stranger because another does not."""
+    ending = {pod.uid for pod in view.pods if pod.terminating}
+    heard = {
+        worker.uid: Sighting(
+            uid=worker.uid,
+            deployment=worker.deployment,
+            node=worker.node,
+            silent_seconds=0.0 if worker.connected and worker.age_seconds <= HEARD_SECONDS else worker.age_seconds,
+            terminating=worker.uid in ending,
+        )
+        for worker in view.workers
+        if worker.deployment
+    }
+    strangers = {
+        pod.uid: Sighting(
+            uid=pod.uid,
+            deployment=pod.deployment,
+            node=pod.node,
+            silent_seconds=pod.unheard_seconds or 0.0,
+            terminating=pod.terminating,
+        )
+        for pod in view.pods
+        if pod.deployment and pod.uid not in heard
+    }
+    return tuple((heard | strangers).values())
+
+
 def _pod_states(view: PoolView) -> Iterable[PodState]:
     """One whose worker is heard, and of which nothing else is said, is well."""
     states = {worker.uid: PodState(uid=worker.uid, version=worker.version) for worker in view.workers}
-    return (states | {pod.uid: _pod_state(pod) for pod in view.pods}).values()
+    return (states | {pod.uid: _pod_state(pod) for pod in view.pods if _unwell(pod)}).values()
+
+
+def _unwell(pod: PodReport) -> bool:
+    """Whether there is more to say of it than that it is there, or goes."""
+    return not (pod.placed and pod.ready) or bool(pod.crashes) or pod.evicted
 
 
 def _pod_state(pod: PodReport) -> PodState:

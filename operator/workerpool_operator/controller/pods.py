@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
+from workerpool_operator.domain.desired import COMPONENT_LABEL, PLACE_LABEL, POOL_LABEL, WORKER, deployment_name
 from workerpool_operator.domain.scaling import Pod
 from workerpool_operator.domain.snapshot import (
     DELETION_COST_ANNOTATION,
@@ -47,7 +47,9 @@ def _pod(pool: str, body: Mapping[str, Any]) -> Pod:
     return Pod(
         name=metadata["name"],
         uid=metadata["uid"],
-        deployment=f"{pool}-{labels.get(VERSION_LABEL, '')}-{labels.get(REVISION_LABEL, '')}",
+        deployment=deployment_name(
+            f"{pool}-{labels.get(VERSION_LABEL, '')}-{labels.get(REVISION_LABEL, '')}", labels.get(PLACE_LABEL, "")
+        ),
         assigned=bool(body.get("spec", {}).get("nodeName")),
         pending=status.get("phase") == "Pending",
         ready=_condition(status, "Ready").get("status") == "True",

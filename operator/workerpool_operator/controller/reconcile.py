@@ -5,7 +5,7 @@ and the key comes back with backoff.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +16,8 @@ from workerpool_operator.api import ScalingMode, WorkerPool
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.ledger import Ledger
-from workerpool_operator.controller.observe import observe
+from workerpool_operator.controller.nodes import NodeLeases
+from workerpool_operator.controller.observe import observe, sightings
 from workerpool_operator.controller.orders import delivery_of
 from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.queue import Outcome
@@ -30,6 +31,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.monitoring import thresholds
+from workerpool_operator.domain.placement import suspects
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
@@ -64,6 +66,11 @@ class PoolReconciler:
     with_keda: set[PoolKey] = field(default_factory=set)
     """Pools in mode keda."""
     _uids: dict[PoolKey, str] = field(default_factory=dict)
+    _nodes: NodeLeases = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The nodes are asked through the same client."""
+        self._nodes = NodeLeases(self.kube)
 
     def begin_term(self, epoch: int) -> None:
         """This replica leads from now on: what it remembers from an earlier term is void."""
@@ -132,14 +139,29 @@ class PoolReconciler:
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
-        snapshot = self._observe(key, pool, memory=memory)
+        leases = await self._leases(key, pool)
+        snapshot = self._observe(key, pool, memory=memory, leases=leases)
         todo = plan(snapshot)
         if not todo.wants_pods:
             return snapshot, todo
-        snapshot = self._observe(key, pool, memory=memory, pods=await pods_of(self.kube, key))
+        snapshot = self._observe(key, pool, memory=memory, leases=leases, pods=await pods_of(self.kube, key))
         return snapshot, plan(snapshot)
 
-    def _observe(self, key: PoolKey, pool: WorkerPool, *, memory: Memory, pods: PodList | None = None) -> Snapshot:
+    async def _leases(self, key: PoolKey, pool: WorkerPool) -> Mapping[str, bool] | None:
+        """Of the nodes whose workers are not heard, where workers may go elsewhere."""
+        if pool.spec.placement is None or pool.spec.placement.secondary is None:
+            return {}
+        return await self._nodes.of(suspects(sightings(self.streams.view(key.namespace, key.name))))
+
+    def _observe(
+        self,
+        key: PoolKey,
+        pool: WorkerPool,
+        *,
+        memory: Memory,
+        leases: Mapping[str, bool] | None,
+        pods: PodList | None = None,
+    ) -> Snapshot:
         return observe(
             key,
             pool=pool,
@@ -150,6 +172,7 @@ class PoolReconciler:
             rules=self.rules,
             seats=self.ledger.seats(self.store, pool),
             now=_now(),
+            leases=leases,
             pods=pods,
         )
 

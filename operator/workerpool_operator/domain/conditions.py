@@ -11,6 +11,7 @@ from workerpool_operator.api import Condition, ConditionStatus, ConditionType, R
 from workerpool_operator.domain import scalers
 from workerpool_operator.domain.canary_health import health
 from workerpool_operator.domain.judging import Case, Judge, Verdict
+from workerpool_operator.domain.placed import placed
 from workerpool_operator.domain.scaling import Outcome
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.domain.stuck import Stage
@@ -125,7 +126,7 @@ def _starting(case: Case) -> Verdict:
 
 def _changing_version(case: Case) -> Verdict | None:
     """Another version still has workers."""
-    others = [name for name, child in case.snapshot.deployments.items() if name not in case.holding and child.existing]
+    others = [name for name, group in case.groups.items() if name not in case.holding and group.existing]
     if others and case.holding:
         return Verdict(_TRUE, Reason.VERSION_CHANGE, f"{case.holding[-1]} takes over from {', '.join(sorted(others))}")
     return None
@@ -160,7 +161,7 @@ def _draining(case: Case) -> Verdict | None:
 
 def _scaling(case: Case) -> Verdict | None:
     """The number of workers is not yet the wanted one."""
-    existing = sum(child.existing for child in case.snapshot.deployments.values())
+    existing = sum(group.existing for group in case.groups.values())
     if existing != case.wanted or case.ready < case.wanted:
         return Verdict(_TRUE, Reason.SCALING, f"{existing} workers, {case.wanted} wanted")
     return None
@@ -329,5 +330,6 @@ CHAINS: Final[dict[ConditionType, tuple[Judge, ...]]] = {
     ConditionType.QUEUE_REACHABLE: (_read, _collector_away, _unreadable, _unread),
     ConditionType.MONITORED: (_without_alerts, _unmonitorable, _rule_refused, _unruled, _monitored),
     ConditionType.CANARY_HEALTHY: (_unjudgeable, _canary),
+    ConditionType.PLACED: (placed,),
     ConditionType.STALLED: (_stuck_on_render, _refused, _workers_stuck, _going_on),
 }

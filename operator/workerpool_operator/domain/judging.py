@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from workerpool_operator.api import ConditionStatus, Reason
+from workerpool_operator.domain.layout import Group, groups
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.snapshot import Snapshot
 
@@ -42,20 +43,25 @@ class Case:
     refusals: Sequence[Refusal]
 
     @property
+    def groups(self) -> dict[str, Group]:
+        """The workers by revision, without those that count as lost."""
+        return groups(self.snapshot)
+
+    @property
     def ready(self) -> int:
         """Ready workers of all versions."""
-        return sum(child.ready for child in self.snapshot.deployments.values())
+        return sum(group.ready for group in self.groups.values())
 
     @property
     def holding(self) -> tuple[str, ...]:
-        """The Deployments that are to have workers: one, or while a version is tried two."""
+        """The revisions that are to have workers: one, or while a version is tried two."""
         return self.plan.versions.holding if self.plan.versions else ()
 
     @property
     def ready_in_target(self) -> int:
         """Ready workers of what is wanted."""
-        deployments = self.snapshot.deployments
-        return sum(deployments[name].ready for name in self.holding if name in deployments)
+        there = self.groups
+        return sum(there[name].ready for name in self.holding if name in there)
 
     @property
     def just_began(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from workerpool_operator.api import ScalingMode
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.drift import covers
+from workerpool_operator.domain.layout import groups, home_of
 from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Snapshot
 from workerpool_operator.domain.versions import Versions
@@ -51,10 +52,8 @@ def applies(
     """
     wanted: list[Apply] = []
     if target.name in holding and target.name not in snapshot.revisions:
-        running = snapshot.deployments.get(target.name)
-        record = target.holding(running.body["spec"]["template"]) if running else target
-        wanted.append(Apply(body=record.body))
-    for name in dict.fromkeys([*holding, *sizes]):
+        wanted.append(Apply(body=_record(snapshot, target).body))
+    for name in dict.fromkeys([*(home_of(snapshot.places, revision) for revision in holding), *sizes]):
         template = _template(snapshot, name, target=target)
         body = desired.deployment(snapshot.pool, name=name, template=template, replicas=sizes.get(name, 0))
         wanted += _if_different(body, snapshot.deployments.get(name))
@@ -88,19 +87,33 @@ def _rule(snapshot: Snapshot) -> list[Apply]:
     return [Apply(body=wanted, only_new=rule is None)]
 
 
+def _record(snapshot: Snapshot, target: desired.Revision) -> desired.Revision:
+    """What is stored of the wanted revision. One that somebody deleted is taken from what was made of it and runs."""
+    places = snapshot.places
+    for key in dict.fromkeys([places.home, *places.selectors]):
+        running = snapshot.deployments.get(desired.deployment_name(target.name, key))
+        if running is not None:
+            template = desired.unplaced(running.body["spec"]["template"], places.selectors.get(key, {}))
+            return target.holding(template)
+    return target
+
+
 def _template(snapshot: Snapshot, name: str, *, target: desired.Revision) -> Mapping[str, Any]:
     """What was stored when this version was first seen: a newer renderer changes no running worker.
 
-    A revision that somebody deleted is taken from the Deployment that was made of it.
+    A revision that somebody deleted is taken from the Deployment that was made of it, and so is what belongs to a place
+    that the pool no longer names.
     """
-    stored = snapshot.revisions.get(name)
-    if stored is not None:
-        return desired.stored_template(stored.body)
-    observed = snapshot.deployments.get(name)
+    observed, selectors = snapshot.deployments.get(name), {"": {}, **snapshot.places.selectors}
+    for key, selector in selectors.items():
+        stored = snapshot.revisions.get(desired.revision_of(name, key))
+        if stored is not None and desired.deployment_name(stored.body["metadata"]["name"], key) == name:
+            return desired.placed(desired.stored_template(stored.body), selector)
     if observed is not None:
         template: Mapping[str, Any] = observed.body["spec"]["template"]
         return template
-    return desired.stored_template(target.body)
+    key = next((key for key in selectors if desired.deployment_name(target.name, key) == name), "")
+    return desired.placed(desired.stored_template(target.body), selectors[key])
 
 
 def _if_different(body: Mapping[str, Any], observed: Child | None) -> list[Apply]:
@@ -136,11 +149,15 @@ def deletes(snapshot: Snapshot, *, versions: Versions, sizes: Mapping[str, int])
         unwanted.append(Delete(kind=kind, name=snapshot.pool.name, uid=uid))
     if snapshot.mode is not ScalingMode.KEDA:
         unwanted += _without_keda(snapshot)
+    places = snapshot.places
+    keys = [places.home, *([] if places.away is None else [places.away])]
+    kept = {desired.deployment_name(name, key) for name in versions.holding for key in keys}
     for name, child in sorted(snapshot.deployments.items()):
-        if name not in versions.holding and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
+        if name not in kept and sizes[name] == 0 and child.replicas == 0 and child.existing == 0:
             unwanted.append(_delete("Deployment", name, child))
+    running = groups(snapshot)
     for name, child in sorted(snapshot.revisions.items()):
-        unused = name not in versions.holding and name not in snapshot.deployments
+        unused = name not in versions.holding and name not in running
         if unused and child.labels.get(VERSION_LABEL) not in versions.trusted:
             unwanted.append(_delete("ControllerRevision", name, child))
     rule = snapshot.monitoring.rule

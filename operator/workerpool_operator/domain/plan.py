@@ -11,6 +11,7 @@ from typing import Final
 
 from workerpool_operator.domain import desired, objects
 from workerpool_operator.domain.care import Care, assess, choose_one
+from workerpool_operator.domain.layout import groups
 from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.rollout import Counts
 from workerpool_operator.domain.rules import overrides_of
@@ -115,7 +116,13 @@ def plan(snapshot: Snapshot) -> Plan:
     sized = size_of(snapshot)
     decision, followed, size = sized.decision, sized.followed, sized.size
     held = remembered(snapshot)
-    memory = replace(snapshot.memory, history=decision.history, hpa=followed.memory if followed else None, seats=held)
+    memory = replace(
+        snapshot.memory,
+        history=decision.history,
+        hpa=followed.memory if followed else None,
+        seats=held,
+        held=snapshot.places.held,
+    )
     draft = Plan(
         decision=decision,
         size=size,
@@ -129,7 +136,7 @@ def plan(snapshot: Snapshot) -> Plan:
         target = desired.revision_for(snapshot.pool)
         seating = seat(snapshot, held, target=target, wanted=decision.wanted, size=size)
         size, versions = seating.size, seating.versions
-        for name in snapshot.revisions.keys() & {*versions.holding, *snapshot.deployments}:
+        for name in snapshot.revisions.keys() & {*versions.holding, *groups(snapshot)}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
         return replace(draft, problem=str(error))
@@ -165,6 +172,7 @@ def plan(snapshot: Snapshot) -> Plan:
     moments.append(shields.look_again)
     moments.append(overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time))
     moments += [followed.look_again] if followed is not None else []
+    moments.append(snapshot.places.look_again)
     moments += [max(seating.list_in, GROWING_LIST_SECONDS / 2)] if seating.list_in is not None else []
     if taking_away and scale_in is None:
         moments.append(list_wait)
@@ -194,14 +202,20 @@ def plan(snapshot: Snapshot) -> Plan:
         restarted=scale_in.restart.pod.name if scale_in and scale_in.restart else "",
         look_again=min((moment for moment in moments if moment is not None), default=None),
         corrected=objects.corrected(snapshot, applies, sizes=sizes),
-        started_versions=tuple(name for name in versions.holding if name not in snapshot.deployments),
+        started_versions=tuple(name for name in versions.holding if name not in groups(snapshot)),
     )
 
 
 def _fence(snapshot: Snapshot, memory: Memory, *, scale_in: ScaleInStep | None, taking_away: bool) -> FenceOrder | None:
-    """Who is fenced. A worker that nobody wants to go may still obey the leader before, until its fence lapses."""
+    """Who is fenced: who is to go, and who is on a lost node and may be at work there unheard.
+
+    A worker that nobody wants to go may still obey the leader before, until its fence lapses.
+    """
+    silent = snapshot.places.silent
     if scale_in is not None:
-        return FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence)
+        return FenceOrder(fence_id=scale_in.memory.fence_id, pods=scale_in.fence | silent)
+    if silent:
+        return FenceOrder(fence_id=memory.scale_in.fence_id, pods=memory.scale_in.fenced | silent)
     if taking_away or not any(report.fence for report in snapshot.reports.values()):
         return None
     return FenceOrder(fence_id=memory.scale_in.fence_id, pods=frozenset())
@@ -212,9 +226,10 @@ def _remember_readiness(snapshot: Snapshot, memory: Memory, *, holding: Sequence
 
     The old version makes up the number while the new one cannot start, so the number alone would hide a bad image.
     """
-    children = [snapshot.deployments[name] for name in holding if name in snapshot.deployments]
-    starting = any(child.ready < min(child.replicas, wanted) for child in children)
-    if not starting and sum(child.ready for child in snapshot.deployments.values()) >= wanted:
+    there = groups(snapshot)
+    asked = [there[name] for name in holding if name in there]
+    starting = any(group.ready < min(group.replicas, wanted) for group in asked)
+    if not starting and sum(group.ready for group in there.values()) >= wanted:
         took = snapshot.now - memory.unready_since if memory.unready_since is not None else memory.pod_start_seconds
         return replace(memory, unready_since=None, pod_start_seconds=min(took, LONGEST_POD_START_SECONDS))
     return memory if memory.unready_since is not None else replace(memory, unready_since=snapshot.now)

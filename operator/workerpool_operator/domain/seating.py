@@ -8,7 +8,7 @@ for one, the pool gives up one of the old version first, as long as it has more 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from workerpool_operator.domain import desired
+from workerpool_operator.domain import desired, layout
 from workerpool_operator.domain.rollout.counts import Counts
 from workerpool_operator.domain.scaling import Claim, SeatMemory, occupied
 from workerpool_operator.domain.snapshot import Seats, Snapshot
@@ -35,8 +35,11 @@ def remembered(snapshot: Snapshot) -> SeatMemory | None:
     if seats is None:
         return None
     sizes = {name: child.replicas for name, child in snapshot.deployments.items()}
-    asked, pods = sum(sizes.values()), snapshot.pods
-    there = None if pods is None else occupied(sizes, pods.active, terminating=len(pods.terminating))
+    places, pods = snapshot.places, snapshot.pods
+    asked, there = sum(sizes.values()) - places.all_lost, None
+    if pods is not None:
+        ending = pods.terminating - places.silent  # on a node that is lost they never end, and do no harm
+        there = max(0, occupied(sizes, pods.active, terminating=len(ending)) - places.all_lost)
     before = snapshot.memory.seats or SeatMemory.new(asked=asked, reserved=seats.reserved, now=now)
     return before.seen(asked=asked, occupied=there, now=now)
 
@@ -85,11 +88,11 @@ def seat(snapshot: Snapshot, held: SeatMemory | None, *, target: desired.Revisio
 
 
 def _surge(snapshot: Snapshot, versions: Versions, *, size: int) -> int:
-    """How many more a change of version runs: one at least, for as long as a worker of another version is there."""
-    others = (child.replicas for name, child in snapshot.deployments.items() if name != versions.main)
-    if not size or not (versions.canary or any(others)):
+    """How many more a change of version or place runs: one at least, for as long as a worker of another is there."""
+    others = (group.replicas for name, group in layout.groups(snapshot).items() if name != versions.main)
+    if not size or not (versions.canary or any(others) or layout.moving(snapshot)):
         return 0
-    asked = sum(child.replicas for child in snapshot.deployments.values())
+    asked = sum(layout.counted(snapshot).values())
     above = asked + sum(_growth(snapshot, versions.counts).values()) - size
     return max(1, min(snapshot.pool.spec.rollout.surge, above))
 

@@ -6,6 +6,7 @@ from typing import Final
 from workerpool_operator.api import (
     ScalingMode,
 )
+from workerpool_operator.domain import layout
 from workerpool_operator.domain.rules import most_slots, rules_of
 from workerpool_operator.domain.scaling import (
     Allowance,
@@ -58,7 +59,7 @@ def size_of(snapshot: Snapshot) -> Size:
 
 def present_size(snapshot: Snapshot) -> int:
     """The size the pool has been given, without the surge of a change of version."""
-    sizes = [child.replicas for child in snapshot.deployments.values()]
+    sizes = list(layout.counted(snapshot).values())
     total = sum(sizes)
     scaling = snapshot.pool.status.scaling
     before = scaling.given if scaling else total

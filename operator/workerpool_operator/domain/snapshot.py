@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 
 from workerpool_operator.api import Reason, ScalingMode, WorkerPool
 from workerpool_operator.domain.cluster import ClusterFacts
-from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.desired import PLACE_LABEL, RuleSettings
+from workerpool_operator.domain.placement import Held, Places
 from workerpool_operator.domain.rollout.evidence import Evidence
 from workerpool_operator.domain.rollout.judge import Watch
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
@@ -47,6 +48,11 @@ class Child:
         """Its labels."""
         labels: Mapping[str, str] = self.body["metadata"].get("labels", {})
         return labels
+
+    @property
+    def place(self) -> str:
+        """Key of a Deployment's place; empty: any node."""
+        return self.labels.get(PLACE_LABEL, "")
 
     @property
     def replicas(self) -> int:
@@ -164,6 +170,8 @@ class Memory:
     """With strategy Canary."""
     seats: SeatMemory | None = None
     """With a budget."""
+    held: Mapping[str, Held] | None = None
+    """With two places: by Deployment, who counts as lost. None: this leader has not looked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +207,8 @@ class Snapshot:
     """How fast they are expected to come; None: nobody has said anything of it."""
     seats: Seats | None = None
     """None: the pool names no budget."""
+    places: Places = field(default_factory=Places)
+    """Where workers belong, and who is lost."""
     pods: PodList | None = None
     """None: not listed. A plan that needs them says so, and is made again."""
     memory: Memory

@@ -23,10 +23,12 @@ from workerpool_operator.api import (
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.conditions import judge_all
 from workerpool_operator.domain.judging import Case, Refusal
+from workerpool_operator.domain.layout import Group, groups, moving
+from workerpool_operator.domain.placed import placement_status
 from workerpool_operator.domain.plan import Plan
 from workerpool_operator.domain.rollout_status import events, rollout_status
 from workerpool_operator.domain.scaling import Decision
-from workerpool_operator.domain.snapshot import REVISION_LABEL, VERSION_LABEL, Child, Snapshot
+from workerpool_operator.domain.snapshot import REVISION_LABEL, Snapshot
 from workerpool_operator.domain.versions import Versions
 
 QUIET_WRITE_SECONDS: Final = 30.0
@@ -57,8 +59,16 @@ _WARNING_READY: Final = frozenset(
         Reason.APPLY_REFUSED,
     }
 )
-_NO_ALERTS: Final = frozenset({Reason.ALERTS_DISABLED, Reason.PROMETHEUS_RULE_KIND_MISSING})
-"""Nothing went wrong: nobody wants alerts here."""
+_AS_WISHED: Final = frozenset(
+    {
+        Reason.ALERTS_DISABLED,
+        Reason.PROMETHEUS_RULE_KIND_MISSING,
+        Reason.MOVING,
+        Reason.FAILING_BACK,
+        Reason.FAILBACK_WAITS,
+    }
+)
+"""Nothing went wrong: nobody wants alerts here, or workers go where they belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +82,20 @@ class Announcement:
 
 def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> WorkerPoolStatus:
     """The status after this plan. Sizes are those observed, not those asked for."""
-    pool, children = snapshot.pool, snapshot.deployments.values()
-    existing = sum(child.existing for child in children)
+    pool, there = snapshot.pool, groups(snapshot).values()
+    existing = sum(group.existing for group in there)
     case = Case(snapshot=snapshot, plan=plan, refusals=refusals)
     return WorkerPoolStatus(
         observed_generation=pool.generation,
         replicas=min(existing, max(plan.size, existing - _surge(snapshot))),
-        ready_replicas=sum(child.ready for child in children),
+        ready_replicas=sum(group.ready for group in there),
         draining_replicas=sum(1 for report in snapshot.reports.values() if report.connected and report.draining),
         selector=desired.selector(pool),
         scaling=_scaling(snapshot, plan, just_began=case.just_began),
         queues=pool.status.queues if case.just_began and pool.status.queues else _queues(snapshot),
         versions=_versions(snapshot, plan.versions),
         rollout=rollout_status(plan.versions) if plan.versions else pool.status.rollout,
+        placement=placement_status(snapshot),
         conditions=judge_all(case, before=pool.status.conditions, now=snapshot.wall_time),
     )
 
@@ -108,7 +119,7 @@ def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tu
     told += [
         Announcement(warning=False, reason=Reason.VERSION_REMOVED, message=delete.name)
         for delete in plan.deletes
-        if delete.kind == "Deployment"
+        if delete.kind == "Deployment" and not _has_siblings(snapshot, delete.name)
     ]
     happened = events(plan.versions) if plan.versions else []
     told += [Announcement(warning=warning, reason=Reason(name), message=text) for warning, name, text in happened]
@@ -123,6 +134,11 @@ def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tu
         for what in plan.corrected
     ]
     return (*told, *_condition_events(snapshot.pool.status.conditions, after.conditions))
+
+
+def _has_siblings(snapshot: Snapshot, deployment: str) -> bool:
+    """Whether the same revision has a Deployment in another place."""
+    return any(deployment in group.children and len(group.children) > 1 for group in groups(snapshot).values())
 
 
 def _condition_events(before: Sequence[Condition], after: Sequence[Condition]) -> list[Announcement]:
@@ -147,8 +163,8 @@ def _is_warning(condition: Condition) -> bool:
             return condition.status == ConditionStatus.FALSE or condition.reason == Reason.COLLECTOR_DOWN
         case ConditionType.STALLED:
             return condition.status == ConditionStatus.TRUE
-        case ConditionType.MONITORED:
-            return condition.status == ConditionStatus.FALSE and condition.reason not in _NO_ALERTS
+        case ConditionType.MONITORED | ConditionType.PLACED:
+            return condition.status == ConditionStatus.FALSE and condition.reason not in _AS_WISHED
     return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
 
 
@@ -159,7 +175,7 @@ def _why(plan: Plan) -> str:
 
 
 def _surge(snapshot: Snapshot) -> int:
-    changing = sum(1 for child in snapshot.deployments.values() if child.replicas > 0) > 1
+    changing = sum(1 for group in groups(snapshot).values() if group.replicas > 0) > 1 or moving(snapshot)
     return snapshot.pool.spec.rollout.surge if changing else 0
 
 
@@ -244,8 +260,8 @@ def _queues(snapshot: Snapshot) -> tuple[QueueStatus, ...]:
 
 def _versions(snapshot: Snapshot, versions: Versions | None) -> tuple[VersionStatus, ...]:
     newest = versions.holding[-1] if versions else ""
-    ordered = sorted(snapshot.deployments.items(), key=lambda item: (item[0] != newest, item[0]))
-    return tuple(_version(snapshot, child, role=_role(name, versions)) for name, child in ordered)
+    ordered = sorted(groups(snapshot).items(), key=lambda item: (item[0] != newest, item[0]))
+    return tuple(_version(snapshot, group, role=_role(name, versions)) for name, group in ordered)
 
 
 def _role(name: str, versions: Versions | None) -> str:
@@ -254,16 +270,16 @@ def _role(name: str, versions: Versions | None) -> str:
     return "canary" if name == versions.canary else "draining"
 
 
-def _version(snapshot: Snapshot, child: Child, *, role: str) -> VersionStatus:
-    version = child.labels.get(VERSION_LABEL, "")
+def _version(snapshot: Snapshot, group: Group, *, role: str) -> VersionStatus:
+    child, version = group.child, group.version
     containers = child.body["spec"]["template"]["spec"]["containers"]
     return VersionStatus(
         hash=version,
         revision=child.labels.get(REVISION_LABEL, ""),
         image=containers[0].get("image", ""),
         role=role,
-        replicas=child.replicas,
-        ready_replicas=child.ready,
+        replicas=group.replicas,
+        ready_replicas=group.ready,
         in_flight=sum(r.in_flight for r in snapshot.reports.values() if r.version == version),
     )
 
@@ -285,6 +301,7 @@ def _significant(status: WorkerPoolStatus) -> Any:
         (ro.stable, ro.canary, ro.step, ro.weight, ro.verdict, ro.cause, ro.wait, ro.rejected, ro.command_id)
         if (ro := status.rollout)
         else None,
+        (status.placement.active, status.placement.lost) if status.placement else None,
     )
 
 

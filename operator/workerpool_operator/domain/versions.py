@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from workerpool_operator.api import Idle, RolloutSpec, SloSpec, Strategy, WorkerPool, WorkerPoolSpec
-from workerpool_operator.domain import desired
+from workerpool_operator.domain import desired, layout
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, parse
 from workerpool_operator.domain.rollout.counts import Counts, Slot, hold_shares, move_counts
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
@@ -60,10 +60,11 @@ class Versions:
     """Who gets workers."""
 
     counts: Counts
+    """By Deployment."""
     main: str
-    """The Deployment that load goes to."""
+    """The revision that load goes to, by name."""
     canary: str = ""
-    """The Deployment of the version that is tried."""
+    """That of the version that is tried."""
     trusted: frozenset[str] = frozenset()
     """Versions whose revisions are kept although nobody runs them."""
     rollout: Rollout | None = None
@@ -75,7 +76,7 @@ class Versions:
 
     @property
     def holding(self) -> tuple[str, ...]:
-        """The Deployments that are to have workers."""
+        """The revisions that are to have workers, by name. Where no place is named, so is the Deployment of each."""
         return (self.main, self.canary) if self.canary else (self.main,)
 
 
@@ -83,7 +84,9 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
     """Who gets workers at this moment. `target` is what the pool asks for, `total` its workers."""
     spec = snapshot.pool.spec.rollout
     if spec.strategy is Strategy.ROLLING:
-        return Versions(main=target.name, counts=_towards(snapshot, target.name, total=total))
+        return _spread(
+            snapshot, Versions(main=target.name, counts=_towards(snapshot, target.name, total=total)), total=total
+        )
     before = snapshot.memory.rollout or _resumed(snapshot, target)
     rules = rules_of(snapshot.pool.spec)
     if before.evidence.nulls != rules.nulls:  # others are asked for: what was summed up against these says nothing
@@ -101,7 +104,7 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
         if canary
         else _towards(snapshot, main, total=total)
     )
-    return Versions(
+    versions = Versions(
         counts=counts,
         main=main,
         canary=canary,
@@ -110,6 +113,12 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
         trial=trial,
         take_rates=take_rates(watch.taken, canary=state.canary),
     )
+    return _spread(snapshot, versions, total=total)
+
+
+def _spread(snapshot: Snapshot, versions: Versions, *, total: int) -> Versions:
+    """The same over places: counts by Deployment."""
+    return replace(versions, counts=layout.spread(snapshot, versions.counts, total=total))
 
 
 def _tried(
@@ -150,8 +159,7 @@ def _pod_share(snapshot: Snapshot, state: State) -> float:
 
 def _ready(snapshot: Snapshot, version: str) -> int:
     """Workers of a version that are ready."""
-    children = snapshot.deployments.values()
-    return sum(child.ready for child in children if child.labels.get(VERSION_LABEL) == version)
+    return sum(group.ready for group in layout.groups(snapshot).values() if group.version == version)
 
 
 def judged(evidence: Evidence) -> SignalEvidence:
@@ -198,18 +206,12 @@ def _sides(state: State) -> dict[str, Side]:
 
 def _deployment_of(snapshot: Snapshot, version: str) -> str:
     """The Deployment, or else the stored revision, of a version that the pool does not ask for; empty: none is left."""
-    running = [name for name, child in snapshot.deployments.items() if child.labels.get(VERSION_LABEL) == version]
+    groups = layout.groups(snapshot)
+    running = [name for name, group in groups.items() if group.version == version]
     if running:
-        return max(running, key=lambda name: (snapshot.deployments[name].replicas, name))
+        return max(running, key=lambda name: (groups[name].replicas, name))
     stored = [name for name, child in snapshot.revisions.items() if child.labels.get(VERSION_LABEL) == version]
     return max(stored, default="")
-
-
-def _slots(snapshot: Snapshot) -> dict[str, Slot]:
-    return {
-        name: Slot(name=name, replicas=child.replicas, ready=child.ready)
-        for name, child in sorted(snapshot.deployments.items())
-    }
 
 
 def _none(name: str) -> Slot:
@@ -217,13 +219,13 @@ def _none(name: str) -> Slot:
 
 
 def _towards(snapshot: Snapshot, name: str, *, total: int) -> Counts:
-    slots = _slots(snapshot)
+    slots = layout.slots(snapshot)
     own = slots.pop(name, _none(name))
     return move_counts(target=own, others=list(slots.values()), total=total, surge=snapshot.pool.spec.rollout.surge)
 
 
 def _shared(snapshot: Snapshot, main: str, canary: str, *, total: int, percent: int) -> Counts:
-    slots = _slots(snapshot)
+    slots = layout.slots(snapshot)
     stable, tried = slots.pop(main, _none(main)), slots.pop(canary, _none(canary))
     shares, surge = split(total, weight=percent), snapshot.pool.spec.rollout.surge
     return hold_shares(stable=stable, canary=tried, others=list(slots.values()), split=shares, total=total, surge=surge)
@@ -234,10 +236,10 @@ def _resumed(snapshot: Snapshot, target: desired.Revision) -> Rollout:
     rules, stored = rules_of(snapshot.pool.spec), _stored(snapshot.pool)
     state = load_state(stored.get("state"))
     if state is None:
-        running = {name: child for name, child in snapshot.deployments.items() if child.replicas or child.existing}
+        groups = layout.groups(snapshot)
+        running = {name: group for name, group in groups.items() if group.replicas or group.existing}
         most = max(running, key=lambda name: (running[name].ready, running[name].replicas, name), default="")
-        stable = running[most].labels.get(VERSION_LABEL, "") if most else target.version
-        state = State(stable=stable, proven=False)
+        state = State(stable=running[most].version if most else target.version, proven=False)
     return Rollout(state=state, evidence=load(stored.get("evidence", {}), nulls=rules.nulls), watch=Watch())
 
 

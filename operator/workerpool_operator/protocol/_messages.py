@@ -63,6 +63,7 @@ class WorkerReport(Message):
     pod: Name
     uid: Short
     node: Name = ""
+    deployment: Name = Field(default="", description="That its pod is of; empty where the collector does not say.")
     version: Short = ""
     source: Literal["stream", "scrape"] = "stream"
     connected: bool = Field(default=True, description="Its stream is up, or its last scrape worked.")
@@ -83,7 +84,7 @@ class WorkerReport(Message):
 
 
 class PodReport(Message):
-    """What Kubernetes says of one worker pod that is not plainly well, whether or not its worker was ever heard."""
+    """What Kubernetes says of one worker pod that is not plainly well, or whose worker this collector never heard."""
 
     uid: Short
     version: Short = ""
@@ -91,6 +92,12 @@ class PodReport(Message):
     ready: bool = True
     crashes: int = Field(default=0, ge=0, description="Deaths of its containers, whatever they died of.")
     evicted: bool = Field(default=False, description="It is taken off its node (DisruptionTarget).")
+    terminating: bool = Field(default=False, description="It is being deleted.")
+    node: Name = ""
+    deployment: Name = Field(default="", description="That it is of; empty where the collector does not say.")
+    unheard_seconds: float | None = Field(
+        default=None, ge=0, description="For how long this collector has known it without hearing its worker once."
+    )
 
 
 class Samples(Message):

@@ -168,9 +168,8 @@ class StreamState:
         if namespace is None or collector is None or collector.link is not link:
             return
         collector.link, collector.left_at = None, self._clock()
-        if not any(namespace.links()):
-            for pool in collector.pools:
-                self._on_change(peer.namespace, pool)
+        for pool in collector.pools:  # its workers are not heard until they have found another
+            self._on_change(peer.namespace, pool)
 
     def receive(self, peer: Peer, message: Up) -> None:
         """Take in what a collector says."""

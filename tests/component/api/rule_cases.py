@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from tests.component.api import broker_rules, delivery_rules, kafka_rules, rabbitmq_rules, rollout_rules, scaling_rules
+from tests.component.api import (
+    broker_rules,
+    delivery_rules,
+    kafka_rules,
+    placement_rules,
+    rabbitmq_rules,
+    rollout_rules,
+    scaling_rules,
+)
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
 
@@ -30,7 +38,7 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-_PARTS = (delivery_rules, broker_rules, kafka_rules, rabbitmq_rules, scaling_rules, rollout_rules)
+_PARTS = (delivery_rules, broker_rules, kafka_rules, rabbitmq_rules, scaling_rules, rollout_rules, placement_rules)
 _ACCEPTED = {name: case for part in _PARTS for name, case in part.ACCEPTED.items()}
 _REFUSED = {name: case for part in _PARTS for name, case in part.REFUSED.items()}
 ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {

@@ -177,6 +177,19 @@ class TestInstalled:
         with pytest.raises(CommandError):
             kubectl("auth", "can-i", *question.split(), "--as", OPERATOR, "-n", "default", "--quiet")
 
+    def test_of_nodes_the_operator_may_read_single_leases_and_nothing_else(self, kubectl: Callable[..., str]) -> None:
+        def can(verb: str, what: str, namespace: str) -> bool:
+            try:
+                kubectl("auth", "can-i", verb, what, "--as", OPERATOR, "-n", namespace, "--quiet")
+            except CommandError:
+                return False
+            return True
+
+        assert can("get", "leases.coordination.k8s.io", "kube-node-lease")
+        assert not can("list", "leases.coordination.k8s.io", "kube-node-lease")
+        assert not can("patch", "leases.coordination.k8s.io", "kube-node-lease")
+        assert not can("get", "nodes", "default")
+
     def test_the_operator_can_bind_the_collectors_role_and_no_greater_one(self, kubectl: Callable[..., str]) -> None:
         def bind(role: str) -> str:
             account = "--serviceaccount=default:workerpool-collector"

@@ -113,6 +113,18 @@ async def test_a_pools_objects_are_stable_once_applied(kube: Kube, namespace: st
         await assert_stable(kube, body)
 
 
+@each_spec
+async def test_a_deployment_in_a_place_is_stable_once_applied_and_so_is_the_one_beside_it(
+    kube: Kube, namespace: str, spec: dict[str, Any]
+) -> None:
+    pool = await stored_pool(kube, namespace, **spec)
+    revision = desired.revision_for(pool)
+    for selector in ({}, {"topology.kubernetes.io/zone": "west-1", "disk": ""}):
+        template = desired.placed(desired.stored_template(revision.body), selector)
+        name = desired.deployment_name(revision.name, desired.place_key(selector))
+        await assert_stable(kube, desired.deployment(pool, name=name, template=template, replicas=0))
+
+
 async def test_a_collectors_objects_are_stable_once_applied(kube: Kube, namespace: str) -> None:
     pools = [await stored_pool(kube, namespace), await stored_pool(kube, namespace, "rich", **SPECS["rich"])]
     for body in collector_of(*pools):

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from workerpool_operator.collector.board import Board, PodInfo
+from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.kubeapi import ApiClient, PodWatch, deaths
 from workerpool_operator.protocol import PodReport, PoolConfig, Workers, decode_up
 
@@ -55,9 +55,37 @@ def test_a_container_that_lies_dead_has_died_once_more_than_it_was_restarted(
     assert deaths({"containerStatuses": containers}) == found
 
 
-def test_a_pod_that_is_well_is_not_spoken_of(board: Board) -> None:
+def heard(board: Board) -> None:
+    board.heard("web", WorkerState(pod="p", uid="u", version="v", source="stream", connected=True))
+
+
+def test_a_pod_that_is_well_and_whose_worker_is_heard_is_not_spoken_of(board: Board) -> None:
     board.pod_seen(WELL)
+    heard(board)
     assert pods(board) == ()
+
+
+def test_of_a_pod_whose_worker_was_never_heard_it_is_told_for_how_long_it_is_known() -> None:
+    """On a node that is lost, to a collector that came later, a pod looks well for as long as Kubernetes says so."""
+    times = iter([0.0, 40.0])
+    board = Board(announce=lambda _what, _pool: None, clock=lambda: next(times))
+    board.configure((PoolConfig(name="web", uid="1", queues=()),))
+    board.pod_seen(replace(WELL, deployment="web-1-2", was_ready=False))
+    assert pods(board) == (PodReport(uid="u", version="v", node="n", deployment="web-1-2", unheard_seconds=40),)
+
+
+def test_a_pod_that_is_being_deleted_is_told(board: Board) -> None:
+    board.pod_seen(replace(WELL, terminating=True))
+    heard(board)
+    assert pods(board) == (PodReport(uid="u", version="v", node="n", terminating=True),)
+
+
+def test_a_worker_is_told_with_its_node_and_deployment(board: Board) -> None:
+    board.pod_seen(replace(WELL, deployment="web-1-2-abc"))
+    heard(board)
+    message = board.workers_message("web")
+    assert message is not None
+    assert [(one.node, one.deployment) for one in message.workers] == [("n", "web-1-2-abc")]
 
 
 @pytest.mark.parametrize("change", [{"ready": False}, {"crashes": 1}, {"evicted": True}])
@@ -65,6 +93,7 @@ def test_each_change_of_a_pod_is_told_at_once_and_that_it_is_gone_as_well(
     board: Board, told: list[tuple[str, str]], change: dict[str, Any]
 ) -> None:
     board.pod_seen(WELL)
+    heard(board)
     told.clear()
     board.pod_seen(replace(WELL, **change))
     assert told == [("workers", "web")]
@@ -78,7 +107,12 @@ def test_of_a_pod_from_the_api_server_deaths_and_eviction_are_read(board: Board)
     watch = PodWatch(
         cast("ApiClient", None), board, namespace="ns", synced=lambda: None, tell=lambda _pool, _uids: None
     )
-    labels = {"workerpool.dev/pool": "web", "workerpool.dev/version": "v"}
+    labels = {
+        "workerpool.dev/pool": "web",
+        "workerpool.dev/version": "v",
+        "workerpool.dev/revision": "r",
+        "workerpool.dev/place": "abc123",
+    }
     watch._take(
         {
             "metadata": {"name": "p", "uid": "u", "labels": labels},
@@ -88,7 +122,16 @@ def test_of_a_pod_from_the_api_server_deaths_and_eviction_are_read(board: Board)
             },
         }
     )
-    assert pods(board) == (PodReport(uid="u", version="v", placed=False, ready=False, crashes=1, evicted=True),)
+    (told,) = pods(board)
+    assert told.model_copy(update={"unheard_seconds": None}) == PodReport(
+        uid="u",
+        version="v",
+        placed=False,
+        ready=False,
+        crashes=1,
+        evicted=True,
+        deployment="web-v-r-abc123",
+    )
 
 
 def test_a_collector_of_before_says_nothing_of_pods() -> None:

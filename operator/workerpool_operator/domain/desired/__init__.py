@@ -24,6 +24,14 @@ from workerpool_operator.domain.desired.names import (
     selector,
 )
 from workerpool_operator.domain.desired.pdb import disruption_budget
+from workerpool_operator.domain.desired.places import (
+    PLACE_LABEL,
+    deployment_name,
+    place_key,
+    placed,
+    revision_of,
+    unplaced,
+)
 from workerpool_operator.domain.desired.prometheus_rule import RuleSettings, depth_target, prometheus_rule
 from workerpool_operator.domain.desired.quantity import number
 from workerpool_operator.domain.desired.scaled_object import answer, answer_name, scaled_object
@@ -34,6 +42,7 @@ __all__ = [
     "DELETION_COST",
     "MANAGED_BY_LABEL",
     "MANAGER",
+    "PLACE_LABEL",
     "POOL_LABEL",
     "PROGRESS_DEADLINE_SECONDS",
     "RESTART_ANNOTATION",
@@ -50,13 +59,18 @@ __all__ = [
     "autoscaler",
     "collector",
     "deployment",
+    "deployment_name",
     "depth_target",
     "disruption_budget",
     "hashes",
     "number",
+    "place_key",
+    "placed",
     "prometheus_rule",
     "revision_for",
+    "revision_of",
     "scaled_object",
     "selector",
     "stored_template",
+    "unplaced",
 ]

@@ -1,4 +1,4 @@
-"""The Deployment of one version and revision of a pool's workers.
+"""The Deployment of one version and revision of a pool's workers, in one place.
 
 Its template never changes, so the Deployment controller's own rolling update is never used: it would pick pods without
 asking which are busy. The operator moves counts between Deployments instead.
@@ -15,6 +15,7 @@ from workerpool_operator.domain.desired.names import (
     metadata,
     worker_labels,
 )
+from workerpool_operator.domain.desired.places import PLACE_LABEL
 
 PROGRESS_DEADLINE_SECONDS: Final = 600
 _HISTORY: Final = 1
@@ -24,7 +25,7 @@ _HISTORY: Final = 1
 def deployment(pool: WorkerPool, *, name: str, template: Mapping[str, Any], replicas: int) -> dict[str, Any]:
     """The Deployment of a stored template, with every field that the operator owns."""
     labels = template["metadata"]["labels"]
-    identity = {label: labels[label] for label in (VERSION_LABEL, REVISION_LABEL)}
+    identity = {label: labels[label] for label in (VERSION_LABEL, REVISION_LABEL, PLACE_LABEL) if label in labels}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

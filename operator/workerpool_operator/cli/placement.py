@@ -1,0 +1,105 @@
+"""`wpool migrate` and `wpool reassign`: where a pool's workers belong, said by a person."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from workerpool_operator.api import PLACE_ANNOTATION
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
+from workerpool_operator.cli.oncall import annotate
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
+
+PLACES: Final = ("primary", "secondary")
+MIGRATE_HELP: Final = """Move a pool's workers to its primary or secondary place, one at a time, idle ones first.
+
+It is an annotation of the pool, so what is in Git does not undo it; it holds until the next migrate. With
+`placement.failback: Manual`, `--to primary` also lets workers come back after a failover.
+
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or the pool has no such place.
+"""
+MIGRATE_EPILOG: Final = """**Examples**
+
+    wpool migrate thumbs --to secondary
+
+    wpool migrate thumbs --to primary --namespace media
+"""
+REASSIGN_HELP: Final = """Give a pool another primary place: its workers move there, one at a time, idle ones first.
+
+It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead.
+
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or refuses the change.
+"""
+REASSIGN_EPILOG: Final = """**Examples**
+
+    wpool reassign thumbs --primary topology.kubernetes.io/zone=west-1
+
+    wpool reassign thumbs --primary disk=ssd,gpu=none --namespace media
+"""
+
+
+def migrate(  # noqa: D103  typer: the help text is MIGRATE_HELP
+    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    to: Annotated[str, typer.Option(help="primary or secondary.", show_default=False)],
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    if to not in PLACES:
+        raise typer.BadParameter("write --to primary or --to secondary")
+    asked("migrate", lambda access: move(access, namespace, pool, to=to), context=context)
+    typer.echo(f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are")
+
+
+def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
+    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    primary: Annotated[str, typer.Option(help="Labels of the nodes: key=value,...", show_default=False)],
+    namespace: cluster.Namespace = None,
+    context: cluster.Context = None,
+) -> None:
+    selector = labels_of(primary)
+    asked("reassign", lambda access: change_primary(access, namespace, pool, selector=selector), context=context)
+    typer.echo(f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are")
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """The labels in `key=value,key=value`.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    labels: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if not (key and equals) or "=" in value or "!" in key or key in labels:
+            raise typer.BadParameter(f"{part.strip()!r} is no label of a node: write key=value,...")
+        labels[key] = value
+    return labels
+
+
+async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to: str) -> None:
+    """Write the annotation.
+
+    Raises:
+        TroubleError: the pool has no such place.
+    """
+    placement = (await pool_of(access, namespace, name))["spec"].get("placement")
+    if placement is None or (to == "secondary" and "secondary" not in placement):
+        raise TroubleError(f"{name} has no {to} place: set spec.placement.{to}.nodeSelector")
+    await annotate(access, namespace, name, {PLACE_ANNOTATION: to})
+
+
+async def change_primary(
+    access: "ClusterAccess", namespace: str | None, name: str, *, selector: dict[str, str]
+) -> None:
+    """Write the selector in the place of the one that is there, onto the pool as it was read."""
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+
+    body = await pool_of(access, namespace, name)
+    primary = (body["spec"].get("placement") or {}).get("primary") or {}
+    gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
+    patch = {"spec": {"placement": {"primary": {"nodeSelector": gone | selector}}}}
+    async with Kube(access) as kube:
+        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
+        await kube.merge_patch(ref, patch, resource_version=body["metadata"]["resourceVersion"])
