@@ -9,13 +9,17 @@ import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from e2e.cluster.controlplane import ControlPlane
 from workerpool_operator.domain.desired.names import POOL_LABEL, VERSION_LABEL
 from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+_RESTRICTED_POD: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+_RESTRICTED_CONTAINER: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+"""What the Pod Security Standard `restricted` asks of a pod, as workers have it."""
 
 
 class PlayedKubelet:
@@ -35,7 +39,13 @@ class PlayedKubelet:
         """A worker's pod whose container runs."""
         labels = {POOL_LABEL: pool, VERSION_LABEL: version}
         container = {"name": "worker", "image": "worker:1"}
-        spec = {"nodeName": self.name, "containers": [container], "terminationGracePeriodSeconds": 0}
+        contained = {**container, "securityContext": _RESTRICTED_CONTAINER}
+        spec = {
+            "nodeName": self.name,
+            "securityContext": _RESTRICTED_POD,
+            "containers": [contained],
+            "terminationGracePeriodSeconds": 0,
+        }
         metadata = {"name": name, "namespace": namespace, "labels": labels}
         await self._kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
         state = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}

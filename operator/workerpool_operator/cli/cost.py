@@ -39,7 +39,7 @@ _PRICE: Final = (
 )
 _TIMEOUT_SECONDS: Final = 60.0
 _HOUR: Final = 3_600.0
-_WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
+WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 Vector = list[tuple[dict[str, str], float]]
@@ -85,7 +85,7 @@ def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
 ) -> None:
     names = pools or []
-    if not _WINDOW.fullmatch(window):
+    if not WINDOW.fullmatch(window):
         raise typer.BadParameter("write how far back as a number and m, h, d or w: such as 7d")
     if not all(_NAME.fullmatch(name) for name in [*names, *([namespace] if namespace else [])]):
         raise typer.BadParameter("names have a-z, 0-9, '-' and '.' only")

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import completion, cost, describe, events, oncall, placement, starter, switch, top
+from workerpool_operator.cli import (
+    completion,
+    cost,
+    describe,
+    events,
+    jobs,
+    oncall,
+    placement,
+    report,
+    starter,
+    switch,
+    top,
+)
 from workerpool_operator.cli import ui as ui_command
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
@@ -70,6 +82,8 @@ app.command("init", help=starter.HELP, epilog=starter.EPILOG)(starter.init)
 app.command("lint", help=lint_command.HELP, epilog=lint_command.EPILOG)(lint_command.lint)
 app.command("checklist", help=checklist_command.HELP, epilog=checklist_command.EPILOG)(checklist_command.checklist)
 app.command("completion", help=completion.HELP, epilog=completion.EPILOG)(completion.completion)
+app.add_typer(jobs.app, name="job", epilog=jobs.EPILOG)
+app.command("report", help=report.HELP, epilog=report.EPILOG)(report.report)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)

@@ -25,7 +25,7 @@ class PlayedJobs:
         self.pods: list[dict[str, Any]] = []
         self._plane = plane
         self._kube = kube
-        self._kubelet = kubelet
+        self.kubelet = kubelet
         self._namespace = namespace
 
     async def run(self) -> None:
@@ -42,7 +42,7 @@ class PlayedJobs:
         name = pod["metadata"]["name"]
         binding = {
             "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": self._kubelet.name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": self.kubelet.name},
         }  # fmt: skip
         path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/binding"
         await asyncio.to_thread(kubectl, self._plane, "create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
@@ -57,7 +57,7 @@ class PlayedJobs:
             check=False,
         )
         for line in (done.stdout + done.stderr).splitlines():
-            await self._kubelet.write(name, line)
+            await self.kubelet.write(name, line)
         told: dict[str, Any] = {
             "name": container["name"],
             "image": "x",

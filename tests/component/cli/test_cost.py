@@ -1,27 +1,22 @@
 """`wpool cost` on a real Prometheus that holds what an operator exported for two hours."""
 
-import asyncio
 import json
-import shutil
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from e2e.cluster.ports import free_port
-from tests.support.waiting import until
+from tests.support.prometheus import prometheus_with
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 STEP = 15
 HOURS = 2
 
 
-def exported(now: int) -> str:
+def exported(now: int) -> list[str]:
     """Two workers of version a, of which one has no job, then one of b; in the text format, with times."""
     lines: dict[str, list[str]] = {
         "workerpool_worker_seconds": [],
@@ -42,43 +37,13 @@ def exported(now: int) -> str:
         text.append(f"# TYPE {name} {'counter' if counter else 'gauge'}")
         # By series: the format wants those of one together.
         text += sorted((f"{name}{'_total' if counter else ''}{one}" for one in samples), key=lambda s: s.split("}")[0])
-    return "\n".join([*text, "# EOF", ""])
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    return [*text, "# EOF"]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    if not (shutil.which("prometheus") and shutil.which("promtool")):
-        pytest.skip("there is no Prometheus on this machine")
-    (tmp_path / "exported").write_text(exported(int(time.time()) - 1))
-    make = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(tmp_path / "exported"), str(tmp_path / "data")]
-    subprocess.run(make, check=True, capture_output=True)
-    return tmp_path / "data"
-
-
-@pytest_asyncio.fixture
-async def prometheus(database: Path, tmp_path: Path) -> AsyncIterator[str]:
-    (tmp_path / "config").write_text("global: {}\n")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = [f"--config.file={tmp_path / 'config'}", f"--storage.tsdb.path={database}"]
-    with (tmp_path / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            "prometheus", *arguments, f"--web.listen-address=127.0.0.1:{port}", stdout=log, stderr=log
-        )
-    try:
-        await until(lambda: answers(url), what="Prometheus ready")
+def prometheus(tmp_path: Path) -> Iterator[str]:
+    with prometheus_with(exported(int(time.time()) - 1), tmp_path) as url:
         yield url
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def wpool(*words: str) -> subprocess.CompletedProcess[str]:

@@ -159,3 +159,25 @@ async def test_a_pod_that_does_not_start_is_told_and_its_job_deleted(
         return not await kube.list(kinds.JOB, namespace=namespace).all()
 
     await eventually(nothing_left, what="the end of the Job")
+
+
+async def test_what_has_become_of_a_job_is_told(plane: ControlPlane, namespace: str, pool: PlayedJobs) -> None:
+    """Of one that is dead, of one that failed and will be tried again, and of one that nobody knows."""
+    dead = await wpool(plane, "job", "status", "thumbs", "job-1", "-n", namespace, "-o", "json")
+    assert dead.returncode == 0, dead.stderr
+    told = json.loads(dead.stdout)
+    assert (told["state"], told["attempt"], told["version"], told["last_error"]) == ("dead", 1, "v1", "no \x1b[2J way")
+    assert "secret" not in dead.stdout
+
+    await pool.kubelet.start_pod(namespace, "thumbs-a-1", version="aaaaaaaa")
+    line = {"event": "job failed, will be retried", "job_id": "job-9", "attempt": 2, "error": "E", "job_type": "resize"}
+    await pool.kubelet.write("thumbs-a-1", json.dumps(line))
+    failed = await wpool(plane, "job", "status", "thumbs", "job-9", "-n", namespace)
+    assert failed.returncode == 0, failed.stderr
+    words = dict(one.split(":", 1) for one in failed.stdout.splitlines())
+    assert {name: value.strip() for name, value in words.items()}.items() >= {
+        "state": "to be retried", "attempt": "2", "version": "aaaaaaaa", "worker": "thumbs-a-1", "last error": "E",
+    }.items()  # fmt: skip
+
+    nobody = await wpool(plane, "job", "status", "thumbs", "nobody", "-n", namespace, "-o", "json")
+    assert (nobody.returncode, json.loads(nobody.stdout)["state"]) == (1, "unknown")
