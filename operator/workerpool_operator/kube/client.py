@@ -26,13 +26,13 @@ from typing import Any, Final, Literal, Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio.client import ApiClient
 
 from workerpool_operator import __version__
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.access import ClusterAccess
 from workerpool_operator.kube.kinds import ACCESS_REVIEW, SELF_ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
 from workerpool_operator.kube.listing import Listing, Page
+from workerpool_operator.kube.rest import Rest
 from workerpool_operator.kube.review import Identity, identity_of, user_of
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ class Kube:
         self._write_gate = write_gate
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_seconds = timeout_seconds
-        self._rest = ApiClient(access.configuration).rest_client
+        self._rest = Rest(access.configuration)
         self._user_agent = f"{FIELD_MANAGER}/{__version__}"
 
     async def __aenter__(self) -> Self:
