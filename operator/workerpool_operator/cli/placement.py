@@ -58,22 +58,29 @@ def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    selector = labels_of(primary)
+    try:
+        selector = labels_of(primary)
+    except LabelsError as error:
+        raise typer.BadParameter(str(error)) from None
     asked("reassign", lambda access: change_primary(access, namespace, pool, selector=selector), context=context)
     typer.echo(f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are")
+
+
+class LabelsError(ValueError):
+    """What was written is no list of labels; the text says what to write."""
 
 
 def labels_of(text: str) -> dict[str, str]:
     """The labels in `key=value,key=value`.
 
     Raises:
-        typer.BadParameter: it is something else.
+        LabelsError: it is something else.
     """
     labels: dict[str, str] = {}
     for part in text.split(","):
         key, equals, value = part.strip().partition("=")
         if not (key and equals) or "=" in value or "!" in key or key in labels:
-            raise typer.BadParameter(f"{part.strip()!r} is no label of a node: write key=value,...")
+            raise LabelsError(f"{part.strip()!r} is no label of a node: write key=value,...")
         labels[key] = value
     return labels
 

@@ -30,8 +30,8 @@ def open_app(registry: CollectorRegistry, board: Board, *, connected: Callable[[
         body = generate_latest(registry)  # on the loop, which owns what is read
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def state(_: web.Request) -> web.Response:
-        return web.json_response(describe(board, operators=connected()))
+    async def state(request: web.Request) -> web.Response:
+        return web.json_response(describe(board, operators=connected(), pool=request.query.get("pool")))
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
@@ -54,10 +54,12 @@ def health_app(*, ready: Callable[[], bool]) -> web.Application:
     return app
 
 
-def describe(board: Board, *, operators: int) -> dict[str, object]:
-    """Everything that the collector knows, as JSON. It holds no credentials."""
+def describe(board: Board, *, operators: int, pool: str | None = None) -> dict[str, object]:
+    """What the collector knows, as JSON; with `pool`, of that one only. It holds no credentials."""
     pools: dict[str, object] = {}
     for name, known in board.pools.items():
+        if pool is not None and name != pool:
+            continue
         samples, workers = board.samples_message(name), board.workers_message(name)
         pools[name] = {
             "queues": [sample.model_dump(mode="json") for sample in samples.samples] if samples else [],

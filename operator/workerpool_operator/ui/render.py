@@ -9,14 +9,25 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from workerpool_operator.ui import chart, verbs, views
+from workerpool_operator.ui import chart, places, verbs, views
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.room import Room
 from workerpool_operator.ui.words import amount, plain, seconds
 
 Json = dict[str, Any]
 
-SECTIONS: Final = ("head", "actions", "charts", "rollout", "versions", "queues", "pods", "events", "conditions")
+SECTIONS: Final = (
+    "head",
+    "actions",
+    "charts",
+    "placement",
+    "rollout",
+    "versions",
+    "queues",
+    "pods",
+    "events",
+    "conditions",
+)
 """Of one pool's page: each is a template, and an element of that id."""
 _MARKS: Final = {"good": "✓", "busy": "◐", "bad": "▲", "none": "○"}
 
@@ -76,6 +87,8 @@ class Pages:
                 values |= self._charts(room)
             case "rollout":
                 values |= {"rollout": views.rollout(pool)}
+            case "placement":
+                values |= {"view": places.placement(pool, room.pods.objects.values()), "feed": room.pods}
             case "versions" | "queues":
                 values |= {name: status.get(name) or ()}
             case "pods":

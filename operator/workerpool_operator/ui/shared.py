@@ -8,6 +8,7 @@ from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
 from workerpool_operator.cli.get.tree import pod_state as pod_word
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
+from workerpool_operator.cli.placement import LabelsError, change_primary, labels_of, move
 from workerpool_operator.cli.rollout.ask import tell
 from workerpool_operator.cli.rollout.state import meant, rollout_of
 from workerpool_operator.cli.switch import suspend
@@ -15,15 +16,19 @@ from workerpool_operator.cli.switch import suspend
 __all__ = [
     "UNKNOWN",
     "CostLine",
+    "LabelsError",
     "Mirror",
     "Row",
     "TroubleError",
     "annotate",
     "ask_prometheus",
+    "change_primary",
     "condition",
     "cost_lines",
     "keeps_rates",
+    "labels_of",
     "meant",
+    "move",
     "pod_word",
     "rollout_of",
     "slow_down",

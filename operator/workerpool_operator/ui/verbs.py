@@ -14,16 +14,22 @@ from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import THROTTLE, Throttle
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess
+from workerpool_operator.ui.places import destinations
 from workerpool_operator.ui.shared import (
+    LabelsError,
     TroubleError,
     annotate,
+    change_primary,
     keeps_rates,
+    labels_of,
     meant,
+    move,
     rollout_of,
     slow_down,
     suspend,
     tell,
 )
+from workerpool_operator.ui.words import plain
 
 Json = Mapping[str, Any]
 
@@ -45,6 +51,8 @@ class Button:
     """The version that is meant, where it is about one."""
     throttle: bool = False
     """Whether it takes a rate and minutes."""
+    labels: bool = False
+    """Whether it takes labels of nodes."""
 
 
 class StaleError(Exception):
@@ -53,7 +61,7 @@ class StaleError(Exception):
 
 def buttons(pool: Json) -> list[Button]:
     """Those that fit what the pool is doing."""
-    return [*_rollout_buttons(pool), _switch(pool), *_size_buttons(pool)]
+    return [*_rollout_buttons(pool), _switch(pool), *_size_buttons(pool), *_place_buttons(pool)]
 
 
 def _switch(pool: Json) -> Button:
@@ -125,6 +133,28 @@ def _size_buttons(pool: Json) -> list[Button]:
     return found
 
 
+def _place_buttons(pool: Json) -> list[Button]:
+    found = [
+        Button(
+            verb=f"migrate-{place}",
+            label=f"Migrate to {place}",
+            help=f"Let the workers belong to the {place} place",
+            confirm=f"Move the workers to the {place} place? One at a time, idle ones first; it holds until the next "
+            "migrate.",
+        )
+        for place in destinations(pool)
+    ]
+    reassign = Button(
+        verb="reassign",
+        label="Reassign",
+        help="Give the pool another primary place: nodes with these labels",
+        confirm="Give the pool another primary place? Its workers move there, one at a time. A pool that is kept in "
+        "Git is changed there instead.",
+        labels=True,
+    )
+    return [*found, reassign]
+
+
 def throttle_of(pool: Json) -> str:
     """The throttle that is in force, in words; empty: none."""
     text = str((pool["metadata"].get("annotations") or {}).get(THROTTLE) or "")
@@ -177,6 +207,10 @@ async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, sa
         case "restart":
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             await annotate(access, namespace, name, {RESTART_ANNOTATION: now})
+        case "migrate-primary" | "migrate-secondary":
+            await move(access, namespace, name, to=verb.removeprefix("migrate-"))
+        case "reassign":
+            await change_primary(access, namespace, name, selector=_labels(said))
         case "throttle":
             await slow_down(access, namespace, name, _throttle(said))
         case _:
@@ -187,6 +221,13 @@ def _throttle(said: Mapping[str, str]) -> Throttle:
     rate = _number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
     minutes = _number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
     return Throttle(per_second=round(rate, 3), until=datetime.now(UTC) + timedelta(minutes=minutes))
+
+
+def _labels(said: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return labels_of(said.get("primary", ""))
+    except LabelsError as error:
+        raise TroubleError(f"Say which nodes: {plain(str(error))}.") from None
 
 
 def _number(text: str, what: str, least: float, most: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from workerpool_operator.domain.desired import VERSION_LABEL
 from workerpool_operator.ui.chart import Interval, interval
 from workerpool_operator.ui.shared import UNKNOWN, Row, condition, pod_word, rollout_of
+from workerpool_operator.ui.state import State
 
 Json = Mapping[str, Any]
 
@@ -23,15 +24,6 @@ _POD_TONES: Final = {
     "ContainerCreating": "busy",
 }
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How a thing is: a word, and how much it should worry. Colour and sign follow from the latter."""
-
-    word: str
-    tone: str
-    """good, busy, bad or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,11 +104,16 @@ ROLLOUT = {
 }
 
 
+FAILED_OVER = {"active": "secondary", "since": "2030-01-31T12:00:00Z", "lost": 2}
+
+
 async def rich(kube: Kube, namespace: str) -> None:
     """Pools with everything that a page can show."""
     for number in range(1, 9):
         await make(kube, namespace, f"pool-{number}", **status(number))
-    await make(kube, namespace, "thumbs", **status(41), rollout=ROLLOUT)
+    await make(kube, namespace, "thumbs", **status(41), rollout=ROLLOUT, placement=FAILED_OVER)
+    places = {"spec": {"placement": {"primary": {"nodeSelector": {"zone": "a"}}, "secondary": {}}}}
+    await kube.merge_patch(ObjectRef(kinds.WORKER_POOL, namespace, "thumbs"), places)
     metadata = {"name": "thumbs-1", "namespace": namespace, "labels": {POOL_LABEL: "thumbs"}}
     spec = {"containers": [{"name": "worker", "image": "worker:1"}]}
     await kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})

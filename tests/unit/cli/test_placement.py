@@ -1,11 +1,10 @@
 """`wpool migrate` and `wpool reassign`: what a person may write."""
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from workerpool_operator.cli.main import app
-from workerpool_operator.cli.placement import labels_of
+from workerpool_operator.cli.placement import LabelsError, labels_of
 
 
 def test_labels_are_read_as_kubectl_reads_them() -> None:
@@ -14,7 +13,7 @@ def test_labels_are_read_as_kubectl_reads_them() -> None:
 
 @pytest.mark.parametrize("text", ["", "zone", "=west", "zone==west", "zone!=west", "zone=a,zone=b", "zone=a,"])
 def test_what_is_no_label_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="write key=value"):
+    with pytest.raises(LabelsError, match="write key=value"):
         labels_of(text)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.pools import pool_body
 from workerpool_operator.ui import views
+from workerpool_operator.ui.state import State
 from workerpool_operator.ui.verbs import buttons, throttle_of
 
 
@@ -30,7 +31,7 @@ def body(**status: Any) -> dict[str, Any]:
 )
 def test_a_pool_has_a_state_in_a_word(conditions: list[dict[str, Any]], word: str, tone: str) -> None:
     """Stalled counts most: what is stalled may well be Ready."""
-    assert views.pool_state(body(conditions=conditions)) == views.State(word, tone)
+    assert views.pool_state(body(conditions=conditions)) == State(word, tone)
 
 
 def test_pools_are_added_up() -> None:
@@ -82,7 +83,7 @@ def test_pods_in_trouble_come_first() -> None:
     waiting = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restartCount": 4}
     crashing = {"metadata": {"name": "c"}, "status": {"containerStatuses": [waiting]}}
     first, second = views.pods([running, crashing], in_flight={"b": 2}, rates={"b": 0.5})
-    assert (first.name, first.state, first.restarts) == ("c", views.State("CrashLoopBackOff", "bad"), 4)
+    assert (first.name, first.state, first.restarts) == ("c", State("CrashLoopBackOff", "bad"), 4)
     assert (first.in_flight, first.per_minute) == (None, None)
     assert (second.state.tone, second.in_flight, second.per_minute) == ("good", 2, 30)
 
@@ -121,7 +122,7 @@ def test_a_verdict_comes_with_its_interval() -> None:
     pool["spec"]["rollout"] = {"analysis": {"rejectRatio": 2}}
     found = views.rollout(pool)
     assert found is not None
-    assert (found.verdict, found.tolerate, found.reject) == (views.State("Fail", "bad"), "1.25", "2")
+    assert (found.verdict, found.tolerate, found.reject) == (State("Fail", "bad"), "1.25", "2")
     assert found.picture is not None
     assert found.picture.reject < found.picture.low < found.picture.ratio < found.picture.high
     assert ("Of them failed", "0") not in found.facts
@@ -150,7 +151,7 @@ def verbs(**rollout: Any) -> list[str]:
 
 def test_only_buttons_that_fit_are_there() -> None:
     """None that would be refused."""
-    usual = ["stop", "hold-size", "throttle", "restart"]
+    usual = ["stop", "hold-size", "throttle", "restart", "reassign"]
     assert verbs() == usual
     assert verbs(stable="a", wanted="a") == usual
     assert verbs(stable="a", wanted="b", rejected=["b"]) == ["retry", *usual]
@@ -162,7 +163,14 @@ def test_only_buttons_that_fit_are_there() -> None:
         "workerpool.dev/throttle": "5@2999-01-31T12:00:00Z",
     }
     held["spec"]["suspend"] = True
-    assert [one.verb for one in buttons(held)] == ["start", "release-size", "throttle", "unthrottle", "restart"]
+    assert [one.verb for one in buttons(held)] == [
+        "start",
+        "release-size",
+        "throttle",
+        "unthrottle",
+        "restart",
+        "reassign",
+    ]
     kafka = pool_body(queues=[{"name": "main", "kafka": {"bootstrapServers": ["k:9092"], "topic": "t", "group": "g"}}])
     assert "throttle" not in [one.verb for one in buttons(kafka)]
 
