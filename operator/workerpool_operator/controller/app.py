@@ -125,7 +125,8 @@ class Operator:
         self._start("queue", queue.run())
         self._start("leadership", leadership.run())
         self._start("resync", resync.run())
-        self._look_after_keda(resync, board, queue)
+        self._start("lapses", Lapses(board, due=queue.mark).run())
+        self._start("keda", resync.run_soon(kinds.SCALED_OBJECT, while_=lambda: bool(self._pools.with_keda)))
         self._start("facts", facts.run())
         self._start("events", events.run())
         self._start("streams", self._stream_server(kube, streams).run())
@@ -149,11 +150,6 @@ class Operator:
             await self._until(stop)
         finally:
             await self._shut_down(events, stop_watching)
-
-    def _look_after_keda(self, resync: Resync, board: ValueBoard, queue: WorkQueue) -> None:
-        pools = self._pools
-        self._start("lapses", Lapses(board, pools=lambda: pools.with_keda, due=queue.mark).run())
-        self._start("keda", resync.run_soon(kinds.SCALED_OBJECT, while_=lambda: bool(pools.with_keda)))
 
     def _namespace_reconciler(self, streams: StreamState, executor: Executor) -> NamespaceReconciler:
         settings = desired.CollectorSettings(

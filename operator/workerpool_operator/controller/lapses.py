@@ -1,37 +1,35 @@
-"""Numbers that lapse, or count again, without a word.
+"""Readings that lapse, or count again, without a word.
 
-Readings stop by saying nothing, and may begin again with what they said last, so nothing makes a plan of either. The
-metrics API asks the board at each question; KEDA reads what a plan has written, which has to be planned anew.
+A collector that is connected may have stopped saying anything, and may begin again with what it said last: neither is
+news that anybody tells, so nothing else would make a plan of it, in any mode.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.serve.values import Value
+from workerpool_operator.serve.values import QueueId
 
 LOOK_SECONDS: Final = 1.0
 
 
 class Board(Protocol):
-    """The numbers of all pools."""
+    """When queues were read."""
 
-    def get(self, namespace: str, pool: str) -> Value | None:
-        """The pool's number, or None where there is none that may be believed now."""
+    def fresh(self) -> AbstractSet[QueueId]:
+        """The queues whose latest reading counts at this moment."""
 
 
 class Lapses:
-    """Has pools looked at when their number has just lapsed, or has come back."""
+    """Has pools looked at of which a reading has just lapsed, or has come back."""
 
-    def __init__(
-        self, board: Board, *, pools: Callable[[], Collection[PoolKey]], due: Callable[[PoolKey], None]
-    ) -> None:
-        """`pools()` are those that it matters for; `due` hears of each change once."""
+    def __init__(self, board: Board, *, due: Callable[[PoolKey], None]) -> None:
+        """`due` hears of each change once."""
         self._board = board
-        self._pools = pools
         self._due = due
-        self._known: frozenset[PoolKey] = frozenset()
+        self._fresh: AbstractSet[QueueId] = frozenset()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -41,8 +39,7 @@ class Lapses:
 
     def look(self) -> None:
         """Compare with the last look."""
-        pools = self._pools()
-        known = frozenset(pool for pool in pools if self._board.get(pool.namespace, pool.name) is not None)
-        for pool in (self._known ^ known).intersection(pools):
-            self._due(pool)
-        self._known = known
+        fresh = self._board.fresh()
+        for pool in {pool for pool, _ in self._fresh ^ fresh}:
+            self._due(PoolKey(*pool))
+        self._fresh = fresh

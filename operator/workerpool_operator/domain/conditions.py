@@ -202,9 +202,15 @@ def _following(case: Case) -> Verdict | None:
 
 def _held(case: Case) -> Verdict:
     """The size is held, for want of samples."""
-    if not case.snapshot.samples and not case.snapshot.errors:
+    if not case.snapshot.samples and not case.snapshot.errors and not _was_read(case):
         return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the queues have not been read yet; the size is held")
     return Verdict(_FALSE, Reason.SAMPLES_STALE, "a queue cannot be read; the size is not lowered until it can")
+
+
+def _was_read(case: Case) -> bool:
+    """Whether the queues were read once: what was said so long ago is forgotten, and that is no beginning."""
+    old = find(case.snapshot.pool.status.conditions, ConditionType.QUEUE_REACHABLE)
+    return old is not None and old.reason in {Reason.SAMPLES_FRESH, Reason.SAMPLES_STALE} and not case.just_began
 
 
 def _read(case: Case) -> Verdict | None:
@@ -234,7 +240,7 @@ def _unreadable(case: Case) -> Verdict | None:
 
 def _unread(case: Case) -> Verdict:
     """A queue was not read in time."""
-    if not case.snapshot.samples:
+    if not case.snapshot.samples and not _was_read(case):
         return Verdict(_UNKNOWN, Reason.NO_SAMPLE_YET, "the queues have not been read yet")
     return Verdict(_FALSE, Reason.SAMPLES_STALE, "a queue was not read in time")
 

@@ -176,8 +176,6 @@ def plan(snapshot: Snapshot) -> Plan:
     moments += [max(seating.list_in, GROWING_LIST_SECONDS / 2)] if seating.list_in is not None else []
     if taking_away and scale_in is None:
         moments.append(list_wait)
-    if not snapshot.collectors:
-        moments += [sample.stale_after - sample.age + 0.05 for sample in snapshot.samples if sample.usable]
     return replace(
         draft,
         size=size,

@@ -16,6 +16,8 @@ FORGOTTEN_SECONDS: Final = 60.0
 
 PoolId: TypeAlias = tuple[str, str]
 """Namespace and name of a pool."""
+QueueId: TypeAlias = tuple[PoolId, str]
+"""A queue of a pool, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,16 @@ class ValueBoard:
             self._readings[namespace, pool] = {**readings, queue: _Reading(read_at, read_at + stale_after)}
             if (namespace, pool) in self._published:
                 self._on_change([(namespace, pool)])
+
+    def fresh(self) -> frozenset[QueueId]:
+        """The queues whose latest reading counts at this moment, whoever leads."""
+        now = self._clock()
+        return frozenset(
+            (pool, queue)
+            for pool, readings in self._readings.items()
+            for queue, reading in readings.items()
+            if reading.fresh_until >= now
+        )
 
     def tidy(self) -> None:
         """Forget queues and pools whose readings have not counted for long."""

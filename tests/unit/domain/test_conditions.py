@@ -323,6 +323,12 @@ def test_a_queue_that_has_not_been_read_yet_is_unknown() -> None:
     assert verdict(settled(pool(), 0), QUEUE_REACHABLE) == (UNKNOWN, Reason.NO_SAMPLE_YET)
 
 
+@pytest.mark.parametrize("before", [Reason.SAMPLES_FRESH, Reason.SAMPLES_STALE])
+def test_a_silence_so_long_that_what_was_said_is_forgotten_is_no_beginning(before: Reason) -> None:
+    silent = settled(pool(status=said(QUEUE_REACHABLE, TRUE, before)), 3)
+    assert verdict(silent, QUEUE_REACHABLE) == verdict(silent, SCALING_ACTIVE) == (FALSE, Reason.SAMPLES_STALE)
+
+
 def test_a_queue_that_was_not_read_in_time_is_not_reachable() -> None:
     seen = settled(pool(), 0, samples=(sample(0, age=60.0),))
     assert verdict(seen, QUEUE_REACHABLE) == (FALSE, Reason.SAMPLES_STALE)
