@@ -69,10 +69,14 @@ def test_the_rules_of_a_pool_are_evaluated(prometheus: Prometheus, scene: Scene)
     scene.wait_condition("ruled", "Monitored", status="True", reason="PrometheusRuleApplied")
     prometheus.sync()
     mine = 'pool="ruled"'
+    rule = scene.kubectl.get("prometheusrule", "ruled", namespace=scene.namespace)
+    assert rule
+    made = rule["spec"]["groups"][0]["rules"]
+    assert len(made) == 4  # two that users expect, what one of them is made of, and that of canaries
 
     def evaluated() -> bool:
         found = [one for one in prometheus.rules() if mine in one["query"]]
-        return len(found) == 3 and all(one["health"] == "ok" for one in found)
+        return len(found) == len(made) and all(one["health"] == "ok" for one in found)
 
     wait_for(evaluated, seconds=90, what="the pool's rules evaluated", pause=1)
     assert not alerts(prometheus, scene, "ruled")
