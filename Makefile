@@ -25,7 +25,7 @@ demo-down: setup-python ## Remove everything that `make demo` started
 	$(RUN) python -m e2e.demo --down
 
 ##@ Test
-.PHONY: test test-unit coverage test-component test-rules test-dashboards test-docs test-adapters e2e e2e-core
+.PHONY: test test-unit coverage test-component test-rules test-dashboards test-docs test-hostile test-adapters e2e e2e-core
 test: ## Unit, component and core e2e tests, set-up and clean-up included
 	scripts/test.sh unit component core
 
@@ -50,6 +50,9 @@ test-dashboards: setup-python ## Every panel of the dashboards has data, asked o
 test-docs: setup-python ## The commands of the pages for users, typed as a reader would (part of test-component)
 	scripts/setup.sh redis
 	$(RUN) pytest tests/component/docs --quiet $(ARGS)
+
+test-hostile: setup ## Hostile resources and requests, each refused (JSON=FILE; part of test-unit and test-component)
+	$(RUN) pytest tests -m attack --quiet $(if $(JSON),--attacks $(JSON)) $(ARGS)
 
 test-adapters: setup-python ## Apps of Celery and other libraries, adapted by two lines, as workers of a pool (JSON=FILE; needs PyPI)
 	scripts/setup.sh redis

@@ -9,6 +9,7 @@
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | `dashboards/` of the chart | `scripts/dashboards` |
 | the table of values in the chart's README | `values.yaml` and its comments |
+| the table of attacks in `docs/explanation/threats.md` | the tests that play them |
 
 Nothing here is edited by hand; a difference is a failed `make lint`.
 """
@@ -23,8 +24,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "workerpool-operator"
+THREATS = ROOT / "docs" / "explanation" / "threats.md"
 MODELS = ("-m", "workerpool_operator.api")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
+ATTACKS = re.compile(r"(?<=<!-- attacks -->\n).*?(?=<!-- /attacks -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
 # The image runs the operator and the collector, not the command line. An import contract holds them to it.
 NOT_IN_IMAGE = ("common-expression-language", "jinja2", "rich", "typer")
@@ -76,6 +79,12 @@ def chart_readme() -> str:
     return TABLE.sub(lambda _: table, (CHART / "README.md").read_text())
 
 
+def threats() -> str:
+    """The page of threats with its table of attacks drawn up anew."""
+    table = page("attacks_page.py")
+    return ATTACKS.sub(lambda _: table, THREATS.read_text())
+
+
 def documented_values() -> Iterator[tuple[str, str, str]]:
     """(dotted key, default, meaning) of each value in `values.yaml` that carries a `# -- ` comment above it."""
     path: list[str] = []
@@ -103,6 +112,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield CHART / "README.md", chart_readme()
     yield ROOT / "docs" / "reference" / "metrics.md", page("metrics_page.py")
     yield ROOT / "docs" / "reference" / "cli.md", page("cli_page.py")
+    yield THREATS, threats()
     for name, text in dashboards().items():
         yield CHART / "dashboards" / name, text
     for crd in sorted((ROOT / "crds").glob("*.yaml")):

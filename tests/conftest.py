@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.apiserver",
+    "tests.support.attacks",
     "tests.support.crds",
     "tests.support.kafka",
     "tests.support.nats",

@@ -69,6 +69,13 @@ def kubectl(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
 @pytest.fixture(scope="module")
 def release(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[None]:
+    """The chart, installed for a module."""
+    with installed(helm, kubectl):
+        yield
+
+
+@contextmanager
+def installed(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[None]:
     """The chart, installed into a namespace that enforces the Pod Security Standard `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}

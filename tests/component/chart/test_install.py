@@ -220,7 +220,7 @@ class TestInstalled:
         helm("uninstall", "workerpool-operator", "--namespace", NAMESPACE, "--wait")
         kinds = (
             "clusterroles,clusterrolebindings,crds,deployments,services,secrets,roles,rolebindings,pdb,serviceaccounts,"
-            "apiservices"
+            "apiservices,validatingadmissionpolicies,validatingadmissionpolicybindings"
         )
         left = {
             f"{one['kind']}/{one['metadata']['name']}"

@@ -8,6 +8,7 @@ import yaml
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import of_nobody, wpool
+from tests.support.attacks import attack
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
@@ -58,6 +59,7 @@ async def test_a_cluster_that_does_not_answer(plane: ControlPlane, tmp_path: Pat
     assert "Is https://127.0.0.1:9 the cluster that you mean?" in shown.stderr
 
 
+@attack("orders to the terminal in what a pool says", stopped_by="control characters are not printed")
 async def test_what_a_pool_says_does_not_steer_the_terminal(plane: ControlPlane, kube: Kube, namespace: str) -> None:
     """The image, an annotation and a status may be anybody's words."""
     body = pool_body(namespace=namespace, worker={"env": [{"name": "A", "value": HOSTILE}]})

@@ -16,6 +16,7 @@ from e2e.faults import inject
 from e2e.faults.inject import FaultProxy, Match, Upstream
 from tests.component.external_metrics.serving import BASE, HPA, Answer, Caller, Replica, certify, serving
 from tests.component.kube.test_identity import token_for
+from tests.support.attacks import attack
 from tests.support.crds import kubectl
 from tests.support.waiting import until
 from workerpool_operator.domain.metric import METRIC
@@ -81,11 +82,19 @@ class TestFrontProxy:
         someone = {"X-Remote-User": "ann", "X-Remote-Group": "system:authenticated"}
         assert (await Caller(replica, aggregator, someone).get(BASE)).status == 200
 
+    @attack(
+        "a pool's size, asked for by somebody without the right to it",
+        stopped_by="the API server's own answer (SubjectAccessReview)",
+    )
     async def test_somebody_without_the_right(self, replica: Replica, aggregator: Pair, namespace: str) -> None:
         someone = {"X-Remote-User": "ann", "X-Remote-Group": "system:authenticated"}
         answer = await Caller(replica, aggregator, someone).value(namespace, "web")
         assert (answer.status, answer.document["reason"]) == (403, "Forbidden")
 
+    @attack(
+        "a pool's size, asked for by nobody in particular",
+        stopped_by="the API server's own answer (SubjectAccessReview)",
+    )
     async def test_the_anonymous_user(self, replica: Replica, aggregator: Pair, namespace: str) -> None:
         nobody = {"X-Remote-User": "system:anonymous", "X-Remote-Group": "system:unauthenticated"}
         assert (await Caller(replica, aggregator, nobody).value(namespace, "web")).status == 403
@@ -94,11 +103,19 @@ class TestFrontProxy:
         assert (await Caller(replica, aggregator).value(namespace, "web")).status == 401
 
     @pytest.mark.parametrize("headers", [REMOTE, ADMIN])
+    @attack(
+        "an administrator's name in a header of the metrics API",
+        stopped_by="headers count only with the front proxy's certificate",
+    )
     async def test_its_headers_without_its_certificate(
         self, replica: Replica, namespace: str, headers: dict[str, str]
     ) -> None:
         assert (await Caller(replica, None, headers).value(namespace, "web")).status == 401
 
+    @attack(
+        "the same, with a forged certificate",
+        stopped_by="the certificate's authority is the cluster's own for the front proxy",
+    )
     async def test_its_headers_with_a_certificate_of_another_authority(
         self, replica: Replica, namespace: str, tmp_path: Path
     ) -> None:
@@ -108,6 +125,10 @@ class TestFrontProxy:
         with pytest.raises(aiohttp.ClientError):
             await Caller(replica, forged, ADMIN).value(namespace, "web")
 
+    @attack(
+        "the same, with a user's own good certificate",
+        stopped_by="the authority of users is not that of the front proxy",
+    )
     async def test_its_headers_with_a_certificate_of_the_clusters_own_authority(
         self, replica: Replica, plane: ControlPlane, namespace: str
     ) -> None:
@@ -116,6 +137,10 @@ class TestFrontProxy:
         with pytest.raises(aiohttp.ClientError):
             await Caller(replica, user, ADMIN).value(namespace, "web")
 
+    @attack(
+        "the same, with a certificate for another service of the front proxy's authority",
+        stopped_by="the names that the cluster allows",
+    )
     async def test_its_headers_with_a_name_that_is_not_allowed(
         self, replica: Replica, plane: ControlPlane, namespace: str
     ) -> None:
@@ -142,6 +167,10 @@ class TestTokens:
         token = await token_for(kube, namespace)
         assert (await Caller(replica, None, bearer(token)).value(namespace, "web")).status == 403
 
+    @attack(
+        "a good token, and somebody else's name in a header",
+        stopped_by="who has a token is its owner, whatever else is said",
+    )
     async def test_an_owner_without_the_right_gains_none_by_headers(
         self, replica: Replica, kube: Kube, namespace: str
     ) -> None:
@@ -150,6 +179,7 @@ class TestTokens:
         assert answer.status == 403
         assert "workerpool-collector" in answer.document["message"]
 
+    @attack("a token that was made for another service", stopped_by="the token's audience")
     async def test_a_token_for_somebody_else(
         self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str
     ) -> None:
@@ -158,12 +188,14 @@ class TestTokens:
         let_read(plane, namespace)
         assert (await Caller(replica, None, bearer(token)).value(namespace, "web")).status == 401
 
+    @attack("a forged token at the metrics API", stopped_by="the API server vouches for tokens (TokenReview)")
     async def test_a_forged_one(self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str) -> None:
         header, payload, _ = (await token_for(kube, namespace)).split(".")
         let_read(plane, namespace)
         forged = bearer(f"{header}.{payload}.c2lnbmVkIGJ5IG1l")
         assert (await Caller(replica, None, forged).value(namespace, "web")).status == 401
 
+    @attack("a token that has expired", stopped_by="the API server vouches for tokens (TokenReview)")
     async def test_one_that_is_over(self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str) -> None:
         token = await token_for(kube, namespace)
         let_read(plane, namespace)
@@ -172,6 +204,7 @@ class TestTokens:
 
 
 @pytest.mark.parametrize("path", ["subjectaccessreviews", "tokenreviews"])
+@attack("an API server that is kept from answering who may do what", stopped_by="without an answer nobody gets in")
 async def test_an_api_server_that_does_not_answer_lets_nobody_in(
     plane: ControlPlane, kube: Kube, namespace: str, tmp_path: Path, path: str
 ) -> None:
@@ -294,6 +327,10 @@ class TestStandby:
         standby.token = "no-token"
         assert (await self.ask(standby, aggregator, namespace)).status == 503
 
+    @attack(
+        "a server that poses as the leader to a standby",
+        stopped_by="the leader's certificate is checked before anything is said",
+    )
     async def test_it_tells_its_token_to_no_other_server(
         self, standby: Replica, aggregator: Pair, namespace: str, kube: Kube, tmp_path: Path
     ) -> None:

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from e2e.cluster.pki import Authority, Pair
 from e2e.cluster.ports import free_port
 from tests.component.external_metrics.serving import BASE, HOST, HPA, Caller, Replica, certify, serving
+from tests.support.attacks import attack
 from tests.support.waiting import until
 from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.serve import listener
@@ -148,6 +149,7 @@ class TestTime:
         assert await (await dial(tls=False)).rest() == b""
 
     @pytest.mark.parametrize("begun", ["", "GET / HTTP/1.1\r\nHost: x\r\nX: "], ids=["none", "half"])
+    @attack("connections that never say a whole request", stopped_by="time limits for each part of a request")
     async def test_no_whole_head(self, dial: Dialer, monkeypatch: pytest.MonkeyPatch, begun: str) -> None:
         monkeypatch.setattr(listener, "HEAD_SECONDS", SHORT)
         assert await (await dial(saying=begun)).rest() == b""
@@ -171,6 +173,7 @@ class TestTime:
         peer = await dial(saying="POST /apis HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         assert b"405" in await peer.rest()
 
+    @attack("answers that nobody reads", stopped_by="time limits for each part of a request")
     async def test_no_reading_of_the_answers(
         self, dial: Dialer, replica: Replica, aggregator: Pair, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -197,6 +200,10 @@ class TestTime:
 
 
 class TestCrowd:
+    @attack(
+        "so many connections that there is no room for the API server",
+        stopped_by="strangers have a share of the room, and no more",
+    )
     async def test_strangers_are_so_many_and_the_api_server_gets_in(
         self, dial: Dialer, replica: Replica, aggregator: Pair, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -231,6 +238,7 @@ class TestHead:
         assert b"200 OK" in await (await dial(aggregator, saying=head)).rest()
         assert reviews.specs[0]["groups"][:2000] == groups
 
+    @attack("a request of endless headers", stopped_by="bounded size of what strangers may say")
     async def test_strangers_have_less_to_say(self, dial: Dialer) -> None:
         fields = "".join(f"X-{number}: {'x' * 1024}\r\n" for number in range(listener.HEAD_BYTES // 1024))
         peer = await dial(saying=f"GET /healthz HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
@@ -245,6 +253,7 @@ class TestHead:
         ],
         ids=["not HTTP", "two lengths", "a long line"],
     )
+    @attack("two lengths in one request, for a proxy and the server to disagree on", stopped_by="a strict parser")
     async def test_what_is_no_request_is_refused_and_counted(
         self, dial: Dialer, replica: Replica, text: str, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -264,6 +273,7 @@ class TestHead:
     [([ExtendedKeyUsageOID.SERVER_AUTH], 1.0), ([ExtendedKeyUsageOID.CLIENT_AUTH], -0.001)],
     ids=["for servers", "expired"],
 )
+@attack("a good certificate that is for servers, or is over", stopped_by="the certificate's usage and time")
 async def test_a_certificate_that_is_not_good_for_a_client(
     replica: Replica, front: Authority, usages: list[Any], days: float
 ) -> None:

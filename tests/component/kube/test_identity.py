@@ -8,6 +8,7 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import FaultProxy, Upstream
+from tests.support.attacks import attack
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind, ObjectRef
 
@@ -49,6 +50,7 @@ async def test_a_token_for_somebody_else_is_nobodys(kube: Kube, namespace: str) 
         assert await kube.token_review(token, audience=AUDIENCE) is None
 
 
+@attack("a token for the API server, shown to the operator", stopped_by="the token's audience")
 async def test_a_token_for_the_api_server_itself_is_nobodys(kube: Kube, namespace: str) -> None:
     token = await token_for(kube, namespace)
     assert await kube.token_review(token, audience=AUDIENCE) is None
@@ -60,6 +62,7 @@ async def test_a_forged_token_is_nobodys(kube: Kube, namespace: str) -> None:
     assert await kube.token_review("", audience=AUDIENCE) is None
 
 
+@attack("the token of a service account that was deleted", stopped_by="the API server vouches for tokens (TokenReview)")
 async def test_a_token_dies_with_its_service_account(kube: Kube, namespace: str) -> None:
     token = await token_for(kube, namespace, AUDIENCE)
     await kube.delete(ObjectRef(kinds.SERVICE_ACCOUNT, namespace, "workerpool-collector"))

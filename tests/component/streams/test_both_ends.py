@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.cluster.ports import free_port
 from tests.component.streams.ends import NAMESPACE, Ends, both_ends
+from tests.support.attacks import attack
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Queue
@@ -175,6 +176,10 @@ async def test_a_worker_that_leaves_is_disconnected_and_one_whose_pod_is_gone_is
     ],
     ids=["audience", "expired", "issuer", "namespace", "no-pod", "unknown-key", "forged"],
 )
+@attack(
+    "a worker's stream with a forged, expired or foreign token",
+    stopped_by="the token's signature, issuer, audience, namespace and pod",
+)
 async def test_a_token_that_proves_nothing_is_refused(ends: Ends, changed: dict[str, object]) -> None:
     ends.api.add_pod("p1")
     ends.lead(pool("redis://127.0.0.1:1/0", "jobs"))
@@ -184,6 +189,7 @@ async def test_a_token_that_proves_nothing_is_refused(ends: Ends, changed: dict[
     assert refused.value.status == 403
 
 
+@attack("a worker that reports for another pool", stopped_by="what a pod may speak for comes from the API server")
 async def test_a_worker_cannot_speak_for_another_pool(ends: Ends) -> None:
     ends.api.add_pod("p1", pool="other")
     ends.lead(pool("redis://127.0.0.1:1/0", "jobs"))
@@ -194,6 +200,7 @@ async def test_a_worker_cannot_speak_for_another_pool(ends: Ends) -> None:
     assert worker_of(ends)() is None
 
 
+@attack("a collector's stream with a wrong token", stopped_by="the API server vouches for tokens (TokenReview)")
 async def test_a_collector_with_a_wrong_token_is_told_nothing(ends: Ends) -> None:
     (ends.home / "token").write_text("another")
     await ends.stop_operator()
@@ -226,6 +233,7 @@ async def test_after_a_change_of_operator_readings_and_orders_are_all_there_agai
         await worker.settings(lambda settings: settings.fence == "2.1")
 
 
+@attack("orders of a leader that is none any more", stopped_by="each order names its term")
 async def test_orders_of_a_leader_that_was_replaced_are_refused(ends: Ends) -> None:
     ends.api.add_pod("p1")
     ends.lead(pool("redis://127.0.0.1:1/0", "jobs"), epoch=5)

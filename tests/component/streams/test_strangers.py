@@ -11,6 +11,7 @@ import pytest
 
 from e2e.cluster.pki import Authority
 from e2e.cluster.ports import free_port
+from tests.support.attacks import attack
 from tests.support.waiting import until
 from workerpool_operator.protocol import STREAM_PATH
 from workerpool_operator.serve import listener, stream
@@ -81,12 +82,17 @@ async def end(reader: asyncio.StreamReader) -> None:
             assert await reader.read() == b""
 
 
+@attack("half a request at the port of collectors", stopped_by="time limits for each part of a request")
 async def test_half_a_request_ends(strangers: Strangers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)
     await until(strangers.dial, what="the port")
     await end(strangers.readers[0])
 
 
+@attack(
+    "so many connections that there is no room for collectors",
+    stopped_by="strangers have a share of the room, and no more",
+)
 async def test_a_crowd_takes_the_room_of_no_collector(
     strangers: Strangers, trust: ssl.SSLContext, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

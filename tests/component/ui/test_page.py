@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
+from tests.support.attacks import attack
 from tests.support.crds import kubectl
 from tests.support.page import Page
 from tests.support.pools import pool_body
@@ -107,6 +108,10 @@ async def test_one_pool_with_its_pods_and_events(page: Page, kube: Kube, namespa
     assert "Restart workers" in html
 
 
+@attack(
+    "a script in a pool's message, event, image or pod",
+    stopped_by="everything is escaped, and the content security policy allows no inline script",
+)
 async def test_what_others_wrote_is_text(page: Page, kube: Kube, namespace: str) -> None:
     """Whatever of markup, sequences for terminals or turned text stands in it."""
     condition = {
@@ -269,6 +274,7 @@ async def test_a_stranger_is_told_nothing(page: Page, namespace: str) -> None:
         assert answer.status == 200  # who is in already is not sent away
 
 
+@attack("a file beside the page's own, by a path with ..", stopped_by="files are served from a fixed list")
 async def test_pages_that_are_not_there(page: Page) -> None:
     """A sentence, and no inner workings; a form that is too large is not read."""
     for path in ("nothing", "static/..%2fserver.py", "static/secret", "pool/a"):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.attacks import attack
 from workerpool_operator.ui.guard import HEADERS, Asked, Guard
 
 PORT = 8799
@@ -44,12 +45,17 @@ def test_the_page_itself_is_answered(guard: Guard) -> None:
     "hosts",
     [[], ["evil.example"], [f"evil.example:{PORT}"], ["127.0.0.1"], ["127.0.0.1:1"], [f"127.0.0.1:{PORT}", "evil"]],
 )
+@attack(
+    "another name for this machine, to read the page of its user (DNS rebinding)",
+    stopped_by="the page answers to its own names only",
+)
 def test_another_host_is_not_answered(guard: Guard, hosts: list[str]) -> None:
     """DNS rebinding: the name is another's though it leads here; with the cookie, too."""
     assert status(guard, hosts=hosts) == 421
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "\u00e9"])
+@attack("the page, asked for by another user of the machine", stopped_by="a path and a cookie that nobody else knows")
 def test_without_the_cookie_nothing_is_told(guard: Guard, cookie: str) -> None:
     """Another user of this machine knows neither path nor cookie."""
     assert status(guard, cookie=cookie) == 403
@@ -59,6 +65,7 @@ def test_without_the_cookie_nothing_is_told(guard: Guard, cookie: str) -> None:
     assert guard.realm not in refusal.message
 
 
+@attack("the link to the page, used again", stopped_by="it is good once")
 def test_the_link_is_good_once(guard: Guard) -> None:
     """Another one makes the one before void."""
     token = guard.token
@@ -111,6 +118,10 @@ def test_what_another_page_asks_for_is_refused(guard: Guard, site: str) -> None:
         {"origins": [f"http://127.0.0.1:{PORT}"], "cookie": ""},
     ],
     ids=str,
+)
+@attack(
+    "a button of the page, pressed by another site (CSRF)",
+    stopped_by="writes need the page's own origin, and the cookie goes to nobody else",
 )
 def test_a_write_has_to_come_from_this_page(guard: Guard, fields: dict[str, Any]) -> None:
     """Cross-site request forgery."""
