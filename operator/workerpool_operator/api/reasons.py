@@ -156,6 +156,8 @@ class Reason(StrEnum):
     """Somebody changed or deleted an object of the pool; it was put back."""
     WORKER_RESTARTED = "WorkerRestarted"
     """A worker that took no jobs was deleted, so that another takes its place."""
+    WORKER_DRAINED = "WorkerDrained"
+    """A worker left a node that a person drains, so that another takes its place."""
     CANARY_STARTED = "CanaryStarted"
     """A new version is tried by a part of the workers."""
     CANARY_SUPERSEDED = "CanarySuperseded"

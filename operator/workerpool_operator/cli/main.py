@@ -25,6 +25,7 @@ from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.checklist import command as checklist_command
 from workerpool_operator.cli.dlq import command as dlq_command
 from workerpool_operator.cli.doctor import command as doctor_command
+from workerpool_operator.cli.drain import command as drain_command
 from workerpool_operator.cli.explain import command as explain_command
 from workerpool_operator.cli.get import command as get_command
 from workerpool_operator.cli.lint import command as lint_command
@@ -72,6 +73,7 @@ app.command("adopt", help=adopt_command.HELP, epilog=adopt_command.EPILOG)(adopt
 app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
 app.command("stop", help=switch.STOP_HELP, epilog=switch.STOP_EPILOG)(switch.stop)
 app.command("start", help=switch.START_HELP, epilog=switch.START_EPILOG)(switch.start)
+app.command("drain", help=drain_command.HELP, epilog=drain_command.EPILOG)(drain_command.drain)
 app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
 app.command("migrate", help=placement.MIGRATE_HELP, epilog=placement.MIGRATE_EPILOG)(placement.migrate)
 app.command("reassign", help=placement.REASSIGN_HELP, epilog=placement.REASSIGN_EPILOG)(placement.reassign)

@@ -1,5 +1,6 @@
 """`wpool stop` and `wpool start`: whether a pool has workers at all, by its `spec.suspend`."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -81,8 +82,15 @@ async def suspend(access: "ClusterAccess", namespace: str | None, name: str, *, 
         )
 
 
-async def until_empty(access: "ClusterAccess", namespace: str, name: str, *, seconds: float) -> None:
-    """Wait until the operator has seen the change and no worker is left.
+async def until_empty(
+    access: "ClusterAccess",
+    namespace: str,
+    name: str,
+    *,
+    seconds: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Wait until the operator has seen the change and no worker is left. `tell` hears how many are, on each change.
 
     Raises:
         TroubleError: that was not so in time; the message says what is.
@@ -99,7 +107,13 @@ async def until_empty(access: "ClusterAccess", namespace: str, name: str, *, sec
                 seen = status.get("observedGeneration") == body["metadata"].get("generation")
                 if seen and not status.get("replicas") and not status.get("drainingReplicas"):
                     return
+                tell(f"{name}: {_left(status)}")
     except TimeoutError:
         pass
-    left = f"{status.get('replicas', 0)} workers, {status.get('drainingReplicas', 0)} more finish their jobs"
-    raise TroubleError(f"{name} is suspended, and not empty after {seconds:g} s: {left}. Does the operator run?")
+    raise TroubleError(
+        f"{name} is suspended, and not empty after {seconds:g} s: {_left(status)}. Does the operator run?"
+    )
+
+
+def _left(status: Mapping[str, object]) -> str:
+    return f"{status.get('replicas', 0)} workers, {status.get('drainingReplicas', 0)} more finish their jobs"

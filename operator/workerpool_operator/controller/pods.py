@@ -55,6 +55,7 @@ def _pod(pool: str, body: Mapping[str, Any]) -> Pod:
         ready=_condition(status, "Ready").get("status") == "True",
         created=metadata.get("creationTimestamp", ""),
         cost=_cost(metadata.get("annotations", {}).get(DELETION_COST_ANNOTATION)),
+        node=body.get("spec", {}).get("nodeName", ""),
         running=any("running" in container.get("state", {}) for container in status.get("containerStatuses", ())),
     )
 

@@ -127,8 +127,9 @@ class PoolReconciler:
             log("write_refused", what=failure.what, error=str(failure.error))
         if tellable:
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
-            restarted = "" if f"Pod {key.namespace}/{todo.restarted}" in refused_writes else todo.restarted
-            told = replace(todo, scaled=done, restarted=restarted)
+            kept = "" if f"Pod {key.namespace}/{todo.restarted or todo.drained}" in refused_writes else None
+            told = todo if kept is None else replace(todo, restarted=kept, drained=kept)
+            told = replace(told, scaled=done)
             failures += await self._tell(key, snapshot, told, refused=refused)
         pressing = [failure for failure in failures if failure.overtaken or not failure.optional]
         if pressing and all(failure.overtaken for failure in pressing):

@@ -20,6 +20,7 @@ from workerpool_operator.domain.scaling import (
     PARTING_RECHECK_SECONDS,
     Claim,
     Decision,
+    Drain,
     Followed,
     Outcome,
     ScaleInStep,
@@ -28,6 +29,9 @@ from workerpool_operator.domain.scaling import (
     judge,
     step,
 )
+from workerpool_operator.domain.scaling.drains import LIST_SECONDS as DRAIN_LIST_SECONDS
+from workerpool_operator.domain.scaling.drains import LOOK_SECONDS as DRAIN_LOOK_SECONDS
+from workerpool_operator.domain.scaling.drains import leaver as next_leaver
 from workerpool_operator.domain.seating import claim_of, remembered, seat
 from workerpool_operator.domain.shields import ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
@@ -101,6 +105,8 @@ class Plan:
     care: Care = field(default_factory=Care)
     restarted: str = ""
     """Name of the pod of a stuck worker that is restarted: it is among the deletes."""
+    drained: str = ""
+    """The same of a worker that leaves a node which a person empties."""
     corrected: tuple[str, ...] = ()
     """Objects that somebody changed, and that are put back."""
     problem: str = ""
@@ -146,8 +152,10 @@ def plan(snapshot: Snapshot) -> Plan:
     shedding = _shedding(snapshot)
     whole = memory.unready_since is None and not (memory.scale_in.lowered or shedding)
     care, memory = assess(snapshot, memory, whole=whole)
-    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered or care.due) or shedding
-    list_wait = _list_wait(snapshot, counts=counts, restart_due=care.due)
+    drains = overrides_of(snapshot.pool).draining(wall=snapshot.wall_time)
+    leaving = care.due or bool(drains)
+    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered or leaving) or shedding
+    list_wait = _list_wait(snapshot, counts=counts, restart_due=care.due, draining=bool(drains))
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     seats_due = seating.list_in is not None and seating.list_in <= 0
     if snapshot.pods is None and (troubled or seats_due or (taking_away and list_wait <= 0)):
@@ -155,7 +163,9 @@ def plan(snapshot: Snapshot) -> Plan:
     workers = _workers(snapshot)
     memory = choose_one(snapshot, memory, care, workers)
     scale_in = (
-        _scale_in(snapshot, memory, workers, counts=counts) if taking_away and snapshot.pods is not None else None
+        _scale_in(snapshot, memory, workers, counts=counts, drains=drains)
+        if taking_away and snapshot.pods is not None
+        else None
     )
     if scale_in is not None:
         memory = _remember_step(snapshot, memory, scale_in)
@@ -174,6 +184,7 @@ def plan(snapshot: Snapshot) -> Plan:
     moments += [followed.look_again] if followed is not None else []
     moments.append(snapshot.places.look_again)
     moments += [max(seating.list_in, GROWING_LIST_SECONDS / 2)] if seating.list_in is not None else []
+    moments += [DRAIN_LOOK_SECONDS] if drains else []
     if taking_away and scale_in is None:
         moments.append(list_wait)
     return replace(
@@ -197,7 +208,8 @@ def plan(snapshot: Snapshot) -> Plan:
         mistaken=scale_in.mistaken if scale_in else 0,
         waiting_for=scale_in.waiting_for if scale_in else 0,
         care=care,
-        restarted=scale_in.restart.pod.name if scale_in and scale_in.restart else "",
+        restarted=_left(scale_in) if memory.restarts.restarted_at == snapshot.now else "",
+        drained="" if memory.restarts.restarted_at == snapshot.now else _left(scale_in),
         look_again=min((moment for moment in moments if moment is not None), default=None),
         corrected=objects.corrected(snapshot, applies, sizes=sizes),
         started_versions=tuple(name for name in versions.holding if name not in groups(snapshot)),
@@ -249,11 +261,12 @@ def _shedding(snapshot: Snapshot) -> bool:
     return any(child.existing > child.replicas for child in snapshot.deployments.values())
 
 
-def _list_wait(snapshot: Snapshot, *, counts: Counts, restart_due: bool) -> float:
+def _list_wait(snapshot: Snapshot, *, counts: Counts, restart_due: bool, draining: bool) -> float:
     """Seconds until the pods may be listed again; where nothing is left but to see the deleted end, there is time."""
     listed_at, known = snapshot.memory.pods_listed_at, snapshot.memory.scale_in
     busy = counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot) or restart_due
-    interval = POD_LIST_INTERVAL_SECONDS if busy else PARTING_RECHECK_SECONDS
+    calm = DRAIN_LIST_SECONDS if draining else PARTING_RECHECK_SECONDS
+    interval = POD_LIST_INTERVAL_SECONDS if busy else calm
     return 0.0 if listed_at is None else listed_at + interval - snapshot.now
 
 
@@ -263,31 +276,40 @@ def _workers(snapshot: Snapshot) -> list[Worker]:
     return [judge(pod, snapshot.reports.get(pod.uid), drain_seconds=drain) for pod in pods]
 
 
-def _scale_in(snapshot: Snapshot, memory: Memory, workers: Sequence[Worker], *, counts: Counts) -> ScaleInStep:
+def _scale_in(
+    snapshot: Snapshot, memory: Memory, workers: Sequence[Worker], *, counts: Counts, drains: Sequence[Drain]
+) -> ScaleInStep:
     sizes = [
         Sizing(deployment=name, replicas=child.replicas, remove=counts.remove.get(name, 0))
         for name, child in sorted(snapshot.deployments.items())
     ]
     terminating = snapshot.pods.terminating if snapshot.pods else frozenset()
+    wanted = sum(child.replicas for child in snapshot.deployments.values())
+    stuck = memory.restarts.leaver(after=float(snapshot.pool.spec.worker.stuck_after_seconds), now=snapshot.now)
     return step(
         sizes=sizes,
         workers=workers,
         memory=memory.scale_in,
         now=snapshot.now,
         terminating=terminating,
-        leaver=memory.restarts.leaver(after=float(snapshot.pool.spec.worker.stuck_after_seconds), now=snapshot.now),
+        leaver=stuck or next_leaver(drains, workers, wanted=wanted, fenced=memory.scale_in.fenced),
     )
 
 
 def _remember_step(snapshot: Snapshot, memory: Memory, scale_in: ScaleInStep) -> Memory:
-    restarts = memory.restarts.done(now=snapshot.now) if scale_in.restart else memory.restarts
+    stuck = scale_in.restart is not None and scale_in.restart.pod.uid == memory.restarts.chosen
+    restarts = memory.restarts.done(now=snapshot.now) if stuck else memory.restarts
     return replace(memory, scale_in=scale_in.memory, restarts=restarts)
 
 
 def _restart(scale_in: ScaleInStep | None) -> tuple[Delete, ...]:
-    """The pod of a stuck worker; its Deployment makes another."""
+    """The pod of a worker that is restarted; its Deployment makes another."""
     pod = scale_in.restart.pod if scale_in and scale_in.restart else None
     return (Delete(kind="Pod", name=pod.name, uid=pod.uid),) if pod else ()
+
+
+def _left(scale_in: ScaleInStep | None) -> str:
+    return scale_in.restart.pod.name if scale_in and scale_in.restart else ""
 
 
 def _sizes(snapshot: Snapshot, *, counts: Counts, scale_in: ScaleInStep | None) -> dict[str, int]:

@@ -126,6 +126,9 @@ def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tu
     if plan.restarted:
         message = f"{plan.restarted} took no job although jobs waited; another worker takes its place"
         told.append(Announcement(warning=True, reason=Reason.WORKER_RESTARTED, message=message))
+    if plan.drained:
+        message = f"{plan.drained} had no job to lose and left a node that is drained; another worker takes its place"
+        told.append(Announcement(warning=False, reason=Reason.WORKER_DRAINED, message=message))
     if plan.mistaken:
         message = f"{plan.mistaken} workers were removed although others had been chosen"
         told.append(Announcement(warning=True, reason=Reason.VICTIM_MISMATCH, message=message))

@@ -8,6 +8,7 @@ The same inputs give the same answer however often they are asked: what must be 
 
 from workerpool_operator.domain.scaling.budget import Claim, PoolId, settle
 from workerpool_operator.domain.scaling.decide import Decision, Outcome, decide
+from workerpool_operator.domain.scaling.drains import DRAIN, Drain
 from workerpool_operator.domain.scaling.fleet import Fleet, muster
 from workerpool_operator.domain.scaling.history import History
 from workerpool_operator.domain.scaling.hpa import Followed, HpaInputs, HpaMemory, HpaState, follow
@@ -30,6 +31,7 @@ from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Repor
 
 __all__ = [
     "DELETION_COST",
+    "DRAIN",
     "GROWING_LIST_SECONDS",
     "PARTING_RECHECK_SECONDS",
     "THROTTLE",
@@ -37,6 +39,7 @@ __all__ = [
     "Backlog",
     "Claim",
     "Decision",
+    "Drain",
     "Fleet",
     "Followed",
     "Forecast",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from workerpool_operator.domain.scaling.drains import DRAIN, Drain, drains_in
+
 PAUSED: Final = "workerpool.dev/paused"
 FREEZE: Final = "workerpool.dev/freeze"
 FORCE_ACTIVE: Final = "workerpool.dev/force-active"
@@ -50,6 +52,8 @@ class Overrides:
     at_least: int = 0
     """So many workers are wanted, whatever the queues and the limits on growth say."""
     throttle: Throttle | None = None
+    drains: tuple[Drain, ...] = ()
+    """Nodes that the pool's workers leave."""
     trouble: str = ""
     """Why one of them cannot be read."""
 
@@ -58,6 +62,10 @@ class Overrides:
         if self.throttle is None or wall >= self.throttle.until:
             return limit
         return min(limit or self.throttle.per_second, self.throttle.per_second)
+
+    def draining(self, *, wall: datetime) -> tuple[Drain, ...]:
+        """The drains that go on at this moment."""
+        return tuple(drain for drain in self.drains if wall < drain.until)
 
     def changes_in(self, *, wall: datetime) -> float | None:
         """Seconds until the throttle ends; None: there is none."""
@@ -86,10 +94,14 @@ def overrides(annotations: Mapping[str, str], *, paceable: bool = True) -> Overr
     if throttle is not None and not paceable:
         throttle = None
         troubles.append(f"{THROTTLE} cannot be kept by workers of a queue of this kind")
+    drains = drains_in(annotations[DRAIN]) if DRAIN in annotations else ()
+    if drains is None:
+        troubles.append(f'{DRAIN} is no node with a begin and an end such as "n@2030-01-31T12:00Z/2030-01-31T13:00Z"')
     return Overrides(
         frozen_in=paused == "true" or freeze in {"in", "both"},
         frozen_out=paused == "true" or freeze in {"out", "both"},
         at_least=int(forced),
         throttle=throttle,
+        drains=drains or (),
         trouble="; ".join(troubles),
     )

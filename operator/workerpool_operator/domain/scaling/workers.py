@@ -28,6 +28,8 @@ class Pod:
     """Its pod-deletion-cost annotation."""
     running: bool = True
     """Whether a container of it runs, as the kubelet last said."""
+    node: str = ""
+    """Name of its node; empty: it has none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

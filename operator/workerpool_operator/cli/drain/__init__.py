@@ -1,0 +1,1 @@
+"""`wpool drain`: a pool, or a node, is emptied of workers."""

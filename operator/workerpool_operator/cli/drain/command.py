@@ -1,0 +1,111 @@
+"""`wpool drain`: options in, exit code out."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from workerpool_operator.cli import cluster, switch
+from workerpool_operator.cli.cluster import ExitCode, asked, named
+from workerpool_operator.cli.terminal import say
+
+if TYPE_CHECKING:
+    from workerpool_operator.kube import ClusterAccess
+
+HELP: Final = """Empty a pool, or a node, of workers: idle ones go first, and no job is interrupted.
+
+`wpool drain POOL` stops the pool, as `wpool stop` does, and waits until no worker is left; jobs wait in the queues
+until `wpool start`.
+
+`wpool drain --node NODE` cordons the node, so that nothing new comes onto it, and has the workers of all pools leave
+it; with POOL only those of that pool. Each pool goes on with as many workers as before: one at a time ends its jobs,
+takes no more and goes, and the next one follows when another has taken its place elsewhere. After `--timeout` the
+rest stay, and the node stays cordoned: `kubectl uncordon NODE` ends that.
+
+It needs your own right to `patch` the pools; for a node also to `list` pods, to `get` the node and, where it is not
+cordoned yet, to `patch` it. Ctrl-C gives a node up as `--timeout` does; asked again, it goes on.
+
+Exit codes: 0 nothing is left; 1 there was nothing to drain, or you said no; 2 wrong usage; 3 the cluster, or what was
+named in it, cannot be asked, or it was not done in time.
+"""
+EPILOG: Final = """**Examples**
+
+    wpool drain thumbs --namespace media
+
+    wpool drain --node worker-7 --dry-run
+
+    wpool drain --node worker-7 --yes --timeout 3600
+"""
+
+
+def drain(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
+    pool: Annotated[str | None, typer.Argument(callback=named, help="Name of the pool.", show_default=False)] = None,
+    node: Annotated[
+        str | None, typer.Option(callback=named, help="Of this node; by default of any.", show_default=False)
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            callback=named,
+            help="Of the pools. By default that of the kubeconfig's context; for a node without POOL all.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds until it is given up.")] = 600.0,
+    context: cluster.Context = None,
+) -> None:
+    if pool is None and node is None:
+        raise typer.BadParameter("name a pool, or a node by --node, or both")
+    if node is not None:
+        _drain_node(node, pool, namespace=namespace, dry_run=dry_run, yes=yes, timeout=timeout, context=context)
+    elif pool is not None:
+        _drain_pool(pool, namespace=namespace, dry_run=dry_run, yes=yes, timeout=timeout, context=context)
+
+
+def _drain_pool(
+    pool: str, *, namespace: str | None, dry_run: bool, yes: bool, timeout: float, context: str | None
+) -> None:
+    body = asked("drain", lambda access: cluster.pool_of(access, namespace, pool), context=context)
+    workers = (body.get("status") or {}).get("replicas", 0)
+    if dry_run:
+        say(f"{pool} would be stopped: {workers} workers would finish their jobs and go")
+        return
+    cluster.confirmed(f"Stop {pool}, so that its {workers} workers finish their jobs and go?", yes=yes)
+
+    async def empty(access: "ClusterAccess") -> None:
+        await switch.suspend(access, namespace, pool, wanted=True)
+        await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
+
+    asked("drain", empty, context=context)
+    say(f"{pool}: no worker is left; wpool start {pool} starts it again")
+
+
+def _drain_node(
+    node: str,
+    pool: str | None,
+    *,
+    namespace: str | None,
+    dry_run: bool,
+    yes: bool,
+    timeout: float,
+    context: str | None,
+) -> None:
+    from workerpool_operator.cli.drain import node as draining  # noqa: PLC0415  see cluster.asked
+
+    def narrowed(access: "ClusterAccess") -> draining.Target:
+        where = namespace or (access.namespace if pool else None)
+        return draining.Target(node=node, namespace=where, pool=pool)
+
+    there = asked("drain", lambda access: draining.look(access, narrowed(access)), context=context)
+    if not there:
+        typer.echo(f"no worker of {pool or 'a pool'} is on {node}", err=True)
+        raise typer.Exit(ExitCode.NOTHING)
+    if dry_run:
+        say(f"{node} would be cordoned, and these would leave it: {draining.told(there)}")
+        return
+    cluster.confirmed(f"Cordon {node}, and have these leave it: {draining.told(there)}?", yes=yes)
+    asked("drain", lambda access: draining.drain(access, narrowed(access), seconds=timeout, tell=say), context=context)
+    say(f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that")

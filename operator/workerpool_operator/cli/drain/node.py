@@ -1,0 +1,201 @@
+"""A node is emptied: it is cordoned, and its workers leave it, as the operator is told by an annotation of their pool.
+
+Everything follows from what is seen at each look, so a command that was interrupted goes on when asked again. Times
+that decide who leaves are the API server's own; this machine's clock only says when it is given up.
+
+Imported only where a cluster is asked: the Kubernetes client takes a second.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
+from workerpool_operator.domain.scaling import DRAIN, Drain, overrides
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
+
+POLL_SECONDS: Final = 1.0
+STRAGGLER_SECONDS: Final = 10.0
+"""The scheduler sees a moment late that a node was cordoned. Who comes after this long tolerates it."""
+
+PoolKey = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whose workers leave which node. None: any."""
+
+    node: str
+    namespace: str | None
+    pool: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """One worker on the node."""
+
+    pool: PoolKey
+    created: datetime
+    leaving: bool
+    """Whether its pod is being deleted: it finishes its jobs."""
+
+
+async def look(access: ClusterAccess, target: Target) -> list[There]:
+    """The workers on the node.
+
+    Raises:
+        TroubleError: there is no such node.
+        KubeError: it or its pods cannot be read.
+    """
+    async with Kube(access) as kube:
+        try:
+            await kube.get(ObjectRef(kinds.NODE, "", target.node))
+        except errors.NotFound:
+            raise TroubleError(
+                f"there is no node {target.node}: `kubectl get nodes` shows those that there are"
+            ) from None
+        return await _workers(kube, target)
+
+
+def told(workers: Sequence[There]) -> str:
+    """How many of which pools: `media/thumbs 3, shop/mail 1`."""
+    counted = Counter(worker.pool for worker in workers)
+    return ", ".join(f"{namespace}/{name} {count}" for (namespace, name), count in sorted(counted.items()))
+
+
+async def drain(access: ClusterAccess, target: Target, *, seconds: float, tell: Callable[[str], None]) -> None:
+    """Have them leave, and wait until none is left.
+
+    Raises:
+        TroubleError: some are left after `seconds`.
+        KubeError: something may not be written or read.
+    """
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    asked: dict[PoolKey, Drain] = {}
+    async with Kube(access) as kube:
+        await _cordon(kube, target.node)
+        try:
+            await _emptied(kube, target, asked, until=until, tell=tell)
+        finally:
+            for pool, said in asked.items():
+                await _write(kube, pool, node=target.node, said=None, before=said)
+
+
+async def _emptied(
+    kube: Kube, target: Target, asked: dict[PoolKey, Drain], *, until: datetime, tell: Callable[[str], None]
+) -> None:
+    begun, shown = time.monotonic(), ""
+    while there := await _patient(kube, target, until=until):
+        if time.monotonic() - begun < STRAGGLER_SECONDS:
+            for pool, said in _orders(target.node, there, until=until).items():
+                if asked.get(pool) != said:
+                    await _write(kube, pool, node=target.node, said=said, before=asked.get(pool))
+                    asked[pool] = said
+        line = f"{target.node}: {len(there)} workers left ({told(there)}), {_leaving(there)} of them finish their jobs"
+        if line != shown:
+            shown = line
+            tell(line)
+        if datetime.now(UTC) >= until:
+            raise TroubleError(_late(target.node, there, asked))
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _orders(node: str, there: Sequence[There], *, until: datetime) -> dict[PoolKey, Drain]:
+    """By pool: all that are there now leave."""
+    newest: dict[PoolKey, datetime] = {}
+    for worker in there:
+        newest[worker.pool] = max(worker.created, newest.get(worker.pool, worker.created))
+    return {pool: Drain(node=node, begun=created, until=until) for pool, created in newest.items()}
+
+
+def _leaving(there: Sequence[There]) -> int:
+    return sum(worker.leaving for worker in there)
+
+
+def _late(node: str, there: Sequence[There], asked: Mapping[PoolKey, Drain]) -> str:
+    newer = [one for one in there if one.pool not in asked or one.created > asked[one.pool].begun]
+    if newer:
+        return (
+            f"{told(newer)} came onto {node} although it is cordoned: they tolerate "
+            "node.kubernetes.io/unschedulable, or somebody has uncordoned it"
+        )
+    return (
+        f"{node} still has {told(there)}. They stay now, and it stays cordoned. They are busy, or no other node has "
+        "room for those that would take their places, or the operator does not run or is older than this wpool: wpool "
+        "describe POOL tells"
+    )
+
+
+async def _cordon(kube: Kube, node: str) -> None:
+    ref = ObjectRef(kinds.NODE, "", node)
+    if (await kube.get(ref)).get("spec", {}).get("unschedulable"):
+        return
+    try:
+        await kube.merge_patch(ref, {"spec": {"unschedulable": True}})
+    except errors.Forbidden as error:
+        raise TroubleError(
+            f"you may not cordon {node}: {error.detail or error}. Have `kubectl cordon {node}` done by someone who "
+            "may, then ask again"
+        ) from None
+
+
+async def _patient(kube: Kube, target: Target, *, until: datetime) -> list[There]:
+    """An API server that is away for a while is waited for."""
+    while True:
+        try:
+            return await _workers(kube, target)
+        except errors.KubeError as error:
+            if not error.retryable or datetime.now(UTC) >= until:
+                raise
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _workers(kube: Kube, target: Target) -> list[There]:
+    selector = f"{COMPONENT_LABEL}={WORKER}" + (f",{POOL_LABEL}={target.pool}" if target.pool else f",{POOL_LABEL}")
+    found = kube.list(
+        kinds.POD,
+        namespace=target.namespace,
+        label_selector=selector,
+        field_selector=f"spec.nodeName={target.node},status.phase!=Succeeded,status.phase!=Failed",
+    )
+    return [_there(pod["metadata"]) async for pod in found]
+
+
+def _there(metadata: Mapping[str, Any]) -> There:
+    return There(
+        pool=(metadata["namespace"], metadata["labels"][POOL_LABEL]),
+        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        leaving="deletionTimestamp" in metadata,
+    )
+
+
+async def _write(kube: Kube, pool: PoolKey, *, node: str, said: Drain | None, before: Drain | None) -> None:
+    """Put the order into the pool's annotation, or take ours (`before`) out of it, and leave those of others.
+
+    A pool that has gone meanwhile has no workers to drain.
+    """
+    ref = ObjectRef(kinds.WORKER_POOL, *pool)
+    while True:
+        with contextlib.suppress(errors.Conflict):  # somebody else has written it meanwhile: once more
+            try:
+                body = await kube.get(ref)
+            except errors.NotFound:
+                return
+            known = overrides(body["metadata"].get("annotations", {})).drains
+            others = [one for one in known if one.node != node and one.until > datetime.now(UTC)]
+            if said is None and before not in known:
+                return
+            text = ",".join(str(one) for one in (*others, *([said] if said else [])))
+            await kube.merge_patch(
+                ref,
+                {"metadata": {"annotations": {DRAIN: text or None}}},
+                resource_version=body["metadata"]["resourceVersion"],
+            )
+            return

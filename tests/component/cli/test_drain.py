@@ -1,0 +1,169 @@
+"""`wpool drain` at a real API server; the operator, which has the workers leave, is played."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import of_nobody, wpool
+from tests.support.apiserver import eventually
+from tests.support.pools import pool_body
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
+from workerpool_operator.domain.scaling import DRAIN, overrides
+from workerpool_operator.kube import Kube, ObjectRef, kinds
+
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+
+
+async def node(kube: Kube, name: str) -> ObjectRef:
+    await kube.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    return ObjectRef(kinds.NODE, "", name)
+
+
+async def worker(kube: Kube, namespace: str, name: str, *, on: str, pool: str = "thumbs") -> ObjectRef:
+    labels = {POOL_LABEL: pool, COMPONENT_LABEL: WORKER}
+    spec = {
+        "nodeName": on,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "containers": [{"name": "worker", "image": "thumbs:1"}],
+    }
+    await kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "spec": spec,
+        }
+    )
+    return ObjectRef(kinds.POD, namespace, name)
+
+
+async def annotation(kube: Kube, ref: ObjectRef) -> str:
+    return str((await kube.get(ref))["metadata"].get("annotations", {}).get(DRAIN, ""))
+
+
+@pytest.fixture
+async def pool(kube: Kube, namespace: str) -> ObjectRef:
+    body = pool_body("thumbs", namespace)
+    body["metadata"].pop("uid", None)
+    await kube.create(body)
+    return ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+
+
+class TestNode:
+    """--node"""
+
+    async def test_it_is_cordoned_the_operator_is_told_and_the_last_worker_is_waited_for(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef
+    ) -> None:
+        """At the end the annotation is gone, and the node stays cordoned."""
+        ref = await node(kube, f"n-{namespace}")
+        pods = [await worker(kube, namespace, name, on=ref.name) for name in ("a", "b")]
+        elsewhere = await worker(kube, namespace, "c", on="other")
+        running = asyncio.create_task(wpool(plane, "drain", "--node", ref.name, "--yes"))
+
+        async def ordered() -> bool:
+            return bool(await annotation(kube, pool))
+
+        await eventually(ordered)
+        (said,) = overrides({DRAIN: await annotation(kube, pool)}).drains
+        created = [(await kube.get(pod))["metadata"]["creationTimestamp"] for pod in pods]
+        assert (said.node, said.begun.strftime("%Y-%m-%dT%H:%M:%SZ")) == (ref.name, max(created))
+        assert (await kube.get(ref))["spec"]["unschedulable"] is True
+        assert not running.done()
+        for pod in pods:
+            await kube.delete(pod)
+        shown = await running
+        assert shown.returncode == 0, shown.stderr
+        assert f"{ref.name}: 2 workers left ({namespace}/thumbs 2)" in shown.stdout
+        assert f"kubectl uncordon {ref.name}" in shown.stdout
+        assert await annotation(kube, pool) == ""
+        assert (await kube.get(ref))["spec"]["unschedulable"] is True
+        assert (await kube.get(elsewhere))["metadata"]["name"] == "c"
+
+    async def test_after_the_timeout_the_rest_stay(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef
+    ) -> None:
+        """Orders about other nodes are left alone."""
+        ref = await node(kube, f"n-{namespace}")
+        other = "n7@2026-01-01T00:00:00+00:00/2036-01-01T00:00:00+00:00"
+        await kube.merge_patch(pool, {"metadata": {"annotations": {DRAIN: other}}})
+        await worker(kube, namespace, "a", on=ref.name)
+        shown = await wpool(plane, "drain", "thumbs", "-n", namespace, "--node", ref.name, "--yes", "--timeout", "1")
+        assert shown.returncode == 3
+        assert f"still has {namespace}/thumbs 1. They stay now" in " ".join(shown.stderr.split())
+        assert await annotation(kube, pool) == other
+
+    async def test_a_dry_run_and_a_no_change_nothing(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef
+    ) -> None:
+        """Where nobody can be asked, `--yes` has to be said."""
+        ref = await node(kube, f"n-{namespace}")
+        await worker(kube, namespace, "a", on=ref.name)
+        dry = await wpool(plane, "drain", "--node", ref.name, "--dry-run")
+        assert (dry.returncode, dry.stdout) == (
+            0,
+            f"{ref.name} would be cordoned, and these would leave it: {namespace}/thumbs 1\n",
+        )
+        asked = await wpool(plane, "drain", "--node", ref.name)
+        assert asked.returncode == 2
+        assert "say --yes" in " ".join(asked.stderr.split())
+        assert "unschedulable" not in (await kube.get(ref)).get("spec", {})
+        assert await annotation(kube, pool) == ""
+
+    async def test_nothing_there_is_told(self, plane: ControlPlane, kube: Kube, namespace: str) -> None:
+        """A node without workers is not cordoned, and one that does not exist is said to."""
+        ref = await node(kube, f"n-{namespace}")
+        shown = await wpool(plane, "drain", "--node", ref.name, "--yes")
+        assert (shown.returncode, shown.stderr) == (1, f"no worker of a pool is on {ref.name}\n")
+        assert "unschedulable" not in (await kube.get(ref)).get("spec", {})
+        missing = await wpool(plane, "drain", "--node", "nowhere", "--yes")
+        assert missing.returncode == 3
+        assert "there is no node nowhere" in missing.stderr
+
+    async def test_without_rights_it_says_which(
+        self, plane: ControlPlane, kube: Kube, namespace: str, tmp_path: Any
+    ) -> None:
+        ref = await node(kube, f"n-{namespace}")
+        nobody = of_nobody(plane, namespace, tmp_path)
+        shown = await wpool(plane, "drain", "--node", ref.name, "--yes", kubeconfig=nobody)
+        assert shown.returncode == 3
+        assert "you may not do this" in shown.stderr
+        assert "nodes" in shown.stderr
+
+
+class TestPool:
+    """All of a pool."""
+
+    async def test_it_is_stopped_and_waited_for(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef
+    ) -> None:
+        await kube.merge_patch(pool, {"status": {"observedGeneration": 1, "replicas": 2}}, subresource="status")
+        dry = await wpool(plane, "drain", "thumbs", "-n", namespace, "--dry-run")
+        assert dry.stdout == "thumbs would be stopped: 2 workers would finish their jobs and go\n"
+        assert (await wpool(plane, "drain", "thumbs", "-n", namespace)).returncode == 2
+        assert not (await kube.get(pool))["spec"].get("suspend")
+        waiting = asyncio.create_task(wpool(plane, "drain", "thumbs", "-n", namespace, "--yes"))
+
+        async def suspended() -> bool:
+            return bool((await kube.get(pool))["spec"].get("suspend"))
+
+        await eventually(suspended)
+        generation = (await kube.get(pool))["metadata"]["generation"]
+        done = {"observedGeneration": generation, "replicas": 0, "drainingReplicas": 0}
+        await kube.merge_patch(pool, {"status": done}, subresource="status")
+        shown = await waiting
+        assert shown.returncode == 0
+        assert shown.stdout.endswith("thumbs: no worker is left; wpool start thumbs starts it again\n")
+
+    async def test_nothing_named_is_wrong_usage(self, plane: ControlPlane) -> None:
+        shown = await wpool(plane, "drain")
+        assert shown.returncode == 2
+        assert "name a pool, or a node" in " ".join(shown.stderr.split())
+
+    async def test_a_pool_that_is_missing_is_told(self, plane: ControlPlane, namespace: str) -> None:
+        shown = await wpool(plane, "drain", "nowhere", "-n", namespace, "--yes")
+        assert shown.returncode == 3
+        assert "nowhere" in shown.stderr
