@@ -35,6 +35,9 @@ class Reason(StrEnum):
     """Workers of a new version or revision take over from the old ones."""
     CANARY_RUNNING = "CanaryRunning"
     """A new version is tried by a part of the workers; status.rollout says how far it is."""
+    CANARY_WAITING = "CanaryWaiting"
+    """A new version is to be tried and cannot have its first worker yet: the pool's budget has no free seat, or workers
+    that are to go finish their jobs first. The rollout waits, and its clocks stand."""
     DRAINING = "Draining"
     """Workers that are no longer wanted finish their jobs."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"

@@ -12,6 +12,7 @@ from workerpool_operator.domain import scalers
 from workerpool_operator.domain.canary_health import health
 from workerpool_operator.domain.judging import Case, Judge, Verdict
 from workerpool_operator.domain.placed import placed
+from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import Outcome
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.domain.stuck import Stage
@@ -32,6 +33,10 @@ _TROUBLES: Final = {
 
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+_LACKS: Final = {
+    Wait.SEAT: "the pool's budget has no free seat for one",
+    Wait.ROOM: "others that are to go finish their jobs first",
+}
 _NAMED_WORKERS: Final = 5
 _STOPPED: Final = "stopped by spec.suspend: no workers, and jobs wait, until `wpool start`, or spec.suspend: false"
 _REMEDIES: Final = {
@@ -138,6 +143,9 @@ def _trying(case: Case) -> Verdict | None:
     if versions is None or versions.trial is None or not versions.canary:
         return None
     trial = versions.trial
+    if trial.outcome.wait in _LACKS:
+        message = f"{versions.canary} is to be tried and has no worker yet: {_LACKS[trial.outcome.wait]}"
+        return Verdict(_TRUE, Reason.CANARY_WAITING, message)
     waits = f", {trial.outcome.wait}" if trial.outcome.wait else ""
     message = f"{versions.canary} is tried by {trial.weight} % of the workers: {trial.assessment.verdict}{waits}"
     return Verdict(_TRUE, Reason.CANARY_RUNNING, message)

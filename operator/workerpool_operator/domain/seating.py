@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from workerpool_operator.domain import desired, layout
 from workerpool_operator.domain.rollout.counts import Counts
+from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import Claim, SeatMemory, occupied
 from workerpool_operator.domain.snapshot import Seats, Snapshot
-from workerpool_operator.domain.versions import Versions, choose
+from workerpool_operator.domain.versions import Trial, Versions, choose, lacks_worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +73,21 @@ def seat(snapshot: Snapshot, held: SeatMemory | None, *, target: desired.Revisio
     growth = _growth(snapshot, versions.counts)
     allowed = _within(growth, _room(snapshot, seats, held))
     grown = sum(allowed.values())
+    short = makes_room or sum(growth.values()) > max(0, (seats.granted or 0) - held.used)
     counts = replace(versions.counts, raise_to=_raised(snapshot, versions.counts, growth, allowed))
+    versions = replace(versions, counts=counts)
+    if short and versions.trial and _unseated(snapshot, versions, versions.trial, allowed, size=size):
+        versions = replace(versions, trial=versions.trial.without_worker(Wait.SEAT))
     listed_at = snapshot.memory.pods_listed_at if snapshot.pods is None else snapshot.now
     hopes = bool(growth) and held.asked < (seats.granted or 0)
     list_in = held.list_in(growing=hopes, listed_at=listed_at, now=snapshot.now)
     held = held.grown(grown)
     return Seating(
         size=size,
-        versions=replace(versions, counts=counts),
+        versions=versions,
         seats=held,
         claim=claim_of(snapshot, held, wanted=wanted + surge),
-        short=makes_room or (snapshot.pods is not None and grown < sum(growth.values())),
+        short=short,
         list_in=list_in,
     )
 
@@ -101,6 +106,14 @@ def _growth(snapshot: Snapshot, counts: Counts) -> dict[str, int]:
     """Deployment -> by how many it would be raised."""
     there = {name: child.replicas for name, child in snapshot.deployments.items()}
     return {name: more for name, size in counts.raise_to.items() if (more := size - there.get(name, 0)) > 0}
+
+
+def _unseated(snapshot: Snapshot, versions: Versions, trial: Trial, allowed: Mapping[str, int], *, size: int) -> bool:
+    """Whether the canary has no worker and gets none now. `allowed`: Deployment -> by how many it may grow."""
+    if not versions.canary or not lacks_worker(snapshot, trial.outcome.state.canary, total=size):
+        return False
+    homes = (place for place in (snapshot.places.home, snapshot.places.away) if place is not None)
+    return not any(allowed.get(desired.deployment_name(versions.canary, place)) for place in homes)
 
 
 def _room(snapshot: Snapshot, seats: Seats, held: SeatMemory) -> int:

@@ -27,6 +27,7 @@ from workerpool_operator.domain.rollout.steps import (
     Policy,
     State,
     Step,
+    Wait,
     advance,
     dump_state,
     load_state,
@@ -53,6 +54,10 @@ class Trial:
     """Version that the pool asks for."""
     foreseen: float | None = None
     """The ratio that the steps will find, as far as can be said beforehand."""
+
+    def without_worker(self, why: Wait) -> "Trial":
+        """The same of a canary that is to have a worker and cannot."""
+        return replace(self, outcome=self.outcome.without_worker(why))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,7 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
     rules = rules_of(snapshot.pool.spec)
     if before.evidence.nulls != rules.nulls:  # others are asked for: what was summed up against these says nothing
         before = replace(before, evidence=Evidence(nulls=rules.nulls), watch=Watch())
-    looked = _looked(snapshot, before, rules=rules)
+    looked = _looked(snapshot, before, total=total, rules=rules)
     trial, watch = _tried(snapshot, looked, target=target, total=total, rules=rules)
     state = trial.outcome.state
     main = target.name if state.stable == target.version else _deployment_of(snapshot, state.stable)
@@ -104,6 +109,8 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
         if canary
         else _towards(snapshot, main, total=total)
     )
+    if canary and not counts.raise_to and lacks_worker(snapshot, state.canary, total=total):
+        trial = trial.without_worker(Wait.ROOM)
     versions = Versions(
         counts=counts,
         main=main,
@@ -114,6 +121,12 @@ def choose(snapshot: Snapshot, *, target: desired.Revision, total: int) -> Versi
         take_rates=take_rates(watch.taken, canary=state.canary),
     )
     return _spread(snapshot, versions, total=total)
+
+
+def lacks_worker(snapshot: Snapshot, version: str, *, total: int) -> bool:
+    """Whether Kubernetes has been asked for no worker of this version yet, although the pool is to have some."""
+    own = (group for group in layout.groups(snapshot).values() if group.version == version)
+    return total > 0 and all(group.replicas <= 0 for group in own)
 
 
 def _spread(snapshot: Snapshot, versions: Versions, *, total: int) -> Versions:
@@ -167,8 +180,11 @@ def judged(evidence: Evidence) -> SignalEvidence:
     return evidence.signals.get(Signal.FAILURES, SignalEvidence())
 
 
-def _looked(snapshot: Snapshot, before: Rollout, *, rules: Rules) -> Rollout:
-    """With one more look at the workers, while there is a canary."""
+def _looked(snapshot: Snapshot, before: Rollout, *, total: int, rules: Rules) -> Rollout:
+    """With one more look at the workers, while there is a canary.
+
+    One that cannot have a worker yet, or whose pool has slept until now, has not gone unmeasured.
+    """
     if not before.state.canary:
         return before
     evidence, watch = look(
@@ -181,6 +197,8 @@ def _looked(snapshot: Snapshot, before: Rollout, *, rules: Rules) -> Rollout:
         lease_seconds=float(snapshot.pool.spec.delivery.lease_seconds),
         fresh_seconds=REPORT_FRESH_SECONDS,
     )
+    if lacks_worker(snapshot, before.state.canary, total=total):
+        evidence = replace(evidence, unmeasured_seconds=0.0)
     return replace(before, evidence=evidence, watch=watch)
 
 

@@ -11,6 +11,7 @@ from workerpool_operator.api import Condition, ConditionStatus, ConditionType, R
 from workerpool_operator.domain import desired, status
 from workerpool_operator.domain.conditions import judge_all
 from workerpool_operator.domain.judging import Case, Refusal
+from workerpool_operator.domain.monitoring import thresholds
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.snapshot import Absence, Child, Monitoring, Snapshot
 
@@ -177,3 +178,10 @@ def test_an_event_tells_of_what_went_wrong_only(
     todo = plan(at_rest)
     after = status.build(at_rest, todo, refusals=refusals)
     assert [(one.warning, one.reason) for one in status.announcements(at_rest, todo, after)] == events
+
+
+def test_the_alerts_of_the_installation_hold_a_pool_to_its_own_targets_and_to_none_where_it_wants_no_alerts() -> None:
+    targets = {"targets": {"queueDepthPerReplica": 5, "jobLatencySeconds": 30}}
+    assert thresholds(pool(scaling=targets)).keys() == {"queueDepth", "jobWaitSeconds"}
+    assert thresholds(pool(scaling={"targets": {"queueDepthPerReplica": 5}})).keys() == {"queueDepth"}
+    assert thresholds(pool(scaling=targets, **OFF)) == {}

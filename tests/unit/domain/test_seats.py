@@ -235,17 +235,6 @@ def test_beside_a_single_worker_a_canary_waits_for_its_seat(*, granted: int, gro
     assert found.claim.wanted == 1 + 1
 
 
-def test_a_canary_that_waits_for_its_seat_has_not_failed_to_start() -> None:
-    waiting, remembered = changing(1, 0, granted=1, strategy="Canary", maxReplicas=1), memory(seats=counted(1))
-    for at in (0, 10, 3600):
-        made = plan(replace(waiting, memory=remembered, now=NOW + at))
-        remembered = made.memory
-    after = made.versions
-    assert after is not None
-    assert after.trial is not None
-    assert (after.trial.outcome.wait, after.trial.assessment.cause) == ("Unmeasured", "Unmeasured")
-
-
 # What is shown
 
 

@@ -131,6 +131,7 @@ def test_a_rolling_pool_has_no_rollout_in_its_status() -> None:
     assert sizes(made) == {name(NEW): 1}
     assert made.memory.rollout is None
     assert told(seen, made).rollout is None
+    assert not events(seen, made).keys() & REASONS.values()
 
 
 def test_a_new_version_gets_one_worker_above_the_total_and_then_its_share() -> None:

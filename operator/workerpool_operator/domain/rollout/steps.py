@@ -134,6 +134,10 @@ class Wait(StrEnum):
     """Both versions are in trouble."""
     UNMEASURED = "Unmeasured"
     """Nothing can be measured."""
+    SEAT = "WaitsForSeat"
+    """It has no worker: the pool's budget has no free seat for one."""
+    ROOM = "WaitsForRoom"
+    """It has no worker: others that are to go finish their jobs first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +167,11 @@ class Outcome:
     wait: Wait = Wait.NONE
     fresh: bool = False
     """Evidence begins anew: another canary, or none."""
+
+    def without_worker(self, why: Wait) -> "Outcome":
+        """The same of a canary that is to have a worker and cannot. What people have to decide is said first."""
+        by_itself = {Wait.NONE, Wait.STEP, Wait.VERDICT, Wait.ROOM}
+        return replace(self, wait=why) if self.wait in by_itself else self
 
 
 def weight(state: State, policy: Policy) -> int:
