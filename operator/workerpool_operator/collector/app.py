@@ -28,7 +28,7 @@ class Collector:
 
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
-        self._board = Board(announce=self._announce)
+        self._board = Board(announce=self._announce, began=self._began)
         self._arrivals = ArrivalCounter(self._board, announce=self._announce)
         self._metrics = CollectorMetrics(self._board)
         api = ApiClient(config.api_server, config.api_directory)
@@ -73,6 +73,9 @@ class Collector:
 
     def _announce(self, what: str, pool: str) -> None:
         self._uplink.announce(what, pool)
+
+    def _began(self, pool: str) -> None:
+        self._samplers.stir(pool)
 
     def _compose(self, what: str, pool: str) -> BaseModel | None:
         match what:

@@ -127,10 +127,17 @@ class PoolBoard:
 
 
 class Board:
-    """All pools of the namespace. `announce(subject)` hears of every change."""
+    """All pools of the namespace. `announce(subject)` hears of every change, `began(pool)` of jobs that begin."""
 
-    def __init__(self, *, announce: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        announce: Callable[[str, str], None],
+        began: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._announce = announce
+        self._began = began
         self._clock = clock
         self.pools: dict[str, PoolBoard] = {}
         self.pods: dict[str, PodInfo] = {}
@@ -183,8 +190,11 @@ class Board:
     def heard(self, pool: str, state: WorkerState) -> None:
         """A worker said something, came or went. One whose pod is gone by now is nobody's worker any more."""
         if state.uid in self.pods:
+            before = self.worker(pool, state.uid)
             self.workers.setdefault(pool, {})[state.uid] = state
             self._announce("workers", pool)
+            if _started(state) > _started(before):
+                self._began(pool)
 
     def worker(self, pool: str, uid: str) -> WorkerState | None:
         """A worker as it was last heard."""
@@ -293,6 +303,10 @@ class Board:
             for uid, since in self._ready_since.items()
             if since <= latest and self.pods[uid].pool == pool and not self.pods[uid].terminating
         )
+
+
+def _started(state: WorkerState | None) -> int:
+    return state.report.counters.started if state is not None and state.report is not None else 0
 
 
 def _finite(number: float | None) -> float | None:

@@ -1,20 +1,30 @@
 """How soon a queue is read again, and whether a reading is worth telling: the arithmetic, without a clock.
 
 A queue is read every `BUSY_SECONDS` while jobs wait, run or have just come. At rest its broker is asked to say when a
-job comes (`watch`), with a reading every `WATCH_SECONDS` for what a broker does not say; where it cannot be asked that,
-the queue is read every `IDLE_SECONDS`. A queue whose jobs are gone by the time it is read comes to rest as well, so
-that a trickle that idle workers take at once costs one reading a job, and no more than one every `BUSY_SECONDS`.
+job comes (`watch`), with a reading now and then for what a broker does not say; where it cannot be asked that, readings
+come apart: the next one after a twelfth of the time for which the queue has rested, so that the news of its next job is
+late by no more than a twelfth of the pause before it. How far apart they come at most follows from what a reading costs
+the broker (`longest_rest`). A queue whose jobs are gone by the time it is read comes to rest as well, so that a trickle
+that idle workers take at once costs one reading a job, and no more than one every `BUSY_SECONDS`.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from workerpool_operator.protocol import QueueSample
 
 BUSY_SECONDS: Final = 0.25
 IDLE_SECONDS: Final = 0.5
+"""At rest, the shortest time between two readings."""
 WATCH_SECONDS: Final = 1.0
+"""The shortest watch."""
+REST_SHARE: Final = 12.0
+LONGEST_REST_SECONDS: Final = 1.0
+LONGEST_RESTS: Final[Mapping[str, float]] = {"rabbitmq": 5.0, "kafka": 5.0}
+"""By kind of queue: a reading is two to four questions to RabbitMQ, each of them to a quorum's leader, and about ten to
+Kafka; to the others it is one or two."""
 BURST_SECONDS: Final = 0.1
 """From the reading that found a burst to the next: one that is put slowly was still growing."""
 BUSY_AFTER_SECONDS: Final = 5.0
@@ -36,12 +46,14 @@ class Pace:
 class Cadence:
     """The pace of one queue. Times are seconds of any one monotonic clock."""
 
-    def __init__(self, *, every: float = 0.0) -> None:
-        """`every`: seconds that lie between two readings at least."""
+    def __init__(self, *, every: float = 0.0, rest: float = LONGEST_REST_SECONDS) -> None:
+        """`every`: seconds that lie between two readings at least. `rest`: that lie between them at rest, at most."""
         self._every = every
+        self._rest = rest
         self._told: tuple[object, float] | None = None
         self._told_arrivals: int | None = None
         self._moved_at = float("-inf")
+        self._came_at = float("-inf")
         self._failures = 0
         self.confirm_seconds = max(every, CONFIRM_BUSY_SECONDS)
 
@@ -60,7 +72,9 @@ class Cadence:
         self.confirm_seconds = max(self._every, CONFIRM_BUSY_SECONDS) if busy else CONFIRM_IDLE_SECONDS
         told_at = self._told[1] if self._told else float("-inf")
         # Jobs that came and went between two readings keep a pool awake, so they are told, but not one by one.
-        passed = sample.arrivals_total != self._told_arrivals and now - told_at >= CONFIRM_BUSY_SECONDS
+        came = sample.arrivals_total != self._told_arrivals
+        self._came_at = now if came else self._came_at
+        passed = came and now - told_at >= CONFIRM_BUSY_SECONDS
         tell = changed or slower or passed or now - told_at >= self.confirm_seconds
         if tell:
             self._told = (meaning, now)
@@ -73,15 +87,23 @@ class Cadence:
             return Pace(sleep=self._every), tell
         if busy:
             return Pace(sleep=BURST_SECONDS if woken else BUSY_SECONDS), tell
-        return _at_rest(watchable=watchable, woken=woken), tell
+        return self._at_rest(now=now, watchable=watchable, woken=woken), tell
+
+    def _at_rest(self, *, now: float, watchable: bool, woken: bool) -> Pace:
+        rested = now - max(self._moved_at, self._came_at)
+        pause = min(max(rested / REST_SHARE, IDLE_SECONDS), max(self._rest, IDLE_SECONDS))
+        if not watchable:
+            return Pace(sleep=pause)
+        if woken:
+            # The next job would wake us at once: however fast they come and go, readings keep the busy pace.
+            return Pace(sleep=BUSY_SECONDS, watch=WATCH_SECONDS - BUSY_SECONDS)
+        return Pace(watch=max(pause, WATCH_SECONDS))
 
     def _backoff(self) -> Pace:
         longest = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(self._failures - 1, 10))
         return Pace(sleep=longest * random.uniform(0.5, 1.0))  # noqa: S311  spreads load
 
 
-def _at_rest(*, watchable: bool, woken: bool) -> Pace:
-    if not watchable:
-        return Pace(sleep=IDLE_SECONDS)
-    # The next job would wake us at once: however fast they come and go, readings keep the busy pace.
-    return Pace(sleep=BUSY_SECONDS, watch=WATCH_SECONDS - BUSY_SECONDS) if woken else Pace(watch=WATCH_SECONDS)
+def longest_rest(queue: Mapping[str, Any]) -> float:
+    """Seconds between two readings at rest, at most, of a queue as the resource describes it."""
+    return max((rest for kind, rest in LONGEST_RESTS.items() if queue.get(kind)), default=LONGEST_REST_SECONDS)

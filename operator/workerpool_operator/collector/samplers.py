@@ -1,8 +1,9 @@
 """Reads the queues: one task for each, so that a broker that hangs hurts nobody else.
 
 How often is in `cadence`. Between two readings of a queue at rest its broker is watched: a job that comes ends that at
-once. A reading that says the same as the one before is sent on only every few seconds, to say that it still holds;
-`poll_seconds` tells the operator which of the two it may expect.
+once. Where it cannot be watched, a worker that begins a job ends the pause (`stir`). A reading that says the same as
+the one before is sent on only every few seconds, to say that it still holds; `poll_seconds` tells the operator which of
+the two it may expect.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 
 from workerpool import broker, errors
 from workerpool_operator.collector.board import Board
-from workerpool_operator.collector.cadence import Cadence, Pace
+from workerpool_operator.collector.cadence import BUSY_SECONDS, Cadence, Pace, longest_rest
 from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
 
 TIMEOUT_SECONDS: Final = 3.0
@@ -107,6 +108,12 @@ class Samplers:
             if key[0] == pool:
                 sampler.read_now()
 
+    def stir(self, pool: str) -> None:
+        """A worker of the pool has begun a job: queues at rest of which nobody else would tell are read soon."""
+        for key, (_, sampler, _) in self._tasks.items():
+            if key[0] == pool:
+                sampler.stir()
+
     async def stop(self) -> None:
         """Stop all samplers."""
         tasks = [task for *_, task in self._tasks.values()]
@@ -128,6 +135,7 @@ class Samplers:
             running=lambda: self._board.running(pool, queue=name),
             tell=tell,
             polled=polled,
+            rest=longest_rest(queue),
         )
 
 
@@ -142,14 +150,18 @@ class _Sampler:
         running: Callable[[], int],
         tell: Callable[[QueueSample], None],
         polled: Callable[[float, str], None],
+        rest: float,
     ) -> None:
-        """`running`: jobs of the queue that its workers say they run."""
+        """`running`: jobs of the queue that its workers say they run. `rest`: as `Cadence` has it."""
         self._queue = queue
         self._running = running
         self._tell = tell
         self._polled = polled
         self._source, self._undialable = _made(connect)
-        self._cadence = Cadence(every=self._source.poll_seconds if isinstance(self._source, PolledSlowly) else 0.0)
+        every = self._source.poll_seconds if isinstance(self._source, PolledSlowly) else 0.0
+        self._cadence = Cadence(every=every, rest=max(every, rest))
+        self._stirrable = False
+        self._read_at = float("-inf")
         self._polled_until: float | None = None
         """The latest watch has failed: no other one before then."""
         self._read_now = False
@@ -164,10 +176,12 @@ class _Sampler:
                 self._read_now = False
                 sample = await self._read()
                 now = _now()
+                self._read_at = started
                 self._polled(now - started, str(sample.error) if sample.error else "")
                 pace, tell = self._cadence.next(sample, now=now, watchable=self._is_watchable(now), woken=woken)
                 if tell:
                     self._tell(sample.model_copy(update={"poll_seconds": self._cadence.confirm_seconds}))
+                self._stirrable = pace.sleep > BUSY_SECONDS and not pace.watch and sample.error is None
                 woken = await self._pause(pace)
         finally:
             await self._close()
@@ -182,6 +196,16 @@ class _Sampler:
         self._read_now = True
         if self._pausing is not None and not self._pausing.expired():
             self._pausing.reschedule(0.0)
+
+    def stir(self) -> None:
+        """End the pause of a queue at rest that is not watched, once `BUSY_SECONDS` have passed since it was read."""
+        pausing = self._pausing
+        if not self._stirrable or pausing is None or pausing.expired() or isinstance(self._source, PolledSlowly):
+            return
+        due = max(_now(), self._read_at + BUSY_SECONDS)
+        before = pausing.when()
+        if before is None or due < before:
+            pausing.reschedule(due)
 
     async def _read(self) -> QueueSample:
         if self._source is None:

@@ -6,9 +6,11 @@ from workerpool_operator.collector.cadence import (
     BUSY_SECONDS,
     CONFIRM_IDLE_SECONDS,
     IDLE_SECONDS,
+    LONGEST_REST_SECONDS,
     WATCH_SECONDS,
     Cadence,
     Pace,
+    longest_rest,
 )
 from workerpool_operator.protocol import QueueSample, SampleError
 
@@ -18,8 +20,8 @@ BUSY, IDLE, WATCH = Pace(sleep=BUSY_SECONDS), Pace(sleep=IDLE_SECONDS), Pace(wat
 class Played:
     """A cadence that is told of readings."""
 
-    def __init__(self, *, watchable: bool = False) -> None:
-        self.cadence = Cadence()
+    def __init__(self, *, watchable: bool = False, rest: float = LONGEST_REST_SECONDS) -> None:
+        self.cadence = Cadence(rest=rest)
         self.watchable = watchable
 
     def read(self, waiting: int, at: float, *, woken: bool = False) -> tuple[Pace, bool]:
@@ -35,7 +37,7 @@ def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> No
     queue = Played()
     assert queue.read(0, 0.0) == (BUSY, True)
     assert queue.read(0, 6.0) == (IDLE, True), "the slower pace is told"
-    assert queue.read(0, 6.5) == (IDLE, False)
+    assert queue.read(0, 6.0) == (IDLE, False)
     assert queue.read(3, 7.0) == (BUSY, True)
     assert queue.read(3, 7.25) == (BUSY, False)
     assert queue.read(3, 8.0) == (BUSY, True)
@@ -43,7 +45,37 @@ def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> No
     assert queue.read(0, 13.5) == (IDLE, True)
     assert queue.read(0, 14.0) == (IDLE, False)
     assert queue.cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
-    assert queue.read(0, 23.5) == (IDLE, True)
+    assert queue.read(0, 23.5) == (Pace(sleep=LONGEST_REST_SECONDS), True)
+
+
+def test_readings_of_a_queue_at_rest_come_apart_as_far_as_they_may_and_close_up_when_it_moves() -> None:
+    """The news of a job is late by no more than a twelfth of the pause before it."""
+    queue = Played(rest=5.0)
+    queue.read(0, 0.0)
+    assert [queue.read(0, at)[0].sleep for at in (6.0, 12.0, 30.0, 60.0, 3600.0)] == [0.5, 1.0, 2.5, 5.0, 5.0]
+    assert queue.read(1, 3605.0) == (BUSY, True)
+    queue.read(0, 3606.0)
+    assert queue.read(0, 3612.0)[0] == IDLE
+
+
+def test_a_watch_of_a_broker_whose_readings_are_dear_becomes_longer() -> None:
+    queue = Played(watchable=True, rest=5.0)
+    queue.read(0, 0.0)
+    assert [queue.read(0, at)[0].watch for at in (6.0, 30.0, 600.0)] == [WATCH_SECONDS, 2.5, 5.0]
+
+
+def test_jobs_that_are_counted_though_no_reading_sees_one_keep_the_readings_close() -> None:
+    queue = Cadence(rest=5.0)
+    paces = []
+    for at in range(0, 120, 2):
+        sample = QueueSample(queue="q", age_seconds=0, waiting=0, in_flight=0, arrivals_total=at)
+        paces.append(queue.next(sample, now=float(at), watchable=False, woken=False)[0])
+    assert set(paces[3:]) == {IDLE}
+
+
+def test_how_far_apart_readings_may_come_follows_from_what_they_cost_the_broker() -> None:
+    assert longest_rest({"name": "q", "rabbitmq": {"queue": "q"}}) == longest_rest({"kafka": {"topic": "t"}}) == 5.0
+    assert longest_rest({"name": "q", "redisList": {"keys": ["k"]}, "rabbitmq": None}) == LONGEST_REST_SECONDS
 
 
 def test_a_queue_at_rest_is_watched_and_still_confirmed_every_ten_seconds() -> None:

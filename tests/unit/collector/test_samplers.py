@@ -1,22 +1,19 @@
 """What a sampler does between two readings, with a broker that follows a script. Time is virtual (looptime)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 from structlog.testing import capture_logs
 
-from workerpool.broker import AuthenticationFailed, BrokerError, BrokerUnavailable, Capabilities, Depth
-from workerpool.protocol import Report
-from workerpool_operator.collector.board import Board, PodInfo, WorkerState
+from tests.unit.collector.scripted import POOLS, Source, at_rest, now, sampling
+from workerpool.broker import AuthenticationFailed, BrokerError, BrokerUnavailable, Depth
+from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.cadence import (
     BURST_SECONDS,
     BUSY_AFTER_SECONDS,
     BUSY_SECONDS,
-    IDLE_SECONDS,
+    LONGEST_REST_SECONDS,
     WATCH_SECONDS,
 )
 from workerpool_operator.collector.samplers import (
@@ -26,115 +23,9 @@ from workerpool_operator.collector.samplers import (
     WATCH_LATE_SECONDS,
     Samplers,
 )
-from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
+from workerpool_operator.protocol import PoolConfig, SampleError
 
 pytestmark = pytest.mark.looptime
-
-POOLS = (PoolConfig(name="web", uid="1", queues=({"name": "main"},)),)
-NOTIFIES = Capabilities(
-    lease=True,
-    extend=True,
-    delay=True,
-    deduplicate=True,
-    oldest_age=True,
-    in_flight=True,
-    arrivals=True,
-    notifies=True,
-    priority=True,
-    fair=True,
-    ordering=True,
-    tokens=True,
-    tenant_limits=True,
-    expiry=True,
-    competing=True,
-    shared=True,
-)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-@dataclass
-class Source:
-    """A broker: `waiting` jobs, and a watch that a job ends, or that does what `watching` does."""
-
-    capabilities: Capabilities = NOTIFIES
-    waiting: int = 0
-    in_flight: int | None = 0
-    blocked: int = 0
-    trouble: BrokerError | None = None
-    watching: Callable[[float], Awaitable[bool]] | None = None
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    read_at: list[float] = field(default_factory=list)
-    watched_at: list[float] = field(default_factory=list)
-    closed: bool = False
-
-    async def depth(self) -> Depth:
-        self.read_at.append(now())
-        self.came.clear()
-        await asyncio.sleep(0)
-        if self.trouble is not None:
-            raise self.trouble
-        return Depth(self.waiting, self.in_flight, 0, 0.0, 0, 0, self.blocked)
-
-    async def wait_for_arrival(self, seconds: float) -> bool:
-        self.watched_at.append(now())
-        if self.watching is not None:
-            return await self.watching(seconds)
-        try:
-            async with asyncio.timeout(seconds):
-                return await self.came.wait()
-        except TimeoutError:
-            return False
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def put(self, jobs: int) -> None:
-        self.waiting += jobs
-        self.came.set()
-
-
-@dataclass
-class Told:
-    """What the samplers tell, as a board hears it."""
-
-    board: Board
-    samplers: Samplers
-    polls: list[str]
-
-    def sample(self) -> QueueSample:
-        return self.board.pools["web"].samples["main"][0]
-
-
-@asynccontextmanager
-async def sampling(source: Source) -> AsyncIterator[Told]:
-    class Polls:
-        def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
-            told.polls.append(error)
-
-    def connect(pool: str, queue: dict[str, Any]) -> Source:
-        return source
-
-    board = Board(announce=lambda *_: None, clock=now)
-    board.configure(POOLS)
-    told = Told(board, Samplers(board, connect=connect, observer=Polls()), [])
-    told.samplers.apply(POOLS)
-    try:
-        yield told
-    finally:
-        await told.samplers.stop()
-        assert source.closed
-
-
-async def at_rest(source: Source) -> None:
-    """Let the queue come to rest and its first watch begin."""
-    await asyncio.sleep(BUSY_AFTER_SECONDS + BUSY_SECONDS)
-    assert source.watched_at
-    await asyncio.sleep(0.05)
-    source.read_at.clear()
-    source.watched_at.clear()
 
 
 async def test_a_queue_that_moves_is_read_and_not_watched() -> None:
@@ -143,31 +34,6 @@ async def test_a_queue_that_moves_is_read_and_not_watched() -> None:
         await asyncio.sleep(10.01)
     assert len(source.read_at) == pytest.approx(10 / BUSY_SECONDS, abs=2)
     assert source.watched_at == []
-
-
-async def test_where_the_broker_does_not_tell_what_is_in_flight_the_workers_do() -> None:
-    source = Source(in_flight=None)
-    async with sampling(source) as told:
-        for uid, running in (("a", 2), ("b", 3)):
-            pod = PodInfo(
-                name=uid,
-                uid=uid,
-                pool="web",
-                version="v",
-                node="n",
-                ip="",
-                ready=True,
-                was_ready=True,
-                terminating=False,
-            )
-            told.board.pod_seen(pod)
-            report = Report(in_flight=running, slots=4)
-            told.board.heard("web", WorkerState(pod=uid, uid=uid, version="v", source="stream", report=report))
-        await asyncio.sleep(2 * BUSY_SECONDS)
-        assert told.sample().in_flight == 5
-        told.board.sampled("web", QueueSample(queue="beside", age_seconds=0.0, waiting=0, in_flight=4))
-        await asyncio.sleep(2 * BUSY_SECONDS)
-        assert told.sample().in_flight == 1, "the others are of a queue that tells its own"
 
 
 async def test_a_queue_at_rest_costs_one_reading_and_one_watch_a_second() -> None:
@@ -267,16 +133,6 @@ async def test_a_reading_that_is_asked_for_ends_the_pause_of_a_broker_that_fails
         assert len(source.read_at) == readings + 1
 
 
-async def test_a_broker_that_does_not_notify_is_polled() -> None:
-    source = Source(capabilities=replace(NOTIFIES, notifies=False))
-    async with sampling(source):
-        await asyncio.sleep(BUSY_AFTER_SECONDS + 1)
-        source.read_at.clear()
-        await asyncio.sleep(10.01)
-    assert len(source.read_at) == pytest.approx(10 / IDLE_SECONDS, abs=1)
-    assert source.watched_at == []
-
-
 async def refuse(_: float) -> bool:
     raise AuthenticationFailed("NOPERM xread")
 
@@ -304,7 +160,8 @@ async def test_where_watching_fails_the_queue_is_polled_for_a_while_and_one_line
             await asyncio.sleep(BUSY_AFTER_SECONDS + WATCH_SECONDS + WATCH_LATE_SECONDS + 1)
             source.read_at.clear()
             await asyncio.sleep(WATCH_AGAIN_SECONDS / 2)
-            assert len(source.read_at) == pytest.approx(WATCH_AGAIN_SECONDS / 2 / IDLE_SECONDS, abs=1)
+            # At first they are half a second apart.
+            assert len(source.read_at) == pytest.approx(WATCH_AGAIN_SECONDS / 2 / LONGEST_REST_SECONDS, abs=6)
             assert len(source.watched_at) == 1
             await asyncio.sleep(5 * WATCH_AGAIN_SECONDS)
             assert len(source.watched_at) == 6, "it is tried again now and then"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from workerpool.broker._credentials import Credentials
-from workerpool.broker._kafka import reading
+from workerpool.broker._kafka import listening, reading
 from workerpool.broker._kafka.address import KafkaAddress
 from workerpool.broker._kafka.capabilities import CAPABILITIES
 from workerpool.broker._kafka.dead import DeadLetters
@@ -70,6 +70,7 @@ class KafkaBroker:
         self._dead = DeadLetters(self._link, self._names, self._post)
         self._making = asyncio.Lock()
         self._made = False
+        self._seen: reading.Reading | None = None
         self._shed_after: Mapping[str, float] = {}
         self._dropped: Counter[DeathReason] = Counter()
 
@@ -233,12 +234,15 @@ class KafkaBroker:
     async def depth(self) -> Depth:
         """By offsets, and what is kept with them."""
         async with self._link.calling():
-            return await reading.depth(self._link, self._names)
+            self._seen = await reading.read(self._link, self._names)
+        return self._seen.depth
 
     async def wait_for_arrival(self, seconds: float) -> bool:
-        """Lets the time pass: whoever is told of a record reads the partition."""
-        await asyncio.sleep(seconds)
-        return False
+        """A fetch from where the latest `depth` has counted to. It needs the right to read the topic."""
+        if self._seen is None:
+            await self.depth()
+        assert self._seen is not None
+        return await listening.arrival(self._link, self._seen.topics, self._seen.ends, seconds=seconds)
 
     async def close(self) -> None:
         """Leave the group, by which others have our partitions at once."""

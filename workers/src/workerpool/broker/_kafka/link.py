@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka import TopicPartition, errors
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest, DeleteRecordsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
@@ -29,7 +29,7 @@ from workerpool.errors import AuthenticationFailed, BrokerUnavailable, QueueNotF
 
 EARLIEST: Final = -2
 LATEST: Final = -1
-_COMMITTED_ONLY: Final = 1
+COMMITTED_ONLY: Final = 1
 """Isolation: what belongs to a transaction that may still be aborted is not there."""
 _ANY_NODE: Final = -1
 _GOODBYE_SECONDS: Final = 1.0
@@ -130,7 +130,7 @@ class KafkaLink:
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of them that there are. No topic is made by asking."""
-        answer = await self._ask(_ANY_NODE, MetadataRequest(list(names), allow_auto_topic_creation=False))
+        answer = await self.ask(_ANY_NODE, MetadataRequest(list(names), allow_auto_topic_creation=False))
         self.cluster = answer.cluster_id
         found = {}
         for code, name, _, partitions in answer.topics:
@@ -174,7 +174,7 @@ class KafkaLink:
                 by_node.setdefault(leader, {}).setdefault(name, []).append((number, at))
         found = {}
         for node, asked in by_node.items():
-            answer = await self._ask(node, OffsetRequest(-1, _COMMITTED_ONLY, list(asked.items())))
+            answer = await self.ask(node, OffsetRequest(-1, COMMITTED_ONLY, list(asked.items())))
             for name, partitions in answer.topics:
                 for number, code, _, offset in partitions:
                     if (error := of_code(code)) is not None:
@@ -216,7 +216,7 @@ class KafkaLink:
         request = CreateTopicsRequest(wanted, round(self.timeout * 1000), False)  # noqa: FBT003  aiokafka's
         client = await self._bootstrapped()
         controller = client.cluster.controller
-        answer = await self._ask(_ANY_NODE if controller is None else controller.nodeId, request)
+        answer = await self.ask(_ANY_NODE if controller is None else controller.nodeId, request)
         for name, code, *_ in answer.topic_errors:
             error = of_code(code)
             if error is not None and not isinstance(error, errors.TopicAlreadyExistsError):
@@ -230,7 +230,7 @@ class KafkaLink:
         """Let Kafka delete the records before these offsets."""
         for one, offset in offsets.items():
             request = DeleteRecordsRequest([(one.topic, [(one.partition, offset)])], round(self.timeout * 1000))
-            await self._ask(topic.leaders[one.partition], request)
+            await self.ask(topic.leaders[one.partition], request)
 
     async def drop(self) -> None:
         """The next question dials anew."""
@@ -246,7 +246,7 @@ class KafkaLink:
                 if group not in self._coordinators:
                     client = await self._bootstrapped()
                     self._coordinators[group] = await client.coordinator_lookup(0, group)
-                answer = await self._ask(self._coordinators[group], request)
+                answer = await self.ask(self._coordinators[group], request)
                 codes = [code for _, partitions in answer.topics for *_, code in partitions]
                 for error in (of_code(code) for code in codes):
                     if isinstance(error, _PASSING):
@@ -257,9 +257,10 @@ class KafkaLink:
             else:
                 return answer
 
-    async def _ask(self, node: int, request: Any) -> Any:
+    async def ask(self, node: int, request: Any, *, group: ConnectionGroup = ConnectionGroup.DEFAULT) -> Any:
+        """One answer. `group`: over which of the connections to that server."""
         client = await self._bootstrapped()
-        return await client.send(client.get_random_node() if node == _ANY_NODE else node, request)
+        return await client.send(client.get_random_node() if node == _ANY_NODE else node, request, group=group)
 
     async def _bootstrapped(self) -> Any:
         async with self._dialling:

@@ -1,9 +1,13 @@
 """What waits, read from outside of the group."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import TopicPartition
 
 from workerpool.broker._kafka.ledger import Committed
-from workerpool.broker._kafka.link import EARLIEST, LATEST, KafkaLink
+from workerpool.broker._kafka.link import EARLIEST, LATEST, KafkaLink, Topic
 from workerpool.broker._kafka.names import Names
 from workerpool.broker._types import Depth
 
@@ -16,9 +20,19 @@ class _Count:
     in_flight: int = 0
     ever: int = 0
     partitions: int = 0
+    ends: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
-async def depth(link: KafkaLink, names: Names) -> Depth:
+class Reading(NamedTuple):
+    """The figures, and up to where they were counted."""
+
+    depth: Depth
+    topics: Mapping[str, Topic]
+    ends: Mapping[TopicPartition, int]
+    """Of the jobs, and of those that wait for another attempt."""
+
+
+async def read(link: KafkaLink, names: Names) -> Reading:
     """Commits first, then the ends: what comes in between is counted, what is done in between is, too."""
     topics = await link.topics([names.topic, names.retry, names.dead])
     if names.topic not in topics:
@@ -26,7 +40,7 @@ async def depth(link: KafkaLink, names: Names) -> Depth:
     jobs = await _count(link, names, names.topic)
     retries = await _count(link, names, names.retry) if names.retry in topics else _Count()
     dead = await _count(link, names, names.dead, group=names.dead_group) if names.dead in topics else _Count()
-    return Depth(
+    figures = Depth(
         # What waits for another attempt counts from the beginning: only a worker can see when it is due.
         waiting=jobs.waiting + retries.waiting,
         in_flight=jobs.in_flight + retries.in_flight,
@@ -36,6 +50,7 @@ async def depth(link: KafkaLink, names: Names) -> Depth:
         dead_letters=dead.waiting,
         partitions=jobs.partitions,
     )
+    return Reading(figures, topics, {**jobs.ends, **retries.ends})
 
 
 async def _count(link: KafkaLink, names: Names, name: str, *, group: str = "") -> _Count:
@@ -50,4 +65,4 @@ async def _count(link: KafkaLink, names: Names, name: str, *, group: str = "") -
         begun, done = ledger.counts()
         in_flight += begun
         waiting += max(0, end - ledger.base - begun - done)
-    return _Count(waiting, in_flight, sum(ends.values()), len(ends))
+    return _Count(waiting, in_flight, sum(ends.values()), len(ends), ends)
