@@ -9,7 +9,16 @@ from workerpool.telemetry import exposition
 from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, Metrics
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.metrics import CollectorMetrics
-from workerpool_operator.metrics import CanarySeries, Direction, OperatorMetrics, PoolSeries, Prices, VersionRole, table
+from workerpool_operator.metrics import (
+    CanarySeries,
+    Direction,
+    OperatorMetrics,
+    PlaceSeries,
+    PoolSeries,
+    Prices,
+    VersionRole,
+    table,
+)
 from workerpool_operator.protocol import PoolConfig, QueueSample
 
 HEAD = """\
@@ -81,6 +90,7 @@ def operator() -> list[Metric]:
         limited_by=("maxReplicas",),
         versions=versions,
         canary=canary,
+        places=PlaceSeries(workers={"primary": 1, "secondary": 0}),
         thresholds={"queueDepth": 200},
     )
     metrics.pools.show("media", "thumbnails", series)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit
+from scripts.dashboards.places import PLACES
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
 _ROLE: Final = "* on (namespace, pool, version) group_left (role) workerpool_version_info{POOL}"
@@ -102,6 +103,7 @@ SCALING: Final = Dashboard(
                 ),
             ),
         ),
+        PLACES,
         Row(
             title="How well the queues are known",
             panels=(

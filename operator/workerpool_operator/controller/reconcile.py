@@ -22,7 +22,7 @@ from workerpool_operator.controller.orders import delivery_of
 from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
-from workerpool_operator.controller.shown import canary_series
+from workerpool_operator.controller.shown import canary_series, failed_over, place_series
 from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import Streams
 from workerpool_operator.controller.values import Values
@@ -250,10 +250,13 @@ class PoolReconciler:
                 versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
                 stuck=len(todo.care.findings.stuck),
                 canary=canary_series(todo.versions),
+                places=place_series(snapshot, after),
                 usage=usage(snapshot),
                 thresholds=thresholds(pool),
             ),
         )
+        if failed_over(snapshot):
+            self.metrics.pools.failed_over(pool.namespace, pool.name)
         for scaled in todo.scaled:
             direction = Direction.UP if scaled.after > scaled.before else Direction.DOWN
             self.metrics.pools.scaled(pool.namespace, pool.name, direction)

@@ -55,6 +55,17 @@ class CanarySeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSeries:
+    """Where the workers are, for a pool that names places."""
+
+    workers: Mapping[str, int]
+    """By place: primary, secondary, and `former` for those that the pool named before."""
+    lost: int = 0
+    since: float | None = None
+    """Since when others run in their stead, in seconds of the metrics' clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSeries:
     """What a reconcile knows about its pool; the fields are explained by the metrics' help texts."""
 
@@ -67,6 +78,8 @@ class PoolSeries:
     stuck: int = 0
     canary: CanarySeries | None = None
     """None: versions take over without a canary."""
+    places: PlaceSeries | None = None
+    """None: the pool names no places."""
     usage: tuple[Usage, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
@@ -91,6 +104,7 @@ class _Pool:
     series: PoolSeries
     meter: Meter
     actions: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
+    failovers: int = 0
 
 
 class PoolMetrics(Collector):
@@ -114,6 +128,11 @@ class PoolMetrics(Collector):
         """Count one change of size; nothing where the pool is not shown."""
         if known := self._pools.get((namespace, pool)):
             known.actions[direction] += 1
+
+    def failed_over(self, namespace: str, pool: str) -> None:
+        """Count one failover; nothing where the pool is not shown."""
+        if known := self._pools.get((namespace, pool)):
+            known.failovers += 1
 
     def remove(self, namespace: str, pool: str) -> None:
         """The pool is gone, and so are its series."""
@@ -174,6 +193,7 @@ class PoolMetrics(Collector):
             "kind",
         )
         yield from self._canaries([(key, pool.series.canary) for key, pool in pools if pool.series.canary is not None])
+        yield from self._places([(key, pool) for key, pool in pools if pool.series.places is not None])
         yield from self._costs(pools)
         yield self._counter(
             "workerpool_scale_actions",
@@ -221,6 +241,32 @@ class PoolMetrics(Collector):
             "Rate at which it fails over the stable version's, by signal (failures, slow, crashes).",
             (((*key, signal), ratio) for key, one in tried for signal, ratio in one.ratios),
             "signal",
+        )
+
+    def _places(self, pools: list[tuple[tuple[str, str], _Pool]]) -> Iterator[Metric]:
+        found = [(key, pool.series.places) for key, pool in pools if pool.series.places is not None]
+        now = self._clock()
+        yield self._gauge(
+            "workerpool_place_workers",
+            "Worker pods asked for in each place, without the lost ones: primary, secondary, or former for one that "
+            "the pool named before. Of pools with `spec.placement`.",
+            (((*key, place), count) for key, one in found for place, count in one.workers.items()),
+            "place",
+        )
+        yield self._gauge(
+            "workerpool_lost_workers",
+            "Workers that are lost with their nodes, or find no room in their place: others run in the other place.",
+            ((key, one.lost) for key, one in found),
+        )
+        yield self._gauge(
+            "workerpool_failed_over_seconds",
+            "How long others have run in the other place in the stead of lost workers; 0 while none is lost.",
+            ((key, max(0.0, now - one.since) if one.since is not None else 0.0) for key, one in found),
+        )
+        yield self._counter(
+            "workerpool_failovers",
+            "Times that workers began to be lost, and were made up for in the other place, since this replica leads.",
+            ((key, pool.failovers) for key, pool in pools),
         )
 
     def _costs(self, pools: list[tuple[tuple[str, str], _Pool]]) -> Iterator[Metric]:

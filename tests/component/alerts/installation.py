@@ -129,6 +129,22 @@ def turns(*, late: float) -> tuple[Series, ...]:
     return tuple(own(metric, rising(10 * share), le=le) for le, share in shares.items())
 
 
+def over(*, lasts: float) -> tuple[Series, ...]:
+    """Workers are lost from the second minute on, for so many; in the fifth another operator begins to lead."""
+
+    def seconds(now: int) -> float:
+        return float(now - minutes(2)) if minutes(2) < now <= minutes(2 + lasts) else 0.0
+
+    def first(now: int) -> float | None:
+        return seconds(now) if now < minutes(5) else None
+
+    def second(now: int) -> float | None:
+        return seconds(now) if now >= minutes(5) else None
+
+    metric = "workerpool_failed_over_seconds"
+    return gauge(metric, first, pod="o0"), gauge(metric, second, pod="o1")
+
+
 ONE_POOL: Final = gauge("workerpool_info", 1, mode="direct", pod="o0")
 
 STORIES: Final[dict[str, Story]] = {
@@ -254,6 +270,13 @@ STORIES: Final[dict[str, Story]] = {
         ),
         labels=POOL,
         severity="info",
+    ),
+    "FailedOver": Story(
+        fires=over(lasts=20),
+        at=9,
+        before=6,
+        silent=over(lasts=3),
+        labels=POOL,
     ),
     "CanaryInconclusive": Story(
         fires=(gauge("workerpool_canary_info", 1, version="b2", verdict="Inconclusive", pod="o0"),),

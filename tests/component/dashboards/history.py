@@ -35,6 +35,8 @@ _GAUGES: Final[Mapping[str, Value]] = {
     "collector_sample_age_seconds": lambda at: 0.4 + 0.2 * math.sin(at / 60),
     "process_open_fds": lambda at: 40,
     "workerpool_stuck_workers": lambda at: float(5000 < at < 5400),
+    "workerpool_lost_workers": lambda at: 2.0 * (6000 < at < 6600),
+    "workerpool_failed_over_seconds": lambda at: float(at - 6000 if 6000 < at < 6600 else 0),
     "workerpool_worker_hour_price": lambda at: 0.04,
     "workerpool_canary_weight": lambda at: 10 if at >= TRIED else 0,
     "workerpool_canary_step": lambda at: float(TRIED <= at < REJECTED),
@@ -63,6 +65,7 @@ _COUNTERS: Final[Mapping[str, float]] = {
     "workerpool_worker_idle_seconds": 2.5,
     "process_cpu_seconds": 0.02,
     "workerpool_scale_actions": 0.001,
+    "workerpool_failovers": 0.0003,
     "collector_poll_errors": 0.0005,
 }
 """How much they rise in a second; what is not named rises by 1."""
