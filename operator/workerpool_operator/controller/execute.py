@@ -41,6 +41,7 @@ _MADE_BY_PEOPLE: Final[Mapping[Kind, str]] = {
     kinds.HORIZONTAL_POD_AUTOSCALER: "delete it, or set scaling.mode to another than hpa",
     kinds.SCALED_OBJECT: "delete it, or set scaling.mode to another than keda",
     kinds.CONFIG_MAP: "delete it, or set scaling.mode to another than keda",
+    kinds.POD_DISRUPTION_BUDGET: "delete it, or make it anew by another name",
     kinds.PROMETHEUS_RULE: "rename it, or set alerts.enabled to false",
 }
 """An object of these may have been made by a person, for something else of this name, which would silently lose it.

@@ -12,7 +12,9 @@ from workerpool_operator.domain.monitoring import says_the_same, wanted_rule
 from workerpool_operator.domain.snapshot import VERSION_LABEL, Child, Snapshot
 from workerpool_operator.domain.versions import Versions
 
-_ONLY_NEW: Final = frozenset({"Deployment", "HorizontalPodAutoscaler", "ScaledObject", "ConfigMap"})
+_ONLY_NEW: Final = frozenset(
+    {"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ScaledObject", "ConfigMap"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Apply:
     """Server-side apply of a whole owned object.
 
     With `resource_version`, only onto that very state; with `only_new`, only where no object of that name is: one that
-    lost its label or its owner is not seen, and a size applied to it would take workers that nobody fenced.
+    lost its label or its owner is not seen, and a size applied to it would take workers that nobody fenced. Nor is one
+    that a person made for something else.
     """
 
     body: Mapping[str, Any]

@@ -180,6 +180,32 @@ async def test_an_autoscaler_s_bounds_are_kept_and_it_has_to_go_first(
     assert "HorizontalPodAutoscaler thumbs-hpa scales the Deployment" in refused.stderr
 
 
+async def test_an_object_of_the_name_that_the_pool_s_own_would_have_is_in_the_way(
+    plane: ControlPlane, kube: Kube, namespace: str
+) -> None:
+    """A Deployment's PodDisruptionBudget often has its name; the pool's own has another selector."""
+    await kube.create(deployment(namespace=namespace))
+    theirs = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "thumbs", "namespace": namespace},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "thumbs"}}},
+    }
+    await kube.create(theirs)
+    printed = await wpool(plane, *WORDS, "-n", namespace)
+    assert printed.returncode == 0, printed.stderr
+    refused = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--yes")
+    assert refused.returncode == 1
+    assert "there is a PodDisruptionBudget thumbs" in refused.stderr
+    other = await wpool(plane, *WORDS, "--name", "thumbnails", "-n", namespace, "--apply", "--dry-run")
+    assert other.returncode == 0, other.stderr
+    labels = {"app.kubernetes.io/managed-by": "workerpool-operator", "workerpool.dev/pool": "thumbs"}
+    ref = ObjectRef(kinds.POD_DISRUPTION_BUDGET, namespace, "thumbs")
+    await kube.merge_patch(ref, {"metadata": {"labels": labels}})
+    own = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--dry-run")
+    assert own.returncode == 0, "a handover that is gone on with finds the pool's own"
+
+
 async def test_a_dry_run_has_the_server_check_it_and_writes_nothing(
     plane: ControlPlane, kube: Kube, namespace: str
 ) -> None:

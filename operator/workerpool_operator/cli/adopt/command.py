@@ -111,18 +111,24 @@ def _said(queues: Sequence[str] | None) -> Sequence[str]:
 
 async def _read(access: "ClusterAccess", namespace: str | None, name: str, wish: Wish) -> tuple[Adoption, str, str]:
     """The pool, its namespace, and what is in the way of taking the Deployment down."""
-    from workerpool_operator.cli.adopt.handover import blocked_by, found  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.adopt.handover import blocked_by, blocked_by_name, found  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.kube import Kube  # noqa: PLC0415
 
     where = namespace or access.namespace
     async with Kube(access) as kube:
         deployment, autoscaler = await found(kube, where, name)
+        made = _translated(deployment, autoscaler, wish)
+        blocked = blocked_by(autoscaler) or await blocked_by_name(kube, where, made.pool["metadata"]["name"])
+    return made, where, blocked
+
+
+def _translated(deployment: dict[str, Any], autoscaler: dict[str, Any] | None, wish: Wish) -> Adoption:
     try:
         made = translate(deployment, wish, autoscaler=autoscaler)
         parse({**made.pool, "metadata": {**made.pool["metadata"], "uid": "", "resourceVersion": "", "generation": 1}})
     except (NotAdoptableError, InvalidPoolError) as error:
         raise TroubleError(str(error)) from None
-    return made, where, blocked_by(autoscaler)
+    return made
 
 
 async def _checked(access: "ClusterAccess", made: Adoption) -> None:

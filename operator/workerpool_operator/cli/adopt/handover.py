@@ -10,11 +10,13 @@ Imported only where a cluster is asked.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from workerpool_operator.cli.adopt.translate import ADOPTED_FROM
 from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.domain.desired import MANAGED_BY_LABEL, MANAGER, POOL_LABEL
 from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
@@ -22,6 +24,12 @@ Json: TypeAlias = dict[str, Any]
 POLL_SECONDS: Final = 1.0
 STEPS: Final = 4
 """A Deployment is taken down in about so many."""
+_NAMED_LIKE_THE_POOL: Final = (
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.HORIZONTAL_POD_AUTOSCALER,
+    kinds.PROMETHEUS_RULE,
+)
+"""What the operator makes by the pool's name, and does not take from whoever has made one of that name."""
 
 
 class NotInTimeError(Exception):
@@ -63,6 +71,19 @@ def blocked_by(autoscaler: Json | None) -> str:
     return (
         f"{what} scales the Deployment, and would start again what is taken down: delete it first. Its bounds are kept"
     )
+
+
+async def blocked_by_name(kube: Kube, namespace: str, pool: str) -> str:
+    """Whose name an object of the pool's would need; empty: nobody's. What may not be read, the operator tells of."""
+    for kind in _NAMED_LIKE_THE_POOL:
+        with suppress(errors.NotFound, errors.Forbidden):
+            labels = (await kube.get(ObjectRef(kind, namespace, pool)))["metadata"].get("labels", {})
+            if (labels.get(MANAGED_BY_LABEL), labels.get(POOL_LABEL)) != (MANAGER, pool):
+                return (
+                    f"there is a {kind.kind} {pool}, and the pool's own would have that name: delete it, make it anew by "
+                    "another name, or choose another --name for the pool"
+                )
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
