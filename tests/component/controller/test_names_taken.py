@@ -19,9 +19,7 @@ async def test_a_persons_disruption_budget_is_left_alone_and_told_of_until_it_is
     kube: Kube, namespace: str
 ) -> None:
     """It may be what protects the Deployment that the pool takes over from: its selector is not to become another."""
-    pool, budget = (
-        ObjectRef(kind, namespace, "thumbs") for kind in (kinds.WORKER_POOL, kinds.POD_DISRUPTION_BUDGET)
-    )
+    pool, budget = (ObjectRef(kind, namespace, "thumbs") for kind in (kinds.WORKER_POOL, kinds.POD_DISRUPTION_BUDGET))
     spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "thumbs"}}}
     metadata = {"name": "thumbs", "namespace": namespace}
     await kube.create({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec})

@@ -80,8 +80,8 @@ async def blocked_by_name(kube: Kube, namespace: str, pool: str) -> str:
             labels = (await kube.get(ObjectRef(kind, namespace, pool)))["metadata"].get("labels", {})
             if (labels.get(MANAGED_BY_LABEL), labels.get(POOL_LABEL)) != (MANAGER, pool):
                 return (
-                    f"there is a {kind.kind} {pool}, and the pool's own would have that name: delete it, make it anew by "
-                    "another name, or choose another --name for the pool"
+                    f"there is a {kind.kind} {pool}, and the pool's own would have that name: delete it, make it anew "
+                    "by another name, or choose another --name for the pool"
                 )
     return ""
 
