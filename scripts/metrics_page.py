@@ -92,6 +92,7 @@ def operator() -> list[Metric]:
         canary=canary,
         places=PlaceSeries(workers={"primary": 1, "secondary": 0}),
         thresholds={"queueDepth": 200},
+        objectives={"availability": 0.999},
     )
     metrics.pools.show("media", "thumbnails", series)
     metrics.pools.scaled("media", "thumbnails", Direction.UP)

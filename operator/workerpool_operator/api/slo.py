@@ -24,7 +24,10 @@ Objective = Annotated[
 
 
 class SloSpec(Model):
-    """What the pool promises. A canary that breaks it is rejected, if the stable version keeps it."""
+    """What the pool promises: alerts tell when it uses up what may go wrong in 30 days too fast.
+
+    A canary that breaks what is promised of jobs is rejected, if the stable version keeps it.
+    """
 
     availability: Objective | None = Field(
         default=None,
@@ -38,3 +41,11 @@ class SloSpec(Model):
         "jobs. Off when unset.",
     )
     job_latency_quantile: Objective = Field(default="0.95", description="Share of the jobs that are not later.")
+    queue_depth: Objective | None = Field(
+        default=None,
+        description="Share of the time in which no more jobs wait than the pool's target allows. Off when unset.",
+    )
+    throughput: Objective | None = Field(
+        default=None,
+        description="Share of the time with jobs that wait in which jobs are done as well. Off when unset.",
+    )

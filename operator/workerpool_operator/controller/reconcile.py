@@ -30,7 +30,7 @@ from workerpool_operator.domain import status as status_of
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.judging import Refusal
-from workerpool_operator.domain.monitoring import thresholds
+from workerpool_operator.domain.monitoring import objectives, thresholds
 from workerpool_operator.domain.placement import suspects
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rules import rate_of
@@ -253,6 +253,7 @@ class PoolReconciler:
                 places=place_series(snapshot, after),
                 usage=usage(snapshot),
                 thresholds=thresholds(pool),
+                objectives=objectives(pool),
             ),
         )
         if failed_over(snapshot):

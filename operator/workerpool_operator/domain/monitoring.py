@@ -24,6 +24,20 @@ def thresholds(pool: WorkerPool) -> Mapping[str, float]:
     return {"queueDepth": float(desired.depth_target(pool))} | ({} if wait is None else {"jobWaitSeconds": float(wait)})
 
 
+def objectives(pool: WorkerPool) -> Mapping[str, float]:
+    """By what it is about, the share that the pool promises (0.5 to 0.99999); nothing where it wants no alerts."""
+    slo = pool.spec.slo
+    if slo is None or not pool.spec.alerts.enabled:
+        return {}
+    promised = {
+        "availability": slo.availability,
+        "latency": slo.job_latency_quantile if slo.job_latency_seconds is not None else None,
+        "queueDepth": slo.queue_depth,
+        "throughput": slo.throughput,
+    }
+    return {about: float(share) for about, share in promised.items() if share is not None}
+
+
 def says_the_same(rule: Child, wanted: Mapping[str, Any]) -> bool:
     """Whether the rules are exactly those: a label that the pool no longer has must go from its alerts, too."""
     return covers(rule.body["metadata"], wanted["metadata"]) and bool(rule.body.get("spec") == wanted["spec"])

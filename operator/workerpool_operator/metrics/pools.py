@@ -82,6 +82,7 @@ class PoolSeries:
     """None: the pool names no places."""
     usage: tuple[Usage, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +192,12 @@ class PoolMetrics(Collector):
             "What the installation's alerts hold the pool to, by kind (queueDepth, jobWaitSeconds).",
             (((*key, kind), value) for key, pool in pools for kind, value in pool.series.thresholds.items()),
             "kind",
+        )
+        yield self._gauge(
+            "workerpool_slo_objective",
+            "Share that the pool promises in spec.slo, of availability, latency, queueDepth or throughput.",
+            (((*key, slo), share) for key, pool in pools for slo, share in pool.series.objectives.items()),
+            "slo",
         )
         yield from self._canaries([(key, pool.series.canary) for key, pool in pools if pool.series.canary is not None])
         yield from self._places([(key, pool) for key, pool in pools if pool.series.places is not None])

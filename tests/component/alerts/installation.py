@@ -145,6 +145,16 @@ def over(*, lasts: float) -> tuple[Series, ...]:
     return gauge(metric, first, pod="o0"), gauge(metric, second, pod="o1")
 
 
+def promised(*, fail: float) -> tuple[Series, ...]:
+    """One job in a thousand may fail at its first attempt; after an hour without a failure so many do."""
+    return (
+        gauge("workerpool_slo_objective", 0.999, slo="availability", pod="o0"),
+        counter("jobs_first_attempts_total", 1, pod="w0"),
+        counter("jobs_first_failures_total", fail, since=60, pod="w0"),
+    )
+
+
+PROMISE: Final = POOL | {"slo": "availability"}
 ONE_POOL: Final = gauge("workerpool_info", 1, mode="direct", pod="o0")
 
 STORIES: Final[dict[str, Story]] = {
@@ -347,4 +357,8 @@ STORIES: Final[dict[str, Story]] = {
         silent=(*target("queueDepth", 200), depth(3), gauge("pool:queue_depth:sum", 3)),
         labels=POOL,
     ),
+    "SloBudgetBurnsFast": Story(
+        fires=promised(fail=0.05), at=72, before=66, silent=promised(fail=0.01), labels=PROMISE, severity="critical"
+    ),
+    "SloBudgetBurns": Story(fires=promised(fail=0.005), at=80, before=70, silent=promised(fail=0.0009), labels=PROMISE),
 }

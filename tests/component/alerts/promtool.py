@@ -109,7 +109,7 @@ def _expressions(case: Case) -> dict[str, Any]:
         **_series(case),
         "promql_expr_test": [
             {
-                "expr": f"count by (namespace, pool, pod, severity) ({firing})",
+                "expr": f"count by (namespace, pool, pod, severity, slo) ({firing})",
                 "eval_time": f"{moment}s",
                 "exp_samples": [{"labels": _selector("", labels), "value": 1} for labels in alerts],
             }

@@ -18,6 +18,7 @@ def steps(*weights: int) -> dict[str, Any]:
 ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "a canary by the defaults": {"rollout": {"strategy": "Canary"}},
     "promises": {"slo": {"availability": "0.99999", "jobLatencySeconds": 1, "jobLatencyQuantile": "0.5"}},
+    "promises of the queue": {"slo": {"queueDepth": "0.99", "throughput": "0.9"}},
     "no canary": {"rollout": {"strategy": "Rolling"}},
     "a canary with as many steps as there may be": steps(*range(1, 20), 19),
     "a canary in the finest words": analysis(
@@ -63,6 +64,8 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         "greater than or equal to 1",
     ),
     "promise that every job succeeds": ({"slo": {"availability": "1"}}, "spec.slo.availability", SHARE_WORDS),
+    "promise of a depth instead of a share": ({"slo": {"queueDepth": "200"}}, "spec.slo.queueDepth", SHARE_WORDS),
+    "promise of a rate instead of a share": ({"slo": {"throughput": "10"}}, "spec.slo.throughput", SHARE_WORDS),
     "promise in percent": ({"slo": {"availability": "99.9"}}, "spec.slo.availability", SHARE_WORDS),
     "promise for a few jobs": (
         {"slo": {"jobLatencySeconds": 5, "jobLatencyQuantile": "0.4"}},

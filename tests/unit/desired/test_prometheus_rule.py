@@ -13,6 +13,7 @@ from workerpool_operator.api import WorkerPool
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.desired.prometheus_rule import depth_target
 from workerpool_operator.domain.desired.promql import quoted, untemplated
+from workerpool_operator.domain.monitoring import objectives
 
 ROOT = Path(__file__).parents[3]
 ACTION = '{{ "{{" }}'
@@ -91,6 +92,16 @@ def test_the_pools_labels_are_on_both_alerts_and_not_on_the_series() -> None:
     assert found["WorkerHeartbeatMissing"]["labels"] == {"severity": "page", "team": "media"}
     assert found["HighQueueDepth"]["labels"] == {"severity": "page", "team": "media"}
     assert "labels" not in found["pool:queue_depth:sum"]
+
+
+def test_objectives_are_what_the_pool_promises() -> None:
+    """A share of jobs or of time for each; of the latency only where it says how late is late."""
+    slo = {"availability": "0.999", "queueDepth": "0.95", "throughput": "0.9", "jobLatencyQuantile": "0.99"}
+    without_latency = {"availability": 0.999, "queueDepth": 0.95, "throughput": 0.9}
+    assert objectives(pool()) == {}
+    assert objectives(pool(slo=slo)) == without_latency
+    assert objectives(pool(slo=slo | {"jobLatencySeconds": 30})) == without_latency | {"latency": 0.99}
+    assert objectives(pool(slo=slo, alerts={"enabled": False})) == {}
 
 
 def test_thresholds_are_the_pools() -> None:
