@@ -29,8 +29,8 @@ MODELS = ("-m", "workerpool_operator.api")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 ATTACKS = re.compile(r"(?<=<!-- attacks -->\n).*?(?=<!-- /attacks -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
-# The image runs the operator and the collector, not the command line. An import contract holds them to it.
-NOT_IN_IMAGE = ("common-expression-language", "jinja2", "rich", "typer")
+# The image runs the operator, the collector and the page, not `wpool lint`. Import contracts hold them to it.
+NOT_IN_IMAGE = ("common-expression-language",)
 OPERATOR = tuple(word for name in NOT_IN_IMAGE for word in ("--prune", name))
 _EXTRAS = ("redis", "nats", "postgres", "rabbitmq", "kafka", "http")
 WORKERS = ("--package", "workerpool", *(word for extra in _EXTRAS for word in ("--extra", extra)))

@@ -108,6 +108,19 @@ class ClusterAccess:
         return found
 
     @classmethod
+    def with_token(cls, server: str, *, token: str, ca: Path) -> Self:
+        """Access with somebody's token, for as long as it is good; `ca`: authority of the server's certificate."""
+
+        async def load(_: Configuration) -> None:
+            """There is no other one to read."""
+
+        configuration = Configuration()
+        configuration.host, configuration.ssl_ca_cert = server, str(ca)
+        configuration.api_key = {"BearerToken": f"Bearer {token}"}
+        configuration.client_session_kwargs = {"trust_env": False}
+        return cls(configuration, load=load, reread_seconds=float("inf"))
+
+    @classmethod
     async def _loaded(cls, load: Loader, *, reread_seconds: float) -> Self:
         configuration = Configuration()
         await load(configuration)

@@ -1,6 +1,8 @@
-"""The page: pools in a browser, served on the user's own machine with the user's own rights.
+"""The page: pools in a browser, with the rights of whoever looks.
 
-`server` puts it together. What comes in is judged by `guard`; what is known of the cluster is kept by `hub`, and by a
-`room` for each pool that somebody looks at; `board`, `views`, `series` and `chart` turn it into what is shown, pure;
-`stream` sends what has changed to the browser; `verbs` are the buttons. Nothing here decides about a pool.
+`server` serves it on the user's own machine, where `guard` judges what comes in; `gate` in the cluster, where each
+request brings its user's token and `visitors` keeps their looks apart. `site` has the pages of one user: what is known
+of the cluster is kept by `hub`, and by a `room` for each pool that somebody looks at; `board`, `views`, `places`,
+`series` and `chart` turn it into what is shown, pure; `stream` sends what has changed to the browser; `verbs` are the
+buttons. Nothing here decides about a pool.
 """

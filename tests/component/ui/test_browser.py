@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.support.pools import pool_body
 from tests.support.waiting import until
@@ -27,20 +26,6 @@ MANY = 1_000
 PAINT_MS, UPDATE_MS = 1_000, 200
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium, without a window. As root it has no sandbox."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("Chromium is missing: scripts/setup.sh chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture

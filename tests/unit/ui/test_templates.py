@@ -34,7 +34,7 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere(path: Path) -> None:
 def test_assets_are_small_and_ask_nobody_else() -> None:
     """No CDN, no build: what is served is what stands there."""
     assets = list((FOLDER / "static").iterdir())
-    assert {path.name for path in assets} == {"icon.svg", "wpool.css", "wpool.js"}
+    assert {path.name for path in assets} == {"icon.svg", "login.js", "wpool.css", "wpool.js"}
     assert sum(path.stat().st_size for path in assets) < 40_000
     for path in assets:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")

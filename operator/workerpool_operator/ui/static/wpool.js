@@ -1,15 +1,21 @@
 // The page's own script: takes in what has changed, sorts and filters the table, sends buttons, shows the log.
 // HTML comes from our server only, which escapes every value; lines of logs are text here, never HTML.
 "use strict";
-(() => {
-  const byId = (id) => document.getElementById(id);
+// `trusted`: HTML of our server. `start`: bring the page that is shown to life; what it gives ends that. `net` asks our
+// server: on the user's own machine as browsers do, in the cluster with a token (login.js).
+const wpool = (() => {
   const policy = window.trustedTypes ? trustedTypes.createPolicy("wpool", { createHTML: (html) => html }) : null;
+  const trusted = (html) => (policy ? policy.createHTML(html) : html);
   const LOG_LINES = 2000;
+
+  function start(net) {
+  const over = new AbortController(), { signal } = over;
+  const byId = (id) => document.getElementById(id);
 
   // --- what the server sends -------------------------------------------------------------------------------------
   function element(html) {
     const holder = document.createElement("template");
-    holder.innerHTML = policy ? policy.createHTML(html) : html;
+    holder.innerHTML = trusted(html);
     return holder.content.firstElementChild;
   }
 
@@ -173,7 +179,7 @@
   }
   function take(event) {
     const message = JSON.parse(event.data);
-    if (message.reload) return location.reload();
+    if (message.reload) return net.reload();
     last = event.lastEventId !== "0" ? event.lastEventId : null;
     const changes = message.patch || [];
     for (const change of changes) patch(change);
@@ -193,9 +199,9 @@
     }
   }
   function listen() {
-    if (!live || document.hidden) return;
+    if (!live || document.hidden || signal.aborted) return;
     if (source) source.close();
-    source = new EventSource(address());
+    source = net.listen(address());
     source.onopen = () => say("live", "● live");
     source.onmessage = take;
     source.onerror = () => {
@@ -209,7 +215,7 @@
     if (source) source.close();
     source = null;
     say("paused", "paused");
-  });
+  }, { signal });
   if (logOf) {
     logOf.addEventListener("change", () => {
       log.replaceChildren();
@@ -239,7 +245,7 @@
     said.textContent = `${button.textContent} …`;
     delete said.dataset.bad;
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" } });
+      const answer = await net.send(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" } });
       said.textContent = (await answer.json()).message;
       if (!answer.ok) said.dataset.bad = "";
     } catch {
@@ -248,10 +254,27 @@
     }
     button.disabled = false;
     button.focus();
-  });
+  }, { signal });
 
   ages(document);
-  setInterval(() => ages(document), 15000);
+  const timer = setInterval(() => ages(document), 15000);
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+    if (source) source.close();
+    source = null;
+  });
   if (log) offerPods();
   if (live) listen();
+  return () => over.abort();
+  }
+
+  return { start, trusted };
 })();
+
+if (document.body.dataset.live !== undefined) {
+  wpool.start({
+    send: (url, options) => fetch(url, options),
+    listen: (url) => new EventSource(url),
+    reload: () => location.reload(),
+  });
+}

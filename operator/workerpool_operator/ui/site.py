@@ -1,0 +1,185 @@
+"""The pages of one user: what is answered to each path, by what `hub` knows. Who may ask is decided before."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from workerpool_operator.kube import KubeError
+from workerpool_operator.ui import verbs, views
+from workerpool_operator.ui.board import Board
+from workerpool_operator.ui.cost import Costs
+from workerpool_operator.ui.hub import Hub
+from workerpool_operator.ui.render import SECTIONS, Pages
+from workerpool_operator.ui.shared import TroubleError
+from workerpool_operator.ui.stream import Outlet, open_stream, stream_page, stream_pool, stream_pools
+
+_STATIC: Final = {
+    "wpool.js": "text/javascript",
+    "login.js": "text/javascript",
+    "wpool.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
+_FIRST_SECONDS: Final = 2.0
+"""A page waits so long for the first listing; after that it says that it is coming."""
+ROUTES: Final = (
+    ("GET", "", "pools"),
+    ("GET", "budgets", "budgets"),
+    ("GET", "cost", "cost"),
+    ("GET", "pool/{namespace}/{name}", "pool"),
+    ("POST", "pool/{namespace}/{name}/{verb}", "do"),
+    ("GET", "live/pools", "live_pools"),
+    ("GET", "live/budgets", "live_budgets"),
+    ("GET", "live/pool/{namespace}/{name}", "live_pool"),
+)
+"""(method, path below the root, method of `Site`)."""
+
+
+class Site:
+    """Answers one user's requests. `root`: the path of the first page."""
+
+    def __init__(self, hub: Hub, *, root: str, prometheus: str = "") -> None:
+        self._hub = hub
+        self._costs = Costs(prometheus)
+        self._pages = Pages(root=root, server=hub.access.server, user_namespace=hub.access.namespace)
+        self._board = Board(self._pages.row)
+
+    def answer(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """What answers a route of this name."""
+        found: Callable[[web.Request], Awaitable[web.StreamResponse]] = getattr(self, name)
+        return found
+
+    def message(self, status: int, message: str, *, inside: bool = True) -> web.Response:
+        """`inside`: to somebody who may know where our pages are."""
+        return html(self._pages.page("message.html", message=message, status=status, inside=inside), status=status)
+
+    def welcome(self) -> web.Response:
+        """Leads to the first page."""
+        return html(self._pages.page("welcome.html"))
+
+    async def pools(self, _: web.Request) -> web.Response:
+        """The table of pools."""
+        await self._settled()
+        self._board.update(self._hub.table)
+        return html(
+            self._pages.page(
+                "pools.html",
+                hub=self._hub,
+                rows=list(self._board.rows()),
+                revision=self._board.revision,
+                totals=views.totals(self._hub.pools.objects.values()),
+                trouble=self._hub.pulse.trouble,
+                namespace=self._hub.namespace,
+            )
+        )
+
+    async def pool(self, request: web.Request) -> web.Response:
+        """One pool."""
+        await self._settled()
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        pool = self._hub.pool(namespace, name)
+        if pool is None:
+            why = self._hub.pools.refusal or f"There is no pool {namespace}/{name} any more, or there never was."
+            return self.message(404, why)
+        room = self._hub.room(namespace, name)
+        rights = await self._hub.rights(namespace)
+        may = rights.change if rights else None
+        sections = {one: self._pages.section(one, room, pool, may_change=may) for one in SECTIONS}
+        return html(
+            self._pages.page(
+                "pool.html",
+                sections=sections,
+                key=views.key_of(pool),
+                namespace=namespace,
+                name=name,
+                trouble=self._hub.pulse.trouble,
+            )
+        )
+
+    async def do(self, request: web.Request) -> web.Response:
+        """A button was pressed."""
+        said = {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        try:
+            pool = await self._hub.fresh(namespace, name)
+            message, status = await verbs.do(self._hub.access, pool, request.match_info["verb"], said), 200
+        except verbs.StaleError as error:
+            message, status = str(error), 409
+        except TroubleError as error:
+            message, status = str(error), 422
+        except KubeError as error:
+            message, status = f"Not done. {error}", error.status or 503
+        if request.headers.get(hdrs.ACCEPT) == "application/json":
+            return web.json_response({"message": message}, status=status)
+        return self.message(status, message)
+
+    async def budgets(self, _: web.Request) -> web.Response:
+        """Who has what of budgets."""
+        await self._settled()
+        return html(self._pages.page("budgets.html", trouble=self._hub.pulse.trouble, table=self._budget_table()))
+
+    def _budget_table(self) -> str:
+        feed = self._hub.budgets
+        return self._pages.page("budget_table.html", feed=feed, budgets=views.budgets(feed.objects.values()))
+
+    async def cost(self, request: web.Request) -> web.Response:
+        """What was used."""
+        found = await self._costs.ask(request.query.get("window", "7d"), namespace=self._hub.namespace)
+        return html(self._pages.page("cost.html", trouble=self._hub.pulse.trouble, found=found))
+
+    async def live_pools(self, request: web.Request) -> web.StreamResponse:
+        """Changes of the table."""
+        said = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        since = int(said) if said.isdecimal() and said.isascii() else -1
+        return await _streamed(
+            request, lambda outlet: stream_pools(outlet, self._hub, self._pages, self._board, since=since)
+        )
+
+    async def live_budgets(self, request: web.Request) -> web.StreamResponse:
+        """Changes of budgets."""
+        return await _streamed(
+            request,
+            lambda outlet: stream_page(outlet, self._hub, self._pages, lambda: {"budgets": self._budget_table()}),
+        )
+
+    async def live_pool(self, request: web.Request) -> web.StreamResponse:
+        """Changes of one pool, and its log."""
+        log = request.query.get("log")
+        names = None if log is None else tuple(one for one in (log,) if one != "*")
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        return await _streamed(
+            request,
+            lambda outlet: stream_pool(outlet, self._hub, self._pages, namespace=namespace, name=name, log=names),
+        )
+
+    async def _settled(self) -> None:
+        """The first listing is there, or is refused, or takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_SECONDS):
+                while not (self._hub.pools.read or self._hub.pools.refusal or self._hub.pulse.trouble):
+                    await self._hub.bell.wait(seconds=0.2)
+
+
+async def _streamed(request: web.Request, stream: Callable[[Outlet], Awaitable[None]]) -> web.StreamResponse:
+    """Send until the browser goes, which is no error."""
+    response = await open_stream(request)
+    with contextlib.suppress(ConnectionResetError):
+        await stream(Outlet(response))
+    return response
+
+
+async def asset(request: web.Request) -> web.Response:
+    """A script, a style or a picture of ours: nothing of the cluster is in them."""
+    name = request.match_info["file"]
+    if name not in _STATIC:
+        raise web.HTTPNotFound
+    body = (files(__package__) / "static" / name).read_bytes()
+    return web.Response(body=body, content_type=_STATIC[name], charset="utf-8")
+
+
+def html(text: str, *, status: int = 200) -> web.Response:
+    """A page."""
+    return web.Response(text=text, content_type="text/html", status=status)
