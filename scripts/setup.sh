@@ -9,7 +9,7 @@
 # postgres PostgreSQL's server, for those that are about it
 # rabbitmq rabbitmq-server, for those that are about it
 # kafka    Java, and Kafka's server from Maven Central (44 MB, kept in the cache), for those that are about it
-# promtool of Debian's package prometheus; the alerts are tested by it
+# promtool of Debian's package prometheus; the alerts are tested by it. With it an Alertmanager, to be silenced
 # chromium for the page's tests in a browser (make e2e-ui)
 # go       only checked: the API server of the component tests is built from Go modules
 # cluster  only checked: Go, unless E2E_KUBECONFIG names a cluster that is there already. What the nodes need beyond
@@ -83,10 +83,10 @@ setup_kafka() {
 }
 
 setup_promtool() {
-    command -v promtool >/dev/null && return
-    packages "promtool, which tests the alerts" prometheus
-    # The package brings a Prometheus that runs; nothing here needs it.
-    if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now prometheus; fi
+    command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null && return
+    packages "promtool, which tests the alerts, and Alertmanager" prometheus prometheus-alertmanager
+    # The packages bring servers that run; nothing here needs them.
+    if [[ -d /run/systemd/system ]]; then systemctl disable --quiet --now prometheus prometheus-alertmanager; fi
 }
 
 setup_chromium() {

@@ -14,6 +14,7 @@ from workerpool_operator.cli import (
     oncall,
     placement,
     report,
+    silence,
     starter,
     switch,
     top,
@@ -86,6 +87,7 @@ app.command("checklist", help=checklist_command.HELP, epilog=checklist_command.E
 app.command("completion", help=completion.HELP, epilog=completion.EPILOG)(completion.completion)
 app.add_typer(jobs.app, name="job", epilog=jobs.EPILOG)
 app.command("report", help=report.HELP, epilog=report.EPILOG)(report.report)
+app.command("silence", help=silence.HELP, epilog=silence.EPILOG)(silence.silence)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
