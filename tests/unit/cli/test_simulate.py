@@ -130,7 +130,6 @@ def test_a_line_of_a_trace_holds_until_the_next(tmp_path: Path) -> None:
         ("seconds,rate\n1,2\n1,2\n", "line 3: times have to rise"),
         ("seconds,rate\n1,2\n2,many\n", "line 3: seconds and rate are numbers"),
         ("seconds,rate\n1\n2,3\n", "line 2: seconds and rate are numbers"),
-        ("seconds,rate\n1,nan\n2,3\n", "line 2: a rate is from 0"),
         ("seconds,rate\n1,-1\n2,3\n", "line 2: a rate is from 0"),
         ("seconds,rate\ninf,1\n2,3\n", "line 2: a rate is from 0"),
         ("seconds,rate\n1,1\n9999999,3\n", "longer than 7 days"),
@@ -187,8 +186,7 @@ def test_a_trace_is_played(tmp_path: Path, pools: tuple[str, str]) -> None:
     ("text", "words"),
     [
         ("a: [", "no YAML"),
-        ("kind: Deployment", "has 0 WorkerPools"),
-        ("{kind: WorkerPool}\n---\n{kind: WorkerPool}", "has 2 WorkerPools"),
+        ("kind: Deployment", "has no WorkerPool"),
         ("{kind: WorkerPool, metadata: {name: a}, spec: {}}", "spec.worker"),
     ],
 )

@@ -1,28 +1,36 @@
 """The command `wpool simulate`: pools and a load in, tables, files and a plot out."""
 
+import functools
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 import yaml
 from rich.console import Console
 
-from workerpool_operator.api import InvalidPoolError, WorkerPool, parse
+from workerpool_operator.api import BUDGET_KIND, InvalidPoolError, WorkerPool, parse, parse_budget
 from workerpool_operator.cli import plots
 from workerpool_operator.cli.simulate import report
+from workerpool_operator.cli.simulate.deciding import TICK_SECONDS, Arrivals, Pods
 from workerpool_operator.cli.simulate.loads import Pattern, from_pattern, from_trace
-from workerpool_operator.cli.simulate.model import TICK_SECONDS, Pods, simulate
+from workerpool_operator.cli.simulate.model import Budget, Played, Run, together
+from workerpool_operator.cli.simulate.rivals import DECIDERS, Rival
 from workerpool_operator.domain.rules import most_slots
 
 HELP: Final = """Play a pool's scaling settings against a load, before anything is applied.
 
 The size is decided by the very function that the operator uses, second by second, and carried out by a model: jobs take
 `--job-seconds`, pods take `--start-seconds` until they can take jobs, and only pods without a job are taken away.
-`--compare` plays a second pool beside it. A trace is a CSV with the columns `seconds` and `rate` (jobs per second from
-then on); its last line only ends it. `--pattern daily` is working days, one like the other, for pools with
-`scaling.predictive`: `--learn-seconds` says how much of the load lies before what is played. Nothing is asked of any
-cluster.
+`--compare` plays another file beside it, `--against` what an HPA or KEDA would have done by their own rules with the
+same bounds. A file may hold several pools, and the WorkerPoolBudgets that they share.
+
+A trace is a CSV with the columns `seconds` and `rate` (jobs per second from then on), and `pool` where each has a load
+of its own. Its last line only ends it. Where a rate is empty nobody knows it: the queue cannot be read then, and the
+size is held. `--pattern daily` is working days, one like the other, for pools with `scaling.predictive`:
+`--learn-seconds` says how much of the load lies before what is played. Nothing is asked of any cluster.
 
 Exit codes: 0 played; 2 wrong usage, a file that cannot be read.
 """
@@ -36,6 +44,10 @@ EPILOG: Final = """**Examples**
     wpool simulate -f pool.yaml --pattern daily --seconds 345600 --learn-seconds 259200 --rate 20 --job-seconds 1
 
     wpool simulate -f pool.yaml --compare other.yaml --pattern peak --rate 20 --job-seconds 1 --price 0.12
+
+    wpool simulate -f pool.yaml --against keda --against hpa --pattern burst --rate 50 --job-seconds 0.5
+
+    wpool simulate -f pools-and-budget.yaml --trace loads.csv --job-seconds 2
 """
 
 _MOST_SECONDS: Final = 86_400.0
@@ -43,11 +55,14 @@ _WEEK_SECONDS: Final = 604_800.0
 
 
 def simulation(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
-    file: Annotated[Path, typer.Option("--file", "-f", exists=True, dir_okay=False, help="A WorkerPool, as YAML.")],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", exists=True, dir_okay=False, help="WorkerPools and budgets, as YAML.")
+    ],
     job_seconds: Annotated[float, typer.Option(min=0.001, max=_MOST_SECONDS, help="Seconds that a job takes.")],
     compare: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Another WorkerPool, played beside it.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Other ones, played beside.")
     ] = None,
+    against: Annotated[list[Rival] | None, typer.Option(help="What these would have done.", show_default=False)] = None,
     trace: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The load, as CSV.")] = None,
     pattern: Annotated[Pattern | None, typer.Option(help="The load, by a pattern.", show_default=False)] = None,
     rate: Annotated[float, typer.Option(min=0.001, max=100_000.0, help="Of the pattern: jobs per second.")] = 10.0,
@@ -69,30 +84,23 @@ def simulation(  # noqa: D103, PLR0917  typer: the help text is HELP, and option
         plots.check_wanted(plot_file)
         if (trace is None) == (pattern is None):
             raise ValueError("the load is either --trace or --pattern")  # noqa: TRY301
-        jobs = from_trace(trace) if trace else from_pattern(pattern or Pattern.BURST, rate=rate, seconds=seconds)
+        files = [read(each) for each in (file, compare) if each is not None]
+        pods = functools.partial(_pods, job_seconds=job_seconds, start_seconds=start_seconds, slots=slots)
+        load = functools.partial(_load, trace=trace, pattern=pattern or Pattern.BURST, rate=rate, seconds=seconds)
+        sets = [each.played(load, pods, among=len(files)) for each in files]
         learned = int(learn_seconds / TICK_SECONDS)
-        if learned >= len(jobs):
+        if learned >= max(len(one.arrivals) for played in sets for one in played):
             raise ValueError("--learn-seconds leaves nothing of the load to play")  # noqa: TRY301
-        pools = [read(each) for each in (file, compare) if each is not None]
     except (ValueError, OSError, plots.PlotError) as error:
         raise typer.BadParameter(str(error)) from error
     runs = [
-        simulate(
-            pool,
-            jobs,
-            pods=Pods(job_seconds=job_seconds, start_seconds=start_seconds, slots=slots or most_slots(pool)),
-            name=str(each),
-            learned=learned,
-        )
-        for pool, each in zip(pools, (file, compare), strict=False)
+        run
+        for played, each in zip(sets, files, strict=True)
+        for run in together(played, budgets=each.budgets, learned=learned)
     ]
+    runs += [_rivalled(one, rival, learned=learned) for rival in against or () for one in sets[0]]
     found = [report.Figures.of(run, price=price) for run in runs]
-    console = Console()
-    for run in runs:
-        console.print(report.timeline(run))
-        for silent in run.silent:
-            console.print(f"silent: {silent}", highlight=False, soft_wrap=True)
-    console.print(report.table(found))
+    _show(runs, found, files)
     if csv_file:
         report.write_csv(runs, csv_file)
     if json_file:
@@ -101,23 +109,82 @@ def simulation(  # noqa: D103, PLR0917  typer: the help text is HELP, and option
         report.draw(runs, plot_file, price=price)
 
 
-def read(file: Path) -> WorkerPool:
-    """The pool in a file.
+def _show(runs: Sequence[Run], found: Sequence[report.Figures], files: Sequence["Settings"]) -> None:
+    console = Console()
+    for run in runs:
+        console.print(report.timeline(run))
+        for silent in run.silent:
+            console.print(f"silent: {silent}", highlight=False, soft_wrap=True)
+    console.print(report.table(found))
+    for each in files:
+        for missing in each.without:
+            console.print(
+                f"{each.file}: budget {missing} is not in it: played without", highlight=False, soft_wrap=True
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is in a file."""
+
+    file: Path
+    pools: tuple[WorkerPool, ...]
+    budgets: Mapping[str, Budget]
+
+    @property
+    def without(self) -> list[str]:
+        """Budgets that pools name, and that are not there."""
+        named = {pool.spec.scaling.budget.name for pool in self.pools if pool.spec.scaling.budget is not None}
+        return sorted(named - self.budgets.keys())
+
+    def played(
+        self, load: Callable[[str], Arrivals], pods: Callable[[WorkerPool], Pods], *, among: int
+    ) -> list[Played]:
+        """Its pools, each with its load. A file of one pool gives it its name."""
+        one = len(self.pools) == 1
+        names = [str(self.file) if one else f"{self.file}: {pool.name}" for pool in self.pools]
+        if among == 1 and not one:
+            names = [pool.name for pool in self.pools]
+        return [
+            Played(pool=pool, arrivals=load("" if one else pool.name), pods=pods(pool), name=name)
+            for pool, name in zip(self.pools, names, strict=True)
+        ]
+
+
+def _load(pool: str, *, trace: Path | None, pattern: Pattern, rate: float, seconds: float) -> Arrivals:
+    return from_trace(trace, pool=pool) if trace else from_pattern(pattern, rate=rate, seconds=seconds)
+
+
+def _pods(pool: WorkerPool, *, job_seconds: float, start_seconds: float, slots: int | None) -> Pods:
+    return Pods(job_seconds=job_seconds, start_seconds=start_seconds, slots=slots or most_slots(pool))
+
+
+def _rivalled(played: Played, rival: Rival, *, learned: int) -> Run:
+    theirs = replace(played, name=f"{rival.value}: {played.name}", decider=DECIDERS[rival])
+    return together([theirs], learned=learned)[0]
+
+
+def read(file: Path) -> Settings:
+    """The pools in a file, and the budgets.
 
     Raises:
-        ValueError: there is none in it.
+        ValueError: there is no pool in it, or one that cannot be understood.
     """
     try:
-        bodies = [body for body in yaml.safe_load_all(file.read_text("utf-8")) if body]
+        bodies = [body for body in yaml.safe_load_all(file.read_text("utf-8")) if isinstance(body, dict)]
     except yaml.YAMLError as error:
         raise ValueError(f"{file}: no YAML: {error}") from error
-    found: list[dict[str, Any]] = [
-        body for body in bodies if isinstance(body, dict) and body.get("kind") == "WorkerPool"
-    ]
-    if len(found) != 1:
-        raise ValueError(f"{file}: has {len(found)} WorkerPools, and one is needed")
-    body = found[0]
+    found = [body for body in bodies if body.get("kind") == "WorkerPool"]
+    if not found:
+        raise ValueError(f"{file}: has no WorkerPool, and one is needed")
     try:
-        return parse({**body, "metadata": {"namespace": "default", **(body.get("metadata") or {})}})
+        pools = tuple(
+            parse({**body, "metadata": {"namespace": "default", **(body.get("metadata") or {})}}) for body in found
+        )
+        budgets = [parse_budget(body) for body in bodies if body.get("kind") == BUDGET_KIND]
     except InvalidPoolError as error:
         raise ValueError(f"{file}: {error}") from error
+    if len({pool.name for pool in pools}) < len(pools):
+        raise ValueError(f"{file}: two WorkerPools have the same name")
+    shared = {one.name: Budget(seats=one.spec.max_replicas, max_priority=one.spec.max_priority) for one in budgets}
+    return Settings(file=file, pools=pools, budgets=shared)

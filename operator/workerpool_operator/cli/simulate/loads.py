@@ -91,17 +91,19 @@ def _poisson(chance: random.Random, mean: float) -> int:
     return count
 
 
-def from_trace(file: Path) -> list[float]:
-    """Jobs of each tick, from a CSV with the columns `seconds` and `rate`.
+def from_trace(file: Path, *, pool: str = "") -> list[float | None]:
+    """Jobs of each tick, from a CSV with the columns `seconds` and `rate`; None where nobody knows: a rate is empty.
 
-    Each line holds from its time until the next one's; the last only says when the trace ends.
+    Each line holds from its time until the next one's; the last only says when the trace ends. Where there is a column
+    `pool`, the lines of this pool count.
 
     Raises:
         TraceError: it is no such file. The text names the line.
     """
-    lines = list(_read(file))
+    lines = list(_read(file, pool=pool))
     if len(lines) < 2:  # noqa: PLR2004  a begin and an end
-        raise TraceError(f"{file}: a trace has at least two lines below its header")
+        of = f" of pool {pool}" if pool else ""
+        raise TraceError(f"{file}: a trace{of} has at least two lines below its header")
     for number, ((before, _), (after, _)) in enumerate(itertools.pairwise(lines), 3):
         if not before < after:
             raise TraceError(f"{file}, line {number}: times have to rise")
@@ -111,28 +113,38 @@ def from_trace(file: Path) -> list[float]:
     return _ticks(lines, begin=begin, end=end)
 
 
-def _read(file: Path) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
+def _read(file: Path, *, pool: str) -> list[tuple[float, float | None]]:
+    found: list[tuple[float, float | None]] = []
     with file.open(encoding="utf-8", newline="") as text:
         rows = csv.DictReader(text)
         if not {"seconds", "rate"} <= set(rows.fieldnames or ()):
             raise TraceError(f"{file}: the header has to name seconds and rate")
         for number, row in enumerate(rows, 2):
+            if pool and row.get("pool", pool) != pool:
+                continue
             try:
-                at, rate = float(row["seconds"]), float(row["rate"])
-            except (TypeError, ValueError):
+                at, rate = float(row["seconds"]), _rate(row["rate"])
+            except (TypeError, ValueError, AttributeError):
                 raise TraceError(f"{file}, line {number}: seconds and rate are numbers") from None
-            if not (0 <= rate <= MOST_RATE and abs(at) < 1e12):  # noqa: PLR2004  beyond any clock
+            if not (0 <= (rate or 0.0) <= MOST_RATE and abs(at) < 1e12):  # noqa: PLR2004  beyond any clock
                 raise TraceError(f"{file}, line {number}: a rate is from 0 to {MOST_RATE:,.0f} jobs per second")
             found.append((at, rate))
     return found
 
 
-def _ticks(lines: Sequence[tuple[float, float]], *, begin: float, end: float) -> list[float]:
-    jobs, line = [], 0
+def _rate(text: str) -> float | None:
+    """Empty, or what Prometheus writes where it knows nothing: a hole."""
+    rate = float(text) if text.strip() else math.nan
+    return None if math.isnan(rate) else rate
+
+
+def _ticks(lines: Sequence[tuple[float, float | None]], *, begin: float, end: float) -> list[float | None]:
+    jobs: list[float | None] = []
+    line = 0
     for tick in range(max(1, int((end - begin) / TICK_SECONDS))):
         at = begin + tick * TICK_SECONDS
         while line + 2 < len(lines) and lines[line + 1][0] <= at:
             line += 1
-        jobs.append(lines[line][1] * TICK_SECONDS)
+        rate = lines[line][1]
+        jobs.append(None if rate is None else rate * TICK_SECONDS)
     return jobs

@@ -1,51 +1,30 @@
-"""A pool of workers in played time: `decide`, as the operator asks it, and a model of what becomes of its answers.
+"""A pool of workers in played time: who decides on its size, and a model of what becomes of the answers.
 
 Jobs are a fluid: what runs ends at a rate of 1 / service time, and whoever came first begins first. A pod takes
 `start_seconds` until it can take jobs. Only pods without a job are taken away, those that still start first, as the
-operator does it. The estimates of arrivals and service time are the operator's own, too.
+operator does it: of whoever else decides, only the sizes are compared. The estimates of arrivals and service time are
+the operator's own, too.
 """
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final
 
-from workerpool_operator.api import PredictiveMode, WorkerPool
-from workerpool_operator.domain.rules import rules_of
-from workerpool_operator.domain.scaling import (
-    Decision,
-    Fleet,
-    Forecast,
-    History,
-    Inputs,
-    Meter,
-    Progress,
-    Rules,
-    Sample,
-    Service,
-    Silence,
-    Traffic,
-    decide,
-    metered,
-    served,
+from workerpool_operator.api import WorkerPool
+from workerpool_operator.cli.simulate.deciding import (
+    NOTHING,
+    TICK_SECONDS,
+    Arrivals,
+    Decider,
+    Operator,
+    Pods,
+    Seen,
+    Verdict,
 )
-from workerpool_operator.forecast import Course, lead_bins, predict, width_of
+from workerpool_operator.domain.scaling import Claim, settle
 
-TICK_SECONDS: Final = 1.0
-MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
-"""When a simulation begins, for schedules."""
-_NOTHING: Final = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pods:
-    """What the model takes for given."""
-
-    job_seconds: float
-    start_seconds: float
-    slots: int
+__all__ = ["TICK_SECONDS", "Played", "Pods", "Point", "Run", "changes", "quantile", "simulate", "together"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +43,8 @@ class Point:
     wait: float
     """Seconds for which the oldest waiting job has waited."""
     limited_by: tuple[str, ...]
+    known: bool = True
+    """Whether the queue could be read."""
 
 
 @dataclass(slots=True)
@@ -84,67 +65,18 @@ class _Line:
         """So many of those that wait begin."""
         left = min(count, self.total)
         self.total -= left
-        while left > _NOTHING and self.waiting:
+        while left > NOTHING and self.waiting:
             came, some = self.waiting[0]
             taken = min(some, left)
             left -= taken
             self.begun.append((max(0.0, at - came), taken))
-            if some - taken > _NOTHING:
+            if some - taken > NOTHING:
                 self.waiting[0] = (came, some - taken)
             else:
                 self.waiting.popleft()
 
     def oldest(self, *, at: float) -> float:
         return max(0.0, at - self.waiting[0][0]) if self.waiting else 0.0
-
-
-@dataclass(slots=True)
-class _Estimates:
-    """As the operator makes them."""
-
-    came: Meter | None = None
-    service: Service = field(default_factory=Service)
-    word: Progress = field(default_factory=lambda: Progress("", 0.0, 0.0, 0.0))
-
-    def look(self, *, came: float, ended: float, seconds: float, at: float) -> Traffic:
-        self.came = metered(self.came, came, at=at)
-        now = Progress("", ended, ended, seconds)
-        self.service, self.word = served(self.service, self.word, now, at=at), now
-        return Traffic(arrivals=self.came.rate_at(at), service_seconds=self.service.mean)
-
-
-@dataclass(slots=True)
-class _Foresight:
-    """The collector's part: counts what comes, and forecasts from it at the end of each bin."""
-
-    course: Course
-    lead: int
-    forecast: Forecast | None = None
-    _jobs: float = 0.0
-    _ticks: int = 0
-
-    @classmethod
-    def of(cls, pool: WorkerPool) -> "_Foresight | None":
-        wanted = pool.spec.scaling.predictive
-        if wanted.mode is PredictiveMode.DISABLED:
-            return None
-        width = width_of(wanted.season_seconds)
-        return cls(Course(width=width), lead_bins(wanted.horizon_seconds, width=width))
-
-    def count(self, jobs: float, *, at: float) -> bool:
-        """So many came in the tick that ends `at` seconds from the begin; whether a bin has ended with it."""
-        self._jobs, self._ticks = self._jobs + jobs, self._ticks + 1
-        ended = int((MONDAY.timestamp() + at) / self.course.width)
-        if ended <= int((MONDAY.timestamp() + at - TICK_SECONDS) / self.course.width):
-            return False
-        self.course = self.course.with_bin(ended - 1, self._jobs / (self._ticks * TICK_SECONDS))
-        self._jobs, self._ticks = 0.0, 0
-        return True
-
-    def look(self, *, at: float) -> None:
-        """Forecast from what was counted."""
-        outlook = predict(self.course, at=int((MONDAY.timestamp() + at) / self.course.width), lead=self.lead)
-        self.forecast = Forecast(rate=outlook.rate, error=outlook.error, why=outlook.why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,26 +93,58 @@ class Run:
     """Targets that could not say anything at the end, and why."""
 
 
-def simulate(pool: WorkerPool, arrivals: Sequence[float], *, pods: Pods, name: str, learned: int = 0) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A pool, its load and its model."""
+
+    pool: WorkerPool
+    arrivals: Arrivals
+    pods: Pods
+    name: str
+    decider: Callable[[WorkerPool, Pods], Decider] = Operator.of
+
+
+def simulate(pool: WorkerPool, arrivals: Arrivals, *, pods: Pods, name: str, learned: int = 0) -> Run:
     """Play the pool: `arrivals` are the jobs of each tick. Of the first `learned` ticks only the forecast knows."""
-    foresight = _Foresight.of(pool)
-    for tick, jobs in enumerate(arrivals[:learned], 1):
-        if foresight is not None:
-            foresight.count(jobs, at=tick * TICK_SECONDS)
-    rules = rules_of(pool, slots=pods.slots, wall=MONDAY)
-    stage = _Stage(rules=rules, pods=pods, now=learned * TICK_SECONDS, foresight=foresight)
-    if foresight is not None:
-        foresight.look(at=stage.now)
-    points = tuple(stage.tick(jobs) for jobs in arrivals[learned:])
-    silent = tuple(f"{one.name}: {one.why}" for one in stage.silent)
-    return Run(name=name, points=points, waits=tuple(stage.line.begun), done=stage.done, pods=pods, silent=silent)
+    return together([Played(pool=pool, arrivals=arrivals, pods=pods, name=name)], learned=learned)[0]
+
+
+def together(played: Sequence[Played], *, budgets: Mapping[str, "Budget"] | None = None, learned: int = 0) -> list[Run]:
+    """Play pools side by side. Those that name the same of these budgets share it, as the operator shares it out."""
+    stages = [_Stage.begun(one, learned=learned) for one in played]
+    ticks = max(len(one.arrivals) for one in played)
+    points: list[list[Point]] = [[] for _ in stages]
+    for tick in range(learned, ticks):
+        granted = _granted(stages, budgets or {})
+        for number, (stage, one) in enumerate(zip(stages, played, strict=True)):
+            jobs = one.arrivals[tick] if tick < len(one.arrivals) else 0.0
+            points[number].append(stage.tick(jobs, granted=granted.get(number)))
+    return [stage.over(tuple(mine)) for stage, mine in zip(stages, points, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Pods that several pools may have together."""
+
+    seats: int
+    max_priority: int
+
+
+def _granted(stages: "Sequence[_Stage]", budgets: Mapping[str, Budget]) -> dict[int, int]:
+    """Stage -> the pods that it may have. Each claims what it wanted a tick ago, as with the operator's ledger."""
+    found = {}
+    for name, budget in budgets.items():
+        claims = {number: stage.claim(number, budget) for number, stage in enumerate(stages) if stage.budget == name}
+        for (_, number), granted in settle(claims.values(), budget.seats).items():
+            found[int(number)] = stages[int(number)].granted = granted
+    return found
 
 
 @dataclass(slots=True, kw_only=True)
 class _Stage:
-    rules: Rules
-    pods: Pods
-    now: float = 0.0
+    played: Played
+    decider: Decider
+    now: float
     starting: list[float] = field(default_factory=list)
     """When each pod that starts is ready, ascending."""
     ready: int = 0
@@ -188,31 +152,64 @@ class _Stage:
     done: float = 0.0
     came: float = 0.0
     line: _Line = field(default_factory=_Line)
-    estimates: _Estimates = field(default_factory=_Estimates)
-    history: History = field(default_factory=lambda: History(since=-math.inf, active_at=-math.inf))
-    silent: tuple[Silence, ...] = ()
-    foresight: _Foresight | None = None
+    wanted: int = 0
+    kept: int = 0
+    """Pods that take jobs."""
+    granted: int = 0
 
-    def tick(self, jobs: float) -> Point:
+    @classmethod
+    def begun(cls, played: Played, *, learned: int) -> "_Stage":
+        decider = played.decider(played.pool, played.pods)
+        decider.learn(played.arrivals[:learned])
+        return cls(played=played, decider=decider, now=learned * TICK_SECONDS)
+
+    @property
+    def budget(self) -> str:
+        budget = self.played.pool.spec.scaling.budget
+        return budget.name if budget is not None else ""
+
+    def claim(self, number: int, budget: Budget) -> Claim:
+        scaling = self.played.pool.spec.scaling
+        return Claim(
+            pool=(self.played.pool.name, str(number)),
+            wanted=self.wanted,
+            guaranteed=scaling.min_replicas,
+            priority=min(scaling.budget.priority if scaling.budget else 0, budget.max_priority),
+            used=self.ready + len(self.starting),
+            granted=self.granted,
+        )
+
+    def tick(self, jobs: float | None, *, granted: int | None) -> Point:
         self.now += TICK_SECONDS
-        self.came += jobs
-        self.line.come(jobs, at=self.now)
-        if self.foresight is not None and self.foresight.count(jobs, at=self.now):
-            self.foresight.look(at=self.now)
+        self.came += jobs or 0.0
+        self.line.come(jobs or 0.0, at=self.now)
+        self.decider.arrived(jobs, at=self.now)
         self._start()
         self._work()
-        decision = self._decide()
-        self._follow(decision.desired)
+        verdict = self._decide(known=jobs is not None, granted=granted)
+        self.wanted, self.kept = verdict.wanted, verdict.desired
+        self._follow(verdict.desired)
         return Point(
             at=self.now,
-            arrivals=jobs,
+            arrivals=jobs or 0.0,
             waiting=self.line.total,
             running=self.running,
-            desired=decision.desired,
+            desired=verdict.desired,
             pods=self.ready + len(self.starting),
             ready=self.ready,
             wait=self.line.oldest(at=self.now),
-            limited_by=tuple(str(limiter) for limiter in decision.limited_by),
+            limited_by=verdict.limited_by,
+            known=jobs is not None,
+        )
+
+    def over(self, points: tuple[Point, ...]) -> Run:
+        return Run(
+            name=self.played.name,
+            points=points,
+            waits=tuple(self.line.begun),
+            done=self.done,
+            pods=self.played.pods,
+            silent=self.decider.silent,
         )
 
     def _start(self) -> None:
@@ -221,50 +218,41 @@ class _Stage:
         del self.starting[:up]
 
     def _work(self) -> None:
-        """What runs ends, and others take its place: with jobs shorter than a tick, several times within it."""
-        slots, there = self.ready * self.pods.slots, self.running + self.line.total
-        ends = min(there, min(there, slots) * TICK_SECONDS / self.pods.job_seconds)
-        runs = min(slots, there - ends)
+        """What runs ends, and others take its place: with jobs shorter than a tick, several times within it.
+
+        Pods that are to go are fenced: they take nothing more, and what they run ends as any.
+        """
+        slots, there = min(self.ready, self.kept) * self.played.pods.slots, self.running + self.line.total
+        at_work = max(self.running, min(there, slots))
+        ends = min(there, at_work * TICK_SECONDS / self.played.pods.job_seconds)
+        runs = max(min(slots, there - ends), self.running - ends)
         self.line.begin(runs + ends - self.running, at=self.now)
         self.done += ends
         self.running = runs
 
-    def _decide(self) -> Decision:
-        waiting, running = math.ceil(self.line.total - _NOTHING), math.ceil(self.running - _NOTHING)
-        current = self.ready + len(self.starting)
-        traffic = self.estimates.look(
-            came=math.floor(self.came + _NOTHING),
-            ended=math.floor(self.done),
-            seconds=math.floor(self.done) * self.pods.job_seconds,
-            at=self.now,
-        )
-        sample = Sample(queue="queue", waiting=waiting, in_flight=running, age=0.0, poll_seconds=TICK_SECONDS)
-        decision = decide(
-            Inputs(
-                rules=self.rules,
-                queues=("queue",),
-                samples=(sample,),
-                current=current,
-                history=self.history,
+    def _decide(self, *, known: bool, granted: int | None) -> Verdict:
+        return self.decider.decide(
+            Seen(
                 now=self.now,
-                wall=MONDAY + timedelta(seconds=self.now),
-                pod_start_seconds=self.pods.start_seconds,
-                traffic=traffic,
-                fleet=Fleet(heard=self.ready, busy=running, slots=self.pods.slots),
-                forecast=self.foresight.forecast if self.foresight is not None else None,
+                waiting=math.ceil(self.line.total - NOTHING),
+                running=math.ceil(self.running - NOTHING),
+                known=known,
+                came=math.floor(self.came + NOTHING),
+                done=math.floor(self.done),
+                pods=self.ready + len(self.starting),
+                ready=self.ready,
+                granted=granted,
             )
         )
-        self.history, self.silent = decision.history, decision.silent
-        return decision
 
     def _follow(self, desired: int) -> None:
         surplus = self.ready + len(self.starting) - desired
         if surplus < 0:
-            self.starting += [self.now + self.pods.start_seconds] * -surplus
+            self.starting += [self.now + self.played.pods.start_seconds] * -surplus
             return
         spared = min(surplus, len(self.starting))
         del self.starting[len(self.starting) - spared :]
-        idle = self.ready - math.ceil(self.running / self.pods.slots - _NOTHING)
+        idle = self.ready - math.ceil(self.running / self.played.pods.slots - NOTHING)
         self.ready -= max(0, min(surplus - spared, idle))
 
 
@@ -274,7 +262,7 @@ def quantile(waits: Sequence[tuple[float, float]], share: float) -> float:
     seconds = 0.0
     for seconds, count in sorted(waits):  # noqa: B007  the last one is the answer
         wanted -= count
-        if wanted <= _NOTHING:
+        if wanted <= NOTHING:
             break
     return seconds
 

@@ -1,6 +1,7 @@
 """What a simulation found: a table, a file of points, a plot."""
 
 import csv
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +37,8 @@ class Figures:
     changes: int
     """How often the wanted size changed."""
     cost: float | None
+    unknown_seconds: float
+    """How long the load has holes: the queue could not be read."""
 
     @classmethod
     def of(cls, run: Run, *, price: float | None) -> "Figures":
@@ -58,6 +61,7 @@ class Figures:
             idle_share=max(0.0, 1 - used / paid) if paid else 0.0,
             changes=sum(1 for _ in changes(points)),
             cost=None if price is None else price * paid / 3600,
+            unknown_seconds=sum(TICK_SECONDS for point in points if not point.known),
         )
 
 
@@ -81,6 +85,8 @@ def table(found: Sequence[Figures]) -> Table:
     }
     for name, cell in rows.items():
         made.add_row(name, *(cell(one) for one in found))
+    if any(one.unknown_seconds for one in found):
+        made.add_row("not known", *(f"{one.unknown_seconds:.0f} s" for one in found))
     if any(one.cost is not None for one in found):
         made.add_row("cost", *("" if one.cost is None else f"{one.cost:.2f}" for one in found))
     return made
@@ -126,7 +132,7 @@ def as_json(found: Sequence[Figures]) -> list[dict[str, Any]]:
 def draw(runs: Sequence[Run], file: Path, *, price: float | None) -> None:
     """Jobs waiting, pods, waits and what it has cost so far, above each other."""
     figure, (depth, size, wait, cost) = plots.new_figure(rows=4, title="wpool simulate", height=2.4)
-    for run, colour in zip(runs, plots.COLOURS, strict=False):
+    for run, colour in zip(runs, itertools.cycle(plots.COLOURS), strict=False):
         points = run.points[:: max(1, len(run.points) // _MOST_POINTS)]
         times = [point.at for point in points]
         depth.plot(times, [point.waiting for point in points], color=colour, label=run.name)
