@@ -104,17 +104,21 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-canary bench-metrics-api bench-predictive bench-reaction-smoke bench-scale bench-workers faults-f1 storm
+.PHONY: bench bench-canary bench-metrics-api bench-predictive bench-reaction bench-reaction-smoke bench-scale bench-workers faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
+	$(MAKE) bench-reaction JSON=
 	$(MAKE) bench-scale JSON=
 	$(MAKE) bench-metrics-api JSON=
 	$(MAKE) bench-workers JSON=
 	$(MAKE) bench-canary JSON=
 	$(MAKE) bench-predictive JSON=
 
-bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa, from enqueue to ready pods (JSON=FILE)
-	$(RUN) python -m bench.reaction $(JSON_FLAG)
+bench-reaction: setup-cluster ## Ours beside KEDA and an HPA on Prometheus: reaction, waste, interrupted jobs; 40 minutes (JSON=FILE)
+	$(RUN) python -m bench.reaction $(JSON_FLAG) $(ARGS)
+
+bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa alone, from enqueue to ready pods (JSON=FILE)
+	$(RUN) python -m bench.reaction.smoke $(JSON_FLAG)
 
 bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
 	$(RUN) python -m bench.scale $(JSON_FLAG)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import yaml
@@ -13,7 +13,7 @@ from e2e.cluster import toolchain
 from e2e.monitoring import manifests
 from e2e.monitoring.prometheus import Prometheus
 from e2e.support import images
-from e2e.support.kubectl import Kubectl, condition
+from e2e.support.kubectl import Json, Kubectl, condition
 from e2e.support.wait import wait_for
 
 IMAGE: Final = images.Recipe(
@@ -36,6 +36,8 @@ class Adapter:
 
     kubectl: Kubectl
     namespace: str
+    values: Json = field(default_factory=lambda: yaml.safe_load(VALUES.read_text()))
+    """Of its Helm chart; without others those that are shipped to users."""
 
     @contextlib.contextmanager
     def serving(self, prometheus: Prometheus, *, image: str) -> Iterator[None]:
@@ -46,8 +48,7 @@ class Adapter:
         """
         if self.kubectl.get("apiservice", manifests.EXTERNAL_METRICS):
             raise TakenError(f"there is an APIService {manifests.EXTERNAL_METRICS} already")
-        values = yaml.safe_load(VALUES.read_text())
-        objects = manifests.adapter(self.namespace, image=image, values=values, prometheus_url=prometheus.url)
+        objects = manifests.adapter(self.namespace, image=image, values=self.values, prometheus_url=prometheus.url)
         self.kubectl.apply(*objects)
         try:
             deployment = f"deployment/{manifests.ADAPTER}"

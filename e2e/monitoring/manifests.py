@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from e2e.support.kubectl import Json
+from e2e.support.kubectl import Json, Kubectl
 
 PROMETHEUS: Final = "prometheus"
 PROMETHEUS_PORT: Final = 9090
@@ -16,6 +16,13 @@ ADAPTER: Final = "prometheus-adapter"
 _ADAPTER_PORT: Final = 6443
 _USER: Final = 10001
 EXTERNAL_METRICS: Final = "v1beta1.external.metrics.k8s.io"
+
+
+def remove_clusterwide(kubectl: Kubectl) -> None:
+    """Take away what does not go with the namespace of Prometheus and its adapter."""
+    for kind in ("clusterrolebinding", "clusterrole"):
+        kubectl.delete(kind, *(_clusterwide(name) for name in (PROMETHEUS, ADAPTER, f"{ADAPTER}-delegates")))
+    kubectl.delete("rolebinding", ADAPTER, namespace="kube-system")
 
 
 def configuration(namespace: str, *, files: Mapping[str, str]) -> Json:

@@ -1,4 +1,4 @@
-"""How fast pools react, on real pods: `uv run python -m bench.reaction --json FILE`.
+"""How fast pools react, on real pods: `uv run python -m bench.reaction.smoke --json FILE`.
 
 Four questions, each with its own pool in the same namespace, one after the other:
 
@@ -260,7 +260,7 @@ async def _measure(stack: Stack, namespace: str) -> Figures:
 def main(arguments: Sequence[str]) -> int:
     """Measure; exit with 0 when it was measured, whatever the figures, with 1 when it could not be."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.reaction", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.reaction.smoke", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file, as one object")
     parser.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)

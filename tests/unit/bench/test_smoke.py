@@ -1,6 +1,6 @@
-"""What the reaction benchmark writes."""
+"""What the benchmark of reaction alone writes."""
 
-from bench.reaction import AIMS, Awake, Figures
+from bench.reaction.smoke import AIMS, Awake, Figures
 from workerpool_operator.cli.quantiles import Quantiles
 
 
