@@ -104,7 +104,7 @@ class Bench:
                 return watch.rests(scaler.rest)
 
             await until(rests, seconds=REST_SECONDS, what=f"{scaler.rest} workers at rest")
-            await scaler.moment(own)
+            await scaler.moment(self.ground, name, own)
             played = await play(
                 trace,
                 Place(url=self.url, stream=name),
@@ -142,8 +142,8 @@ def _stream(scaler: Scaler, trace: Trace) -> str:
 
 def _tables(rows: Sequence[Row]) -> list[Table]:
     figures = Table(title="Reaction", title_justify="left", box=None, pad_edge=False)
-    for column in Row.__slots__:
-        figures.add_column(column.replace("_", " "))
+    for column in ("scaler", "trace", "first s", "all s", "wait s", "wasted", "cut", "changes"):
+        figures.add_column(column, overflow="fold")
     for row in rows:
         figures.add_row(*("never" if value is None else str(value) for value in row.to_json().values()))
     promises = Table(title="Bars", title_justify="left", box=None, pad_edge=False)
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str]) -> int:
         code = 130
     console = Console()
     for table in _tables(rows):
-        console.print(table)
+        console.print(table, "" if table.row_count else "  none")
     return code
 
 

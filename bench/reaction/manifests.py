@@ -20,8 +20,12 @@ GRACE_SECONDS: Final = 30
 """The default of Kubernetes, which a plain Deployment has."""
 DRAIN_SECONDS: Final = 25
 """For all: what a worker has within that grace to end its jobs, before it gives them back."""
-QUIET_SECONDS: Final = 30
-"""For all but KEDA's defaults: so long fewer workers must be wanted, or none, before any is taken away."""
+QUIET_SECONDS: Final = 5
+"""For all but KEDA's defaults: so long fewer workers must be wanted, or none, before any is taken away.
+
+An HPA, which looks every 15 s, is not slowed down by so little. With more it counts from its last look, and a pool from
+the last reading of its queue: the same setting would be up to 15 s longer for the pool.
+"""
 _EXPORTER: Final = "exporter"
 _PROGRAM: Final = Path(exporter.__file__)
 _FOLDER: Final = "/program"

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from bench.reaction import figures, manifests
+from bench.reaction.play import NotMeasuredError
 from e2e.keda import install as keda
 from e2e.monitoring import adapter, prometheus, stage
 from e2e.monitoring.adapter import Adapter
@@ -72,7 +74,7 @@ class Scaler(Protocol):
     def put(self, ground: Ground, name: str) -> None:
         """Have it scale workers on the stream of this name, and wait until it would react."""
 
-    async def moment(self, redis: Redis) -> None:
+    async def moment(self, ground: Ground, name: str, redis: Redis) -> None:
         """Wait for the moment at which a load may come: one that is neither good nor bad luck."""
 
     def remove(self, ground: Ground, name: str) -> None:
@@ -94,7 +96,7 @@ class Ours:
         ground.apply(manifests.pool(name, ground.namespace, image=image, redis=redis, mode=self.mode))
         pools.wait_watched(ground.stack.kubectl, ground.namespace, name)
 
-    async def moment(self, redis: Redis) -> None:  # noqa: ARG002  it looks all the time
+    async def moment(self, ground: Ground, name: str, redis: Redis) -> None:  # noqa: ARG002  it looks all the time
         """Wait until the queue is read seldom; then any moment is as good."""
         await asyncio.sleep(_IDLE_SECONDS + random.random())
 
@@ -125,10 +127,10 @@ class Keda:
             what=f"KEDA ready to scale {name}",
         )
 
-    async def moment(self, redis: Redis) -> None:
-        """Wait for half of KEDA's poll after it has looked: the median of what a load finds."""
+    async def moment(self, ground: Ground, name: str, redis: Redis) -> None:
+        """Wait for the middle between two looks of KEDA, or of its HPA: the median of what a load finds."""
         if self.tuned:
-            await asyncio.sleep(_IDLE_SECONDS + random.random())
+            await _between_looks(ground, f"keda-hpa-{name}")
             return
         before = await _group_looks(redis)
 
@@ -163,9 +165,9 @@ class Hpa:
             what=f"an HPA that knows the backlog of {name}",
         )
 
-    async def moment(self, redis: Redis) -> None:  # noqa: ARG002  the HPA asks Prometheus
-        """Wait for a random moment between two looks of the HPA."""
-        await asyncio.sleep(random.uniform(0.0, _HPA_SECONDS))
+    async def moment(self, ground: Ground, name: str, redis: Redis) -> None:  # noqa: ARG002  it asks Prometheus
+        """Wait for the middle between two looks of the HPA."""
+        await _between_looks(ground, name)
 
     def remove(self, ground: Ground, name: str) -> None:
         """Delete both."""
@@ -235,6 +237,16 @@ def _without_our_api(stack: Stack) -> Iterator[None]:
         yield
     finally:
         install(stack.kubectl, image=stack.images.operator, values=VALUES)
+
+
+async def _between_looks(ground: Ground, hpa: str) -> None:
+    """Wait for the middle between two looks of an HPA, which looks every 15 s from when it was made."""
+    found = ground.stack.kubectl.get("hpa", hpa, namespace=ground.namespace)
+    if not found:
+        raise NotMeasuredError(f"there is no HPA {hpa}")
+    made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+    age = (datetime.now(UTC) - made).total_seconds()
+    await asyncio.sleep((_HPA_SECONDS / 2 - age) % _HPA_SECONDS)
 
 
 async def _group_looks(redis: Redis) -> int:
