@@ -107,7 +107,7 @@ class Bench:
             await scaler.moment(self.ground, name, own)
             played = await play(
                 trace,
-                Place(url=self.url, stream=name),
+                Place(url=self.url, stream=name, group=name),
                 over=lambda: watch.rests(0),
                 tell=lambda text: say(f"  {scaler.name}, {trace.name}, {text}"),
             )

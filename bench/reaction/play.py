@@ -46,7 +46,7 @@ class Place:
 
     url: str
     stream: str
-    """The name of the queue's group too."""
+    group: str
 
 
 async def play(trace: Trace, place: Place, *, over: Callable[[], bool], tell: Callable[[str], None]) -> Played:
@@ -56,10 +56,10 @@ async def play(trace: Trace, place: Place, *, over: Callable[[], bool], tell: Ca
         NotMeasuredError: not every job was done in time.
         BrokerError: Redis was lost.
     """
-    target = broker.connect(place.url, stream=place.stream, group=place.stream)
+    target = broker.connect(place.url, stream=place.stream, group=place.group)
     try:
         async with (
-            Queue.connect(place.url, stream=place.stream, group=place.stream) as queue,
+            Queue.connect(place.url, stream=place.stream, group=place.group) as queue,
             open_reader(queue) as reader,
         ):
             run = _Run(trace=trace, reader=reader)
