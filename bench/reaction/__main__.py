@@ -68,11 +68,19 @@ class Bench:
         """Measure each scaler on each trace; one that cannot be measured does not keep the others from it."""
         for _, group in itertools.groupby(chosen, key=type):
             alike = list(group)
-            streams = [_stream(scaler, trace) for scaler in alike for trace in traces]
-            asyncio.run(self._make(streams))
-            with scalers.installed(self.ground, alike[0], streams):
-                for scaler, trace in itertools.product(alike, traces):
-                    self._one(scaler, trace)
+            try:
+                self._group(alike, traces)
+            except _WRONG as error:
+                self.failed += 1
+                say(f"bench: {', '.join(scaler.name for scaler in alike)}: {error}")
+
+    def _group(self, alike: Sequence[Scaler], traces: Sequence[Trace]) -> None:
+        """Measure those that need the same things in the cluster."""
+        streams = [_stream(scaler, trace) for scaler in alike for trace in traces]
+        asyncio.run(self._make(streams))
+        with scalers.installed(self.ground, alike[0], streams):
+            for scaler, trace in itertools.product(alike, traces):
+                self._one(scaler, trace)
 
     def _one(self, scaler: Scaler, trace: Trace) -> None:
         kubectl, name = self.ground.stack.kubectl, _stream(scaler, trace)
