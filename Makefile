@@ -65,7 +65,7 @@ e2e: ## Every end-to-end test, on real pods
 e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)
 
-.PHONY: e2e-canary e2e-hpa e2e-ui e2e-failover
+.PHONY: e2e-canary e2e-hpa e2e-ui e2e-failover test-tutorial
 e2e-canary: setup-cluster ## Good and bad versions on real pods: verdict, seconds to it, jobs lost (JSON=FILE)
 	$(RUN) python -m e2e.canary $(JSON_FLAG)
 
@@ -75,6 +75,9 @@ e2e-hpa: setup-cluster ## Every scenario of mode hpa, with what was expected and
 e2e-ui: setup-python ## The page in a real Chromium: axe, keyboard, 1,000 pools (JSON=FILE)
 	scripts/setup.sh chromium go
 	$(if $(JSON),E2E_UI_JSON=$(JSON)) $(RUN) pytest tests/component/ui -m browser --quiet -rP $(ARGS)
+
+test-tutorial: setup-cluster ## The commands of docs/tutorial.md as a newcomer types them, on the real cluster
+	$(RUN) pytest e2e/test_tutorial.py --quiet $(ARGS)
 
 e2e-failover: setup-cluster ## A node lost with workers, leader and a collector on it: seconds, jobs lost (JSON=FILE)
 	$(RUN) python -m e2e.failover $(JSON_FLAG)

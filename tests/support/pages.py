@@ -52,7 +52,7 @@ def sections(page: Path) -> dict[str, str]:
     }
 
 
-def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "") -> None:
+def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "", seconds: float = SECONDS) -> None:
     """Do what the page says, or one section of it; AssertionError where something else comes out."""
     found = blocks(sections(page)[section] if section else page.read_text("utf-8"))
     assert any(map(_typed, found)), f"{page} has no commands"
@@ -72,7 +72,7 @@ def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "") ->
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
-            timeout=SECONDS,
+            timeout=seconds,
         )
         output.seek(0)
         said = output.read()
