@@ -24,7 +24,8 @@ Json = Mapping[str, Any]
 HELP: Final = """Show which pools have the most work, or what each worker of one pool does and uses.
 
 Pools are told from their status and come by what waits. Workers tell their jobs, CPU and memory themselves: two
-readings of up to 100 of them, three seconds apart, through the API server, which takes `get` of `pods/proxy`.
+readings of up to 100 of them (ready ones first), three seconds apart, through the API server, which takes `get` of
+`pods/proxy`. More are not shown.
 
 Exit codes: 0 shown; 1 there is nothing to show; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """
@@ -81,7 +82,7 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
 
 
 async def _workers(access: "ClusterAccess", namespace: str, name: str) -> tuple[list[Worker], str]:
-    from workerpool_operator.cli.get.figures import PodFigures  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.get.figures import MOST, PodFigures  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.cli.get.tree import pod_state  # noqa: PLC0415
     from workerpool_operator.domain.desired.names import POOL_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube, kinds  # noqa: PLC0415
@@ -89,16 +90,19 @@ async def _workers(access: "ClusterAccess", namespace: str, name: str) -> tuple[
     await cluster.pool_of(access, namespace, name)
     async with Kube(access) as kube:
         listing = kube.list(kinds.POD, namespace=namespace, label_selector=f"{POOL_LABEL}={name}")
-        states = {pod["metadata"]["name"]: pod_state(pod) async for pod in listing}
+        found = {pod["metadata"]["name"]: pod_state(pod) async for pod in listing}
+    # Those that run first: only they can tell.
+    states = dict(sorted(found.items(), key=lambda one: (one[1] != "Ready", one[0]))[:MOST])
     figures = PodFigures(access, namespace=namespace)
     await figures.read(states)
     if figures.now:
         await asyncio.sleep(_APART_SECONDS)
         await figures.read(states)
+    left_out = f"{len(states)} of {len(found)} workers are shown" if len(found) > len(states) else ""
     return [
         Worker(name=pod, state=state, now=figures.now.get(pod), before=figures.before.get(pod))
         for pod, state in states.items()
-    ], figures.trouble
+    ], "; ".join(filter(None, (left_out, figures.trouble)))
 
 
 def workers_table(workers: Sequence[Worker]) -> Table:

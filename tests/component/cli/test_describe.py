@@ -10,6 +10,7 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import started, wpool
 from tests.support.pools import pool_body
+from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
@@ -107,3 +108,19 @@ async def test_pools_come_by_what_waits(plane: ControlPlane, scene: str) -> None
     assert [line.split()[:2] for line in lines] == [["thumbs", "70"], ["mails", "-"]]
     none = await wpool(plane, "top", "thumbs", "-n", scene)
     assert (none.returncode, none.stderr) == (1, "no workers\n")
+
+
+async def test_of_many_workers_those_are_shown_that_were_asked(plane: ControlPlane, kube: Kube, scene: str) -> None:
+    """Ready ones first; a line for each of ten thousand would help nobody."""
+    spec = {"automountServiceAccountToken": False, "containers": [{"name": "worker", "image": "thumbs:1"}]}
+    for number in range(101):
+        metadata = {"name": f"many-{number:03}", "namespace": scene, "labels": {POOL_LABEL: "thumbs"}}
+        await kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    await kube.merge_patch(ObjectRef(kinds.POD, scene, "many-100"), {"status": ready}, subresource="status")
+    shown = await wpool(plane, "top", "thumbs", "-n", scene)
+    names = {line.split()[0] for line in shown.stdout.splitlines()[1:]}
+    assert "100 of 101 workers are shown" in shown.stderr
+    assert len(names) == 100
+    assert "many-100" in names
+    assert "many-099" not in names

@@ -13,7 +13,7 @@ from workerpool_operator.kube import ClusterAccess, kinds
 
 _PORT: Final = 8000
 _AT_ONCE: Final = 8
-_MOST: Final = 100
+MOST: Final = 100
 """Pods that are asked; a tree of more is too long to look at."""
 _SECONDS: Final = 3.0
 _ENDED: Final = ("jobs_processed", "jobs_failed")
@@ -71,7 +71,7 @@ class PodFigures:
 
     async def read(self, pods: Iterable[str]) -> None:
         """Read these again, and forget the others."""
-        names, turn = sorted(pods)[:_MOST], asyncio.Semaphore(_AT_ONCE)
+        names, turn = sorted(pods)[:MOST], asyncio.Semaphore(_AT_ONCE)
         async with self._access.watch_session() as session:
 
             async def one(name: str) -> Figures | str:
