@@ -15,14 +15,14 @@ import structlog
 
 from workerpool import broker, errors
 from workerpool_operator.collector.board import Board
-from workerpool_operator.collector.cadence import BUSY_SECONDS, Cadence, Pace, longest_rest
+from workerpool_operator.collector.cadence import BUSY_SECONDS, Cadence, Crowd, Pace, longest_rest
 from workerpool_operator.protocol import PoolConfig, QueueSample, SampleError
 
 TIMEOUT_SECONDS: Final = 3.0
 SETTLE_SECONDS: Final = 0.03
 """From when a watch saw a job until the reading: whoever puts 60 jobs one by one needs 10 to 30 ms nearby, and a pool
 should not grow for the first of them alone."""
-WATCH_LATE_SECONDS: Final = 0.5
+WATCH_LATE_SECONDS: Final = 2.0
 """A watch that is over its time by this much has failed."""
 WATCH_AGAIN_SECONDS: Final = 60.0
 """After a watch that failed, the queue is polled for this long."""
@@ -85,6 +85,7 @@ class Samplers:
         self._board = board
         self._connect = connect
         self._observer = observer
+        self._crowd = Crowd()
         self._tasks: dict[tuple[str, str], tuple[tuple[str, dict[str, Any]], _Sampler, asyncio.Task[None]]] = {}
         """(pool, queue) -> (what it samples: the pool's uid and the queue; who does it; the task)."""
 
@@ -136,6 +137,7 @@ class Samplers:
             tell=tell,
             polled=polled,
             rest=longest_rest(queue),
+            crowd=self._crowd,
         )
 
 
@@ -151,19 +153,22 @@ class _Sampler:
         tell: Callable[[QueueSample], None],
         polled: Callable[[float, str], None],
         rest: float,
+        crowd: Crowd,
     ) -> None:
-        """`running`: jobs of the queue that its workers say they run. `rest`: as `Cadence` has it."""
+        """`running`: jobs of the queue that its workers say they run. `rest`, `crowd`: as `Cadence` has them."""
         self._queue = queue
         self._running = running
         self._tell = tell
         self._polled = polled
         self._source, self._undialable = _made(connect)
         every = self._source.poll_seconds if isinstance(self._source, PolledSlowly) else 0.0
-        self._cadence = Cadence(every=every, rest=max(every, rest))
+        self._cadence = Cadence(every=every, rest=max(every, rest), crowd=crowd)
         self._stirrable = False
         self._read_at = float("-inf")
         self._polled_until: float | None = None
         """The latest watch has failed: no other one before then."""
+        self._delayed: int | None = None
+        """Jobs that the latest reading found delayed; None: it does not tell."""
         self._read_now = False
         self._pausing: asyncio.Timeout | None = None
 
@@ -178,12 +183,14 @@ class _Sampler:
                 now = _now()
                 self._read_at = started
                 self._polled(now - started, str(sample.error) if sample.error else "")
-                pace, tell = self._cadence.next(sample, now=now, watchable=self._is_watchable(now), woken=woken)
+                watchable, still = self._is_watchable(now), self._delayed == 0
+                pace, tell = self._cadence.next(sample, now=now, watchable=watchable, woken=woken, still=still)
                 if tell:
                     self._tell(sample.model_copy(update={"poll_seconds": self._cadence.confirm_seconds}))
                 self._stirrable = pace.sleep > BUSY_SECONDS and not pace.watch and sample.error is None
                 woken = await self._pause(pace)
         finally:
+            self._cadence.leave()
             await self._close()
 
     async def _close(self) -> None:
@@ -222,6 +229,7 @@ class _Sampler:
         except Exception as error:  # noqa: BLE001  one queue must not stop the others
             _log.exception("sampler_crashed", queue=self._queue)
             return _failed(self._queue, SampleError.BAD_ANSWER, type(error).__name__)
+        self._delayed = depth.delayed
         return QueueSample(
             queue=self._queue,
             age_seconds=0.0,

@@ -47,6 +47,7 @@ class Source:
     capabilities: Capabilities = NOTIFIES
     waiting: int = 0
     in_flight: int | None = 0
+    delayed: int = 0
     blocked: int = 0
     trouble: BrokerError | None = None
     watching: Callable[[float], Awaitable[bool]] | None = None
@@ -61,7 +62,7 @@ class Source:
         await asyncio.sleep(0)
         if self.trouble is not None:
             raise self.trouble
-        return Depth(self.waiting, self.in_flight, 0, 0.0, 0, 0, self.blocked)
+        return Depth(self.waiting, self.in_flight, self.delayed, 0.0, 0, 0, self.blocked)
 
     async def wait_for_arrival(self, seconds: float) -> bool:
         self.watched_at.append(now())

@@ -5,10 +5,14 @@ from workerpool_operator.collector.cadence import (
     BUSY_AFTER_SECONDS,
     BUSY_SECONDS,
     CONFIRM_IDLE_SECONDS,
+    CONFIRM_STANDING_SECONDS,
     IDLE_SECONDS,
     LONGEST_REST_SECONDS,
+    LONGEST_WATCH_SECONDS,
+    READINGS_PER_SECOND,
     WATCH_SECONDS,
     Cadence,
+    Crowd,
     Pace,
     longest_rest,
 )
@@ -20,13 +24,14 @@ BUSY, IDLE, WATCH = Pace(sleep=BUSY_SECONDS), Pace(sleep=IDLE_SECONDS), Pace(wat
 class Played:
     """A cadence that is told of readings."""
 
-    def __init__(self, *, watchable: bool = False, rest: float = LONGEST_REST_SECONDS) -> None:
+    def __init__(self, *, watchable: bool = False, still: bool = False, rest: float = LONGEST_REST_SECONDS) -> None:
         self.cadence = Cadence(rest=rest)
         self.watchable = watchable
+        self.still = still
 
     def read(self, waiting: int, at: float, *, woken: bool = False) -> tuple[Pace, bool]:
         sample = QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0)
-        return self.cadence.next(sample, now=at, watchable=self.watchable, woken=woken)
+        return self.cadence.next(sample, now=at, watchable=self.watchable, woken=woken, still=self.still)
 
     def fail(self, at: float) -> tuple[Pace, bool]:
         sample = QueueSample(queue="q", age_seconds=0, error=SampleError.UNREACHABLE)
@@ -45,7 +50,8 @@ def test_a_queue_at_rest_is_told_seldom_and_at_once_when_something_comes() -> No
     assert queue.read(0, 13.5) == (IDLE, True)
     assert queue.read(0, 14.0) == (IDLE, False)
     assert queue.cadence.confirm_seconds == CONFIRM_IDLE_SECONDS
-    assert queue.read(0, 23.5) == (Pace(sleep=LONGEST_REST_SECONDS), True)
+    assert queue.read(0, 43.0) == (Pace(sleep=LONGEST_REST_SECONDS), False)
+    assert queue.read(0, 43.5) == (Pace(sleep=LONGEST_REST_SECONDS), True)
 
 
 def test_readings_of_a_queue_at_rest_come_apart_as_far_as_they_may_and_close_up_when_it_moves() -> None:
@@ -78,12 +84,45 @@ def test_how_far_apart_readings_may_come_follows_from_what_they_cost_the_broker(
     assert longest_rest({"name": "q", "redisList": {"keys": ["k"]}, "rabbitmq": None}) == LONGEST_REST_SECONDS
 
 
-def test_a_queue_at_rest_is_watched_and_still_confirmed_every_ten_seconds() -> None:
+def test_a_queue_at_rest_is_watched_and_still_confirmed_every_half_minute() -> None:
     queue = Played(watchable=True)
     assert queue.read(0, 0.0) == (BUSY, True), "one that moves is read, not watched"
     assert queue.read(0, 6.0) == (WATCH, True)
-    assert [queue.read(0, 6.0 + second) for second in range(1, 10)] == [(WATCH, False)] * 9
-    assert queue.read(0, 16.0) == (WATCH, True)
+    assert [queue.read(0, 6.0 + second) for second in range(1, 30)] == [(WATCH, False)] * 29
+    assert queue.read(0, 36.0) == (WATCH, True)
+
+
+def test_a_queue_at_rest_with_nothing_delayed_is_left_to_its_watch() -> None:
+    """A job that comes is all that can happen in it, and the watch sees that."""
+    queue = Played(watchable=True, still=True)
+    assert queue.read(0, 0.0) == (BUSY, True), "not while it moves"
+    assert [queue.read(0, at)[0].watch for at in (6.0, 30.0, 600.0)] == [WATCH_SECONDS, 2.5, LONGEST_WATCH_SECONDS]
+    queue.still = False
+    assert queue.read(0, 610.0)[0] == WATCH, "a delayed job comes without a sign"
+    queue.still, queue.watchable = True, False
+    assert queue.read(0, 611.0)[0] == Pace(sleep=LONGEST_REST_SECONDS), "and so does any, where nobody watches"
+
+
+def test_a_queue_in_which_nothing_changes_stands_and_is_read_every_second() -> None:
+    """Jobs of minutes, or nobody who takes any: what a watch does not see is that one of them is done."""
+    queue = Played(watchable=True, still=True)
+    assert queue.read(3, 0.0) == (BUSY, True)
+    assert queue.read(3, 4.0) == (BUSY, True)
+    assert queue.read(3, 6.0) == (WATCH, True), "the slower pace is told"
+    assert [queue.read(3, 6.0 + second)[1] for second in range(1, 6)] == [False] * 4 + [True]
+    assert queue.cadence.confirm_seconds == CONFIRM_STANDING_SECONDS
+    assert queue.read(3, 600.0)[0] == WATCH
+    assert queue.read(2, 601.0) == (BUSY, True)
+    assert queue.read(0, 602.0) == (BUSY, True)
+    assert queue.read(0, 608.0) == (WATCH, True)
+
+
+def test_a_queue_that_is_read_seldom_is_confirmed_no_more_often_than_it_is_read() -> None:
+    cadence = Cadence(every=12.0)
+    sample = QueueSample(queue="q", age_seconds=0, waiting=3, in_flight=0)
+    for second in (0.0, 12.0):
+        assert cadence.next(sample, now=second, watchable=False, woken=False) == (Pace(sleep=12.0), True)
+        assert cadence.confirm_seconds == 12.0
 
 
 def test_a_burst_that_woke_the_reader_is_read_again_soon_and_then_as_any_other() -> None:
@@ -130,3 +169,38 @@ def test_jobs_that_came_and_went_are_told_once_a_second_at_most() -> None:
     assert not read(4, 9.1)
     assert read(4, 9.5)
     assert not any(read(4, 9.5 + second) for second in range(1, 10))
+
+
+def crowded(waiting: int, *, queues: int) -> tuple[Crowd, list[Cadence]]:
+    crowd = Crowd()
+    cadences = [Cadence(crowd=crowd) for _ in range(queues)]
+    sample = QueueSample(queue="q", age_seconds=0, waiting=waiting, in_flight=0)
+    for cadence in cadences:
+        cadence.next(sample, now=0.0, watchable=True, woken=False, still=True)
+    return crowd, cadences
+
+
+def test_queues_that_move_share_the_readings_of_their_collector() -> None:
+    """A thousand at four readings a second each would come too late to count for any."""
+    _, (cadence, *others) = crowded(3, queues=1000)
+    sample = QueueSample(queue="q", age_seconds=0, waiting=4, in_flight=0)
+    shared = Pace(sleep=1000 / READINGS_PER_SECOND)
+    for woken in (False, True):
+        assert cadence.next(sample, now=1.0, watchable=True, woken=woken)[0] == shared
+    for other in others:
+        other.leave()
+    assert cadence.next(sample, now=2.0, watchable=True, woken=False)[0] == BUSY
+
+
+def test_queues_that_stand_share_them_too_and_those_at_rest_count_for_nobody() -> None:
+    crowd, cadences = crowded(3, queues=1000)
+    standing = QueueSample(queue="q", age_seconds=0, waiting=3, in_flight=0)
+    empty = standing.model_copy(update={"waiting": 0})
+    assert cadences[0].next(standing, now=6.0, watchable=True, woken=False)[0] == Pace(watch=2.5)
+    for cadence in cadences[1:]:
+        cadence.next(empty, now=6.0, watchable=True, woken=False, still=True)
+    assert crowd.pause(BUSY_SECONDS) == 2.5, "they have just moved"
+    for cadence in cadences[1:]:
+        cadence.next(empty, now=6.0 + BUSY_AFTER_SECONDS, watchable=True, woken=False, still=True)
+    assert crowd.pause(BUSY_SECONDS) == BUSY_SECONDS
+    assert cadences[0].next(standing, now=12.0, watchable=True, woken=False)[0] == WATCH
