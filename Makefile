@@ -107,11 +107,13 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
 
 ##@ Measure
-.PHONY: bench bench-canary bench-metrics-api bench-predictive bench-reaction bench-reaction-smoke bench-scale bench-workers faults-f1 storm
+.PHONY: bench bench-canary bench-metrics-api bench-pools bench-predictive bench-reaction bench-reaction-smoke bench-scale
+.PHONY: bench-workers faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-reaction JSON=
 	$(MAKE) bench-scale JSON=
+	$(MAKE) bench-pools JSON=
 	$(MAKE) bench-metrics-api JSON=
 	$(MAKE) bench-workers JSON=
 	$(MAKE) bench-canary JSON=
@@ -125,6 +127,10 @@ bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa al
 
 bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
 	$(RUN) python -m bench.scale $(JSON_FLAG)
+
+# ARGS="--pools 100 --system keda" measures a part: python -m bench.pools --help
+bench-pools: setup ## What 1,000 pools cost, in one namespace and in ten, beside KEDA: about an hour (JSON=FILE)
+	$(RUN) python -m bench.pools $(JSON_FLAG) $(ARGS)
 
 bench-metrics-api: setup ## Latency of the answers to HPAs, at rest and while the operator is busy (JSON=FILE)
 	$(RUN) python -m bench.metrics_api $(JSON_FLAG)

@@ -76,12 +76,12 @@ class Fleet:
 
     async def create(self) -> None:
         """All pools, and everything that the operator makes of them."""
-        await self.each(self.create_pool, range(self.pools))
+        await for_each(self.create_pool, range(self.pools))
         await self.until("every pool has a status", self.all_reconciled, every=2.0)
 
     async def make_all_ready(self) -> None:
         """Have all workers run, as far as the operator sees."""
-        await self.each(self.make_ready, range(self.pools))
+        await for_each(self.make_ready, range(self.pools))
 
     async def prepare(self) -> None:
         """The resource definitions and the namespaces."""
@@ -159,26 +159,6 @@ class Fleet:
         """The namespace of a pool."""
         return namespace_of(number % self.namespaces)
 
-    async def each(self, do: Callable[[int], Awaitable[None]], numbers: Iterable[int]) -> None:
-        """Do it for all, some at a time, trying again what the API server turned away."""
-        turn = asyncio.Semaphore(PARALLEL)
-
-        async def one(number: int) -> None:
-            async with turn:
-                for _ in range(20):
-                    try:
-                        await do(number)
-                    except errors.AlreadyExists:
-                        return
-                    except errors.KubeError as error:
-                        if not error.retryable:
-                            raise
-                        await asyncio.sleep(1)
-                    else:
-                        return
-
-        await asyncio.gather(*map(one, numbers))
-
     async def until(self, what: str, condition: Callable[[], Awaitable[bool]], *, every: float = 0.2) -> None:
         """Wait for it, half an hour at most."""
         deadline = time.monotonic() + 1800
@@ -224,6 +204,27 @@ class Fleet:
         operator = self.process()
         times = [process.cpu_times() for process in (operator, *operator.children())]
         return float(sum(one.user + one.system for one in times))
+
+
+async def for_each(do: Callable[[int], Awaitable[None]], numbers: Iterable[int]) -> None:
+    """Do it for all, some at a time, trying again what the API server turned away."""
+    turn = asyncio.Semaphore(PARALLEL)
+
+    async def one(number: int) -> None:
+        async with turn:
+            for _ in range(20):
+                try:
+                    await do(number)
+                except errors.AlreadyExists:
+                    return
+                except errors.KubeError as error:
+                    if not error.retryable:
+                        raise
+                    await asyncio.sleep(1)
+                else:
+                    return
+
+    await asyncio.gather(*map(one, numbers))
 
 
 def namespace_of(number: int) -> str:

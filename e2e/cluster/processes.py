@@ -161,8 +161,17 @@ class Daemon:
 
     def check(self) -> None:
         """Raise `DaemonDiedError` unless it runs."""
-        if not self.record():
-            raise DaemonDiedError(f"{self.name} ended; the end of {self.log}:\n{tail(self.log)}")
+        self.pid()
+
+    def pid(self) -> int:
+        """Of the process that runs.
+
+        Raises:
+            DaemonDiedError: none does.
+        """
+        if record := self.record():
+            return record.pid
+        raise DaemonDiedError(f"{self.name} ended; the end of {self.log}:\n{tail(self.log)}")
 
     def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

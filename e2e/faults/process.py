@@ -35,7 +35,7 @@ class OperatorProcess:
         stream_port, http_port = _free_ports(2)
         name, metrics = (f"{service}.{NAMESPACE}.svc" for service in (STREAM_SERVICE, EXTERNAL_METRICS_SERVICE))
         authority = Authority(home=tls, name="ca")
-        authority.issue("tls", common_name=name, hosts=[name, metrics])
+        authority.issue("tls", common_name=name, hosts=[name, metrics, "127.0.0.1"])
         endpoint = Endpoint(port=stream_port, server_name=name, authority=str(authority.pair.cert))
         return cls(home=home, endpoint=endpoint, http_port=http_port, tls=tls, settings=settings or {})
 
@@ -60,6 +60,10 @@ class OperatorProcess:
     def check(self) -> None:
         """Raise DaemonDiedError unless it runs."""
         self._daemon().check()
+
+    def pid(self) -> int:
+        """Of the process that runs. Raises DaemonDiedError."""
+        return self._daemon().pid()
 
     def _daemon(self) -> Daemon:
         env = {

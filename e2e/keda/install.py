@@ -21,7 +21,7 @@ NAMESPACE: Final = "keda"
 OPERATOR: Final = "keda-operator"
 ADAPTER: Final = "keda-metrics-apiserver"
 API: Final = "v1beta1.external.metrics.k8s.io"
-_MODULE: Final = "github.com/kedacore/keda/v2"
+MODULE: Final = "github.com/kedacore/keda/v2"
 _OPERATOR_IMAGE: Final = images.Recipe(
     name="workerpool-keda",
     dockerfile="e2e/cluster/dockerfiles/keda/Dockerfile",
@@ -73,7 +73,7 @@ def installed(stack: Stack) -> Iterator[None]:
 
 
 def _objects(kubectl: Kubectl, made: dict[str, str]) -> list[Json]:
-    folder = toolchain.module_folder(toolchain.KEDA, _MODULE) / "config" / "minimal"
+    folder = toolchain.module_folder(toolchain.KEDA, MODULE) / "config" / "minimal"
     objects: list[Json] = [one for one in yaml.safe_load_all(kubectl.run("kustomize", str(folder))) if one]
     for one in objects:
         if one["kind"] == "Deployment":
