@@ -19,18 +19,26 @@ _LEAD_SECONDS = 90.0
 
 
 def operator_dies_in_each_step(scene: Scene, pool: str, steps: int) -> None:
-    """Kill -9 of the leader, once in each step that there is."""
+    """Kill -9 of the leader, once in each step that there is.
+
+    Raises:
+        AssertionError: the canary was over before each step had been one to die in.
+    """
     for number in range(1, steps + 1):
         wait_for(
             lambda number=number: _step(scene, pool) not in range(1, number),  # type: ignore[misc]
             seconds=_STEP_SECONDS,
             what=f"step {number}, or the end",
         )
-        if not _step(scene, pool):
-            return
-        before = _lease(scene)
-        kill_operator(scene, leader(scene.kubectl))
-        wait_for(lambda before=before: _lease(scene) != before, seconds=_LEAD_SECONDS, what="a leader")  # type: ignore[misc]
+        assert _step(scene, pool) == number, f"over before step {number}"
+        operator_dies(scene)
+
+
+def operator_dies(scene: Scene) -> None:
+    """Kill -9 of the leader; another process leads afterwards."""
+    before = _lease(scene)
+    kill_operator(scene, leader(scene.kubectl))
+    wait_for(lambda: _lease(scene) != before, seconds=_LEAD_SECONDS, what="a leader")
 
 
 def node_is_lost(scene: Scene, pool: str, steps: int) -> None:

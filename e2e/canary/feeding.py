@@ -12,14 +12,12 @@ from typing import Any
 from e2e.scene import Scene
 from e2e.support.wait import wait_for
 
-JOB_SECONDS = 0.2
-
 
 class Feed:
     """Puts jobs from a thread of its own until it is stopped."""
 
-    def __init__(self, scene: Scene, stream: str, *, per_minute: float) -> None:
-        self._scene, self._stream, self._pause = scene, stream, 60.0 / per_minute
+    def __init__(self, scene: Scene, stream: str, *, per_minute: float, seconds: float) -> None:
+        self._scene, self._stream, self._pause, self._seconds = scene, stream, 60.0 / per_minute, seconds
         self._over = threading.Event()
         self._put: set[str] = set()
         self._error: Exception | None = None
@@ -58,7 +56,7 @@ class Feed:
                 due, number = time.monotonic(), 0
                 while not self._over.wait(max(0.0, due - time.monotonic())):
                     due, number, job = due + self._pause, number + 1, f"{self._stream}-{number}"
-                    payload = json.dumps({"seconds": JOB_SECONDS})
+                    payload = json.dumps({"seconds": self._seconds})
                     client.xadd(self._stream, {"id": job, "type": "work", "payload": payload})
                     self._put.add(job)
         except Exception as error:  # noqa: BLE001  it is raised where the jobs are counted
@@ -66,9 +64,9 @@ class Feed:
 
 
 @contextmanager
-def feeding(scene: Scene, stream: str, *, per_minute: float) -> Iterator[Feed]:
-    """Feed a stream for as long as the context lasts."""
-    feed = Feed(scene, stream, per_minute=per_minute)
+def feeding(scene: Scene, stream: str, *, per_minute: float, seconds: float) -> Iterator[Feed]:
+    """Feed a stream with jobs that take so many seconds, for as long as the context lasts."""
+    feed = Feed(scene, stream, per_minute=per_minute, seconds=seconds)
     try:
         yield feed
     finally:

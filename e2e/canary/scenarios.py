@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from e2e.canary.aftermath import Aftermath, operator_dies_as_it_goes
 from e2e.canary.faults import Fault, node_is_lost, operator_dies_in_each_step
 from e2e.canary.feeding import feeding
 from e2e.scene import Scene
@@ -25,7 +26,8 @@ SDK_PROGRAM: Final = SUPPORT / "canary_worker.py"
 EATING_PROGRAM: Final = SUPPORT / "eating_worker.py"
 FOLDER: Final = "/program"
 FAILING_PERCENT: Final = 1
-SLOW_SECONDS: Final = 0.4
+SLOW: Final = 2.0
+"""Times as long as a job takes."""
 LOST_SECONDS: Final = 90.0
 """What was under way comes back by its lease, and is tried again with backoff."""
 BEGIN_SECONDS: Final = 120.0
@@ -43,6 +45,7 @@ class Scenario:
     expected: str = BAD
     jobs_per_minute: float = 200.0
     """Of both versions together."""
+    job_seconds: float = 0.2
     seconds: float = 360.0
     """That the verdict may take."""
     workers: int = 4
@@ -52,6 +55,8 @@ class Scenario:
     """What else changes with the version."""
     fault: Fault | None = None
     """What happens meanwhile."""
+    aftermath: Aftermath | None = None
+    """What happens, and has to hold, when the verdict is there."""
 
 
 SCENARIOS: Final = (
@@ -68,6 +73,17 @@ SCENARIOS: Final = (
 _GOOD: Final[Mapping[str, Any]] = {"conduct": "good", "expected": GOOD, "jobs_per_minute": 800.0, "workers": 6}
 FAULTY: Final = (
     Scenario(name="good-operator-killed", seconds=390.0, fault=operator_dies_in_each_step, **_GOOD),
+    Scenario(
+        name="failing-operator-killed",
+        conduct="failing",
+        jobs_per_minute=500.0,
+        job_seconds=2.0,  # so that canaries are at work when they are to go
+        seconds=480.0,
+        workers=10,
+        weights=(10, 10),
+        fault=operator_dies_in_each_step,
+        aftermath=operator_dies_as_it_goes,
+    ),
     Scenario(name="good-node-lost", seconds=510.0, fault=node_is_lost, **_GOOD),
 )
 """The same verdict, a minute later for each restart of the operator (its Lease lapses, and workers warm up again), and
@@ -97,11 +113,12 @@ class Row:
 def play(scenario: Scenario, scene: Scene) -> Row:
     """Make the pool, change its version, and see."""
     pool = f"canary-{scenario.name}"
-    _apply(scene, pool, scenario, _worker(pool, "good", release=1))
+    _apply(scene, pool, scenario, _worker(scenario, pool, "good", release=1))
     scene.wait_workers(pool, scenario.workers, seconds=BEGIN_SECONDS)
     stable = wait_for(lambda: _rollout(scene, pool).get("stable"), seconds=30, what="a stable version")
-    with feeding(scene, pool, per_minute=scenario.jobs_per_minute) as feed:
-        changed = _worker(pool, scenario.conduct, release=2) | dict(scenario.worker)
+    per_minute, seconds = scenario.jobs_per_minute, scenario.job_seconds
+    with scene.watching_ends(pool) as ends, feeding(scene, pool, per_minute=per_minute, seconds=seconds) as feed:
+        changed = _worker(scenario, pool, scenario.conduct, release=2) | dict(scenario.worker)
         if scenario.worker:
             changed["image"] = images.ensure(scene.stack.cluster, BARE)
         _apply(scene, pool, scenario, changed)
@@ -111,6 +128,8 @@ def play(scenario: Scenario, scene: Scene) -> Row:
             scenario.fault(scene, pool, len(scenario.weights))
         verdict = _verdict(scene, pool, stable=stable, seconds=scenario.seconds)
         took = time.monotonic() - began
+        if scenario.aftermath is not None:
+            scenario.aftermath(scene, pool, ends)
         lost = feed.lost(seconds=LOST_SECONDS)
     return Row(
         scenario=scenario.name,
@@ -124,12 +143,12 @@ def play(scenario: Scenario, scene: Scene) -> Row:
     )
 
 
-def _worker(pool: str, conduct: str, *, release: int) -> dict[str, Any]:
+def _worker(scenario: Scenario, pool: str, conduct: str, *, release: int) -> dict[str, Any]:
     env = {
         "RELEASE": str(release),
         "CONDUCT": conduct,
         "FAILING": str(FAILING_PERCENT),
-        "SLOW_JOB_SECONDS": str(SLOW_SECONDS),
+        "SLOW_JOB_SECONDS": str(SLOW * scenario.job_seconds),
     }
     return {
         "command": ["python", f"{FOLDER}/{SDK_PROGRAM.name}"],
