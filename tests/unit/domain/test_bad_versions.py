@@ -193,6 +193,15 @@ def test_a_version_that_fails_fast_goes_with_its_second_incident() -> None:
     assert rejected(Play(canary=lambda at: Did(jobs=50 * at, failed=50 * at)), within=300) <= 130
 
 
+def test_a_version_that_fails_five_times_as_often_goes() -> None:
+    """In twice the 3 minutes that the judge's table has for 50 jobs a minute; here there are 120."""
+    play = Play(
+        stable=lambda at: Did(jobs=RATE * at, failed=RATE * at / 100),
+        canary=lambda at: Did(jobs=RATE * at, failed=RATE * at / 20),
+    )
+    assert rejected(play, within=600) <= 60 + 360 * 50 / 120
+
+
 def test_a_version_that_is_slow_goes() -> None:
     assert rejected(Play(canary=lambda at: Did(jobs=RATE * at, slow=RATE * at)), within=300) <= 130
 
