@@ -58,6 +58,8 @@ class ScriptedCollector:
     token: Callable[[], Awaitable[str]]
     """A new token of the collector's service account; raises KubeError or ClientError while there is none."""
     pods: Callable[[str], Mapping[str, str]]
+    waiting: Callable[[str], tuple[protocol.PodReport, ...]] = lambda _: ()
+    """What is said of those that no node has room for."""
     scripts: dict[str, Script] = field(default_factory=dict)
     repeat_seconds: float = REPEAT_SECONDS
     """How often it says again what has not changed."""
@@ -140,7 +142,7 @@ class ScriptedCollector:
         workers = tuple(self._worker(pool, uid, name, script=script) for uid, name in self.pods(pool).items())
         for message in (
             protocol.Samples(pool=pool, samples=(sample,)),
-            protocol.Workers(pool=pool, workers=workers, read_id=read_id),
+            protocol.Workers(pool=pool, workers=workers, pods=self.waiting(pool), read_id=read_id),
         ):
             await stream.send_str(message.model_dump_json())
 

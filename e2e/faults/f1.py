@@ -29,7 +29,8 @@ from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.lane import Lane
-from e2e.faults.suite import Result, Suite
+from e2e.faults.scenarios import Scenario
+from e2e.faults.suite import CHAINS, Result, Suite
 from workerpool_operator.kube import kinds
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
@@ -64,14 +65,16 @@ def install(plane: ControlPlane) -> None:
     wait_until(lambda: plane.api.get(kinds.WORKER_POOL.path()) is not None, seconds=30, what="WorkerPools are served")
 
 
-async def run(planes: Sequence[ControlPlane], *, home: Path, every: int = 1) -> Result:
+async def run(
+    planes: Sequence[ControlPlane], *, home: Path, every: int = 1, chains: Sequence[Sequence[Scenario]] = CHAINS
+) -> Result:
     """Play all scenarios on these control planes, which serve WorkerPools, with one operator on each."""
     async with AsyncExitStack() as stack:
         lanes = [
             await stack.enter_async_context(Lane.on(plane, home=home / f"lane-{number}", tls=home / "tls"))
             for number, plane in enumerate(planes)
         ]
-        return await Suite(lanes).run(every=every)
+        return await Suite(lanes, chains).run(every=every)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,8 +24,7 @@ from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
 CALM_SECONDS = 1.0
 """Without a write for so long, a scenario is over: longer than any pause within one."""
-CONVERGE_SECONDS = 60.0
-"""Kubernetes' garbage collector needs up to 30 s alone to learn of a new kind of owner."""
+RESTART_SECONDS = 60.0
 
 KillPoint: TypeAlias = int | str
 """After the so-manieth write, or after the first of this kind (`kind_of`)."""
@@ -88,6 +87,7 @@ class Lane:
                 endpoint=self._operator.endpoint,
                 token=lambda: collector_token(session, self._access.server, namespace),
                 pods=lambda pool: self._witness.ready_workers(namespace, pool),
+                waiting=lambda pool: self._witness.waiting_workers(namespace, pool),
             )
             autoscaler = FakeAutoscaler(kube=self._kube, namespace=namespace, collector=collector)
             playing = {asyncio.create_task(one.run()) for one in (collector, autoscaler)}
@@ -170,7 +170,7 @@ class Lane:
             self._operator.check()
             return stage.collector.configured_in > epoch
 
-        await until(leads, seconds=CONVERGE_SECONDS, what="the restarted operator tells the collector its pools")
+        await until(leads, seconds=RESTART_SECONDS, what="the restarted operator tells the collector its pools")
 
     async def _settled(self, scenario: Scenario, stage: Stage, *, wanted: Sequence[str], since: float) -> list[str]:
         """Wait until all is as wanted and nothing is written any more; give the end state."""
@@ -183,7 +183,7 @@ class Lane:
             done = not endstate.difference(wanted, state) if wanted else endstate.is_settled(state, scenario.sizes)
             return state if done and scenario.until(stage) else None
 
-        return await until(look, seconds=CONVERGE_SECONDS, what=f"{scenario.name}: the wanted state, at rest")
+        return await until(look, seconds=scenario.seconds, what=f"{scenario.name}: the wanted state, at rest")
 
     async def _state(self, stage: Stage) -> list[str]:
         port = self._operator.endpoint.port

@@ -17,8 +17,8 @@ Json = dict[str, Any]
 
 POOL = "main"
 NEIGHBOUR = "other"
-_QUEUE = "jobs"
-_SMALL, _LARGE = 2, 5
+QUEUE = "jobs"
+SMALL, _LARGE = 2, 5
 _SURGE = 1
 
 
@@ -53,28 +53,30 @@ class Scenario:
     """The most workers that the Deployments of POOL ask for together, at any moment."""
     until: Callable[[Stage], bool] = lambda _: True
     """What else must be so before it is over, where all may look at rest before the operator has begun."""
+    seconds: float = 60.0
+    """It is over so soon. Kubernetes' garbage collector takes up to 30 s to learn of a new kind of owner."""
     faults: bool = True
     """Whether the operator is killed in it; else it only sets the stage."""
 
 
 async def _create(stage: Stage) -> None:
-    stage.collector.say(POOL, Script(queue=_QUEUE))
-    await stage.kube.create(_pool(stage, POOL))
+    stage.collector.say(POOL, Script(queue=QUEUE))
+    await stage.kube.create(pool_body(stage, POOL))
 
 
 async def _scale_up(stage: Stage) -> None:
-    stage.collector.say(POOL, Script(queue=_QUEUE, waiting=_LARGE))
+    stage.collector.say(POOL, Script(queue=QUEUE, waiting=_LARGE))
 
 
 async def _scale_down(stage: Stage) -> None:
-    busy = frozenset(sorted(stage.witness.ready_workers(stage.namespace, POOL))[:_SMALL])
+    busy = frozenset(sorted(stage.witness.ready_workers(stage.namespace, POOL))[:SMALL])
     stage.untouchable |= busy
-    stage.collector.say(POOL, Script(queue=_QUEUE, in_flight=len(busy), busy=busy))
+    stage.collector.say(POOL, Script(queue=QUEUE, in_flight=len(busy), busy=busy))
 
 
 async def _change_version(stage: Stage) -> None:
     stage.untouchable.clear()
-    stage.collector.say(POOL, Script(queue=_QUEUE))
+    stage.collector.say(POOL, Script(queue=QUEUE))
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:2"}}})
 
 
@@ -85,12 +87,12 @@ async def _try_version(stage: Stage) -> None:
 
 
 async def _enter_hpa(stage: Stage) -> None:
-    stage.collector.say(POOL, Script(queue=_QUEUE, waiting=_SMALL))
+    stage.collector.say(POOL, Script(queue=QUEUE, waiting=SMALL))
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "hpa", "minReplicas": 0}}})
 
 
 async def _sleep(stage: Stage) -> None:
-    stage.collector.say(POOL, Script(queue=_QUEUE))
+    stage.collector.say(POOL, Script(queue=QUEUE))
 
 
 async def _write_zero(stage: Stage) -> None:
@@ -99,13 +101,13 @@ async def _write_zero(stage: Stage) -> None:
 
 
 async def _leave_hpa(stage: Stage) -> None:
-    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "direct", "minReplicas": _SMALL}}})
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"scaling": {"mode": "direct", "minReplicas": SMALL}}})
     stage.untouchable.clear()  # the deletion that is to come takes them
 
 
 async def _add_neighbour(stage: Stage) -> None:
-    stage.collector.say(NEIGHBOUR, Script(queue=_QUEUE))
-    await stage.kube.create(_pool(stage, NEIGHBOUR))
+    stage.collector.say(NEIGHBOUR, Script(queue=QUEUE))
+    await stage.kube.create(pool_body(stage, NEIGHBOUR))
 
 
 async def _delete(stage: Stage) -> None:
@@ -117,7 +119,7 @@ async def _delete(stage: Stage) -> None:
 async def _get_stuck(stage: Stage) -> None:
     stuck, *others = sorted(stage.witness.ready_workers(stage.namespace, NEIGHBOUR))
     stage.untouchable = set(others)
-    script = Script(queue=_QUEUE, waiting=1, in_flight=len(others), stuck=frozenset({stuck}))
+    script = Script(queue=QUEUE, waiting=1, in_flight=len(others), stuck=frozenset({stuck}))
     stage.collector.say(NEIGHBOUR, script)
 
 
@@ -127,54 +129,54 @@ def _stuck_is_gone(stage: Stage) -> bool:
 
 
 SCENARIOS = (
-    Scenario(name="create", act=_create, sizes={POOL: _SMALL}, created=_SMALL, deleted=0, peak=_SMALL),
-    Scenario(name="scale-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - _SMALL, deleted=0, peak=_LARGE),
-    Scenario(name="scale-down", act=_scale_down, sizes={POOL: _SMALL}, created=0, deleted=_LARGE - _SMALL, peak=_LARGE),
+    Scenario(name="create", act=_create, sizes={POOL: SMALL}, created=SMALL, deleted=0, peak=SMALL),
+    Scenario(name="scale-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - SMALL, deleted=0, peak=_LARGE),
+    Scenario(name="scale-down", act=_scale_down, sizes={POOL: SMALL}, created=0, deleted=_LARGE - SMALL, peak=_LARGE),
     Scenario(
         name="version-change",
         act=_change_version,
-        sizes={POOL: _SMALL},
-        created=_SMALL,
-        deleted=_SMALL,
-        peak=_SMALL + _SURGE,
+        sizes={POOL: SMALL},
+        created=SMALL,
+        deleted=SMALL,
+        peak=SMALL + _SURGE,
     ),
     Scenario(
         name="canary",
         act=_try_version,
-        sizes={POOL: _SMALL},
-        created=_SMALL,
-        deleted=_SMALL,
-        peak=_SMALL + _SURGE,
+        sizes={POOL: SMALL},
+        created=SMALL,
+        deleted=SMALL,
+        peak=SMALL + _SURGE,
     ),
-    Scenario(name="enter-hpa", act=_enter_hpa, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
-    Scenario(name="hpa-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - _SMALL, deleted=0, peak=_LARGE),
+    Scenario(name="enter-hpa", act=_enter_hpa, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL),
+    Scenario(name="hpa-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - SMALL, deleted=0, peak=_LARGE),
     Scenario(name="hpa-zero", act=_sleep, sizes={POOL: 0}, created=0, deleted=_LARGE, peak=_LARGE),
     Scenario(name="hpa-wake", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE, deleted=0, peak=_LARGE),
-    Scenario(name="hpa-down", act=_scale_down, sizes={POOL: _SMALL}, created=0, deleted=_LARGE - _SMALL, peak=_LARGE),
-    Scenario(name="hpa-slip", act=_write_zero, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
-    Scenario(name="leave-hpa", act=_leave_hpa, sizes={POOL: _SMALL}, created=0, deleted=0, peak=_SMALL),
+    Scenario(name="hpa-down", act=_scale_down, sizes={POOL: SMALL}, created=0, deleted=_LARGE - SMALL, peak=_LARGE),
+    Scenario(name="hpa-slip", act=_write_zero, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL),
+    Scenario(name="leave-hpa", act=_leave_hpa, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL),
     Scenario(
         name="add-neighbour",
         act=_add_neighbour,
-        sizes={POOL: _SMALL, NEIGHBOUR: _SMALL},
-        created=_SMALL,
+        sizes={POOL: SMALL, NEIGHBOUR: SMALL},
+        created=SMALL,
         deleted=0,
-        peak=_SMALL,
+        peak=SMALL,
         faults=False,
     ),
     Scenario(
         name="delete",
         act=_delete,
-        sizes={NEIGHBOUR: _SMALL},
+        sizes={NEIGHBOUR: SMALL},
         created=0,
-        deleted=_SMALL,
-        peak=_SMALL,
+        deleted=SMALL,
+        peak=SMALL,
     ),
     # The last, because it takes longest: the operator waits for evidence, and each new one waits again.
     Scenario(
         name="restart-stuck",
         act=_get_stuck,
-        sizes={NEIGHBOUR: _SMALL},
+        sizes={NEIGHBOUR: SMALL},
         created=1,
         deleted=1,
         peak=0,
@@ -183,7 +185,7 @@ SCENARIOS = (
 )
 
 
-def _pool(stage: Stage, name: str) -> Json:
+def pool_body(stage: Stage, name: str) -> Json:
     """A pool that decides at once: no waiting window, one job for each worker."""
     return {
         "apiVersion": "workerpool.dev/v1alpha1",
@@ -191,10 +193,10 @@ def _pool(stage: Stage, name: str) -> Json:
         "metadata": {"name": name, "namespace": stage.namespace},
         "spec": {
             "worker": {"image": "worker:1", "maxWorkers": 1, "heartbeatPeriodSeconds": 1, "stuckAfterSeconds": 2},
-            "queues": [{"name": _QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
+            "queues": [{"name": QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],
             "scaling": {
                 "mode": "direct",
-                "minReplicas": _SMALL,
+                "minReplicas": SMALL,
                 "maxReplicas": _LARGE,
                 "targets": {"queueDepthPerReplica": 1},
                 "cooldownSeconds": 0,

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 
 from e2e.cluster.progress import say
 from e2e.faults.lane import KillPoint, Lane, Play, kind_of
-from e2e.faults.scenarios import SCENARIOS
+from e2e.faults.places import PLACES
+from e2e.faults.scenarios import SCENARIOS, Scenario
 
-FAULTY = tuple(scenario.name for scenario in SCENARIOS if scenario.faults)
+CHAINS = (SCENARIOS, PLACES)
+"""Scenarios that follow each other in one namespace."""
+FAULTY = tuple(scenario.name for chain in CHAINS for scenario in chain if scenario.faults)
 _ATTEMPTS = 3
 """How often a write point is tried that was not reached: the number of status writes varies with timing."""
 _BEYOND = 5
@@ -77,24 +80,39 @@ class Result:
 class Suite:
     """Plays the scenarios, on several lanes at once."""
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
+    def __init__(self, lanes: Sequence[Lane], chains: Sequence[Sequence[Scenario]] = CHAINS) -> None:
         self.result = Result()
         self._lanes = lanes
+        self._chains = chains
+        self._scenarios: Sequence[Scenario] = ()
         self._numbers = itertools.count(1)
 
     async def run(self, *, every: int = 1) -> Result:
         """The clean runs, then the kills: after each write point, or after each `every`-th."""
+        for chain in self._chains:
+            self._scenarios = chain
+            await self._play(every)
+            if self.result.failed:
+                break
+        return self.result
+
+    async def _play(self, every: int) -> None:
+        """One chain, as often as it takes."""
         await self._chain(self._lanes[0])
         if self.result.failed:
-            return self.result
-        longest = max(self._points(name) for name in FAULTY)
+            return
+        longest = max(self._points(name) for name in self._faulty)
         await self._spread(
-            {name: point for name in FAULTY if point <= self._points(name)} for point in range(1, longest + 1, every)
+            {name: point for name in self._faulty if point <= self._points(name)}
+            for point in range(1, longest + 1, every)
         )
         if every == 1:
             await self._missed()
             await self._beyond()
-        return self.result
+
+    @property
+    def _faulty(self) -> list[str]:
+        return [scenario.name for scenario in self._scenarios if scenario.faults]
 
     def _points(self, scenario: str) -> int:
         return len(self.result.clean[scenario].writes)
@@ -113,12 +131,12 @@ class Suite:
 
     async def _missed(self) -> None:
         """Kill where no run got to: some have fewer writes than the clean one, or the same in another order."""
-        for name, _ in itertools.product(FAULTY, range(_ATTEMPTS)):
+        for name, _ in itertools.product(self._faulty, range(_ATTEMPTS)):
             await self._spread([{name: point} for point in self.result.uncovered(name)])
 
     async def _beyond(self) -> None:
         """Go on as long as runs have more writes than the clean one had."""
-        for name in FAULTY:
+        for name in self._faulty:
             for point in range(self._points(name) + 1, self._points(name) + 1 + _BEYOND):
                 await self._kill(self._lanes[0], {name: point})
                 if point not in self.result.covered(name):
@@ -136,7 +154,7 @@ class Suite:
         """Play the scenarios in a new namespace up to the last that is wanted; give those of `kills` it came to."""
         reached: set[str] = set()
         async with lane.stage(f"f1-{next(self._numbers):03}") as stage:
-            for scenario in SCENARIOS:
+            for scenario in self._scenarios:
                 point = (kills or {}).get(scenario.name)
                 clean = self.result.clean.get(scenario.name)
                 play = await lane.play(scenario, stage, kill_after=point, wanted=clean.state if clean else ())

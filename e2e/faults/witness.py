@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from e2e.faults.kubelet import FakeKubelet, is_ready
 from e2e.faults.watching import follow
-from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL
+from workerpool_operator.domain.desired import COMPONENT_LABEL, PLACE_LABEL, POOL_LABEL, VERSION_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, kinds
+from workerpool_operator.protocol import PodReport
 
 Json = dict[str, Any]
 
@@ -35,6 +37,8 @@ class Witness:
         self._pods: dict[str, Json] = {}
         self._sizes: dict[tuple[str, str], dict[str, int]] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._crowded: set[tuple[str, str]] = set()
+        self._seen: dict[str, float] = {}
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -61,8 +65,43 @@ class Witness:
             if pod["metadata"]["namespace"] == namespace and _pool_of(pod) == pool and is_ready(pod)
         }
 
+    def places(self, namespace: str, pool: str) -> list[str]:
+        """Key of the place of each ready worker."""
+        ready = self.ready_workers(namespace, pool)
+        return [_place_of(pod) for uid, pod in self._pods.items() if uid in ready]
+
+    def crowd(self, namespace: str, place: str) -> None:
+        """From now on no pod starts there."""
+        self._crowded.add((namespace, place))
+
+    def make_room(self, namespace: str, place: str) -> None:
+        """Pods start there again, those that wait as well."""
+        self._crowded.discard((namespace, place))
+        for pod in self._pods.values():
+            if (pod["metadata"]["namespace"], _place_of(pod)) == (namespace, place):
+                self._kubelet.observe("MODIFIED", pod)
+
+    def waiting_workers(self, namespace: str, pool: str) -> tuple[PodReport, ...]:
+        """Those of the pool that find no room, as the real collector tells of them."""
+        return tuple(
+            PodReport(
+                uid=uid,
+                version=pod["metadata"]["labels"].get(VERSION_LABEL, ""),
+                placed=False,
+                ready=False,
+                deployment=pod["metadata"]["name"].rsplit("-", 2)[0],
+                unheard_seconds=time.monotonic() - self._seen[uid],
+            )
+            for uid, pod in self._pods.items()
+            if _pool_of(pod) == pool
+            and (namespace, _place_of(pod)) in self._crowded
+            and (pod["metadata"]["namespace"], is_ready(pod)) == (namespace, False)
+            and "deletionTimestamp" not in pod["metadata"]
+        )
+
     def _on_pod(self, event: str, pod: Json) -> None:
-        self._kubelet.observe(event, pod)
+        if (pod["metadata"]["namespace"], _place_of(pod)) not in self._crowded:
+            self._kubelet.observe(event, pod)
         if not _pool_of(pod):
             return
         uid, ledger = pod["metadata"]["uid"], self._ledgers.get(pod["metadata"]["namespace"], Ledger())
@@ -73,6 +112,7 @@ class Witness:
         if uid not in self._pods:
             ledger.created.add(uid)
         self._pods[uid] = pod
+        self._seen.setdefault(uid, time.monotonic())
 
     def _on_deployment(self, event: str, deployment: Json) -> None:
         pool, metadata = _pool_of(deployment), deployment["metadata"]
@@ -85,6 +125,10 @@ class Witness:
             sizes[metadata["name"]] = deployment["spec"]["replicas"]
         ledger = self._ledgers.get(metadata["namespace"], Ledger())
         ledger.peak[pool] = max(ledger.peak.get(pool, 0), sum(sizes.values()))
+
+
+def _place_of(pod: Json) -> str:
+    return str(pod["metadata"].get("labels", {}).get(PLACE_LABEL, ""))
 
 
 def _pool_of(body: Json) -> str:

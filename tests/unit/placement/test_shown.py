@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from tests.unit.domain.builders import memory, pool, snapshot
@@ -85,6 +87,23 @@ def test_since_when_is_what_the_status_says() -> None:
     found = place_series(seen, WorkerPoolStatus(placement=PlacementStatus(active="secondary", since=WALL, lost=4)))
     assert found is not None
     assert found.since == pytest.approx(76_600.0)
+
+
+@settings(max_examples=5, deadline=None)
+@given(lost_for=st.integers(0, 120), size=st.integers(0, 6), after=st.integers(0, 150))
+def test_what_is_told_by_place_and_what_is_lost_is_what_is_asked_for(lost_for: int, size: int, after: int) -> None:
+    """At every moment of a failover and of the way back, whatever size the pool has meanwhile."""
+    stage = settled()
+    stage.lose("a1")
+    stage.size = size
+    stage.run(lost_for, step=5.0)
+    stage.bring_back("a1")
+    for _ in range(after // 10 + 1):
+        stage.run(10, step=5.0)
+        found = shown(stage)
+        assert min(found.workers.values()) >= 0
+        assert sum(found.workers.values()) + found.lost == sum(stage.sizes().values())
+        assert (found.since is None) == (found.lost == 0)
 
 
 def test_the_time_goes_on_between_two_looks() -> None:
