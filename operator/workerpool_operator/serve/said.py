@@ -18,6 +18,7 @@ class Said:
     samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
     workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
     pods: dict[str, PodReport] = field(default_factory=dict)
+    pods_at: float = 0.0
     heard_at: float = 0.0
     forecast: Forecast | None = None
 
@@ -56,12 +57,17 @@ def best_reports(said: Iterable[Said], *, now: float) -> Iterator[WorkerReport]:
     return iter(best.values())
 
 
-def newest_pods(said: Iterable[Said]) -> Iterable[PodReport]:
-    """As whoever spoke last has them."""
+def newest_pods(said: Iterable[Said], *, now: float) -> Iterable[PodReport]:
+    """As whoever spoke last has them. That nothing is heard of a pod is no news, so it is told once and ages here."""
     pods: dict[str, PodReport] = {}
     for one in sorted(said, key=lambda one: one.heard_at):
-        pods |= one.pods
+        pods |= {uid: _aged(pod, by=now - one.pods_at) for uid, pod in one.pods.items()}
     return pods.values()
+
+
+def _aged(pod: PodReport, *, by: float) -> PodReport:
+    unheard = pod.unheard_seconds
+    return pod if unheard is None else pod.model_copy(update={"unheard_seconds": unheard + by})
 
 
 def _rank(report: WorkerReport) -> tuple[bool, bool, float]:

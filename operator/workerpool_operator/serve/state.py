@@ -143,7 +143,7 @@ class StreamState:
         return PoolView(
             samples=tuple(freshest_samples(said, now=now)),
             workers=tuple(best_reports(said, now=now)),
-            pods=tuple(newest_pods(said)),
+            pods=tuple(newest_pods(said, now=now)),
             collectors_connected=sum(1 for _ in known.links()),
             conducts=known.evidence[pool].conducts if pool in known.evidence else {},
             waiting=known.evidence[pool].waiting if pool in known.evidence else {},
@@ -332,7 +332,7 @@ class StreamState:
         now = self._clock()
         before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
         said.workers = {report.uid: (report, now) for report in message.workers}
-        said.pods = {pod.uid: pod for pod in message.pods}
+        said.pods, said.pods_at = {pod.uid: pod for pod in message.pods}, now
         for report in message.workers:
             evidence.take_report(report, now=now)
         return before != {report.uid: _standing(report, busy=fenced) for report in message.workers}

@@ -66,6 +66,17 @@ def workers(*in_flight: int, fence: str = "", connected: bool = True, source: An
     return Workers(pool="web", workers=tuple(reports))
 
 
+def test_a_pod_that_was_never_heard_is_told_once_and_ages_here() -> None:
+    """Also while the collector says other things; one whose worker is heard has no such age."""
+    streams, clock, _ = state()
+    waits = PodReport(uid="u1", placed=False, ready=False, unheard_seconds=2.0)
+    streams.receive(A, Workers(pool="web", workers=(), pods=(waits, PodReport(uid="u2", ready=False))))
+    clock.now += 20
+    streams.receive(A, samples(0))
+    ages = {pod.uid: pod.unheard_seconds for pod in streams.view("ns", "web").pods}
+    assert ages == {"u1": 22.0, "u2": None}
+
+
 def test_ages_grow_by_the_receivers_clock() -> None:
     streams, clock, _ = state()
     streams.receive(A, samples(5, age=0.5))
