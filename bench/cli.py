@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import psutil
 
-from bench.fleet import Fleet, namespace_of, pool_of, stage
+from bench.fleet import Fleet, for_each, namespace_of, pool_of, stage
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, VERSION_LABEL, WORKER
@@ -71,7 +71,7 @@ class Bench(Fleet):
         ref = ObjectRef(kinds.WORKER_POOL, NAMESPACE, POOL)
         status = {"observedGeneration": 1, "replicas": self.pods, "readyReplicas": self.pods}
         await self.stage.kube.merge_patch(ref, {"status": status}, subresource="status")
-        await self.each(lambda number: self._create_pod(number, version), range(self.pods))
+        await for_each(lambda number: self._create_pod(number, version), range(self.pods))
         say(f"{self.pods} pods are there")
         return [await asyncio.to_thread(self._measured, name, words) for name, words in COMMANDS.items()]
 
