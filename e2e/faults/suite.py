@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,6 +86,7 @@ class Suite:
         self._lanes = lanes
         self._chains = chains
         self._scenarios: Sequence[Scenario] = ()
+        self._run = f"f1-{secrets.token_hex(3)}"  # another suite may have left namespaces on this control plane
         self._numbers = itertools.count(1)
 
     async def run(self, *, every: int = 1) -> Result:
@@ -153,7 +155,7 @@ class Suite:
     async def _chain(self, lane: Lane, *, kills: Mapping[str, KillPoint] | None = None) -> set[str]:
         """Play the scenarios in a new namespace up to the last that is wanted; give those of `kills` it came to."""
         reached: set[str] = set()
-        async with lane.stage(f"f1-{next(self._numbers):03}") as stage:
+        async with lane.stage(f"{self._run}-{next(self._numbers):03}") as stage:
             for scenario in self._scenarios:
                 point = (kills or {}).get(scenario.name)
                 clean = self.result.clean.get(scenario.name)

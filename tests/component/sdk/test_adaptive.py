@@ -92,7 +92,7 @@ async def test_a_worker_finds_the_capacity_of_a_server_and_follows_a_cut_to_half
             report = await collector.report_where(lambda report: report.slots > 1.25 * PLACES, seconds=60)
             assert report.slots < 5 * PLACES
             server.places = PLACES // 2
-            await collector.report_where(lambda report: report.slots < 1.25 * PLACES, seconds=30)
+            await collector.report_where(lambda report: report.slots < 1.25 * PLACES, seconds=60)
             await until(keeps_it_busy, seconds=60, what="nine tenths of what is left in use")
         depth = await queue.depth()
         assert server.served + depth.waiting == 15_000
