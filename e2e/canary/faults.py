@@ -41,6 +41,13 @@ def operator_dies(scene: Scene) -> None:
     wait_for(lambda: _lease(scene) != before, seconds=_LEAD_SECONDS, what="a leader")
 
 
+def fresh_operator(scene: Scene) -> None:
+    """Another pod of the operator leads: kubelet starts a container that died before again later each time."""
+    before = _lease(scene)
+    scene.kubectl.run("delete", "pod", leader(scene.kubectl), "--namespace", NAMESPACE)
+    wait_for(lambda: _lease(scene) != before, seconds=_LEAD_SECONDS, what="a leader")
+
+
 def node_is_lost(scene: Scene, pool: str, steps: int) -> None:
     """The second node is stopped as by a power cut, and comes back when Kubernetes has noticed.
 
