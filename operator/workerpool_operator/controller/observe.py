@@ -11,7 +11,7 @@ from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import PoolView
 from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings, answer_name
-from workerpool_operator.domain.placement import Seen, Sighting, look
+from workerpool_operator.domain.placement import Seen, Sighting, look, may_fail_over
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
 from workerpool_operator.domain.scaling import Report, Sample
 from workerpool_operator.domain.snapshot import Child, Keda, Memory, Monitoring, PodList, Seats, Snapshot
@@ -39,7 +39,11 @@ def observe(
 ) -> Snapshot:
     """Everything known about the pool at this moment. `leases`: as `domain.placement.Seen` has them."""
     deployments = _children(store.children(kinds.DEPLOYMENT, key.namespace, key.name), pool)
-    seen = Seen(sightings=sightings(view), leases=leases, listening=view.collectors_connected > 0)
+    seen = Seen(
+        sightings=sightings(view) if may_fail_over(pool) else (),
+        leases=leases,
+        listening=view.collectors_connected > 0,
+    )
     found = _children(store.children(kinds.PROMETHEUS_RULE, key.namespace, key.name), pool)
     autoscalers = _children(store.children(kinds.HORIZONTAL_POD_AUTOSCALER, key.namespace, key.name), pool)
     budgets = _children(store.children(kinds.POD_DISRUPTION_BUDGET, key.namespace, key.name), pool)

@@ -31,7 +31,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings
 from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.monitoring import objectives, thresholds
-from workerpool_operator.domain.placement import suspects
+from workerpool_operator.domain.placement import may_fail_over, suspects
 from workerpool_operator.domain.plan import Plan, plan
 from workerpool_operator.domain.rules import rate_of
 from workerpool_operator.domain.scaling import History, ScaleInMemory
@@ -150,7 +150,7 @@ class PoolReconciler:
 
     async def _leases(self, key: PoolKey, pool: WorkerPool) -> Mapping[str, bool] | None:
         """Of the nodes whose workers are not heard, where workers may go elsewhere."""
-        if pool.spec.placement is None or pool.spec.placement.secondary is None:
+        if not may_fail_over(pool):
             return {}
         return await self._nodes.of(suspects(sightings(self.streams.view(key.namespace, key.name))))
 

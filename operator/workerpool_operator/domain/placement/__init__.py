@@ -22,7 +22,7 @@ Kubernetes has evicted the pods, and no room is found for those that follow. The
 
 from workerpool_operator.domain.placement.distribute import Layout, distribute, merged
 from workerpool_operator.domain.placement.hold import CALM_SECONDS, STEP_SECONDS, Held
-from workerpool_operator.domain.placement.look import PRIMARY, SECONDARY, Places, Seen, look
+from workerpool_operator.domain.placement.look import PRIMARY, SECONDARY, Places, Seen, look, may_fail_over
 from workerpool_operator.domain.placement.silence import Sighting, Silence, silence, suspects
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Silence",
     "distribute",
     "look",
+    "may_fail_over",
     "merged",
     "silence",
     "suspects",

@@ -87,6 +87,11 @@ class Seen:
     """Whether a collector of the namespace is connected."""
 
 
+def may_fail_over(pool: WorkerPool) -> bool:
+    """Whether its workers may go elsewhere: only then does it matter who is seen, and which nodes live."""
+    return pool.spec.placement is not None and pool.spec.placement.secondary is not None
+
+
 def look(
     pool: WorkerPool, deployments: Mapping[str, Deployed], seen: Seen, *, before: Mapping[str, Held] | None, now: float
 ) -> Places:
