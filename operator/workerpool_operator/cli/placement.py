@@ -41,7 +41,7 @@ REASSIGN_EPILOG: Final = """**Examples**
 
 
 def migrate(  # noqa: D103  typer: the help text is MIGRATE_HELP
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    pool: cluster.Pool,
     to: Annotated[str, typer.Option(help="primary or secondary.", show_default=False)],
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
@@ -53,7 +53,7 @@ def migrate(  # noqa: D103  typer: the help text is MIGRATE_HELP
 
 
 def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
-    pool: Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)],
+    pool: cluster.Pool,
     primary: Annotated[str, typer.Option(help="Labels of the nodes: key=value,...", show_default=False)],
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,

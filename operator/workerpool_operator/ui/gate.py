@@ -16,14 +16,14 @@ from aiohttp.typedefs import Handler
 
 from workerpool_operator.ui.render import Pages
 from workerpool_operator.ui.server import LARGEST_FORM, harden
-from workerpool_operator.ui.site import ROUTES, asset, html
+from workerpool_operator.ui.site import ROUTES, STATIC, asset, html
 from workerpool_operator.ui.visitors import NotAdmittedError, Visitor, Visitors
 
 _log = structlog.stdlib.get_logger(__name__)
 
 NAMESPACE_HEADER: Final = "Wpool-Namespace"
 _VISITOR: Final = web.RequestKey("visitor", Visitor)
-_OPEN: Final = frozenset({"/healthz", "/static/wpool.js", "/static/login.js", "/static/wpool.css", "/static/icon.svg"})
+_OPEN: Final = frozenset({"/healthz", *(f"/static/{name}" for name in STATIC)})
 """What everybody may have: there is nothing of the cluster in it."""
 _TOKEN: Final = re.compile(r"Bearer ([A-Za-z0-9\-._~+/]{1,8000}=*)")
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -17,7 +17,7 @@ from workerpool_operator.ui.render import SECTIONS, Pages
 from workerpool_operator.ui.shared import TroubleError
 from workerpool_operator.ui.stream import Outlet, open_stream, stream_page, stream_pool, stream_pools
 
-_STATIC: Final = {
+STATIC: Final = {
     "wpool.js": "text/javascript",
     "login.js": "text/javascript",
     "wpool.css": "text/css",
@@ -174,10 +174,10 @@ async def _streamed(request: web.Request, stream: Callable[[Outlet], Awaitable[N
 async def asset(request: web.Request) -> web.Response:
     """A script, a style or a picture of ours: nothing of the cluster is in them."""
     name = request.match_info["file"]
-    if name not in _STATIC:
+    if name not in STATIC:
         raise web.HTTPNotFound
     body = (files(__package__) / "static" / name).read_bytes()
-    return web.Response(body=body, content_type=_STATIC[name], charset="utf-8")
+    return web.Response(body=body, content_type=STATIC[name], charset="utf-8")
 
 
 def html(text: str, *, status: int = 200) -> web.Response:
