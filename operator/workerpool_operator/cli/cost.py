@@ -2,13 +2,11 @@
 
 import json
 import re
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich import box
@@ -16,6 +14,7 @@ from rich.table import Table
 
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
 from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.web import Server
 
 HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
 
@@ -37,7 +36,6 @@ _SECONDS: Final = "sum by (namespace, pool, version) (increase({metric}{{{chosen
 _PRICE: Final = (
     "max by (namespace, pool, currency) (last_over_time(workerpool_worker_hour_price{{{chosen}}}[{window}]))"
 )
-_TIMEOUT_SECONDS: Final = 60.0
 _HOUR: Final = 3_600.0
 WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -107,8 +105,7 @@ def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
 
 def lines(ask: Callable[[str], Vector], pools: Sequence[str], *, namespace: str | None, window: str) -> list[Line]:
     """The most expensive first, by worker-hours where prices are not known."""
-    names = "|".join(pool.replace(".", "[.]") for pool in pools)
-    chosen = ",".join([f'pool=~"{names}"'] * bool(pools) + [f'namespace="{namespace}"'] * bool(namespace))
+    chosen = selectors(pools, namespace=namespace)
 
     def seconds(metric: str) -> Vector:
         return ask(_SECONDS.format(metric=metric, chosen=chosen, window=window))
@@ -138,6 +135,12 @@ def lines(ask: Callable[[str], Vector], pools: Sequence[str], *, namespace: str 
     return sorted(found, key=lambda line: (-(line.cost or 0.0), -line.worker_hours))
 
 
+def selectors(pools: Sequence[str], *, namespace: str | None) -> str:
+    """What stands between the braces of a query about these pools, or all."""
+    names = "|".join(pool.replace(".", "[.]") for pool in pools)
+    return ",".join([f'pool=~"{names}"'] * bool(pools) + [f'namespace="{namespace}"'] * bool(namespace))
+
+
 def _key(labels: dict[str, str]) -> tuple[str, str, str]:
     return labels["namespace"], labels["pool"], labels.get("version", "")
 
@@ -148,31 +151,12 @@ def ask(address: str, query: str) -> Vector:
     Raises:
         TroubleError: it cannot be reached, refuses, or what answers is no Prometheus.
     """
-    url = f"{address.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    if not url.startswith(("http://", "https://")):
-        raise TroubleError(f"{address} is no address of a Prometheus: write it as http://HOST:PORT")
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  checked above
-            said = json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise TroubleError(f"{address} refuses: {error.code} {error.reason}; {_why(error)}") from None
-    except (OSError, ValueError) as error:
-        raise TroubleError(
-            f"{address} cannot be asked: {getattr(error, 'reason', error)}. Give its address with --prometheus; "
-            "kubectl port-forward makes one inside the cluster reachable"
-        ) from None
+    server = Server(address=address, kind="a Prometheus", option="--prometheus")
+    said = server.ask(f"api/v1/query?{urllib.parse.urlencode({'query': query})}")
     try:
         return [(dict(one["metric"]), float(one["value"][1])) for one in said["data"]["result"]]
     except (KeyError, TypeError, ValueError, IndexError):
-        raise TroubleError(f"{address} does not answer as a Prometheus does") from None
-
-
-def _why(error: urllib.error.HTTPError) -> str:
-    try:
-        said: Any = json.load(error)
-        return str(said.get("error", ""))[:300]
-    except (ValueError, AttributeError, OSError):
-        return "it does not say why"
+        raise server.strange() from None
 
 
 def table(found: Sequence[Line]) -> Table:

@@ -123,8 +123,7 @@ def report(  # noqa: D103  typer: the help text is HELP, and options are argumen
 
 def weeks(ask: Callable[[str], cost.Vector], pools: Sequence[str], *, namespace: str | None, window: str) -> list[Week]:
     """Those with the most jobs first."""
-    names = "|".join(pool.replace(".", "[.]") for pool in pools)
-    chosen = ",".join([f'pool=~"{names}"'] * bool(pools) + [f'namespace="{namespace}"'] * bool(namespace))
+    chosen = cost.selectors(pools, namespace=namespace)
 
     def figures(query: str) -> dict[Key, float]:
         answer = ask(query.format(chosen=chosen, window=window))

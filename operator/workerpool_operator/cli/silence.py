@@ -2,9 +2,6 @@
 
 import datetime as dt
 import getpass
-import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,6 +9,7 @@ import typer
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked, fail, pool_of
+from workerpool_operator.cli.web import Server
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -38,61 +36,34 @@ EPILOG: Final = """**Examples**
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _MOST_SECONDS: Final = 30 * 86_400
 _TIMEOUT_SECONDS: Final = 10.0
-_MOST_BYTES: Final = 16 * 2**20
+_SILENCES: Final = "api/v2/silences"
 
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    """One, by its address."""
+    """Its silences. Each question raises TroubleError where it cannot be asked, or is none."""
 
-    address: str
+    server: Server
 
     def silences(self) -> list[dict[str, Any]]:
-        """Those that are active or to come.
-
-        Raises:
-            TroubleError: it cannot be asked, or is none.
-        """
-        found = self._call("GET", "silences")
+        """Those that are active or to come."""
+        found = self.server.ask(_SILENCES)
         try:
             return [one for one in found if one["status"]["state"] != "expired"]
         except (KeyError, TypeError):
-            raise TroubleError(f"{self.address} does not answer as an Alertmanager does") from None
+            raise self.server.strange() from None
 
     def put(self, silence: dict[str, Any]) -> str:
         """Make it, or with an `id` change that one; the id it has then."""
-        answer = self._call("POST", "silences", silence)
+        answer = self.server.ask(_SILENCES, method="POST", body=silence)
         try:
             return str(answer["silenceID"])
         except (KeyError, TypeError):
-            raise TroubleError(f"{self.address} does not answer as an Alertmanager does") from None
+            raise self.server.strange() from None
 
     def end(self, silence_id: str) -> None:
         """End it now."""
-        self._call("DELETE", f"silence/{silence_id}")
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        url = f"{self.address.rstrip('/')}/api/v2/{path}"
-        if not url.startswith(("http://", "https://")):
-            raise TroubleError(f"{self.address} is no address of an Alertmanager: write it as http://HOST:PORT")
-        request = urllib.request.Request(  # noqa: S310  checked above
-            url,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-                text = answer.read(_MOST_BYTES)
-            return json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            said = error.read(300).decode("utf-8", "replace").strip()
-            raise TroubleError(f"{self.address} refuses: {error.code} {error.reason}; {said or 'no reason'}") from None
-        except (OSError, ValueError) as error:
-            raise TroubleError(
-                f"{self.address} cannot be asked: {getattr(error, 'reason', error)}. Give its address with "
-                "--alertmanager; kubectl port-forward makes one inside the cluster reachable"
-            ) from None
+        self.server.ask(f"api/v2/silence/{silence_id}", method="DELETE")
 
 
 def silence(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
@@ -122,7 +93,14 @@ def silence(  # noqa: D103, PLR0917  typer: the help text is HELP, and options a
 
     where = asked("silence", question, context=context)
     matchers = _matchers(where, pool, alerts or [])
-    server = Alertmanager(alertmanager)
+    server = Alertmanager(
+        Server(
+            address=alertmanager,
+            kind="an Alertmanager",
+            option="--alertmanager",
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+    )
     try:
         mine = [one for one in server.silences() if _same(one.get("matchers"), matchers)]
         if end:
