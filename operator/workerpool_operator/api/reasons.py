@@ -224,3 +224,5 @@ class Limiter(StrEnum):
     """Lowered to 0 by spec.suspend."""
     DOWNSTREAM = "downstream"
     """Not raised, because what the jobs call is down: half of the workers say that their circuits are open."""
+    WAKING = "waking"
+    """One worker ahead of the others where there was none, for a second at most."""

@@ -7,7 +7,7 @@ from workerpool_operator.api import (
     ScalingMode,
 )
 from workerpool_operator.domain import layout
-from workerpool_operator.domain.rules import most_slots, rules_of
+from workerpool_operator.domain.rules import most_slots, overrides_of, rules_of
 from workerpool_operator.domain.scaling import (
     Allowance,
     Decision,
@@ -22,6 +22,7 @@ from workerpool_operator.domain.scaling import (
     muster,
 )
 from workerpool_operator.domain.snapshot import Snapshot
+from workerpool_operator.domain.waking import first_alone
 
 DEFAULT_REPLICAS: Final = 1
 """Schema default of spec.replicas."""
@@ -53,8 +54,19 @@ def size_of(snapshot: Snapshot) -> Size:
                 # While no queue is known no HPA is told a number, so what is wanted all the same is not left to it.
                 return Size(decision=decision, size=decision.desired, followed=followed, replicas=decision.desired)
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
-    decision = _decide(snapshot)
-    return Size(decision=decision, size=decision.desired)
+    return _direct(snapshot, _decide(snapshot))
+
+
+def _direct(snapshot: Snapshot, decision: Decision) -> Size:
+    scaling, said = snapshot.pool.spec.scaling, overrides_of(snapshot.pool)
+    size, decision = first_alone(
+        decision,
+        current=present_size(snapshot),
+        heard=muster(snapshot.reports.values()).heard,
+        sleeps=not (scaling.min_replicas or scaling.warm_replicas or said.at_least),
+        now=snapshot.now,
+    )
+    return Size(decision=decision, size=size)
 
 
 def present_size(snapshot: Snapshot) -> int:

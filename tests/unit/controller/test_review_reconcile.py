@@ -43,11 +43,11 @@ async def test_a_pool_made_anew_is_not_sized_by_the_jobs_of_its_predecessor() ->
     reading = QueueSample(queue="main", age_seconds=0.0, waiting=500, in_flight=0)
     streams.receive(Peer(namespace="media", pod="c"), Samples(pool="thumbs", samples=(reading,)))
     await reconciler.reconcile(KEY)
-    assert server.sizes == [25]
+    assert server.sizes == [1]
     store.drop(kinds.WORKER_POOL, "media", "thumbs", uid="old")
     for kind in (kinds.DEPLOYMENT, kinds.CONTROLLER_REVISION, kinds.POD_DISRUPTION_BUDGET):
         for name in list(store.names(kind, "media")):
             store.drop(kind, "media", name)
     store.put(kinds.WORKER_POOL, pool(uid="new", version=50))
     await reconciler.reconcile(KEY)
-    assert server.sizes == [25, 0]
+    assert server.sizes == [1, 0]

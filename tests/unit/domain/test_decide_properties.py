@@ -330,7 +330,7 @@ def _forecast_wins(case: Inputs) -> bool:
     return known(case) and decide(case).desired > decide(without).desired
 
 
-ELSEWHERE = {Limiter.HPA, Limiter.BUSY, Limiter.SUSPENDED}
+ELSEWHERE = {Limiter.HPA, Limiter.BUSY, Limiter.SUSPENDED, Limiter.WAKING}
 """Those that `decide` never names, and the one that overrules all else: it has a property of its own."""
 REACHED: dict[str, Callable[[Inputs], bool]] = {
     "a pool that grows": lambda case: known(case) and decide(case).desired > case.current > 0,

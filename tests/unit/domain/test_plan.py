@@ -77,9 +77,16 @@ def test_a_pool_that_has_all_it_should_have_is_left_alone() -> None:
 
 def test_work_raises_the_deployment_at_once() -> None:
     web = pool()
-    made = plan(settled(web, 0, samples=(sample(100),)))
+    made = plan(settled(web, 2, samples=(sample(100),)))
     assert sizes(made) == {name(web): 5}
     assert made.applies[0].resource_version is None
+
+
+def test_a_sleeping_pool_gets_one_worker_ahead_of_the_others() -> None:
+    """What is wanted stays what it is, and it is looked at again when the others may follow."""
+    web = pool()
+    made = plan(settled(web, 0, samples=(sample(100),)))
+    assert (sizes(made), made.decision.desired, made.look_again) == ({name(web): 1}, 5, 1.0)
 
 
 def test_fewer_workers_wanted_asks_for_the_pods_first() -> None:

@@ -162,7 +162,7 @@ def test_a_person_s_word_that_none_is_taken_away_holds() -> None:
 
 
 def test_a_new_deployment_waits_for_its_seats_at_size_0() -> None:
-    of = sharing()
+    of = sharing(warm_replicas=1)
     found = snapshot(of, samples=(sample(3),), seats=Seats(budget="team", granted=3))
     first = plan(found)
     assert grown_to(first) == [0]

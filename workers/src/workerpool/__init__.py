@@ -18,10 +18,11 @@ who write a worker without this package. Names are imported when first used: a p
 does not pay for the runtime.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
+# As `typing` has it, which takes longer to load than all that a worker needs to open its port.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from workerpool._batch import Batch
     from workerpool._job import Job, JobSpec
     from workerpool._queue import Queue
@@ -85,7 +86,7 @@ __all__ = [
     "run",
 ]
 
-_HOME: Final = {
+_HOME: "Final" = {
     "Batch": "workerpool._batch",
     "Breaker": "workerpool.guards.breaker",
     "CallTimeout": "workerpool.guards.timeouts",
@@ -102,9 +103,11 @@ _HOME: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in __all__:
         raise AttributeError(f"module 'workerpool' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
     return getattr(import_module(_HOME.get(name, "workerpool.errors")), name)
 
 

@@ -1,13 +1,8 @@
-"""Running a worker by its name: SIGTERM and the port for kubelet first, the program and its libraries after them."""
+"""Running a worker by its name: the port for kubelet and SIGTERM first, the program and its libraries after them."""
 
-import gc
-from importlib import import_module
-from typing import TYPE_CHECKING
+from workerpool._early_port import listen
 
-from workerpool.errors import ConfigurationError
-from workerpool.runtime.health import HealthServer
-from workerpool.runtime.signals import leave_at_sigterm
-
+TYPE_CHECKING = False  # as `typing` has it, which takes longer to load than all that comes before the port
 if TYPE_CHECKING:
     from workerpool import Worker
 
@@ -25,18 +20,33 @@ def run(program: str, *, health_port: int = 8080) -> None:
 
     Exits with status 2 when there is no worker of that name.
     """
-    leave_at_sigterm()
     try:
-        health = HealthServer(health_port)
+        listener = listen(health_port)
+    except OSError:
+        listener = None  # the server tries it again, and says why it cannot
+    # Nothing is loaded before the port is open.
+    from workerpool.runtime.signals import leave_at_sigterm  # noqa: PLC0415
+
+    leave_at_sigterm()
+    from workerpool.errors import ConfigurationError  # noqa: PLC0415
+    from workerpool.runtime.health import HealthServer  # noqa: PLC0415
+
+    try:
+        health = HealthServer(health_port, listener=listener)
         worker = _load(program)
     except ConfigurationError as error:
-        from workerpool._worker import refuse  # noqa: PLC0415  nothing but the port comes before the program
+        from workerpool._worker import refuse  # noqa: PLC0415
 
         refuse(error)
     worker.run(health=health)
 
 
 def _load(program: str) -> "Worker":
+    import gc  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415
+
+    from workerpool.errors import ConfigurationError  # noqa: PLC0415
+
     # What is loaded stays. Looking for garbage in it, again and again while it grows, takes a tenth of the time.
     gc.disable()
     try:

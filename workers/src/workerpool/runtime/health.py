@@ -2,9 +2,10 @@
 
 Kubelet asks for readiness once when the container has started, when no worker is up yet, and then only once per
 period. So a worker that comes up would be seen as ready up to a period too late. Therefore the port is opened before
-anything else, and `/ready` waits a moment for a worker that is about to be ready for the first time.
+anything else is loaded, and `/ready` waits a moment for a worker that is about to be ready for the first time.
 """
 
+import _socket
 import threading
 from typing import Final
 
@@ -25,8 +26,10 @@ class HealthServer:
         evidence: What it answers by.
     """
 
-    def __init__(self, port: int, *, hold_seconds: float = HOLD_SECONDS) -> None:
-        """Open the port.
+    def __init__(
+        self, port: int, *, hold_seconds: float = HOLD_SECONDS, listener: _socket.socket | None = None
+    ) -> None:
+        """Open the port, or take over the one that `listener` has opened.
 
         Raises:
             ConfigurationError: it is taken.
@@ -34,7 +37,9 @@ class HealthServer:
         self.evidence = Evidence()
         self._hold_seconds = hold_seconds
         self._places = threading.BoundedSemaphore(MOST_HELD)
-        self._http = HttpThread(port, {"/healthz": self._healthz, "/ready": self._ready}, name="health")
+        self._http = HttpThread(
+            port, {"/healthz": self._healthz, "/ready": self._ready}, name="health", listener=listener
+        )
         self._http.start()
 
     @property

@@ -4,18 +4,19 @@ Why not http.server: it loads the packages http and email, a tenth of what it co
 answer a few paths.
 """
 
+import _socket
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from workerpool._early_port import listen
 from workerpool.errors import ConfigurationError
 
 _SLOWEST_CLIENT_SECONDS: Final = 10
 _LONGEST_LINE: Final = 8192
 _MOST_HEADERS: Final = 100
-_WAITING_CONNECTIONS: Final = 64
 _TEXT: Final = "text/plain; charset=utf-8"
 _REASONS: Final = {
     200: "OK",
@@ -44,15 +45,18 @@ class HttpThread:
         pages: Mapping[str, Callable[[], Page]],
         *,
         name: str,
+        listener: _socket.socket | None = None,
         answered: Callable[[str], None] = lambda _path: None,
     ) -> None:
-        """Bind at once. `answered` is told each path whose page is on its way to the client, whole.
+        """Listen at once, unless `listener` does so already: it is taken over.
+
+        `answered` is told each path whose page is on its way to the client, whole.
 
         Raises:
             ConfigurationError: the port is taken.
         """
         try:
-            self._server = _Server(port, pages, answered)
+            self._server = _Server(listener or listen(port), pages, answered)
         except OSError as error:
             raise ConfigurationError(f"port {port} for {name} cannot be opened: {error.strerror}") from error
         self._thread = threading.Thread(target=self._server.serve_forever, name=f"workerpool-{name}", daemon=True)
@@ -77,20 +81,18 @@ class HttpThread:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = _WAITING_CONNECTIONS
-    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
-    def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]], answered: Callable[[str], None]) -> None:
+    def __init__(
+        self, listener: _socket.socket, pages: Mapping[str, Callable[[], Page]], answered: Callable[[str], None]
+    ) -> None:
         self.pages = pages
         self.answered = answered
-        super().__init__(("", port), _Handler)
-
-    def server_bind(self) -> None:
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
+        address = listener.getsockname()
+        super().__init__(address, _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(fileno=listener.detach())
+        self.server_address = address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of ours."""
