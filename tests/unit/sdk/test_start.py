@@ -61,6 +61,14 @@ def test_a_worker_that_is_about_to_run_has_loaded_what_it_needs_to_take_jobs(sus
     assert loaded(code, *suspects) == []
 
 
+def test_before_a_worker_listens_it_loads_next_to_nothing() -> None:
+    """Kubelet's first question comes a hundredth of a second later."""
+    heavy = ("typing", "enum", "re", "collections", "contextlib", "signal", "socket", "threading")
+    code = f"import sys\nsys.path.insert(0, {str(REFERENCE.parent / 'src')!r})\nfrom workerpool import run\n"
+    code += f"print(*[name for name in ('workerpool._early', *{heavy!r}) if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-S", "-c", code], text=True).split() == ["workerpool._early"]
+
+
 def test_the_reference_worker_and_its_broker_are_what_is_looked_at() -> None:
     """Else the test above would hold for a worker that is not there."""
     code = "import reference_io.worker, workerpool.broker._redis"

@@ -1,6 +1,6 @@
 """Running a worker by its name: the port for kubelet and SIGTERM first, the program and its libraries after them."""
 
-from workerpool._early_port import listen
+from workerpool import _early
 
 TYPE_CHECKING = False  # as `typing` has it, which takes longer to load than all that comes before the port
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ def run(program: str, *, health_port: int = 8080) -> None:
 
     Exits with status 2 when there is no worker of that name.
     """
+    _early.leave_at_sigterm()
     try:
-        listener = listen(health_port)
+        listener = _early.listen(health_port)
     except OSError:
         listener = None  # the server tries it again, and says why it cannot
     # Nothing is loaded before the port is open.

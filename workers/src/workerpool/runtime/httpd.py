@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from workerpool._early_port import listen
+from workerpool._early import listen
 from workerpool.errors import ConfigurationError
 
 _SLOWEST_CLIENT_SECONDS: Final = 10
