@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -103,17 +104,34 @@ class Row:
 
 
 def wasted(seen: Seen, *, window: float) -> float:
-    """Give the pod-seconds of Ready workers that had nothing to do and that no job waited for.
+    """Give the pod-seconds that did nothing for any job: of Ready workers without work, and of work that was lost.
 
-    It is the integral over the window, from the start of the trace, of
+    The first is the integral over the window, from the start of the trace, of
 
         max(0, ready - max(busy, needed))
 
     ready: pods that are Ready and not being stopped; busy: those of them that run at least one job; needed: the jobs
     that are due and not done, divided by `SLOTS` and rounded up. So a worker with one job of five counts as used:
     nobody can end it without harm. A worker that starts or ends is not counted, whoever starts and ends it.
+
+    The second is what a scaler would save that ends workers at work: each attempt that was cut off, from its begin
+    until its pod was told to end, divided by `SLOTS`. That is the least of it: the attempt went on for some of its
+    grace.
     """
-    return _Sweep(seen).integral(window)
+    return _Sweep(seen).integral(window) + lost(seen, window=window)
+
+
+def lost(seen: Seen, *, window: float) -> float:
+    """Give the pod-seconds of attempts whose end was never told and whose pod was told to end."""
+    cut = [work for work in seen.works if math.isinf(work.ended)]
+    ends = [(work, _stopped(seen.ready, work.pod, after=work.began)) for work in cut]
+    return sum(max(0.0, min(end, window) - work.began) for work, end in ends if end is not None) / SLOTS
+
+
+def _stopped(ready: Sequence[Ready], pod: str, *, after: float) -> float | None:
+    """When a pod that was Ready was so no more; None where it never ceased to be."""
+    gone = (step.at for before, step in itertools.pairwise(ready) if pod in before.pods and pod not in step.pods)
+    return next((at for at in gone if at >= after), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

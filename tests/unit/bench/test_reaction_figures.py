@@ -62,8 +62,22 @@ def test_a_worker_that_is_being_stopped_is_neither_ready_nor_wasted() -> None:
         works=[Work(pod="a", began=0.0, ended=math.inf)],
         jobs=[Done(due=0.0, done=math.inf)],
     )
-    # Until 5 b is idle; then one worker is needed for what is not done, and b is there for it.
-    assert wasted(found, window=10.0) == 5.0
+    # Until 5 b is idle; then one worker is needed for what is not done, and b is there for it. A slot of a was in vain.
+    assert wasted(found, window=10.0) == 5.0 + 5.0 / SLOTS
+
+
+def test_work_that_was_cut_off_is_wasted_until_its_worker_was_told_to_end() -> None:
+    """As much of a worker as the attempt had; one that ended, and one whose worker is there still, are not in it."""
+    found = seen(
+        ready=ready((0.0, "ab"), (30.0, "b")),
+        works=[
+            Work(pod="a", began=10.0, ended=math.inf),
+            Work(pod="a", began=10.0, ended=20.0),
+            Work(pod="b", began=10.0, ended=math.inf),
+        ],
+    )
+    assert figures.lost(found, window=100.0) == 20.0 / SLOTS
+    assert figures.lost(found, window=20.0) == 10.0 / SLOTS
 
 
 @given(

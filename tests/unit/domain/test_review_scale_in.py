@@ -44,11 +44,13 @@ def test_nobody_goes_while_a_mark_that_was_taken_back_may_still_be_seen() -> Non
     """
     memory = ScaleInMemory(epoch=7)
     old_a, old_b = pod("a"), pod("b")
-    first = shrink(worker(old_a, report("a")), worker(old_b, report("b")), memory=memory, now=100.0, remove=2)
+    busy = worker(pod("c"), report("c", in_flight=1))
+    first = shrink(worker(old_a, report("a")), worker(old_b, report("b")), busy, memory=memory, now=100.0, remove=2)
     fence = first.memory.fence_id
     marking = shrink(
         worker(old_a, report("a", fence=fence)),
         worker(old_b, report("b", fence=fence)),
+        busy,
         memory=first.memory,
         now=100.0,
         remove=2,

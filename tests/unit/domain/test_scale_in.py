@@ -70,6 +70,23 @@ def test_a_fenced_idle_worker_is_marked_then_given_time_and_then_the_deployment_
     assert dict(fourth.lower) == {"web": 1}
 
 
+def test_where_all_of_a_deployment_go_nobody_is_marked_and_nobody_waits() -> None:
+    """The ReplicaSet controller has nothing to choose among."""
+    first = shrink(workers((pod("a"), report("a")), (pod("b"), report("b"))), remove=2)
+    fence = first.memory.fence_id
+    one = workers((pod("a"), report("a", fence=fence)), (pod("b"), report("b")))
+    assert not shrink(one, remove=2, memory=first.memory).lower, "b has not answered yet"
+    both = workers((pod("a"), report("a", fence=fence)), (pod("b"), report("b", fence=fence)))
+    second = shrink(both, remove=2, memory=first.memory)
+    assert (dict(second.lower), second.mark) == ({"web": 2}, ())
+    another = shrink(both, remove=3, memory=first.memory, replicas=3)
+    assert dict(another.lower) == {"web": 1}, "one that may be about to start is no part of it"
+    after = shrink(both, remove=0, memory=second.memory, replicas=0)
+    assert after.fence == {"a", "b"}
+    new_leader = shrink(both, remove=0, replicas=0)
+    assert new_leader.fence == {"a", "b"}, "who is about to be deleted takes nothing, whoever lowered the Deployment"
+
+
 def test_a_worker_that_is_being_deleted_stays_fenced_until_it_has_ended() -> None:
     """Its SIGTERM may still be on its way, or never come through: a job taken meanwhile would be cut off."""
     memory = ScaleInMemory(epoch=7, sequence=1, fenced=frozenset({"a", "b"}))
@@ -86,12 +103,12 @@ def test_a_worker_that_is_being_deleted_stays_fenced_until_it_has_ended() -> Non
 
 
 def test_a_mark_that_took_long_to_write_settles_from_when_it_was_written() -> None:
-    found = workers((pod("a"), report("a")))
-    first = shrink(found, remove=1)
-    answered = workers((pod("a"), report("a", fence=first.memory.fence_id)))
+    busy = (pod("b"), report("b", 1))
+    first = shrink(workers((pod("a"), report("a")), busy), remove=1)
+    answered = workers((pod("a"), report("a", fence=first.memory.fence_id)), busy)
     second = shrink(answered, remove=1, memory=first.memory, now=100.0)
     memory = second.memory.marks_written(104.0)
-    marked = workers((pod("a", cost=DELETION_COST), report("a", fence=memory.fence_id)))
+    marked = workers((pod("a", cost=DELETION_COST), report("a", fence=memory.fence_id)), busy)
     assert not shrink(marked, remove=1, memory=memory, now=104.5).lower
     assert shrink(marked, remove=1, memory=memory, now=105.0).lower
 
@@ -150,9 +167,9 @@ def test_a_busy_worker_that_is_not_ready_blocks_because_kubernetes_would_take_it
 
 
 def test_a_mark_left_by_an_earlier_leader_counts_from_now_on() -> None:
-    found = workers((pod("a", cost=DELETION_COST), report("a")))
-    first = shrink(found, remove=1)
-    fenced = workers((pod("a", cost=DELETION_COST), report("a", fence=first.memory.fence_id)))
+    busy = (pod("b"), report("b", 1))
+    first = shrink(workers((pod("a", cost=DELETION_COST), report("a")), busy), remove=1)
+    fenced = workers((pod("a", cost=DELETION_COST), report("a", fence=first.memory.fence_id)), busy)
     second = shrink(fenced, remove=1, memory=first.memory, now=100.2)
     assert not second.lower
     assert shrink(fenced, remove=1, memory=second.memory, now=101.3).lower

@@ -2,7 +2,8 @@
 
 fence the victims -> keep those that answered with the fence and have nothing to lose -> mark exactly those by
 pod-deletion-cost -> wait until the ReplicaSet controller's cache has the marks, and has no more those that were taken
-back -> lower the Deployment -> compare who went with who was chosen.
+back -> lower the Deployment -> compare who went with who was chosen. Where all of a Deployment go, there is nothing to
+choose: it is lowered without marks.
 
 Every call starts from what is observed; `ScaleInMemory` only holds what Kubernetes does
 not: which fence is in force, and when marks were written. Losing it (a new leader) costs a second, never a job:
@@ -143,7 +144,10 @@ def step(
         if size.deployment not in shedding
     }
     chosen = [worker for group in victims.values() for worker in group]
-    going = [worker for name in shedding for worker in by_deployment[name] if _is_going(worker, memory)]
+    emptied = {size.deployment for size in sizes if size.replicas == 0}
+    going = [
+        worker for name in shedding for worker in by_deployment[name] if name in emptied or _is_going(worker, memory)
+    ]
     uid, deaf = (leaver.uid, leaver.deaf) if leaver else ("", False)
     restarting = [worker for worker in workers if worker.pod.uid == uid and worker not in (*chosen, *going)]
     memory = _refence(memory, chosen=[*chosen, *restarting], going=going, terminating=terminating)
@@ -157,11 +161,12 @@ def step(
         if size.deployment in victims
         and (lowering := _lower(size, by_deployment[size.deployment], victims[size.deployment], memory, now=now))
     ]
+    at_once = {lowered.deployment for _, lowered in lowerings if lowered.replicas == 0}
     memory = replace(memory, lowered=(*memory.lowered, *(lowered for _, lowered in lowerings)))
     return ScaleInStep(
         memory=memory,
         fence=memory.fenced,
-        mark=tuple(worker for worker in leaving if worker.pod.cost != DELETION_COST),
+        mark=tuple(w for w in leaving if w.pod.cost != DELETION_COST and w.pod.deployment not in at_once),
         unmark=unmark,
         lower={lowered.deployment: count for count, lowered in lowerings},
         read_now=any(worker.report is not None and not worker.report.fenceable for worker in chosen),
@@ -245,6 +250,9 @@ def _lower(
     """By how many this Deployment can be lowered so that exactly workers that may go are deleted."""
     unborn = min(size.remove, max(0, size.replicas - len(workers)))
     may_go = [worker for worker in victims if worker.may_go(fence=memory.fence_id)]
+    if _all_go(size, workers, may_go):
+        uids = frozenset(worker.pod.uid for worker in workers)
+        return size.replicas, Lowered(deployment=size.deployment, replicas=0, chosen=uids, count=len(uids), at=now)
     leaving = {
         worker.pod.uid
         for worker in may_go
@@ -265,6 +273,12 @@ def _lower(
         at=now,
     )
     return unborn + shed, lowered
+
+
+def _all_go(size: Sizing, workers: Sequence[Worker], may_go: Sequence[Worker]) -> bool:
+    """Whether nobody has to be chosen: every pod that there is, or may be, has answered the fence and has no job."""
+    idle = [worker for worker in may_go if worker.readiness <= Readiness.IDLE and worker.listens]
+    return 0 < len(idle) == len(workers) == size.replicas
 
 
 def _safe_count(workers: Sequence[Worker], *, leaving: set[str], settled: set[str]) -> int:
