@@ -155,7 +155,7 @@ def pool(namespace: str, **scaling: Any) -> dict[str, Any]:
 
 async def test_each_wrong_answer_holds_the_size_says_why_and_is_over_by_itself(kube: Kube, namespace: str) -> None:
     """15 jobs at 5 a worker before and after each."""
-    await kube.create(pool(namespace, scaleDown={"stabilizationSeconds": 0}))
+    await kube.create(pool(namespace, minReplicas=1, scaleDown={"stabilizationSeconds": 0}))
     scene = Scene(kube, namespace)
     good = scene.answer
     async with scene.sampling():

@@ -6,7 +6,7 @@ first, and answers when it can. All this needs are the modules in C beneath `soc
 of their time.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # typeshed leaves it out
 import _socket
 import os
 
