@@ -30,6 +30,8 @@ class PlayedKubelet:
         self.following: set[str] = set()
         """Names of pods whose log somebody follows."""
         self.asked: list[str] = []
+        self.refusal = ""
+        """Why it gives no log."""
         self._kube = kube
         self._logs: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self._ended: set[str] = set()
@@ -71,6 +73,8 @@ class PlayedKubelet:
         pod, query = request.match_info["pod"], request.query
         stamped = query.get("timestamps") == "true"
         self.asked.append(pod)
+        if self.refusal:
+            return web.Response(status=500, text=self.refusal)
         since = datetime.fromisoformat(query["sinceTime"]) if "sinceTime" in query else None
         lines = [line for line in self._logs[pod] if since is None or line[0] >= since]
         tail = int(query.get("tailLines", len(lines)))

@@ -133,12 +133,12 @@ async def look(access: "ClusterAccess", namespace: str, pool: str, job: str, *, 
     async with Kube(access) as kube:
         logs = PodLogs(access, kube, namespace=namespace, pool=pool)
         pods = [pod async for pod in logs.pods() if has_log(pod)]
-        lines, letters, running = await asyncio.gather(
+        reading, letters, running = await asyncio.gather(
             logs.read(pods[:_MOST_READ], Want(), trouble=trouble),
             dead(),
             _running(access, namespace, [pod for pod in pods if container_runs(pod)][:_MOST_ASKED]),
         )
-    return told(job, running=running, letters=letters, lines=lines)
+    return told(job, running=running, letters=letters, lines=reading.lines)
 
 
 async def _running(access: "ClusterAccess", namespace: str, pods: Sequence[Json]) -> list[Json]:

@@ -33,18 +33,28 @@ class PlayedLoki:
         self.headers.append(request.headers)
         if self.refusal:
             return web.Response(status=400, text=self.refusal)
-        namespace = json.loads(re.findall(r'namespace=("[^"]*")', asked["query"])[0])
-        pool = json.loads(re.findall(r'\| pool=("[^"]*")', asked["query"])[0])
+        query = asked["query"]
+        [(label, namespace)] = re.findall(r'^{(\w+)="([^"]*)"}', query)
         assert asked["direction"] == "forward"
         found = [
             (at, labels, text)
             for at, labels, text in sorted(self.lines, key=lambda line: line[0])
             if int(asked["start"]) <= at < int(asked["end"])
-            and labels["namespace"] == namespace
-            and json.loads(text).get("pool") == pool
+            and labels.get(label) == namespace
+            and _passes(query, json.loads(text))
         ][: int(asked["limit"])]
         streams = [{"stream": labels, "values": [[str(at), text]]} for at, labels, text in found]
         return web.json_response({"status": "success", "data": {"resultType": "streams", "result": streams}})
+
+
+def _passes(query: str, line: dict[str, Any]) -> bool:
+    """Whether it passes the stages behind `| json`."""
+    for name, operator, value in re.findall(r'\| wpool_(\w+)(=|!=|=~|!~)"([^"]*)"', query):
+        said = str(line.get(name, ""))
+        same = re.fullmatch(value, said) is not None if "~" in operator else said == value
+        if same is operator.startswith("!"):
+            return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -16,6 +16,7 @@ from tests.support.apiserver import eventually
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from tests.support.pools import pool_body
 from workerpool_operator.cli.logs import command, loki, pods
+from workerpool_operator.cli.logs.lines import Choice
 from workerpool_operator.kube import ClusterAccess, Kube
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
@@ -90,7 +91,14 @@ async def test_none_is_said(plane: ControlPlane, namespace: str, kubelet: Played
 
 
 @pytest.mark.parametrize(
-    "words", [["--since", "yesterday"], ["--level", "loud"], ["--follow", "--previous"], ["--worker", ".."]]
+    "words",
+    [
+        ["--since", "yesterday"],
+        ["--level", "loud"],
+        ["--follow", "--previous"],
+        ["--worker", ".."],
+        ["--loki-label", "a-b"],
+    ],
 )
 async def test_wrong_words_ask_nobody(plane: ControlPlane, words: list[str]) -> None:
     shown = await wpool(plane, "logs", "thumbs", *words, KUBECONFIG="/nowhere")
@@ -182,8 +190,48 @@ async def test_lines_of_workers_that_are_gone_come_from_loki(
         ("thumbs-z-9", "last words"),
         ("thumbs-a-1", "job failed"),
     ]
-    assert shipped.headers[0]["X-Scope-OrgID"] == "team-a"
+    assert [headers["X-Scope-OrgID"] for headers in shipped.headers] == ["team-a"] * 2
     assert shipped.headers[0]["Authorization"] == "Bearer secret"
+
+
+async def test_the_label_of_the_namespace_is_one_of_two_or_the_one_that_is_named(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki
+) -> None:
+    """Two shippers at once make no line come twice."""
+    then = datetime.now(UTC) - timedelta(minutes=4)
+    for label in ("k8s_namespace_name", "namespace", "ns"):
+        shipped.has(then, said("by several", worker="thumbs-y-8"), **{label: namespace})
+    shipped.has(then, said("by one", worker="thumbs-x-7"), ns=namespace)
+
+    async def events(*words: str, label: str = "") -> list[str]:
+        words = ("-n", namespace, "--output", "json", "--loki", shipped.url, "--since", "10m", *words)
+        shown = await wpool(plane, "logs", "thumbs", *words, WPOOL_LOKI_LABEL=label)
+        lines = [json.loads(line) for line in shown.stdout.splitlines()]
+        return sorted(line["event"] for line in lines if line["worker"] > "thumbs-x")
+
+    assert await events() == ["by several", "last words"]
+    assert await events("--loki-label", "ns") == ["by one", "by several"]
+    assert await events(label="ns") == ["by one", "by several"]
+
+
+async def test_a_worker_whose_node_does_not_answer_is_told_of_by_loki(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki
+) -> None:
+    """It is there, and nothing can be read of it."""
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--loki", shipped.url, "--worker", "thumbs-a-1")
+    assert "job failed" in shown.stdout
+    kubelet.refusal = "the node is lost"
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--loki", shipped.url, "--worker", "thumbs-a-1")
+    assert [line.split()[1:4] for line in shown.stdout.splitlines()] == [["thumbs-a-1", "INFO", "started"]]
+    assert "thumbs-a-1: no log" in shown.stderr
+
+
+async def test_more_lines_than_are_read_are_told(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loki, "MOST", 1)
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--loki", shipped.url)
+    assert "only the first 1 lines of Loki are read" in shown.stderr
 
 
 async def test_without_loki_the_others_are_shown(
@@ -206,5 +254,6 @@ async def test_many_lines_come_page_by_page(namespace: str, monkeypatch: pytest.
             at = then + timedelta(seconds=number // 2)
             played.has(at, said(str(number), worker="w"), namespace=namespace)
         asked = loki.Loki(url=played.url)
-        found = await asked.lines(namespace, "thumbs", since=then - HOUR, until=then + HOUR)
+        wanted = loki.Wanted(namespace=namespace, pool="thumbs", choice=Choice())
+        found = await asked.lines(wanted, since=then - HOUR, until=then + HOUR)
     assert [(line.fields or {})["event"] for line in found] == [str(number) for number in range(7)]

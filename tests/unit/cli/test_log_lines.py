@@ -1,11 +1,12 @@
 """Lines of logs: read, chosen and written."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from workerpool_operator.cli.logs.lines import Choice, Level, Line, parse_time, stamped
-from workerpool_operator.cli.logs.loki import query
+from workerpool_operator.cli.logs.loki import MOST_NAMED, Wanted, query
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -66,5 +67,46 @@ def test_lines_are_chosen(choice: Choice, wanted: list[bool]) -> None:
     assert [choice.wants(line(text)) for text in ('{"level": "error", "job_id": 7}', "plain")] == wanted
 
 
+def asked(**fields: Any) -> str:
+    """What Loki is asked for, behind the fields that are taken out of the lines."""
+    wanted: dict[str, Any] = {"namespace": "media", "pool": "thumbs", "choice": Choice(), **fields}
+    stream, *stages = query("namespace", Wanted(**wanted)).split(" | ")
+    assert stages[0] == (
+        'json wpool_pool="pool", wpool_version="version", wpool_worker="worker", wpool_job_id="job_id", '
+        'wpool_level="level"'
+    )
+    return " | ".join([stream, *stages[1:]])
+
+
+def test_loki_is_asked_for_lines_of_workers_of_the_pool() -> None:
+    expected = '{namespace="media"} |= "thumbs" | wpool_worker!="" | wpool_pool="thumbs"'
+    assert asked() == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "narrowed", "stage"),
+    [
+        (Choice(job_id="a-7"), ' |= "a-7"', 'wpool_job_id="a-7"'),
+        # Writers of JSON differ in how they escape these.
+        (Choice(job_id="a/7"), "", 'wpool_job_id="a/7"'),
+        (Choice(job_id="😀"), "", 'wpool_job_id="😀"'),
+        (Choice(version="3f2a9c1d"), "", 'wpool_version="3f2a9c1d"'),
+        (Choice(worker="thumbs-1"), "", 'wpool_worker="thumbs-1"'),
+        (Choice(level=Level.ERROR), "", 'wpool_level=~"(?i)error|critical|fatal"'),
+    ],
+)
+def test_loki_is_asked_only_for_what_is_chosen(choice: Choice, narrowed: str, stage: str) -> None:
+    """Its answers have an end: what is not wanted must not fill them."""
+    expected = f'{{namespace="media"}} |= "thumbs"{narrowed} | wpool_worker!="" | wpool_pool="thumbs" | {stage}'
+    assert asked(choice=choice) == expected
+
+
+def test_loki_is_not_asked_for_what_is_had() -> None:
+    """Unless that would be too long a question."""
+    assert asked(without=frozenset({"b", "a.1"})).endswith(' | wpool_worker!~"a\\\\.1|b"')
+    assert "!~" not in asked(without=frozenset(f"thumbs-{number}" for number in range(MOST_NAMED + 1)))
+
+
 def test_names_cannot_break_out_of_a_query() -> None:
-    assert query('a"b', "p\\") == '{namespace="a\\"b"} |= "p\\\\" | json | pool="p\\\\" | worker!=""'
+    found = asked(namespace='a"b', pool="p\\", choice=Choice(job_id='"} | x'))
+    assert found == '{namespace="a\\"b"} | wpool_worker!="" | wpool_pool="p\\\\" | wpool_job_id="\\"} | x"'

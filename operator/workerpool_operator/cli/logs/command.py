@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 HELP: Final = """Show what the workers of a pool have written, all of them together, in the order of time.
 
 Up to 500 workers are read, of the newest, each with its last lines (`--tail`). `--follow` goes on with what they write
-from now, up to 200 of them at a time; who comes meanwhile is followed too. Lines of workers that are gone come from
-Loki, where one is named by `--loki` or `WPOOL_LOKI` (`WPOOL_LOKI_TENANT`, `WPOOL_LOKI_TOKEN` where it asks for them);
-otherwise they are gone with their pods.
+from now, up to 200 of them at a time; who comes meanwhile is followed too.
+
+Lines of workers that are gone, or whose node does not answer, come from Loki, where one is named by `--loki` or
+`WPOOL_LOKI` (`WPOOL_LOKI_TENANT`, `WPOOL_LOKI_TOKEN` where it asks for them): those of the last hour, or of `--since`.
+It is asked by the namespace, which its streams have in the label `namespace` or `k8s_namespace_name`; another one is
+named by `--loki-label` or `WPOOL_LOKI_LABEL`. Without a Loki they are gone with their pods.
 
 `--job`, `--level` and what a line says of itself need lines in the JSON of this SDK (docs/reference/logs.md). Takes
 `get` of the pool and of pods/log, and `list` of pods.
@@ -47,6 +50,7 @@ DEFAULT_TAIL: Final = 100
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _LOKI_SPAN: Final = timedelta(hours=1)
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class Output(StrEnum):
@@ -66,7 +70,7 @@ class Asked:
     tail: int | None
     previous: bool
     follow: bool
-    loki: str
+    loki: "Loki | None"
 
 
 def logs(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
@@ -92,6 +96,14 @@ def logs(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     loki: Annotated[
         str, typer.Option(envvar="WPOOL_LOKI", help="Address of a Loki that has the lines of gone workers.")
     ] = "",
+    loki_label: Annotated[
+        str,
+        typer.Option(
+            envvar="WPOOL_LOKI_LABEL",
+            help="Label of its streams that has the namespace. By default namespace and k8s_namespace_name.",
+            show_default=False,
+        ),
+    ] = "",
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
@@ -104,7 +116,7 @@ def logs(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
         tail=_tail(tail, limited=begin is not None or bool(job)),
         previous=previous,
         follow=follow,
-        loki=loki,
+        loki=_loki(loki, loki_label),
     )
     printer = Printer(wanted.choice, output)
 
@@ -154,7 +166,7 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
     Raises:
         KubeError: the pool or its pods cannot be read.
     """
-    from workerpool_operator.cli.logs.pods import PodLogs, Want  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.logs.pods import PodLogs, Want, container_runs  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.domain.desired.names import VERSION_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube  # noqa: PLC0415
 
@@ -166,16 +178,19 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
         return choice.worker in {"", name} and choice.version in {"", labels.get(VERSION_LABEL, "")}
 
     want = Want(since=wanted.since, tail=wanted.tail, previous=wanted.previous)
+    ask = Ask(namespace=namespace, pool=pool, wanted=wanted)
     async with Kube(access) as kube:
         pods = PodLogs(access, kube, namespace=namespace, pool=pool)
-        gone = await _gone(namespace, pool, wanted, pods, trouble=printer.trouble)
         if wanted.follow:
-            for line in gone:
+            there = frozenset({pod["metadata"]["name"] async for pod in pods.pods() if container_runs(pod)})
+            for line in await ask.gone(there, trouble=printer.trouble):
                 printer.show(line)
             await pods.follow(want, printer.show, chosen=chosen, trouble=printer.trouble)
-        there = await _newest(pods, chosen, printer.trouble)
-        lines = await pods.read(there, want, trouble=printer.trouble)
-    for line in sorted([*gone, *lines], key=lambda line: line.at):
+        read = await _newest(pods, chosen, printer.trouble)
+        reading = await pods.read(read, want, trouble=printer.trouble)
+    there = frozenset({pod["metadata"]["name"] for pod in read} - reading.unread)
+    gone = await ask.gone(there, trouble=printer.trouble)
+    for line in sorted([*gone, *reading.lines], key=lambda line: line.at):
         printer.show(line)
 
 
@@ -191,20 +206,35 @@ async def _newest(
     return found[:MOST_PODS]
 
 
-async def _gone(
-    namespace: str, pool: str, wanted: Asked, pods: "PodLogs", *, trouble: Callable[[str], None]
-) -> Sequence[Line]:
-    """What workers that are not there any more wrote, as Loki knows it. Without it the others are shown."""
-    if not wanted.loki or wanted.previous:
-        return []
-    there = {pod["metadata"]["name"] async for pod in pods.pods()}
-    now = datetime.now(UTC)
-    try:
-        found = await _loki(wanted.loki).lines(namespace, pool, since=wanted.since or now - _LOKI_SPAN, until=now)
-    except TroubleError as error:
-        trouble(f"{error}. Lines of workers that are gone are missing")
-        return []
-    return _tails([line for line in found if line.worker not in there], wanted.tail)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What Loki is asked."""
+
+    namespace: str
+    pool: str
+    wanted: Asked
+
+    async def gone(self, there: frozenset[str], *, trouble: Callable[[str], None]) -> Sequence[Line]:
+        """What workers wrote of whom nothing can be read any more. Without a Loki, or an answer, the others are shown.
+
+        Args:
+            there: the pods that have told theirs themselves.
+            trouble: is told what is missing.
+        """
+        wanted, now = self.wanted, datetime.now(UTC)
+        if wanted.loki is None or wanted.previous:
+            return []
+        from workerpool_operator.cli.logs.loki import MOST, Wanted  # noqa: PLC0415  see cluster.asked
+
+        asked = Wanted(namespace=self.namespace, pool=self.pool, choice=wanted.choice, without=there)
+        try:
+            found = await wanted.loki.lines(asked, since=wanted.since or now - _LOKI_SPAN, until=now)
+        except TroubleError as error:
+            trouble(f"{error}. Lines of workers that are gone are missing")
+            return []
+        if len(found) == MOST:
+            trouble(f"only the first {MOST:,} lines of Loki are read: choose by --since, --job, --version or --worker")
+        return _tails([line for line in found if line.worker not in there], wanted.tail)
 
 
 def _tails(lines: Sequence[Line], most: int | None) -> list[Line]:
@@ -219,10 +249,15 @@ def _tails(lines: Sequence[Line], most: int | None) -> list[Line]:
     return kept[::-1]
 
 
-def _loki(url: str) -> "Loki":
-    from workerpool_operator.cli.logs.loki import Loki  # noqa: PLC0415  see cluster.asked
+def _loki(url: str, label: str) -> "Loki | None":
+    if label and not _LABEL.fullmatch(label):
+        raise typer.BadParameter("--loki-label is the name of a label: letters, digits and _")
+    if not url:
+        return None
+    from workerpool_operator.cli.logs.loki import LABELS, Loki  # noqa: PLC0415  see cluster.asked
 
-    return Loki(url=url, tenant=os.environ.get("WPOOL_LOKI_TENANT", ""), token=os.environ.get("WPOOL_LOKI_TOKEN", ""))
+    tenant, token = (os.environ.get(f"WPOOL_LOKI_{name}", "") for name in ("TENANT", "TOKEN"))
+    return Loki(url=url, tenant=tenant, token=token, labels=(label,) if label else LABELS)
 
 
 def _tail(wanted: int | None, *, limited: bool) -> int | None:

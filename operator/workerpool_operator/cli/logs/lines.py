@@ -106,6 +106,11 @@ class Choice:
         )
 
 
+def names_from(least: Level) -> list[str]:
+    """The words by which lines say that they are at least as bad."""
+    return [name for name, level in _LEVELS.items() if level >= least]
+
+
 def stamped(raw: str) -> tuple[datetime, str]:
     """Time and text of a line as the kubelet gives it with `timestamps=true`.
 

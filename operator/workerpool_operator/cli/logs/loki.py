@@ -4,6 +4,7 @@ https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +13,19 @@ from typing import Final
 import aiohttp
 
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.logs.lines import Line
+from workerpool_operator.cli.logs.lines import Choice, Line, names_from
 
+LABELS: Final = ("namespace", "k8s_namespace_name")
+"""Of streams, for a pod's namespace: as most shippers are told to name it, and as Loki names it for lines by OTLP."""
 PAGE: Final = 5000
 """Lines of one answer: what Loki allows by default (`max_entries_limit_per_query`)."""
 MOST: Final = 50_000
+MOST_NAMED: Final = 100
+"""Workers that a question leaves out by name: beyond this its address would be too long for proxies."""
 _SECONDS: Final = 30.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]+")
+"""What stands in a JSON line as it is, whoever wrote the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +37,10 @@ class Loki:
     """`X-Scope-OrgID`, where it serves several."""
     token: str = ""
     """Bearer token, where a gateway asks for one."""
+    labels: tuple[str, ...] = LABELS
+    """Those of which one has the namespace."""
 
-    async def lines(self, namespace: str, pool: str, *, since: datetime, until: datetime) -> list[Line]:
+    async def lines(self, wanted: "Wanted", *, since: datetime, until: datetime) -> list[Line]:
         """What workers of the pool wrote in that time, oldest first; at most the first `MOST` lines.
 
         Raises:
@@ -40,19 +49,28 @@ class Loki:
         if not self.url.startswith(("http://", "https://")):
             raise TroubleError(f"{self.url} is no address of a Loki: write it as http://HOST:PORT")
         found: dict[tuple[int, str], Line] = {}
-        start, end = _nanoseconds(since), _nanoseconds(until)
         headers = {"X-Scope-OrgID": self.tenant} if self.tenant else {}
         headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with aiohttp.ClientSession(headers=headers, trust_env=True) as session:
-            while start < end and len(found) < MOST:
-                page = await self._page(session, query(namespace, pool), start=start, end=end)
-                found |= {(at, text): _line(at, text, labels, pool=pool) for at, text, labels in page}
-                if len(page) < PAGE:
-                    break
-                # The end of a page may lie between lines of one moment: those of that moment come again.
-                latest = max(at for at, _, _ in page)
-                start = latest if latest > start else latest + 1
-        return [found[key] for key in sorted(found)]
+            for label in self.labels:
+                # By several: two shippers may have sent the same line.
+                found |= await self._pages(session, label, wanted, start=_nanoseconds(since), end=_nanoseconds(until))
+        return [found[key] for key in sorted(found)][:MOST]
+
+    async def _pages(
+        self, session: aiohttp.ClientSession, label: str, wanted: "Wanted", *, start: int, end: int
+    ) -> dict[tuple[int, str], Line]:
+        found: dict[tuple[int, str], Line] = {}
+        asked = query(label, wanted)
+        while start < end and len(found) < MOST:
+            page = await self._page(session, asked, start=start, end=end)
+            found |= {(at, text): _line(at, text, labels, pool=wanted.pool) for at, text, labels in page}
+            if len(page) < PAGE:
+                break
+            # The end of a page may lie between lines of one moment: those of that moment come again.
+            latest = max(at for at, _, _ in page)
+            start = latest if latest > start else latest + 1
+        return found
 
     async def _page(
         self, session: aiohttp.ClientSession, asked: str, *, start: int, end: int
@@ -77,14 +95,43 @@ class Loki:
             raise TroubleError(f"{self.url} does not answer as Loki does") from None
 
 
-def query(namespace: str, pool: str) -> str:
-    """LogQL for a pool's lines: by the label that shippers give every line, and by what the lines say themselves."""
-    return f'{{namespace={_quoted(namespace)}}} |= {_quoted(pool)} | json | pool={_quoted(pool)} | worker!=""'
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines."""
+
+    namespace: str
+    pool: str
+    choice: Choice
+    without: frozenset[str] = frozenset()
+    """Workers whose lines are had already; with more than `MOST_NAMED` of them theirs may come as well."""
+
+
+def query(label: str, wanted: Wanted) -> str:
+    """LogQL for a pool's lines: by the label that shippers give every line, and by what the lines say themselves.
+
+    What they say gets names of our own, since a label of the stream hides a field of its name from `| json`.
+    """
+    choice = wanted.choice
+    plain = [text for text in (wanted.pool, choice.job_id) if _PLAIN.fullmatch(text)]
+    fields = ("pool", "version", "worker", "job_id", "level")
+    said = {"pool": wanted.pool, "version": choice.version, "worker": choice.worker, "job_id": choice.job_id}
+    stages = [
+        "json " + ", ".join(f'wpool_{name}="{name}"' for name in fields),
+        'wpool_worker!=""',
+        *(f"wpool_{name}={_quoted(value)}" for name, value in said.items() if value),
+    ]
+    if choice.level is not None:
+        stages.append(f"wpool_level=~{_quoted('(?i)' + '|'.join(names_from(choice.level)))}")
+    if 0 < len(wanted.without) <= MOST_NAMED:
+        names = "|".join(sorted(wanted.without)).replace(".", r"\.")
+        stages.append(f"wpool_worker!~{_quoted(names)}")
+    narrowed = "".join(f" |= {_quoted(text)}" for text in plain)
+    return f"{{{label}={_quoted(wanted.namespace)}}}{narrowed} | {' | '.join(stages)}"
 
 
 def _quoted(text: str) -> str:
     """As a string of LogQL, which are those of Go."""
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)  # Go knows no pairs of surrogates
 
 
 def _nanoseconds(moment: datetime) -> int:
@@ -93,5 +140,5 @@ def _nanoseconds(moment: datetime) -> int:
 
 def _line(at: int, text: str, labels: Mapping[str, str], *, pool: str) -> Line:
     moment = _EPOCH + timedelta(microseconds=at // 1000)
-    worker, version = labels.get("worker") or labels.get("pod") or "", labels.get("version") or ""
+    version, worker = labels.get("wpool_version", ""), labels.get("wpool_worker", "")
     return Line.of(text.rstrip("\n"), at=moment, pool=pool, version=version, worker=worker)

@@ -38,6 +38,16 @@ class Want:
     """Of the container before the last restart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of several pods."""
+
+    lines: Sequence[Line]
+    """In the order of time."""
+    unread: frozenset[str]
+    """Pods of which nothing could be read."""
+
+
 class PodLogs:
     """The pods of one pool, and what they write."""
 
@@ -52,9 +62,10 @@ class PodLogs:
         selector = f"{POOL_LABEL}={self._pool}"
         return self._kube.list(kinds.POD, namespace=self._namespace, label_selector=selector)
 
-    async def read(self, pods: Sequence[Json], want: Want, *, trouble: Callable[[str], None]) -> list[Line]:
-        """What they have written so far, in the order of time."""
+    async def read(self, pods: Sequence[Json], want: Want, *, trouble: Callable[[str], None]) -> Reading:
+        """What they have written so far."""
         turn = asyncio.Semaphore(AT_ONCE)
+        unread: set[str] = set()
 
         async def one(session: aiohttp.ClientSession, pod: Json) -> list[Line]:
             async with turn:
@@ -63,11 +74,13 @@ class PodLogs:
                         return [line async for line in lines]
                 except (TroubleError, aiohttp.ClientError, TimeoutError) as error:
                     trouble(f"{pod['metadata']['name']}: {str(error) or type(error).__name__}")
+                    unread.add(pod["metadata"]["name"])
                     return []
 
         async with self._access.watch_session() as session:
             found = await asyncio.gather(*(one(session, pod) for pod in pods))
-        return sorted((line for lines in found for line in lines), key=lambda line: line.at)
+        lines = sorted((line for lines in found for line in lines), key=lambda line: line.at)
+        return Reading(lines, frozenset(unread))
 
     async def follow(
         self,
