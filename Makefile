@@ -83,7 +83,7 @@ e2e-failover: setup-cluster ## A node lost with workers, leader and a collector 
 	$(RUN) python -m e2e.failover $(JSON_FLAG)
 
 ##@ Work on it
-.PHONY: lint format generate setup setup-python setup-cluster clean
+.PHONY: lint format generate docs setup setup-python setup-cluster clean
 lint: setup-python ## Style, types, layers, generated files, chart
 	scripts/lint.sh
 
@@ -93,6 +93,9 @@ format: setup-python ## Apply the formatter and the safe fixes
 
 generate: setup-python ## Write the generated files anew: CRDs, chart copies, locked requirements
 	$(RUN) python scripts/generate.py
+
+docs: setup-python ## The documentation as a site in build/site, with its links checked
+	$(RUN) --group docs python -m scripts.docsite $(ARGS)
 
 setup: ## Install what is missing: uv, Python and Debian packages (root); check Go
 	@scripts/setup.sh
@@ -104,7 +107,7 @@ setup-cluster:
 	@scripts/setup.sh python cluster
 
 clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
 
 ##@ Measure
 .PHONY: bench bench-canary bench-metrics-api bench-pools bench-predictive bench-reaction bench-reaction-smoke bench-scale

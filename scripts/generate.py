@@ -6,6 +6,8 @@
 | `templates/crds/` of the chart | `crds/` |
 | `docs/reference/metrics.md` | the help texts of operator, collector and worker |
 | `docs/reference/cli.md` | the help texts of the commands |
+| `docs/reference/alerts.md` | the rules of the chart, and those that the operator makes for a pool |
+| `docs/reference/events.md` | the events in the code, and what their reasons mean |
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | `dashboards/` of the chart | `scripts/dashboards` |
 | the table of values in the chart's README | `values.yaml` and its comments |
@@ -110,8 +112,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name in ("cpu", "threads"):
         yield ROOT / "workers" / "reference" / name / "requirements.lock", requirements(*WORKERS, "--group", name)
     yield CHART / "README.md", chart_readme()
-    yield ROOT / "docs" / "reference" / "metrics.md", page("metrics_page.py")
-    yield ROOT / "docs" / "reference" / "cli.md", page("cli_page.py")
+    for name in ("alerts", "cli", "events", "metrics"):
+        yield ROOT / "docs" / "reference" / f"{name}.md", page(f"{name}_page.py")
     yield THREATS, threats()
     for name, text in dashboards().items():
         yield CHART / "dashboards" / name, text

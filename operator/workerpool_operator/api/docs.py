@@ -130,7 +130,9 @@ def _field_rows(schema: dict[str, Any], *, path: str) -> Iterator[list[str]]:
     for name, child in schema.get("properties", {}).items():
         at = f"{path}{name}"
         default = "required" if name in schema.get("required", []) else _default(child)
-        yield [f"`{at}`", _kind(child), default, f"{child['description']}{_bounds(child)}"]
+        # Else <NAME> would be taken for HTML.
+        meaning = child["description"].replace("<", "\\<")
+        yield [f"`{at}`", _kind(child), default, f"{meaning}{_bounds(child)}"]
         yield from _field_rows(child, path=f"{at}.")
         yield from _field_rows(child.get("items", {}), path=f"{at}[].")
 
@@ -173,5 +175,6 @@ def _bounds(schema: dict[str, Any]) -> str:
 
 def _table(head: list[str], rows: Any) -> str:
     cells = [head, ["---"] * len(head), *rows]
-    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells)
+    # A row is one line, whatever lines its text stands in.
+    lines = ("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |" for row in cells)
     return "\n".join(lines) + "\n"

@@ -9,8 +9,6 @@ from workerpool_operator.domain.rollout.splitter import job_share
 from workerpool_operator.domain.rollout.steps import Event
 from workerpool_operator.domain.versions import Trial, Versions, judged, memory_of
 
-WARNINGS: Final = frozenset({Event.REJECTED, Event.REFUSED})
-"""What people should hear of."""
 REASONS: Final = {
     Event.STARTED: Reason.CANARY_STARTED,
     Event.SUPERSEDED: Reason.CANARY_SUPERSEDED,
@@ -94,12 +92,12 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-def events(versions: Versions) -> list[tuple[bool, Reason, str]]:
-    """What happened to the rollout: (whether it is a warning, the reason, in words)."""
+def events(versions: Versions) -> list[tuple[Reason, str]]:
+    """What happened to the rollout: (the reason, in words)."""
     if versions.trial is None:
         return []
     trial = versions.trial
-    return [(event in WARNINGS, REASONS[event], _message(event, trial)) for event in trial.outcome.events]
+    return [(REASONS[event], _message(event, trial)) for event in trial.outcome.events]
 
 
 def _message(event: Event, trial: Trial) -> str:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from workerpool_operator.api import (
     BudgetShare,
     Condition,
-    ConditionStatus,
     ConditionType,
     Limiter,
     PredictiveStatus,
@@ -22,6 +21,7 @@ from workerpool_operator.api import (
 )
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.conditions import judge_all
+from workerpool_operator.domain.events import HAPPENED, WRONG
 from workerpool_operator.domain.judging import Case, Refusal
 from workerpool_operator.domain.layout import Group, groups, moving
 from workerpool_operator.domain.placed import placement_status
@@ -38,37 +38,6 @@ MESSAGE_MAX_LENGTH: Final = 256
 """Of a term, as the resource has it."""
 MOST_ERROR: Final = 100.0
 """Of a forecast, times what came: more is not told."""
-_WARNING_SCALING: Final = frozenset(
-    {
-        Reason.METRICS_UNAVAILABLE,
-        Reason.METRICS_DISAGREE,
-        Reason.KEDA_NOT_INSTALLED,
-        Reason.FORBIDDEN,
-        Reason.BUDGET_NOT_FOUND,
-        Reason.BUDGET_UNREADABLE,
-        Reason.BUDGET_REFUSED,
-    }
-)
-_WARNING_READY: Final = frozenset(
-    {
-        Reason.IMAGE_PULL_FAILED,
-        Reason.CRASH_LOOPING,
-        Reason.UNSCHEDULABLE,
-        Reason.CONFIG_MISSING,
-        Reason.QUOTA_EXCEEDED,
-        Reason.APPLY_REFUSED,
-    }
-)
-_AS_WISHED: Final = frozenset(
-    {
-        Reason.ALERTS_DISABLED,
-        Reason.PROMETHEUS_RULE_KIND_MISSING,
-        Reason.MOVING,
-        Reason.FAILING_BACK,
-        Reason.FAILBACK_WAITS,
-    }
-)
-"""Nothing went wrong: nobody wants alerts here, or workers go where they belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,35 +77,35 @@ def changed(before: WorkerPoolStatus, after: WorkerPoolStatus) -> tuple[bool, bo
 def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tuple[Announcement, ...]:
     """One event for each change: of size, of version, of a condition that people act on."""
     told = [
-        Announcement(
-            warning=False,
-            reason=Reason.SCALED_UP if scaled.after > scaled.before else Reason.SCALED_DOWN,
-            message=f"{scaled.deployment}: {scaled.before} -> {scaled.after} ({_why(plan)})",
+        _told(
+            Reason.SCALED_UP if scaled.after > scaled.before else Reason.SCALED_DOWN,
+            f"{scaled.deployment}: {scaled.before} -> {scaled.after} ({_why(plan)})",
         )
         for scaled in plan.scaled
     ]
-    told += [Announcement(warning=False, reason=Reason.VERSION_CREATED, message=name) for name in plan.started_versions]
+    told += [_told(Reason.VERSION_CREATED, name) for name in plan.started_versions]
     told += [
-        Announcement(warning=False, reason=Reason.VERSION_REMOVED, message=delete.name)
+        _told(Reason.VERSION_REMOVED, delete.name)
         for delete in plan.deletes
         if delete.kind == "Deployment" and not _has_siblings(snapshot, delete.name)
     ]
-    happened = events(plan.versions) if plan.versions else []
-    told += [Announcement(warning=warning, reason=Reason(name), message=text) for warning, name, text in happened]
+    told += [_told(reason, text) for reason, text in (events(plan.versions) if plan.versions else [])]
     if plan.restarted:
         message = f"{plan.restarted} took no job although jobs waited; another worker takes its place"
-        told.append(Announcement(warning=True, reason=Reason.WORKER_RESTARTED, message=message))
+        told.append(_told(Reason.WORKER_RESTARTED, message))
     if plan.drained:
         message = f"{plan.drained} had no job to lose and left a node that is drained; another worker takes its place"
-        told.append(Announcement(warning=False, reason=Reason.WORKER_DRAINED, message=message))
+        told.append(_told(Reason.WORKER_DRAINED, message))
     if plan.mistaken:
-        message = f"{plan.mistaken} workers were removed although others had been chosen"
-        told.append(Announcement(warning=True, reason=Reason.VICTIM_MISMATCH, message=message))
-    told += [
-        Announcement(warning=False, reason=Reason.DRIFT_CORRECTED, message=f"{what} was changed by somebody")
-        for what in plan.corrected
-    ]
+        told.append(
+            _told(Reason.VICTIM_MISMATCH, f"{plan.mistaken} workers were removed although others had been chosen")
+        )
+    told += [_told(Reason.DRIFT_CORRECTED, f"{what} was changed by somebody") for what in plan.corrected]
     return (*told, *_condition_events(snapshot.pool.status.conditions, after.conditions))
+
+
+def _told(reason: Reason, message: str) -> Announcement:
+    return Announcement(warning=HAPPENED[reason], reason=reason, message=message)
 
 
 def _has_siblings(snapshot: Snapshot, deployment: str) -> bool:
@@ -157,18 +126,7 @@ def _condition_events(before: Sequence[Condition], after: Sequence[Condition]) -
 
 
 def _is_warning(condition: Condition) -> bool:
-    match condition.type:
-        case ConditionType.READY:
-            return condition.status == ConditionStatus.FALSE and condition.reason in _WARNING_READY
-        case ConditionType.SCALING_ACTIVE:
-            return condition.reason in _WARNING_SCALING
-        case ConditionType.QUEUE_REACHABLE:
-            return condition.status == ConditionStatus.FALSE or condition.reason == Reason.COLLECTOR_DOWN
-        case ConditionType.STALLED:
-            return condition.status == ConditionStatus.TRUE
-        case ConditionType.MONITORED | ConditionType.PLACED:
-            return condition.status == ConditionStatus.FALSE and condition.reason not in _AS_WISHED
-    return condition.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
+    return condition.reason in WRONG.get(ConditionType(condition.type), ())
 
 
 def _why(plan: Plan) -> str:

@@ -9,9 +9,12 @@ from workerpool_operator.api import Limiter, Reason
 from workerpool_operator.protocol import SampleError
 
 SOURCES = Path(__file__).resolve().parents[3] / "operator" / "workerpool_operator"
+EVENTS = SOURCES / "domain" / "events.py"
+"""Lists what is said elsewhere."""
 SAID = {
     f"{found['enum']}.{found['member']}"
     for path in SOURCES.rglob("*.py")
+    if path != EVENTS
     for found in re.finditer(r"\b(?P<enum>Reason|Limiter)\.(?P<member>[A-Z_]+)\b", path.read_text())
 }
 
