@@ -51,31 +51,61 @@ class TroubleError(Exception):
     """Why a command cannot do what was asked, and what to do about it: shown as it is."""
 
 
-def asked(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, context: str | None) -> T:
-    """The answer of the cluster to `question`; where there is none, says why and exits."""
+def asked(
+    command: str,
+    question: Callable[["ClusterAccess"], Awaitable[T]],
+    *,
+    context: str | None,
+    for_operator: bool = False,
+) -> T:
+    """The answer of the cluster to `question`; where there is none, says why and exits.
+
+    `for_operator`: what is written is for the operator to do. One that is older may not know it, which is said then.
+    """
     # Imported here because it brings the Kubernetes client, which takes a second.
     import aiohttp  # noqa: PLC0415
 
     from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
 
-    server = ""
+    server, note = "", ""
 
     async def ask() -> T:
-        nonlocal server
+        nonlocal server, note
         access = await ClusterAccess.find(context=context)
         server = access.server
-        return await question(access)
+        try:
+            answer = await question(access)
+        except TroubleError:
+            note = await older(access)
+            raise
+        note = await older(access) if for_operator else ""
+        return answer
 
     try:
-        return asyncio.run(ask())
+        answer = asyncio.run(ask())
     except TroubleError as error:
-        fail(command, str(error))
+        fail(command, with_note(str(error), note))
     except AccessError as error:
         fail(command, f"{error}. `kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose")
     except KubeError as error:
         fail(command, sentence(error, server=server))
     except (aiohttp.ClientError, OSError) as error:
         fail(command, f"{server} does not answer: {str(error) or type(error).__name__}")
+    if note:
+        Console(stderr=True).print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    return answer
+
+
+async def older(access: "ClusterAccess") -> str:
+    """Whether the operator here is older than this command: a sentence that says so; empty where it is not."""
+    from workerpool_operator.cli import older  # noqa: PLC0415  see asked
+
+    return await older.older(access)
+
+
+def with_note(said: str, note: str) -> str:
+    """What is said, and a note behind it if there is one."""
+    return f"{said}{'' if said[-1:] in '.?!' else '.'} {note}" if note else said
 
 
 def sentence(error: Exception, *, server: str) -> str:
@@ -85,17 +115,28 @@ def sentence(error: Exception, *, server: str) -> str:
     said = error.detail if isinstance(error, KubeError) and error.detail else str(error)
     match error:
         case errors.KindNotServed():
-            return f"{error}. Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md"
+            then = "Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md"
         case errors.NotFound():
-            return f"{error}. `wpool get --all-namespaces` shows the pools that there are"
+            then = "`wpool get --all-namespaces` shows the pools that there are"
+        case errors.Unavailable() | errors.RequestTimeout():
+            then = f"Is {server} the cluster that you mean? `kubectl config current-context` tells"
+        case errors.UnknownField():
+            return _unknown_field(said)
         case errors.Forbidden():
             return f"you may not do this: {said}. Ask for that right, or choose another --namespace or --context"
         case errors.Unauthorized():
             return f"{server} does not accept your credentials: {said}. Log in again, or choose another --context"
-        case errors.Unavailable() | errors.RequestTimeout():
-            return f"{error}. Is {server} the cluster that you mean? `kubectl config current-context` tells"
         case _:
             return str(error)
+    return f"{error}. {then}"
+
+
+def _unknown_field(said: str) -> str:
+    unknown = ", ".join(re.findall(r'unknown field "([^"]+)"', said)) or "such field"
+    return (
+        f"nothing was written: the resource definition in this cluster is older than this wpool, and has no {unknown}. "
+        "Apply crds/ of this release and upgrade the operator, or use the wpool of its release"
+    )
 
 
 async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> dict[str, Any]:

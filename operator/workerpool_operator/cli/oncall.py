@@ -58,7 +58,7 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
         raise typer.BadParameter("say either how many jobs per second, or --off")
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     said = None if rate is None else Throttle(per_second=round(rate, 3), until=until)
-    asked("throttle", lambda access: slow_down(access, namespace, pool, said), context=context)
+    asked("throttle", lambda access: slow_down(access, namespace, pool, said), context=context, for_operator=True)
     if said is None:
         typer.echo(f"{pool}: no throttle any more")
     else:
@@ -70,8 +70,8 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    asked("restart", lambda access: annotate(access, namespace, pool, {RESTART_ANNOTATION: now}), context=context)
+    said: dict[str, str | None] = {RESTART_ANNOTATION: datetime.now(UTC).isoformat(timespec="milliseconds")}
+    asked("restart", lambda access: annotate(access, namespace, pool, said), context=context, for_operator=True)
     typer.echo(f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is")
 
 

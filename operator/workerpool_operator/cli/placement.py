@@ -8,11 +8,11 @@ from workerpool_operator.api import PLACE_ANNOTATION
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.cli.oncall import annotate
+from workerpool_operator.domain.placement import PRIMARY, SECONDARY
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
 
-PLACES: Final = ("primary", "secondary")
 MIGRATE_HELP: Final = """Move a pool's workers to its primary or secondary place, one at a time, idle ones first.
 
 It is an annotation of the pool, so what is in Git does not undo it; it holds until the next migrate. With
@@ -46,9 +46,9 @@ def migrate(  # noqa: D103  typer: the help text is MIGRATE_HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    if to not in PLACES:
+    if to not in {PRIMARY, SECONDARY}:
         raise typer.BadParameter("write --to primary or --to secondary")
-    asked("migrate", lambda access: move(access, namespace, pool, to=to), context=context)
+    asked("migrate", lambda access: move(access, namespace, pool, to=to), context=context, for_operator=True)
     typer.echo(f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are")
 
 
@@ -62,7 +62,11 @@ def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
         selector = labels_of(primary)
     except LabelsError as error:
         raise typer.BadParameter(str(error)) from None
-    asked("reassign", lambda access: change_primary(access, namespace, pool, selector=selector), context=context)
+
+    async def write(access: "ClusterAccess") -> None:
+        await change_primary(access, namespace, pool, selector=selector)
+
+    asked("reassign", write, context=context, for_operator=True)
     typer.echo(f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are")
 
 
@@ -92,7 +96,7 @@ async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to:
         TroubleError: the pool has no such place.
     """
     placement = (await pool_of(access, namespace, name))["spec"].get("placement")
-    if placement is None or (to == "secondary" and "secondary" not in placement):
+    if placement is None or (to == SECONDARY and SECONDARY not in placement):
         raise TroubleError(f"{name} has no {to} place: set spec.placement.{to}.nodeSelector")
     await annotate(access, namespace, name, {PLACE_ANNOTATION: to})
 
@@ -104,9 +108,9 @@ async def change_primary(
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
 
     body = await pool_of(access, namespace, name)
-    primary = (body["spec"].get("placement") or {}).get("primary") or {}
+    primary = (body["spec"].get("placement") or {}).get(PRIMARY) or {}
     gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
-    patch = {"spec": {"placement": {"primary": {"nodeSelector": gone | selector}}}}
+    patch = {"spec": {"placement": {PRIMARY: {"nodeSelector": gone | selector}}}}
     async with Kube(access) as kube:
         ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        await kube.merge_patch(ref, patch, resource_version=body["metadata"]["resourceVersion"])
+        await kube.merge_patch(ref, patch, resource_version=body["metadata"]["resourceVersion"], strict=True)

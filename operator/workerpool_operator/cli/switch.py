@@ -51,7 +51,7 @@ def stop(  # noqa: D103  typer: the help text is STOP_HELP
         if wait:
             await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
 
-    asked("stop", question, context=context)
+    asked("stop", question, context=context, for_operator=True)
     typer.echo(f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait")
 
 
@@ -60,7 +60,7 @@ def start(  # noqa: D103  typer: the help text is START_HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    asked("start", lambda access: suspend(access, namespace, pool, wanted=False), context=context)
+    asked("start", lambda access: suspend(access, namespace, pool, wanted=False), context=context, for_operator=True)
     typer.echo(f"{pool}: started; wpool get {pool} --watch shows its workers come")
 
 
@@ -68,18 +68,13 @@ async def suspend(access: "ClusterAccess", namespace: str | None, name: str, *, 
     """Write it.
 
     Raises:
-        TroubleError: the resource definition of this cluster does not know the field.
+        KubeError: it may not be written; UnknownField: the resource definition of this cluster is older.
     """
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
 
     async with Kube(access) as kube:
         ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        after = await kube.merge_patch(ref, {"spec": {"suspend": wanted}})
-    if wanted and not after["spec"].get("suspend"):
-        raise TroubleError(
-            f"{name} was not stopped: the resource definition in this cluster is older than this wpool and has no "
-            "spec.suspend. Apply crds/ of this release, and upgrade the operator"
-        )
+        await kube.merge_patch(ref, {"spec": {"suspend": wanted}}, strict=True)
 
 
 async def until_empty(

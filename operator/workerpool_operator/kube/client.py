@@ -57,7 +57,9 @@ _APPLY: Final = "application/apply-patch+yaml"  # every JSON document is YAML
 _MERGE: Final = "application/merge-patch+json"
 _OK: Final = range(200, 300)
 _VERSION: Final = Kind("", "", "version", "Version", namespaced=False)
-"""Not a kind of object: only the name of this request in the metrics."""
+_SCHEMA: Final = Kind("", "", "schema", "Schema", namespaced=False)
+"""Not kinds of objects: only the names of these requests in the metrics."""
+_KINDS: Final = "x-kubernetes-group-version-kind"
 
 
 class RequestObserver(Protocol):
@@ -139,12 +141,15 @@ class Kube:
 
         return Listing(kind, page, on_retry=self._count_list_retry(kind))
 
-    async def create(self, obj: Json, *, dry_run: bool = False) -> Json:
-        """Create the object; raises AlreadyExists. `dry_run`: only have it checked, by all that would check it."""
+    async def create(self, obj: Json, *, dry_run: bool = False, strict: bool = False) -> Json:
+        """Create the object; raises AlreadyExists. `dry_run`: only have it checked, by all that would check it.
+
+        `strict`: with a field that the server does not know it is refused (UnknownField); else that is dropped.
+        """
         kind, metadata = kind_of(obj), obj["metadata"]
         path = kind.path(namespace=metadata.get("namespace"))
         what = f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"
-        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        query = _written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
         return await self._write("create", kind, path, query=query, body=obj, content_type=_JSON, what=what)
 
     async def apply(self, obj: Json, *, force: bool = True, subresource: str = "") -> Json:
@@ -169,13 +174,14 @@ class Kube:
         subresource: str = "",
         uid: str | None = None,
         resource_version: str | None = None,
+        strict: bool = False,
     ) -> Json:
         """Merge `patch` into an object that exists, and give back the result.
 
         With `uid` or `resource_version` the patch is refused (Conflict) when the object is another one by now,
-        or has changed: required for each write that shrinks something.
+        or has changed: required for each write that shrinks something. `strict` is as for `create`.
         """
-        query = {"fieldManager": FIELD_MANAGER}
+        query = _written_by_us(strict=strict)
         body = _with_preconditions(patch, uid=uid, resource_version=resource_version)
         return await self._write(
             "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)
@@ -240,6 +246,20 @@ class Kube:
         # Vendors add to the minor one: "35+".
         major, minor = (re.match(r"\d+", str(answer.get(part, ""))) for part in ("major", "minor"))
         return (int(major.group()), int(minor.group())) if major and minor else None
+
+    async def published(self, kind: Kind) -> Json:
+        """The schema by which the API server takes objects of this kind, as OpenAPI; any of its users may read it.
+
+        Raises NotFound where it has none.
+        """
+        what = f"schema of {kind}"
+        path = f"/openapi/v3/{'apis' if kind.group else 'api'}/{kind.api_version}"
+        answer = await self._call("get", _SCHEMA, path, what=what)
+        told: Mapping[str, Json] = (answer.get("components") or {}).get("schemas") or {}
+        for schema in told.values():
+            if {"group": kind.group, "version": kind.version, "kind": kind.kind} in schema.get(_KINDS, ()):
+                return schema
+        raise errors.NotFound(f"get {what}: there is none")
 
     def _count_list_retry(self, kind: Kind) -> Callable[[], None]:
         def count() -> None:
@@ -324,6 +344,10 @@ class Kube:
                 self._access.refused()
             raise errors.error_from_answer(response.status, data, headers=response.headers, request=request)
         return response.status, _decoded(data, request=request)
+
+
+def _written_by_us(*, strict: bool) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER} | ({"fieldValidation": "Strict"} if strict else {})
 
 
 def _decoded(data: bytes, *, request: str) -> Json:

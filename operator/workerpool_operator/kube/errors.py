@@ -13,6 +13,7 @@
     │   └── NamespaceTerminating  the namespace is being deleted
     ├── Unauthorized            the API server does not accept the credentials
     ├── Invalid                 the object breaks a rule; `causes` name the fields
+    │   └── UnknownField        the kind has no such field here: the CRD is older
     ├── Expired                 the resource version or continue token is too old (410)
     ├── TooManyRequests         throttled; `retry_after` says for how long
     ├── Unavailable             5xx, connection refused or reset, name not resolved, TLS failed
@@ -30,6 +31,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 _QUOTA_MARK: Final = "exceeded quota"
+_FIELD_MARK: Final = "strict decoding error: unknown field"
+"""`fieldValidation=Strict` tells it in words only."""
 _SERVER_ERRORS: Final = 500
 
 
@@ -116,6 +119,10 @@ class Invalid(KubeError):
     """The API server calls the object invalid."""
 
 
+class UnknownField(Invalid):
+    """The resource definition in this cluster has no such field."""
+
+
 class Expired(KubeError):
     """The resource version or continue token is too old."""
 
@@ -174,7 +181,7 @@ def error_from_answer(
         Cause(cause.get("field", ""), cause.get("message", ""), cause.get("reason", ""))
         for cause in details.get("causes") or ()
     )
-    message = answer.get("message") or body[:200].decode(errors="replace").strip() or f"HTTP {status}"
+    message = message_of(body) or f"HTTP {status}"
     return _class_of(status, answer, causes=causes, message=message)(
         f"{request}: {message}",
         status=status,
@@ -184,13 +191,18 @@ def error_from_answer(
     )
 
 
+def message_of(body: bytes) -> str:
+    """What an answer with an error status says to people; of one that is no `Status` object the beginning."""
+    return str(_status_object(body).get("message") or body[:200].decode(errors="replace").strip())
+
+
 def _class_of(status: int, answer: Mapping[str, Any], *, causes: tuple[Cause, ...], message: str) -> type[KubeError]:
     base = _BY_STATUS.get(status, Unavailable if status >= _SERVER_ERRORS else KubeError)
     if base is NotFound and not (answer.get("details") or {}).get("name"):
         # An unknown path is answered with plain text or a Status that names no object.
         return KindNotServed
-    if base is Invalid and any(cause.field == "metadata.uid" for cause in causes):
-        return Conflict  # a uid as precondition: the server calls another uid a change of an immutable field
+    if base is Invalid:
+        return _class_of_invalid(causes, message)
     if base is Conflict and answer.get("reason") == "AlreadyExists":
         return AlreadyExists
     if base is Forbidden and any(cause.reason == "NamespaceTerminating" for cause in causes):
@@ -198,6 +210,12 @@ def _class_of(status: int, answer: Mapping[str, Any], *, causes: tuple[Cause, ..
     if base is Forbidden and _QUOTA_MARK in message:
         return QuotaExceeded
     return base
+
+
+def _class_of_invalid(causes: tuple[Cause, ...], message: str) -> type[KubeError]:
+    if any(cause.field == "metadata.uid" for cause in causes):
+        return Conflict  # a uid as precondition: the server calls another uid a change of an immutable field
+    return UnknownField if _FIELD_MARK in message else Invalid
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

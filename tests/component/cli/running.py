@@ -51,13 +51,26 @@ async def started(plane: ControlPlane, *words: str, **env: str) -> asyncio.subpr
 
 def of_nobody(plane: ControlPlane, namespace: str, folder: Path) -> Path:
     """A kubeconfig of someone without any right: a service account that nothing is bound to."""
-    kubectl(plane, "create", "serviceaccount", "nobody", "--namespace", namespace)
-    token = kubectl(plane, "create", "token", "nobody", "--namespace", namespace).strip()
+    return _kubeconfig(plane, namespace, folder, "nobody")
+
+
+def of_somebody(plane: ControlPlane, namespace: str, folder: Path, *, verbs: str, resource: str) -> Path:
+    """A kubeconfig of someone who may do this in the namespace, and nothing else."""
+    where = ("--namespace", namespace)
+    kubectl(plane, "create", "role", "somebody", f"--verb={verbs}", f"--resource={resource}", *where)
+    account = f"--serviceaccount={namespace}:somebody"
+    kubectl(plane, "create", "rolebinding", "somebody", "--role=somebody", account, *where)
+    return _kubeconfig(plane, namespace, folder, "somebody")
+
+
+def _kubeconfig(plane: ControlPlane, namespace: str, folder: Path, account: str) -> Path:
+    kubectl(plane, "create", "serviceaccount", account, "--namespace", namespace)
+    token = kubectl(plane, "create", "token", account, "--namespace", namespace).strip()
     config = yaml.safe_load(plane.kubeconfig.read_text("utf-8"))
     for user in config["users"]:
         user["user"] = {"token": token}
     for context in config["contexts"]:
         context["context"]["namespace"] = namespace
-    own = folder / "nobody"
+    own = folder / account
     own.write_text(yaml.safe_dump(config), "utf-8")
     return own

@@ -7,7 +7,6 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import wpool
 from tests.support.apiserver import eventually
-from tests.support.crds import kubectl
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
@@ -42,18 +41,3 @@ async def test_one_that_does_not_become_empty_is_told(plane: ControlPlane, kube:
     assert shown.returncode == 3
     assert "not empty after 1 s: 0 workers" in shown.stderr
     assert "Does the operator run?" in shown.stderr
-
-
-async def test_a_definition_that_is_older_than_wpool_is_told(plane: ControlPlane, kube: Kube, namespace: str) -> None:
-    """It would drop the field without a word."""
-    await kube.create(pool_body(namespace=namespace))
-    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspend"
-    patch = f'[{{"op": "remove", "path": "{path}"}}]'
-    kubectl(plane, "patch", "crd", "workerpools.workerpool.dev", "--type=json", "-p", patch)
-
-    async def told() -> bool:
-        """The API server takes a moment to serve the other definition."""
-        shown = await wpool(plane, "stop", "thumbs", "-n", namespace)
-        return shown.returncode == 3 and "is older than this wpool" in shown.stderr
-
-    await eventually(told)

@@ -194,6 +194,21 @@ async def test_a_field_that_does_not_exist_is_invalid(kube: Kube, namespace: str
         await kube.apply(broken)
 
 
+async def test_a_field_that_does_not_exist_is_dropped_or_refused_as_is_asked(kube: Kube, namespace: str) -> None:
+    """By default an object may be ahead of the server; who means the field has it refused, and nothing written."""
+    await kube.create({**config_map(namespace), "later": {}})
+    body = deployment(namespace)
+    body["spec"]["later"] = True
+    with pytest.raises(errors.UnknownField, match=r"spec\.later"):
+        await kube.create(body, strict=True)
+    made = await kube.create(deployment(namespace), strict=True)
+    patch = {"spec": {"replicas": 5, "later": True}}
+    with pytest.raises(errors.UnknownField, match=r"spec\.later"):
+        await kube.merge_patch(ref_of(made), patch, strict=True)
+    assert (await kube.get(ref_of(made)))["spec"]["replicas"] == 1
+    assert (await kube.merge_patch(ref_of(made), patch))["spec"]["replicas"] == 5
+
+
 async def test_a_full_quota_has_an_error_of_its_own(kube: Kube, namespace: str) -> None:
     quota = {
         "apiVersion": "v1",
@@ -265,3 +280,13 @@ async def test_the_server_says_which_kubernetes_it_is(kube: Kube) -> None:
     version = await kube.server_version()
     assert version is not None
     assert version >= (1, 35)
+
+
+async def test_the_server_publishes_what_it_takes(kube: Kube) -> None:
+    schema = await kube.published(kinds.POD)
+    assert {"spec", "status"} <= schema["properties"].keys()
+    assert "spec" in (await kube.published(kinds.DEPLOYMENT))["properties"]
+    with pytest.raises(errors.NotFound):
+        await kube.published(Kind("", "v1", "ghosts", "Ghost"))
+    with pytest.raises(errors.KindNotServed):
+        await kube.published(Kind("nobody.example", "v1", "ghosts", "Ghost"))

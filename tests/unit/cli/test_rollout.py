@@ -104,7 +104,11 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     async def find(**_: Any) -> Any:
         return Cluster()
 
+    async def older(_: Any) -> str:
+        return ""
+
     monkeypatch.setattr(ClusterAccess, "find", find)
+    monkeypatch.setattr(cluster, "older", older)
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any) -> None:

@@ -27,6 +27,7 @@ def status(code: int, *, reason: str = "", message: str = "no", **details: objec
         (status(410, reason="Expired"), errors.Expired, False),
         (status(422, causes=[{"field": "spec.replicas"}]), errors.Invalid, False),
         (status(422, causes=[{"field": "metadata.uid"}]), errors.Conflict, False),
+        (status(422, message='strict decoding error: unknown field "spec.x"'), errors.UnknownField, False),
         (status(429), errors.TooManyRequests, True),
         (status(500), errors.Unavailable, True),
         (status(503), errors.Unavailable, True),

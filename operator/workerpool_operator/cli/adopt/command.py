@@ -87,7 +87,11 @@ def adopt(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are
         typer.echo(f"{where}/{made.pool['metadata']['name']}: the API server would take it; nothing was written")
         return
     confirmed(f"Make pool {made.pool['metadata']['name']} in {where}, and take Deployment {deployment} to 0?", yes=yes)
-    late = asked("adopt", lambda access: _hand_over(access, made, where, deployment, seconds=timeout), context=context)
+
+    async def hand_over(access: "ClusterAccess") -> str:
+        return await _hand_over(access, made, where, deployment, seconds=timeout)
+
+    late = asked("adopt", hand_over, context=context, for_operator=True)
     if late:
         _tell(late)
         raise typer.Exit(NOT_IN_TIME)
@@ -135,7 +139,7 @@ async def _checked(access: "ClusterAccess", made: Adoption) -> None:
     from workerpool_operator.kube import Kube  # noqa: PLC0415  see cluster.asked
 
     async with Kube(access) as kube:
-        await kube.create(made.pool, dry_run=True)
+        await kube.create(made.pool, dry_run=True, strict=True)
 
 
 async def _hand_over(access: "ClusterAccess", made: Adoption, where: str, name: str, *, seconds: float) -> str:

@@ -127,7 +127,7 @@ class Handover:
         metadata = self.pool["metadata"]
         forced = {**metadata["annotations"], FORCE_ACTIVE: str(workers)}
         try:
-            await self.kube.create({**self.pool, "metadata": {**metadata, "annotations": forced}})
+            await self.kube.create({**self.pool, "metadata": {**metadata, "annotations": forced}}, strict=True)
         except errors.AlreadyExists:
             return await self._gone_on_with(workers)
         self.tell(f"pool {metadata['name']}: made, with at least {workers} workers")

@@ -11,7 +11,7 @@ OLDEST_KUBERNETES: Final = (1, 30)
 """As in the chart's `kubeVersion`."""
 OPERATOR_SELECTOR: Final = "app.kubernetes.io/name=workerpool-operator"
 _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
-_VERSION: Final = "app.kubernetes.io/version"
+VERSION_LABEL: Final = "app.kubernetes.io/version"
 _MOST: Final = 20
 """Pools in trouble that are told one by one."""
 
@@ -108,14 +108,14 @@ def _definition(seen: Seen) -> Iterator[Finding]:
                 yield Finding(
                     subject=subject,
                     level=Level.BAD,
-                    text=f"older than this command: it lacks {_some(missing)}",
+                    text=f"older than this command: it lacks {some(missing)}",
                     remedy="apply crds/ of the operator's release (Helm upgrades no definitions by itself)",
                 )
             elif surplus:
                 yield Finding(
                     subject=subject,
                     level=Level.NOTE,
-                    text=f"newer than this command, which does not know {_some(surplus)}",
+                    text=f"newer than this command, which does not know {some(surplus)}",
                     remedy="upgrade wpool",
                 )
             else:
@@ -126,7 +126,12 @@ def fields(definition: Json) -> set[str]:
     """Paths of all properties of its stored version, such as `spec.scaling.mode`."""
     versions: Sequence[Json] = definition["spec"]["versions"]
     stored = next(version for version in versions if version.get("storage"))
-    return set(_paths(stored["schema"]["openAPIV3Schema"], ()))
+    return paths(stored["schema"]["openAPIV3Schema"])
+
+
+def paths(schema: Json) -> set[str]:
+    """As `fields`, of a schema."""
+    return set(_paths(schema, ()))
 
 
 def _paths(schema: Json, above: tuple[str, ...]) -> Iterator[str]:
@@ -160,7 +165,7 @@ def _operator(seen: Seen) -> Iterator[Finding]:
         )
     for name, one in zip(names, seen.operators, strict=True):
         ready = (one.get("status") or {}).get("readyReplicas", 0)
-        release = (one["metadata"].get("labels") or {}).get(_VERSION, "")
+        release = (one["metadata"].get("labels") or {}).get(VERSION_LABEL, "")
         if not ready:
             yield Finding(
                 subject=subject,
@@ -291,6 +296,7 @@ def _rights(seen: Seen) -> Iterator[Finding]:
         yield Finding(subject="your rights", level=Level.GOOD, text="all commands can be used")
 
 
-def _some(paths: set[str], most: int = 3) -> str:
-    shown = sorted(paths)[:most]
-    return ", ".join(shown) + (f" and {len(paths) - most} more" if len(paths) > most else "")
+def some(names: set[str], most: int = 3) -> str:
+    """The first of them, and how many more there are."""
+    shown = sorted(names)[:most]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -79,7 +79,7 @@ def _drain_pool(
         await switch.suspend(access, namespace, pool, wanted=True)
         await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
 
-    asked("drain", empty, context=context)
+    asked("drain", empty, context=context, for_operator=True)
     say(f"{pool}: no worker is left; wpool start {pool} starts it again")
 
 
@@ -107,5 +107,9 @@ def _drain_node(
         say(f"{node} would be cordoned, and these would leave it: {draining.told(there)}")
         return
     cluster.confirmed(f"Cordon {node}, and have these leave it: {draining.told(there)}?", yes=yes)
-    asked("drain", lambda access: draining.drain(access, narrowed(access), seconds=timeout, tell=say), context=context)
+
+    async def leave(access: "ClusterAccess") -> None:
+        await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
+
+    asked("drain", leave, context=context, for_operator=True)
     say(f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that")

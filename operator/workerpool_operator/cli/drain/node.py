@@ -128,8 +128,7 @@ def _late(node: str, there: Sequence[There], asked: Mapping[PoolKey, Drain]) -> 
         )
     return (
         f"{node} still has {told(there)}. They stay now, and it stays cordoned. They are busy, or no other node has "
-        "room for those that would take their places, or the operator does not run or is older than this wpool: wpool "
-        "describe POOL tells"
+        "room for those that would take their places, or the operator does not run: wpool describe POOL tells"
     )
 
 

@@ -174,7 +174,7 @@ def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]],
         try:
             return await question(access)
         except ask.NotInTimeError as error:
-            return RolloutExit.LATE, str(error)
+            return RolloutExit.LATE, cluster.with_note(str(error), await cluster.older(access))
         except ask.RefusedError as error:
             return RolloutExit.REFUSED, str(error)
 
