@@ -119,8 +119,9 @@ def status(  # noqa: D103, PLR0917  typer: the help text is STATUS_HELP, and opt
 async def look(access: "ClusterAccess", namespace: str, pool: str, job: str, *, seconds: float, trouble: Any) -> Found:
     """Ask all three. Whoever cannot be asked is told as trouble; the others count."""
     from workerpool_operator.cli.dlq.run import Where, run  # noqa: PLC0415  see cluster.asked
-    from workerpool_operator.cli.logs.pods import PodLogs, Want, container_runs, has_log  # noqa: PLC0415
+    from workerpool_operator.cli.logs.pods import PodLogs, container_runs, has_log  # noqa: PLC0415
     from workerpool_operator.kube import Kube, KubeError  # noqa: PLC0415
+    from workerpool_operator.kube.podlog import Want  # noqa: PLC0415
 
     async def dead() -> Sequence[Json]:
         try:

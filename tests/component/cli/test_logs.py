@@ -18,6 +18,7 @@ from tests.support.pools import pool_body
 from workerpool_operator.cli.logs import command, loki, pods
 from workerpool_operator.cli.logs.lines import Choice
 from workerpool_operator.kube import ClusterAccess, Kube
+from workerpool_operator.kube.podlog import Want
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
 
@@ -151,9 +152,7 @@ async def test_more_workers_than_can_be_followed_are_told(
     monkeypatch.setattr(pods, "MOST_FOLLOWED", 1)
     troubles: list[str] = []
     logs = pods.PodLogs(access, kube, namespace=namespace, pool="thumbs")
-    following = asyncio.create_task(
-        logs.follow(pods.Want(), lambda _: None, chosen=lambda _: True, trouble=troubles.append)
-    )
+    following = asyncio.create_task(logs.follow(Want(), lambda _: None, chosen=lambda _: True, trouble=troubles.append))
     try:
         await eventually(lambda: len(kubelet.following) == 1 and bool(troubles))
         assert troubles == ["1 more pods are not followed: choose by --version or --worker"]
@@ -223,7 +222,7 @@ async def test_a_worker_whose_node_does_not_answer_is_told_of_by_loki(
     kubelet.refusal = "the node is lost"
     shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--loki", shipped.url, "--worker", "thumbs-a-1")
     assert [line.split()[1:4] for line in shown.stdout.splitlines()] == [["thumbs-a-1", "INFO", "started"]]
-    assert "thumbs-a-1: no log" in shown.stderr
+    assert "thumbs-a-1: the log cannot be read" in shown.stderr
 
 
 async def test_more_lines_than_are_read_are_told(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workerpool_operator.cli.logs.lines import Choice, Level, Line, parse_time, stamped
+from workerpool_operator.cli.logs.lines import Choice, Level, Line
 from workerpool_operator.cli.logs.loki import MOST_NAMED, Wanted, query
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -13,26 +13,6 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 def line(text: str) -> Line:
     return Line.of(text, at=NOON, pool="thumbs", version="v", worker="w")
-
-
-@pytest.mark.parametrize(
-    ("stamp", "expected"),
-    [
-        ("2026-01-02T12:00:00Z", NOON),
-        ("2026-01-02T12:00:00.5Z", NOON.replace(microsecond=500_000)),
-        ("2026-01-02T12:00:00.123456789Z", NOON.replace(microsecond=123_456)),
-        ("2026-01-02T14:00:00.000000001+02:00", NOON),
-    ],
-)
-def test_times_have_any_number_of_digits(stamp: str, expected: datetime) -> None:
-    assert parse_time(stamp) == expected
-    assert stamped(f"{stamp} a b") == (expected, "a b")
-
-
-@pytest.mark.parametrize("raw", ["", "half of a line", "2026 x"])
-def test_a_line_without_its_time_is_none(raw: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        stamped(raw)
 
 
 @pytest.mark.parametrize("text", ["plain", "[1]", '{"a": ', '"x"', "{" * 2000])

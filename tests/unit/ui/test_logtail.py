@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.support.apiserver import eventually
-from workerpool_operator.kube import ClusterAccess
+from workerpool_operator.kube import ClusterAccess, podlog
 from workerpool_operator.ui import logtail
 from workerpool_operator.ui.logtail import LogTail
 
@@ -40,6 +40,11 @@ async def tail(answer: Answer, *pods: str) -> AsyncIterator[LogTail]:
             yield found
 
 
+def written(*lines: bytes) -> bytes:
+    """As a kubelet gives them."""
+    return b"".join(b"2026-01-02T12:00:01Z %s\n" % line for line in lines)
+
+
 async def lines(found: LogTail, count: int) -> list[str]:
     taken: list[str] = []
     async with asyncio.timeout(60):
@@ -55,7 +60,7 @@ async def test_lines_of_several_pods_say_whose_they_are() -> None:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         asked.append((request.match_info["pod"], dict(request.query)))
-        return web.Response(body=b'{"event": "begun", "n": 1}\n\x1b[31m<b>red\x1b[0m \xff\n')
+        return web.Response(body=written(b'{"event": "begun", "n": 1}', b"\x1b[31m<b>red\x1b[0m \xff"))
 
     async with tail(answer, "a", "b") as found:
         taken = await lines(found, 6)
@@ -64,15 +69,16 @@ async def test_lines_of_several_pods_say_whose_they_are() -> None:
         "a  begun n=1",
         "a  — the log ended: the container has stopped —",
     ]
-    assert sorted(asked) == [(pod, {"container": "worker", "follow": "true", "tailLines": "100"}) for pod in ("a", "b")]
+    query = {"container": "worker", "follow": "true", "tailLines": "100", "timestamps": "true"}
+    assert dict(reversed(asked)) == {"a": query, "b": query}
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(403, "pods/log"), (404, "no such pod"), (204, "not started"), (500, "says 500")]
+    ("status", "words"), [(403, "pods/log"), (404, "no such pod"), (204, "not started"), (500, "HTTP 500")]
 )
 async def test_why_there_is_nothing_is_said_once(status: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it is tried again."""
-    monkeypatch.setattr(logtail, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(podlog, "_AGAIN_SECONDS", 0.0)
     asked = 0
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -94,7 +100,7 @@ async def test_of_a_flood_the_newest_lines_are_shown(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(logtail, "_MOST_WAITING", 10)
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=b"".join(b"%d\n" % number for number in range(100)) + b"x" * 200_000)
+        return web.Response(body=written(*(b"%d" % number for number in range(100)), b"x" * 200_000))
 
     async with tail(answer, "a") as found:
         await eventually(lambda: any("has stopped" in line for line in found._lines), what="the end")

@@ -166,9 +166,10 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
     Raises:
         KubeError: the pool or its pods cannot be read.
     """
-    from workerpool_operator.cli.logs.pods import PodLogs, Want, container_runs  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.logs.pods import PodLogs, container_runs  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.domain.desired.names import VERSION_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube  # noqa: PLC0415
+    from workerpool_operator.kube.podlog import Want  # noqa: PLC0415
 
     await cluster.pool_of(access, namespace, pool)
 

@@ -111,30 +111,6 @@ def names_from(least: Level) -> list[str]:
     return [name for name, level in _LEVELS.items() if level >= least]
 
 
-def stamped(raw: str) -> tuple[datetime, str]:
-    """Time and text of a line as the kubelet gives it with `timestamps=true`.
-
-    Raises:
-        ValueError: there is no time before it.
-    """
-    stamp, _, text = raw.partition(" ")
-    return parse_time(stamp), text
-
-
-def parse_time(stamp: str) -> datetime:
-    """RFC 3339 with any number of digits behind the second; Python keeps six.
-
-    Raises:
-        ValueError: it is none.
-    """
-    whole, dot, rest = stamp.partition(".")
-    if not dot:
-        return datetime.fromisoformat(stamp)
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    zone = rest[len(digits) :]
-    return datetime.fromisoformat(f"{whole}.{digits[:6]:0<6}{zone}")
-
-
 def _fields(text: str) -> Mapping[str, Any] | None:
     if not text.startswith("{"):
         return None

@@ -1,19 +1,19 @@
-"""Lines of the pods that are there, by the API server's `pods/log`."""
+"""Lines of the pods of a pool that are there."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import aiohttp
 
-from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.logs.lines import Line, stamped
+from workerpool_operator.cli.logs.lines import Line
 from workerpool_operator.domain.desired.names import POOL_LABEL, VERSION_LABEL, WORKER
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, kinds
 from workerpool_operator.kube.listing import Listing
+from workerpool_operator.kube.podlog import LogError, LogGoneError, LogPausedError, PodLog, Want
 
 Json = Mapping[str, Any]
 
@@ -21,21 +21,7 @@ AT_ONCE: Final = 16
 """Pods that are read at a time when nothing is followed."""
 MOST_FOLLOWED: Final = 200
 """Streams at a time: each is one connection through the API server to a kubelet."""
-LONGEST_LINE: Final = 256 * 1024
 _LOOK_SECONDS: Final = 1.0
-_AGAIN_SECONDS: Final = 1.0
-_ANSWER_SECONDS: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
-    """Which lines of each pod."""
-
-    since: datetime | None = None
-    tail: int | None = None
-    """The last so many; None: all of them."""
-    previous: bool = False
-    """Of the container before the last restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +56,9 @@ class PodLogs:
         async def one(session: aiohttp.ClientSession, pod: Json) -> list[Line]:
             async with turn:
                 try:
-                    async with aclosing(self._lines(session, pod, want, follow=False)) as lines:
-                        return [line async for line in lines]
-                except (TroubleError, aiohttp.ClientError, TimeoutError) as error:
+                    async with aclosing(self._log(session, pod).lines(want)) as lines:
+                        return [self._line(pod, at, text) async for at, text in lines]
+                except (LogError, aiohttp.ClientError, TimeoutError) as error:
                     trouble(f"{pod['metadata']['name']}: {str(error) or type(error).__name__}")
                     unread.add(pod["metadata"]["name"])
                     return []
@@ -134,82 +120,34 @@ class PodLogs:
         show: Callable[[Line], None],
         trouble: Callable[[str], None],
     ) -> None:
-        """Follow one pod over broken connections and restarts of its container, until it is gone."""
-        last: datetime | None = None
-        failures = 0
-        while True:
-            try:
-                async with aclosing(self._lines(session, pod, want, follow=True)) as lines:
-                    async for line in lines:
-                        # `sinceTime` counts whole seconds: those that were shown come again.
-                        if last is None or line.at > last:
-                            last, failures = line.at, 0
-                            show(line)
-            except GoneError:
-                return
-            except NotNowError:
-                failures = 1  # its container is being restarted
-            except (TroubleError, aiohttp.ClientError, TimeoutError) as error:
-                failures += 1
-                if failures == 1:
-                    trouble(f"{pod['metadata']['name']}: {str(error) or type(error).__name__}; trying on")
-            want = Want(since=last) if last else want
-            await asyncio.sleep(min(30.0, _AGAIN_SECONDS * 2**failures))
+        """Follow one pod until it is gone."""
+        name = pod["metadata"]["name"]
 
-    async def _lines(
-        self, session: aiohttp.ClientSession, pod: Json, want: Want, *, follow: bool
-    ) -> AsyncGenerator[Line]:
-        name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
-        path = kinds.POD.path(namespace=self._namespace, name=name, subresource="log")
-        query = {"container": WORKER, "timestamps": "true"}
-        query |= {"follow": "true"} if follow else {}
-        query |= {"previous": "true"} if want.previous else {}
-        query |= {"tailLines": str(want.tail)} if want.tail is not None else {}
-        if want.since is not None:
-            query["sinceTime"] = want.since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None if follow else _ANSWER_SECONDS)
-        async with session.get(self._access.server + path, params=query, timeout=patience) as answer:
-            if answer.status != 200:  # noqa: PLR2004  an HTTP status
-                raise _refusal(answer.status, (await answer.text())[:300])
-            async for raw in _split(answer.content):
-                try:
-                    at, text = stamped(raw)
-                except ValueError:
-                    continue  # half of one whose beginning is gone
-                if want.since is None or at >= want.since:
-                    yield Line.of(text, at=at, pool=self._pool, version=labels.get(VERSION_LABEL, ""), worker=name)
+        def told(error: LogError) -> None:
+            if not isinstance(error, LogPausedError):  # its container is being restarted
+                trouble(f"{name}: {error}; trying on")
 
+        try:
+            async with aclosing(self._log(session, pod).follow(want, trouble=told)) as lines:
+                async for at, text in lines:
+                    show(self._line(pod, at, text))
+        except LogGoneError:
+            return
+        except LogError as error:
+            trouble(f"{name}: {error}")
 
-class GoneError(TroubleError):
-    """The pod is not there any more."""
+    def _log(self, session: aiohttp.ClientSession, pod: Json) -> PodLog:
+        return PodLog(
+            access=self._access,
+            session=session,
+            namespace=self._namespace,
+            pod=pod["metadata"]["name"],
+            container=WORKER,
+        )
 
-
-class NotNowError(TroubleError):
-    """The container is not running at this moment."""
-
-
-def _refusal(status: int, said: str) -> TroubleError:
-    match status:
-        case 404:
-            return GoneError("it is gone")
-        case 400:
-            return NotNowError(f"its container has no log now: {said}")
-        case 403:
-            return TroubleError("you may not `get` pods/log here")
-    return TroubleError(f"no log (HTTP {status}): {said}")
-
-
-async def _split(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """Lines of any length, each cut at `LONGEST_LINE`: `readline` would fail on a long one."""
-    rest = bytearray()
-    async for chunk in content.iter_any():
-        rest += chunk
-        *whole, tail = rest.split(b"\n")
-        rest = bytearray(tail[:LONGEST_LINE])
-        for line in whole:
-            yield bytes(line[:LONGEST_LINE]).decode(errors="replace")
-    if rest:
-        yield bytes(rest).decode(errors="replace")
+    def _line(self, pod: Json, at: datetime, text: str) -> Line:
+        version = (pod["metadata"].get("labels") or {}).get(VERSION_LABEL, "")
+        return Line.of(text, at=at, pool=self._pool, version=version, worker=pod["metadata"]["name"])
 
 
 def container_runs(pod: Json) -> bool:
