@@ -1,8 +1,6 @@
 """`wpool cost`: what pools have used, and what of it sat idle, from the figures that a Prometheus has kept."""
 
 import json
-import re
-import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,9 +10,9 @@ import typer
 from rich import box
 from rich.table import Table
 
+from workerpool_operator.cli import prometheus
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
 from workerpool_operator.cli.terminal import Console
-from workerpool_operator.cli.web import Server
 
 HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
 
@@ -37,10 +35,6 @@ _PRICE: Final = (
     "max by (namespace, pool, currency) (last_over_time(workerpool_worker_hour_price{{{chosen}}}[{window}]))"
 )
 _HOUR: Final = 3_600.0
-WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-Vector = list[tuple[dict[str, str], float]]
 
 
 class Output(StrEnum):
@@ -70,25 +64,14 @@ class Line:
 
 
 def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
-    pools: Annotated[
-        list[str] | None, typer.Argument(help="Names of pools; all by default.", show_default=False)
-    ] = None,
-    prometheus: Annotated[
-        str, typer.Option(envvar="WPOOL_PROMETHEUS", help="Its address, such as http://127.0.0.1:9090.")
-    ] = "http://127.0.0.1:9090",
-    window: Annotated[str, typer.Option(help="How far back, such as 12h, 7d or 4w.")] = "7d",
-    namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Of the pools; all by default.", show_default=False)
-    ] = None,
+    pools: prometheus.Pools = None,
+    address: prometheus.Address = prometheus.ADDRESS,
+    window: prometheus.Window = prometheus.WINDOW,
+    namespace: prometheus.Namespace = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
 ) -> None:
-    names = pools or []
-    if not WINDOW.fullmatch(window):
-        raise typer.BadParameter("write how far back as a number and m, h, d or w: such as 7d")
-    if not all(_NAME.fullmatch(name) for name in [*names, *([namespace] if namespace else [])]):
-        raise typer.BadParameter("names have a-z, 0-9, '-' and '.' only")
     try:
-        found = lines(lambda query: ask(prometheus, query), names, namespace=namespace, window=window)
+        found = lines(lambda query: prometheus.ask(address, query), pools or [], namespace=namespace, window=window)
     except TroubleError as error:
         fail("cost", str(error))
     if output is Output.JSON:
@@ -103,11 +86,13 @@ def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
         Console().print(table(found))
 
 
-def lines(ask: Callable[[str], Vector], pools: Sequence[str], *, namespace: str | None, window: str) -> list[Line]:
+def lines(
+    ask: Callable[[str], prometheus.Vector], pools: Sequence[str], *, namespace: str | None, window: str
+) -> list[Line]:
     """The most expensive first, by worker-hours where prices are not known."""
-    chosen = selectors(pools, namespace=namespace)
+    chosen = prometheus.selectors(pools, namespace=namespace)
 
-    def seconds(metric: str) -> Vector:
+    def seconds(metric: str) -> prometheus.Vector:
         return ask(_SECONDS.format(metric=metric, chosen=chosen, window=window))
 
     idle = {_key(labels): value for labels, value in seconds("workerpool_worker_idle_seconds_total")}
@@ -135,28 +120,8 @@ def lines(ask: Callable[[str], Vector], pools: Sequence[str], *, namespace: str 
     return sorted(found, key=lambda line: (-(line.cost or 0.0), -line.worker_hours))
 
 
-def selectors(pools: Sequence[str], *, namespace: str | None) -> str:
-    """What stands between the braces of a query about these pools, or all."""
-    names = "|".join(pool.replace(".", "[.]") for pool in pools)
-    return ",".join([f'pool=~"{names}"'] * bool(pools) + [f'namespace="{namespace}"'] * bool(namespace))
-
-
 def _key(labels: dict[str, str]) -> tuple[str, str, str]:
     return labels["namespace"], labels["pool"], labels.get("version", "")
-
-
-def ask(address: str, query: str) -> Vector:
-    """An instant query.
-
-    Raises:
-        TroubleError: it cannot be reached, refuses, or what answers is no Prometheus.
-    """
-    server = Server(address=address, kind="a Prometheus", option="--prometheus")
-    said = server.ask(f"api/v1/query?{urllib.parse.urlencode({'query': query})}")
-    try:
-        return [(dict(one["metric"]), float(one["value"][1])) for one in said["data"]["result"]]
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise server.strange() from None
 
 
 def table(found: Sequence[Line]) -> Table:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from workerpool_operator.cli import cluster, cost
+from workerpool_operator.cli import prometheus
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
 from workerpool_operator.cli.terminal import Console, one_line, say, wide
 
@@ -84,26 +84,14 @@ class Week:
 
 
 def report(  # noqa: D103  typer: the help text is HELP, and options are arguments
-    pools: Annotated[
-        list[str] | None,
-        typer.Argument(callback=cluster.named, help="Names of pools; all by default.", show_default=False),
-    ] = None,
-    prometheus: Annotated[
-        str, typer.Option(envvar="WPOOL_PROMETHEUS", help="Its address, such as http://127.0.0.1:9090.")
-    ] = "http://127.0.0.1:9090",
-    window: Annotated[str, typer.Option(help="How far back, such as 12h, 7d or 4w.")] = "7d",
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace", "-n", callback=cluster.named, help="Of the pools; all by default.", show_default=False
-        ),
-    ] = None,
+    pools: prometheus.Pools = None,
+    address: prometheus.Address = prometheus.ADDRESS,
+    window: prometheus.Window = prometheus.WINDOW,
+    namespace: prometheus.Namespace = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TABLE,
 ) -> None:
-    if not cost.WINDOW.fullmatch(window):
-        raise typer.BadParameter("write how far back as a number and m, h, d or w: such as 7d")
     try:
-        found = weeks(lambda query: cost.ask(prometheus, query), pools or [], namespace=namespace, window=window)
+        found = weeks(lambda query: prometheus.ask(address, query), pools or [], namespace=namespace, window=window)
     except TroubleError as error:
         fail("report", str(error))
     if output is Output.JSON:
@@ -121,9 +109,11 @@ def report(  # noqa: D103  typer: the help text is HELP, and options are argumen
             pass
 
 
-def weeks(ask: Callable[[str], cost.Vector], pools: Sequence[str], *, namespace: str | None, window: str) -> list[Week]:
+def weeks(
+    ask: Callable[[str], prometheus.Vector], pools: Sequence[str], *, namespace: str | None, window: str
+) -> list[Week]:
     """Those with the most jobs first."""
-    chosen = cost.selectors(pools, namespace=namespace)
+    chosen = prometheus.selectors(pools, namespace=namespace)
 
     def figures(query: str) -> dict[Key, float]:
         answer = ask(query.format(chosen=chosen, window=window))

@@ -2,13 +2,13 @@
 
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.cost import Line as CostLine
-from workerpool_operator.cli.cost import ask as ask_prometheus
 from workerpool_operator.cli.cost import lines as cost_lines
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
 from workerpool_operator.cli.get.tree import pod_state as pod_word
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
 from workerpool_operator.cli.placement import LabelsError, change_primary, labels_of, move
+from workerpool_operator.cli.prometheus import ask as ask_prometheus
 from workerpool_operator.cli.rollout.ask import tell
 from workerpool_operator.cli.rollout.state import meant, rollout_of
 from workerpool_operator.cli.switch import suspend

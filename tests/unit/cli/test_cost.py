@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from workerpool_operator.cli import cost
+from workerpool_operator.cli import prometheus
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.cost import Line, Vector, lines, table
+from workerpool_operator.cli.cost import Line, lines, table
 from workerpool_operator.cli.main import app
 
 
@@ -24,7 +24,7 @@ class Kept:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, query: str) -> Vector:
+    def __call__(self, query: str) -> prometheus.Vector:
         self.asked.append(query)
         if "idle" in query:
             return [row("thumbs", 1_800.0, version="a")]
@@ -64,7 +64,7 @@ def test_words_that_would_be_another_question_are_refused(words: list[str]) -> N
 
 
 def test_without_figures_it_is_said_and_machines_get_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "ask", lambda *_: [])
+    monkeypatch.setattr(prometheus, "ask", lambda *_: [])
     shown = CliRunner().invoke(app, ["cost", "--output", "json"])
     assert (shown.exit_code, json.loads(shown.stdout)) == (1, [])
     assert "does this Prometheus scrape the operator" in shown.stderr.replace("\n", " ")
@@ -82,4 +82,4 @@ def test_a_prometheus_that_is_not_there_is_told(address: str) -> None:
 def test_what_is_no_prometheus_is_told(said: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(json.dumps(said).encode()))
     with pytest.raises(TroubleError, match="does not answer as a Prometheus"):
-        cost.ask("http://host:1", "up")
+        prometheus.ask("http://host:1", "up")

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workerpool_operator.cli.get.rows import condition
+from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE, FREEZE, PAUSED
 
 Json = Mapping[str, Any]
 
@@ -152,11 +153,7 @@ def _spread(pool: Json) -> Iterator[Point]:
 
 
 def _by_hand(pool: Json) -> Iterator[Point]:
-    left = [
-        key
-        for key in pool["metadata"].get("annotations") or {}
-        if key in {"workerpool.dev/paused", "workerpool.dev/freeze", "workerpool.dev/force-active"}
-    ]
+    left = [key for key in pool["metadata"].get("annotations") or {} if key in {PAUSED, FREEZE, FORCE_ACTIVE}]
     left += ["spec.suspend"] if (pool.get("spec") or {}).get("suspend") else []
     yield _judged(
         "overrides",
