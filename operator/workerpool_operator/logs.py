@@ -10,10 +10,12 @@ import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import structlog
-from structlog.typing import Processor
+from workerpool_operator.structured import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 _NOISY: Final[Mapping[str, int]] = {
     # Each of these repeats on every request or every event what the operator says once, better.
