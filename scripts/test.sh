@@ -117,7 +117,7 @@ for phase in "${phases[@]}"; do
         component)
             scripts/setup.sh python redis postgres rabbitmq kafka promtool go
             # Minutes when cold; see stack_up.
-            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring()'
+            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring(), crds.cert_manager()'
             in_memory
             component_phases
             ;;

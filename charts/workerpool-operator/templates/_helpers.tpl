@@ -2,11 +2,32 @@
 {{- define "workerpool.name" -}}workerpool-operator{{- end }}
 {{- define "workerpool.streamService" -}}workerpool-operator-stream{{- end }}
 {{- define "workerpool.metricsService" -}}workerpool-operator-external-metrics{{- end }}
-{{- define "workerpool.tlsSecret" -}}{{ .Values.tls.existingSecret | default "workerpool-operator-tls" }}{{- end }}
+
+{{- /* The user's, cert-manager's (of another name, so that the chart's own may go when one is chosen), or the chart's. */ -}}
+{{- define "workerpool.tlsSecret" -}}
+{{- if .Values.tls.existingSecret -}}
+{{ .Values.tls.existingSecret }}
+{{- else if .Values.tls.certManager.enabled -}}
+workerpool-operator-issued
+{{- else -}}
+workerpool-operator-tls
+{{- end -}}
+{{- end }}
+
+{{- /* The names that the certificate is for, as a list in YAML. */ -}}
+{{- define "workerpool.tlsNames" -}}
+{{- $stream := printf "%s.%s.svc" (include "workerpool.streamService" .) .Release.Namespace }}
+{{- list $stream (printf "%s.cluster.local" $stream) (printf "%s.%s.svc" (include "workerpool.metricsService" .) .Release.Namespace) | toYaml }}
+{{- end }}
 
 {{- define "workerpool.selectorLabels" -}}
 app.kubernetes.io/name: workerpool-operator
 app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "workerpool.testLabels" -}}
+app.kubernetes.io/name: workerpool-operator-test
+app.kubernetes.io/component: test
 {{- end }}
 
 {{- define "workerpool.labels" -}}
@@ -14,6 +35,13 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- /* Annotations of what `helm test` makes; the argument is the place in its order. */ -}}
+{{- define "workerpool.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
 {{- define "workerpool.image" -}}
@@ -51,7 +79,7 @@ since the Secret and the APIService have to tell of the same.
 {{- $own = dict "names" $names "data" (pick $kept.data "ca.crt" "tls.crt" "tls.key") }}
 {{- else }}
 {{- $stream := printf "%s.%s.svc" (include "workerpool.streamService" .) .Release.Namespace }}
-{{- $names := list $stream (printf "%s.cluster.local" $stream) $metrics }}
+{{- $names := include "workerpool.tlsNames" . | fromYamlArray }}
 {{- $ca := genCA "workerpool-operator" 3650 }}
 {{- $pair := genSignedCert $stream nil $names 3650 $ca }}
 {{- $data := dict "ca.crt" ($ca.Cert | b64enc) "tls.crt" ($pair.Cert | b64enc) "tls.key" ($pair.Key | b64enc) }}

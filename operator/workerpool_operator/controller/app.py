@@ -81,7 +81,13 @@ class Operator:
         changes = Changes()
         board = ValueBoard(on_change=changes.note) if serves_metric else ValueBoard()
         streams = StreamState(on_change=router.stream_changed, readings=board)
-        resync = Resync(kube, self._store, changed=router.listed, period=self._config.resync_seconds)
+        resync = self._resync = Resync(
+            kube,
+            self._store,
+            changed=router.listed,
+            period=self._config.resync_seconds,
+            namespaces=self._config.watch_namespaces,
+        )
         facts = FactsKeeper(kube, serves_metric=serves_metric, changed=router.mark_everything)
         executor = Executor(kube=kube, store=self._store)
         ledger = Ledger(on_claim=lambda budget: queue.mark(BudgetKey(budget)))
@@ -143,6 +149,7 @@ class Operator:
             identity=self._config.pod,
             ready=self._watching,
             stop=stop_watching,
+            namespaces=self._config.watch_namespaces,
             spawned=self._heed_signals,
         )
         self._start("watches", watching)
@@ -174,6 +181,8 @@ class Operator:
         error = "failed"
         try:
             match key:
+                case PoolKey() | NamespaceKey() if self._resync.closed(key.namespace):
+                    outcome = Outcome()  # it is marked again when the namespace can be read
                 case PoolKey():
                     outcome = await self._pools.reconcile(key)
                 case BudgetKey():
@@ -193,6 +202,8 @@ class Operator:
         async def authenticate(token: str) -> Peer | None:
             identity = await kube.token_review(token, audience=TOKEN_AUDIENCE)
             if identity is None or identity.service_account != desired.COLLECTOR_NAME:
+                return None
+            if self._config.watch_namespaces and identity.namespace not in self._config.watch_namespaces:
                 return None
             return Peer(namespace=identity.namespace, pod=identity.pod or identity.username)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from workerpool_operator.metrics import Prices
 STREAM_SERVICE: Final = "workerpool-operator-stream"
 EXTERNAL_METRICS_SERVICE: Final = "workerpool-operator-external-metrics"
 LEASE_NAME: Final = "workerpool-operator"
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 HELP: Final = """Environment:
   POD_NAMESPACE                namespace of the operator and its Lease (required)
   COLLECTOR_IMAGE              image of the collectors (required)
+  WATCH_NAMESPACES             the namespaces to look after, as name,name; default: all
   POD_NAME                     name of this replica (default: the host's name)
   COLLECTOR_IMAGE_PULL_POLICY  default IfNotPresent
   COLLECTOR_REPLICAS           collectors a namespace, default 1
@@ -48,6 +51,8 @@ class OperatorConfig:
 
     namespace: str
     pod: str
+    watch_namespaces: tuple[str, ...]
+    """Empty: all."""
     collector_image: str
     collector_pull_policy: str
     collector_replicas: int
@@ -93,6 +98,7 @@ class OperatorConfig:
         return cls(
             namespace=_required(env, "POD_NAMESPACE"),
             pod=env.get("POD_NAME") or os.uname().nodename,
+            watch_namespaces=_names(env, "WATCH_NAMESPACES"),
             collector_image=_required(env, "COLLECTOR_IMAGE"),
             collector_pull_policy=env.get("COLLECTOR_IMAGE_PULL_POLICY", "IfNotPresent"),
             collector_replicas=_number(env, "COLLECTOR_REPLICAS", default=1),
@@ -114,6 +120,15 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigError(f"{name} is not set; see --help")
     return value
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names of namespaces, each once. Something that holds none would look after all: more than was meant."""
+    text = env.get(name, "")
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if text and not all(_NAMESPACE.fullmatch(one) for one in found or ("",)):
+        raise ConfigError(f"{name} is {text!r}: write the names of namespaces, as name,name")
+    return found
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int) -> int:

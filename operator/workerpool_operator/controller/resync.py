@@ -2,11 +2,13 @@
 
 A watch that broke may have lost a deletion; what the operator owns but does not watch may have been edited. The same
 listing fills the store before a new leader plans anything: planning from half a store would take running workers for
-missing ones.
+missing ones. An operator that looks after some namespaces only lists each by itself, and one that may not be read (its
+Role is gone, perhaps the namespace itself) is closed: nothing is planned in it until all of it has been listed again,
+and the others do not wait for it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import structlog
@@ -37,7 +39,7 @@ LISTED: Final = (
     kinds.SCALED_OBJECT,
 )
 SOON_SECONDS: Final = 15.0
-"""Of a kind that matters and may not be there to be watched."""
+"""Of a kind that matters and may not be there to be watched, and of a namespace that is closed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,19 +54,33 @@ class Resync:
         *,
         changed: Callable[[Kind, str, str, str], None],
         period: float = RESYNC_SECONDS,
+        namespaces: Collection[str] = (),
     ) -> None:
+        """Prepare; nothing is listed yet. `namespaces`: the only ones that count; without any, all do."""
         self._kube = kube
         self._store = store
         self._changed = changed
         self._period = period
+        self._namespaces = tuple(namespaces)
+        self._closed: set[str] = set()
+
+    def closed(self, namespace: str) -> bool:
+        """Whether nothing may be planned in the namespace, because it may not be read."""
+        return namespace in self._closed
 
     async def everything(self) -> None:
         """List all kinds, now. Raises the first error: a store with holes is worth nothing."""
+        self._closed.clear()
         for kind in LISTED:
             await self._list(kind)
 
     async def run(self) -> None:
-        """List one kind after the other, for ever, each once a period."""
+        """List one kind after the other, for ever, each once a period; and closed namespaces more often."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._run_kinds())
+            loops.create_task(self._run_reopening())
+
+    async def _run_kinds(self) -> None:
         while True:
             for kind in LISTED:
                 await asyncio.sleep(self._period / len(LISTED))
@@ -76,6 +92,25 @@ class Resync:
             await asyncio.sleep(min(SOON_SECONDS, self._period))
             if while_():
                 await self._try(kind)
+
+    async def _run_reopening(self) -> None:
+        while True:
+            await asyncio.sleep(min(SOON_SECONDS, self._period))
+            for namespace in sorted(self._closed):
+                await self._reopen(namespace)
+
+    async def _reopen(self, namespace: str) -> None:
+        try:
+            for kind in LISTED:
+                if kind.namespaced and not kind.optional:
+                    await self._compare_in(kind, namespace)
+        except errors.KubeError as error:
+            _log.debug("namespace_still_closed", namespace=namespace, error=str(error))
+            return
+        self._closed.discard(namespace)
+        _log.info("namespace_open", namespace=namespace)
+        for name in list(self._store.names(kinds.WORKER_POOL, namespace)):
+            self._changed(kinds.WORKER_POOL, namespace, name, "")
 
     async def _try(self, kind: Kind) -> None:
         try:
@@ -107,14 +142,38 @@ class Resync:
                 self._changed(kinds.WORKER_POOL, namespace, name, "")
 
     async def _compare(self, kind: Kind) -> None:
+        if not (self._namespaces and kind.namespaced):
+            await self._compare_in(kind, None)
+            return
+        for namespace in self._namespaces:
+            if namespace in self._closed:
+                continue
+            try:
+                await self._compare_in(kind, namespace)
+            except errors.Forbidden as error:
+                if kind.optional and await self._readable(namespace):
+                    raise
+                self._closed.add(namespace)
+                _log.warning("namespace_closed", namespace=namespace, error=str(error))
+
+    async def _readable(self, namespace: str) -> bool:
+        """Whether it is only the optional kind that may not be read there."""
+        try:
+            async for _ in self._kube.list(kinds.WORKER_POOL, namespace=namespace, chunk=1):
+                break
+        except errors.Forbidden:
+            return False
+        return True
+
+    async def _compare_in(self, kind: Kind, namespace: str | None) -> None:
         selector = "" if kind in EVERYBODYS else f"{MANAGED_BY_LABEL}={MANAGER}"
-        listing = self._kube.list(kind, label_selector=selector)
+        listing = self._kube.list(kind, namespace=namespace, label_selector=selector)
         seen: set[tuple[str, str]] = set()
         async for body in listing:
             self._take(kind, body, seen)
-        gone = self._store.drop_unseen(kind, seen, listed_at=int(listing.resource_version or 0))
-        for namespace, name, stored in gone:
-            self._changed(kind, namespace, name, stored.pool)
+        listed_at = int(listing.resource_version or 0)
+        for where, name, stored in self._store.drop_unseen(kind, seen, listed_at=listed_at, within=namespace):
+            self._changed(kind, where, name, stored.pool)
 
     def _take(self, kind: Kind, body: dict[str, Any], seen: set[tuple[str, str]]) -> None:
         metadata = body["metadata"]

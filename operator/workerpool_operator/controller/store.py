@@ -108,9 +108,9 @@ class Store:
         return (namespace for namespace, names in list(self._objects.get(kind, {}).items()) if names)
 
     def drop_unseen(
-        self, kind: Kind, seen: Container[tuple[str, str]], *, listed_at: int
+        self, kind: Kind, seen: Container[tuple[str, str]], *, listed_at: int, within: Namespace | None = None
     ) -> list[tuple[Namespace, Name, Stored]]:
-        """After a complete LIST: drop what it lacks, and return it.
+        """After a complete LIST, of one namespace or of all: drop what it lacks, and return it.
 
         What is newer than the list (`listed_at`, its resourceVersion) was made while it was on its way, and stays.
         """
@@ -118,7 +118,7 @@ class Store:
             (namespace, name, stored)
             for namespace, names in self._objects.get(kind, {}).items()
             for name, stored in names.items()
-            if (namespace, name) not in seen and stored.version <= listed_at
+            if within in (None, namespace) and (namespace, name) not in seen and stored.version <= listed_at
         ]
         for namespace, name, stored in gone:
             self._bury(stored.uid, until=listed_at)

@@ -8,7 +8,7 @@ pool; the rest of what the operator owns is compared at each resync.
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Protocol, cast
 
 import kopf
@@ -145,9 +145,13 @@ async def watch(
     identity: str,
     ready: asyncio.Event,
     stop: asyncio.Event,
+    namespaces: Collection[str] = (),
     spawned: Callable[[], None] = lambda: None,
 ) -> None:
-    """Watch until `stop` is set, as `identity`.
+    """Watch these namespaces, or all, until `stop` is set, as `identity`.
+
+    What belongs to no namespace is watched in any case. One that is not there, or may not be read, is tried again for
+    ever, and holds up none of the others.
 
     `spawned()` is called as soon as kopf runs, which then has the process' signals: at SIGTERM it would end by itself,
     before everything else, and cancel whatever it finds in the loop.
@@ -161,7 +165,8 @@ async def watch(
         settings=settings(),
         identity=cast("Any", identity),
         standalone=True,
-        clusterwide=True,
+        clusterwide=not namespaces,
+        namespaces=tuple(namespaces),
         ready_flag=ready,
         stop_flag=stop,
     )

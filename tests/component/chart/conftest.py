@@ -75,12 +75,12 @@ def release(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[N
 
 
 @contextmanager
-def installed(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[None]:
-    """The chart, installed into a namespace that enforces the Pod Security Standard `restricted`."""
+def installed(helm: Callable[..., str], kubectl: Callable[..., str], *flags: str) -> Iterator[None]:
+    """The chart, with these flags, installed into a namespace that enforces the Pod Security Standard `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
-    helm("install", *RELEASE)
+    helm("install", *RELEASE, *flags)
     yield
     helm("uninstall", "workerpool-operator", "--namespace", NAMESPACE, "--ignore-not-found", "--wait")
 
@@ -91,13 +91,13 @@ def listed(kubectl: Callable[..., str], *what: str, namespace: str = NAMESPACE) 
     return items
 
 
-def _owners_known(kubectl: Callable[..., str]) -> bool:
+def _owners_known(kubectl: Callable[..., str], namespace: str) -> bool:
     """Whether the API server's check of owner references has heard of WorkerPools: it looks only now and then."""
     owner = {"apiVersion": "workerpool.dev/v1alpha1", "kind": "WorkerPool", "name": "x", "uid": "x"}
     metadata = {"name": "probe", "ownerReferences": [owner | {"blockOwnerDeletion": True}]}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     try:
-        kubectl("-n", "default", "create", "--dry-run=server", "--as", OPERATOR, "-f", "-", stdin=json.dumps(body))
+        kubectl("-n", namespace, "create", "--dry-run=server", "--as", OPERATOR, "-f", "-", stdin=json.dumps(body))
     except CommandError:
         return False
     return True
@@ -105,9 +105,12 @@ def _owners_known(kubectl: Callable[..., str]) -> bool:
 
 @contextmanager
 def operator_process(
-    plane: ControlPlane, kubectl: Callable[..., str], home: Path, **environment: str
+    plane: ControlPlane, kubectl: Callable[..., str], home: Path, *, rights_in: str = "default", **environment: str
 ) -> Iterator[None]:
-    """The operator as a process outside the cluster, with the token and the certificate that its pod would get."""
+    """The operator as a process outside the cluster, with the token and the certificate that its pod would get.
+
+    `rights_in`: a namespace in which it has its rights on pools.
+    """
     token = kubectl("-n", NAMESPACE, "create", "token", "workerpool-operator").strip()
     kubeconfig = yaml.safe_load(plane.kubeconfig.read_text())
     kubeconfig["users"][0]["user"] = {"token": token}
@@ -115,7 +118,7 @@ def operator_process(
     [secret] = listed(kubectl, "secrets", "--field-selector", "metadata.name=workerpool-operator-tls")
     for key, value in secret["data"].items():
         (home / key).write_bytes(base64.b64decode(value))
-    wait_until(lambda: _owners_known(kubectl), seconds=60, what="the admission's knowledge of the new kind")
+    wait_until(lambda: _owners_known(kubectl, rights_in), seconds=60, what="the admission's knowledge of the new kind")
     settings = {
         "KUBECONFIG": str(home / "kubeconfig"),
         "POD_NAMESPACE": NAMESPACE,

@@ -10,6 +10,9 @@ import yaml
 
 CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
 GOLDEN = Path(__file__).with_name("rbac.golden")
+NAMESPACES_GOLDEN = Path(__file__).with_name("rbac-namespaces.golden")
+"""Of the Roles in each of `watchNamespaces`; what a ClusterRole has in rbac.golden, it has not there then."""
+NAME = "workerpool-operator"
 LENDS_POWER = {"bind", "escalate", "impersonate"}
 NEVER = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token", "nodes/proxy"}
 
@@ -18,16 +21,24 @@ ROLES = {"Role", "ClusterRole"}
 BINDINGS = {"RoleBinding", "ClusterRoleBinding"}
 
 
-def documents() -> Iterator[dict[str, Any]]:
-    """The template with everything that a value switches on, read as plain YAML: nothing in its rules is computed."""
-    text = (CHART / "templates" / "rbac.yaml").read_text()
+DEFINED = re.compile(r"\{\{- define \"workerpool.poolRights\" \}\}\n(.*?)\{\{- end \}\}\n", re.DOTALL)
+INCLUDED = re.compile(r"^ *\{\{- include \"workerpool.poolRights\" .*\}\}\n", re.MULTILINE)
+
+
+def documents(template: str = "rbac.yaml") -> Iterator[dict[str, Any]]:
+    """A template with everything that a value switches on, read as plain YAML: nothing in its rules is computed."""
+    [rights] = DEFINED.findall((CHART / "templates" / "rbac.yaml").read_text())
+    text = DEFINED.sub("", (CHART / "templates" / template).read_text())
+    text = INCLUDED.sub(lambda _: rights, text)
     text = re.sub(r"\{\{-? /\*.*?\*/ -?\}\}", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*\{\{.*\}\}\s*$", "", text, flags=re.MULTILINE)
-    yield from yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "workerpool-operator", text))
+    found = yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", "workerpool-operator", text))
+    yield from (document for document in found if document)
 
 
 def roles() -> Iterator[dict[str, Any]]:
-    return (document for document in documents() if document["kind"] in ROLES)
+    everywhere = [*documents(), *documents("rbac-namespaces.yaml")]
+    return (document for document in everywhere if document["kind"] in ROLES)
 
 
 def grants(role: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
@@ -57,6 +68,14 @@ def table(documents: Iterable[dict[str, Any]]) -> str:
 def test_the_rights_are_those_of_the_golden_file() -> None:
     """After a deliberate change, write the table that this prints into rbac.golden."""
     assert table(documents()) == GOLDEN.read_text()
+
+
+def test_the_rights_in_single_namespaces_are_those_of_the_golden_file() -> None:
+    """The same rules, as a Role in each."""
+    assert table(documents("rbac-namespaces.yaml")) == NAMESPACES_GOLDEN.read_text()
+    [role] = [one for one in documents("rbac-namespaces.yaml") if one["kind"] == "Role"]
+    [everywhere] = [one for one in roles() if (one["kind"], one["metadata"]["name"]) == ("ClusterRole", NAME)]
+    assert all(rule in everywhere["rules"] for rule in role["rules"])
 
 
 @pytest.mark.parametrize("role", list(roles()), ids=lambda role: role["metadata"]["name"])

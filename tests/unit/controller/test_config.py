@@ -64,3 +64,14 @@ def test_a_price_that_is_no_amount_is_refused_by_name(text: str) -> None:
         config(WORKER_HOUR_PRICE=text)
     with pytest.raises(ConfigError, match="WORKER_HOUR_PRICES has"):
         config(WORKER_HOUR_PRICES=f"media/gpu={text}")
+
+
+def test_it_looks_after_all_namespaces_unless_some_are_named() -> None:
+    assert config().watch_namespaces == ()
+    assert config(WATCH_NAMESPACES="media, mail,media").watch_namespaces == ("media", "mail")
+
+
+@pytest.mark.parametrize("text", [",", " ", "Media", "a/b", "media,*"])
+def test_names_that_are_none_are_refused_and_not_taken_for_all(text: str) -> None:
+    with pytest.raises(ConfigError, match="WATCH_NAMESPACES is"):
+        config(WATCH_NAMESPACES=text)

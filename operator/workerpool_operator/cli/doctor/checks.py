@@ -12,6 +12,8 @@ OLDEST_KUBERNETES: Final = (1, 30)
 OPERATOR_SELECTOR: Final = "app.kubernetes.io/name=workerpool-operator"
 _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 VERSION_LABEL: Final = "app.kubernetes.io/version"
+_WATCHED: Final = "WATCH_NAMESPACES"
+_LEFT_ALONE: Final = "the operator looks after other namespaces only"
 _MOST: Final = 20
 """Pools in trouble that are told one by one."""
 
@@ -250,9 +252,11 @@ def _pools(seen: Seen) -> Iterator[Finding]:
         yield Finding(subject="pools", level=Level.BAD, text=f"cannot be listed: {seen.pools.why}")
         return
     troubled = 0
+    watched = _watched(seen.operators)
     for pool in seen.pools:
         metadata = pool["metadata"]
-        said = list(_said(pool))
+        left_alone = watched and metadata.get("namespace", "") not in watched
+        said = [_LEFT_ALONE] if left_alone else list(_said(pool))
         troubled += bool(said)
         if troubled <= _MOST:
             for text in said:
@@ -261,12 +265,30 @@ def _pools(seen: Seen) -> Iterator[Finding]:
                     subject=f"pool {name}",
                     level=Level.BAD,
                     text=text,
-                    remedy=f"wpool get {metadata['name']} -n {metadata.get('namespace', '')} --watch",
+                    remedy="helm upgrade with the namespace among watchNamespaces"
+                    if left_alone
+                    else f"wpool get {metadata['name']} -n {metadata.get('namespace', '')} --watch",
                 )
     if troubled > _MOST:
         yield Finding(subject="pools", level=Level.BAD, text=f"{troubled - _MOST} more are in trouble")
     elif not troubled:
         yield Finding(subject="pools", level=Level.GOOD, text=f"all {len(seen.pools)} are well")
+
+
+def _watched(operators: Sequence[Json] | Hidden) -> frozenset[str]:
+    """The namespaces that the operator looks after; empty: all of them, or nobody may see which."""
+    found: set[str] = set()
+    for one in () if isinstance(operators, Hidden) else operators:
+        pod: Json = one.get("spec", {}).get("template", {}).get("spec", {})
+        settings = {
+            variable["name"]: variable.get("value", "")
+            for container in pod.get("containers", ())
+            for variable in container.get("env", ())
+        }
+        if not (named := settings.get(_WATCHED)):
+            return frozenset()
+        found |= {name.strip() for name in named.split(",")}
+    return frozenset(found)
 
 
 def _said(pool: Json) -> Iterator[str]:

@@ -151,3 +151,16 @@ def test_of_many_pools_in_trouble_the_rest_is_counted() -> None:
         "5 more"
     )
     assert len([finding for finding in found if finding.subject.startswith("pool media/")]) == 20
+
+
+def test_a_pool_where_the_operator_does_not_look_is_told_of() -> None:
+    """It has no status, and never will have; what an operator looks after stands in its Deployment."""
+    env = [{"name": "POD_NAME"}, {"name": "WATCH_NAMESPACES", "value": "mail, office"}]
+    limited = operator() | {"spec": {"template": {"spec": {"containers": [{"env": env}]}}}}
+    found = told(replace(WELL, operators=[limited]), "pool media/thumbs")
+    assert (found.level, found.text) == (Level.BAD, "the operator looks after other namespaces only")
+    assert "watchNamespaces" in found.remedy
+    env[1]["value"] = "mail,media"
+    assert told(replace(WELL, operators=[limited]), "pools").level is Level.GOOD
+    env[1]["value"] = ""
+    assert told(replace(WELL, operators=[limited]), "pools").level is Level.GOOD
