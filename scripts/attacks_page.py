@@ -28,10 +28,19 @@ def table() -> str:
 
 
 def _described(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Literals, and names that stand for one in their file."""
+    named = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES and node.args:
             what = node.args[0]
             by = {keyword.arg: keyword.value for keyword in node.keywords}.get("stopped_by")
+            by = named.get(by.id) if isinstance(by, ast.Name) else by
             if isinstance(what, ast.Constant) and isinstance(by, ast.Constant):
                 yield str(what.value), str(by.value)
 

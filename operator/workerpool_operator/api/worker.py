@@ -125,6 +125,11 @@ class WorkerSpec(Model):
                 message="each of volumeMounts must name one of worker.volumes: add the volume or correct the name",
                 path=".volumeMounts",
             ),
+            Rule(
+                cel="!has(self.serviceAccountName) || self.serviceAccountName != 'workerpool-collector'",
+                message="workerpool-collector is the account of the namespace's collector: make one for the workers",
+                path=".serviceAccountName",
+            ),
         )
     )
 
@@ -210,6 +215,12 @@ class WorkerSpec(Model):
         default=ImagePullPolicy.IF_NOT_PRESENT, description="When a node fetches the image."
     )
     priority_class_name: Name | None = Field(default=None, description="Priority class of the pods.")
+    service_account_name: Name | None = Field(
+        default=None,
+        description="Service account of the pods, for identities in the cloud and for pulling images; no token of it "
+        'is mounted. It needs the label `workerpool.dev/usable: "true"`, and who names it, or changes what such a '
+        "pool runs, has to be allowed to impersonate it. When unset: the namespace's account `default`.",
+    )
     run_as_user: int = Field(
         default=10001,
         ge=1,

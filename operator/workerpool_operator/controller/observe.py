@@ -35,6 +35,7 @@ def observe(
     seats: Seats | None,
     now: float,
     leases: Mapping[str, bool] | None = None,
+    account_usable: bool = True,
     pods: PodList | None = None,
 ) -> Snapshot:
     """Everything known about the pool at this moment. `leases`: as `domain.placement.Seen` has them."""
@@ -63,6 +64,7 @@ def observe(
             answer=answers.get(answer_name(pool)),
             absence=store.absence(kinds.SCALED_OBJECT),
         ),
+        account_usable=account_usable,
         collectors=view.collectors_connected,
         samples=tuple(_sample(sample) for sample in view.samples if sample.error is None),
         errors={

@@ -13,6 +13,7 @@ import structlog
 
 from workerpool_operator import api
 from workerpool_operator.api import ScalingMode, WorkerPool
+from workerpool_operator.controller.accounts import Accounts
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.ledger import Ledger
@@ -67,10 +68,12 @@ class PoolReconciler:
     """Pools in mode keda."""
     _uids: dict[PoolKey, str] = field(default_factory=dict)
     _nodes: NodeLeases = field(init=False)
+    _accounts: Accounts = field(init=False)
 
     def __post_init__(self) -> None:
-        """The nodes are asked through the same client."""
+        """Nodes and service accounts are asked about through the same client."""
         self._nodes = NodeLeases(self.kube)
+        self._accounts = Accounts(kube=self.kube)
 
     def begin_term(self, epoch: int) -> None:
         """This replica leads from now on: what it remembers from an earlier term is void."""
@@ -104,7 +107,7 @@ class PoolReconciler:
         try:
             snapshot, todo = await self._plan(key, pool)
         except errors.KubeError as error:
-            _log.warning("pods_not_listed", error=str(error))
+            _log.warning("not_observed", error=str(error))
             return Outcome(failed=True)
         self.ledger.claim(key, todo.claim, snapshot.seats)  # before the first write: from now on it may be in use
         self._publish(key, pool, todo)
@@ -140,13 +143,19 @@ class PoolReconciler:
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
-        leases = await self._leases(key, pool)
-        snapshot = self._observe(key, pool, memory=memory, leases=leases)
+        leases, usable = await self._leases(key, pool), await self._account_usable(key, pool)
+        snapshot = self._observe(key, pool, memory=memory, leases=leases, account_usable=usable)
         todo = plan(snapshot)
         if not todo.wants_pods:
             return snapshot, todo
-        snapshot = self._observe(key, pool, memory=memory, leases=leases, pods=await pods_of(self.kube, key))
+        pods = await pods_of(self.kube, key)
+        snapshot = self._observe(key, pool, memory=memory, leases=leases, account_usable=usable, pods=pods)
         return snapshot, plan(snapshot)
+
+    async def _account_usable(self, key: PoolKey, pool: WorkerPool) -> bool:
+        """Whether the workers may have the service account that the pool names."""
+        name = pool.spec.worker.service_account_name
+        return name is None or await self._accounts.usable(key.namespace, name)
 
     async def _leases(self, key: PoolKey, pool: WorkerPool) -> Mapping[str, bool] | None:
         """Of the nodes whose workers are not heard, where workers may go elsewhere."""
@@ -161,6 +170,7 @@ class PoolReconciler:
         *,
         memory: Memory,
         leases: Mapping[str, bool] | None,
+        account_usable: bool,
         pods: PodList | None = None,
     ) -> Snapshot:
         return observe(
@@ -174,6 +184,7 @@ class PoolReconciler:
             seats=self.ledger.seats(self.store, pool),
             now=_now(),
             leases=leases,
+            account_usable=account_usable,
             pods=pods,
         )
 

@@ -45,6 +45,8 @@ TROUBLE_INTERVAL_SECONDS: Final = 15.0
 TROUBLE_INTERVAL_MAX_SECONDS: Final = 300.0
 """Workers that stay unready have their pods looked at for a reason: after 5 s, then ever less often, so that thousands
 of pools that wait for nodes do not each list their pods every few seconds."""
+ACCOUNT_LOOK_SECONDS: Final = 15.0
+"""A pool whose service account may not be used looks so often whether it has become another one."""
 LONGEST_POD_START_SECONDS: Final = 300.0
 """A pool that took longer to become ready was in trouble, which says nothing about how long a start takes."""
 
@@ -139,13 +141,15 @@ def plan(snapshot: Snapshot) -> Plan:
         look_again=decision.look_again,
     )
     try:
-        target = desired.revision_for(snapshot.pool)
+        target = _target(snapshot)
         seating = seat(snapshot, held, target=target, wanted=decision.wanted, size=size)
         size, versions = seating.size, seating.versions
         for name in snapshot.revisions.keys() & {*versions.holding, *groups(snapshot)}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
-        return replace(draft, problem=str(error))
+        again = [draft.look_again, None if snapshot.account_usable else ACCOUNT_LOOK_SECONDS]
+        look_again = min((moment for moment in again if moment is not None), default=None)
+        return replace(draft, problem=str(error), look_again=look_again)
     memory = replace(memory, rollout=versions.rollout, seats=seating.seats)
     memory = _remember_readiness(snapshot, memory, holding=versions.holding, wanted=size)
     counts = versions.counts
@@ -214,6 +218,21 @@ def plan(snapshot: Snapshot) -> Plan:
         corrected=objects.corrected(snapshot, applies, sizes=sizes),
         started_versions=tuple(name for name in versions.holding if name not in groups(snapshot)),
     )
+
+
+def _target(snapshot: Snapshot) -> desired.Revision:
+    """What the pool asks for.
+
+    Raises:
+        RenderError: no valid pod can be made of it, or none that its author may have.
+    """
+    if not snapshot.account_usable:
+        name = snapshot.pool.spec.worker.service_account_name
+        raise desired.RenderError(
+            f"ServiceAccount {name} of spec.worker.serviceAccountName is not there, or not for pools: give it the "
+            f'label {desired.USABLE_LABEL}: "true", or name another'
+        )
+    return desired.revision_for(snapshot.pool)
 
 
 def _fence(snapshot: Snapshot, memory: Memory, *, scale_in: ScaleInStep | None, taking_away: bool) -> FenceOrder | None:

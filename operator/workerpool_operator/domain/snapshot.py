@@ -186,6 +186,8 @@ class Snapshot:
     autoscaler: Child | None
     monitoring: Monitoring
     keda: Keda = field(default_factory=Keda)
+    account_usable: bool = True
+    """Whether the service account that the pool names may be used by pools."""
     collectors: int
     """Streams that the namespace's collectors hold to this operator."""
     samples: tuple[Sample, ...]

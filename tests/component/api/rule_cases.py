@@ -50,6 +50,7 @@ ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "as many at a time as there are slots": worker(maxWorkers=7) | {"delivery": {"concurrencyPerWorker": 7}},
     "stuck after two heartbeats": worker(heartbeatPeriodSeconds=10, stuckAfterSeconds=20),
     "ids": worker(runAsUser=1, fsGroup=1),
+    "service account": worker(serviceAccountName="thumbs.uploader"),
     "every kind of probe": worker(
         livenessProbe={"path": "/alive", "port": 9090, "timeoutSeconds": 1},
         readinessProbe={"path": "/", "initialDelaySeconds": 0},
@@ -137,6 +138,8 @@ KEY_WORDS = "keys are written as name or example.com/name, with at most 63 chara
 URL_WORDS = (
     "write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or fragment behind it"
 )
+ACCOUNT_WORDS = "workerpool-collector is the account of the namespace's collector: make one for the workers"
+NAME_WORDS = "names of objects have only a-z, 0-9, '-' and '.', and start and end with a letter or digit"
 ROOT_WORDS = "must be above 0, because workers never run as root: write an id such as 10001"
 VOLUME_WORDS = "a pool may use no other kind of volume"
 DISRUPTION_WORDS = "write a number of workers from 0, or a percentage from 0% to 100%"
@@ -190,6 +193,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         "spec.alerts.labels",
         "say what an alert is about",
     ),
+    "account of the collector": (
+        worker(serviceAccountName="workerpool-collector"),
+        "spec.worker.serviceAccountName",
+        ACCOUNT_WORDS,
+    ),
+    "account of no name": (worker(serviceAccountName="Uploader"), "spec.worker.serviceAccountName", NAME_WORDS),
     "root": (worker(runAsUser=0), "spec.worker.runAsUser", f"runAsUser {ROOT_WORDS}"),
     "group root": (worker(fsGroup=0), "spec.worker.fsGroup", f"fsGroup {ROOT_WORDS}"),
     "image with a space": (worker(image="a b"), "spec.worker.image", "write the image without spaces"),

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.component.api.rule_cases import (
+    ACCOUNT_WORDS,
     ANNOTATION_WORDS,
     ENV_WORDS,
     LABEL_WORDS,
     MOUNT_WORDS,
+    NAME_WORDS,
     ROOT_WORDS,
     URL_WORDS,
     env,
@@ -116,11 +118,18 @@ RESOURCES = [
         trace='"fsGroup": 0',
     ),
     resource(
-        "the service account of somebody else",
+        "the service account of the collector",
         worker(serviceAccountName="workerpool-collector"),
-        stopped_by="no free pod template: an allow-list of fields",
-        words=UNKNOWN,
+        stopped_by="the collector's account is nobody else's",
+        words=ACCOUNT_WORDS,
         trace='"serviceAccountName": "workerpool-collector"',
+    ),
+    resource(
+        "a service account of another namespace",
+        worker(serviceAccountName="kube-system/replicaset-controller"),
+        stopped_by="no reference has a namespace",
+        words=NAME_WORDS,
+        trace="replicaset-controller",
     ),
     resource(
         "a token for the API server in each worker",

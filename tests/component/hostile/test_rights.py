@@ -119,6 +119,43 @@ def test_budgets_belong_to_administrators(kubectl: Kubectl) -> None:
     assert "cannot create resource" in said
 
 
+DEPLOYER = "deployer"
+"""May write pools and create Deployments in the namespace, and act as none of its accounts."""
+
+
+@pytest.fixture
+def deployer(kubectl: Kubectl) -> Iterator[None]:
+    resources = "--resource=workerpools.workerpool.dev,deployments.apps"
+    kubectl("-n", TENANT, "create", "role", DEPLOYER, "--verb=get,create,update,patch", resources)
+    kubectl("-n", TENANT, "create", "rolebinding", DEPLOYER, f"--role={DEPLOYER}", f"--user={DEPLOYER}")
+    yield
+    kubectl("-n", TENANT, "delete", "role,rolebinding", DEPLOYER)
+
+
+@pytest.mark.usefixtures("deployer")
+@attack(
+    "workers with the identity of another service account, by somebody who may not act as it",
+    stopped_by="admission policy of the chart: who says what runs as an account has to be allowed to impersonate it",
+)
+def test_whoever_names_an_account_acts_as_it(kubectl: Kubectl) -> None:
+    """Also who only changes the image of a pool that has one; somebody who may edit the namespace may do both."""
+    words = ("-n", TENANT, "create", "--dry-run=server", "-f", "-")
+    named = body(worker={"serviceAccountName": "payments"})
+    said = refusal(kubectl, *words, f"--as={DEPLOYER}", stdin=named)
+    assert "who says what runs as ServiceAccount payments has to be allowed to impersonate it" in said
+    assert "created" in kubectl(*words, f"--as={DEPLOYER}", stdin=body())
+    assert "created" in kubectl(*words, f"--as={AUTHOR}", stdin=named)
+    kubectl("-n", TENANT, "create", f"--as={AUTHOR}", "-f", "-", stdin=named)
+    try:
+        patch = ("-n", TENANT, "patch", "wpool", "thumbs", "--type=merge", "--dry-run=server", "-p")
+        image = json.dumps({"spec": {"worker": {"image": "evil.example/miner:1"}}})
+        assert "has to be allowed to impersonate it" in refusal(kubectl, *patch, image, f"--as={DEPLOYER}")
+        size = json.dumps({"spec": {"scaling": {"maxReplicas": 3}}})
+        assert "patched" in kubectl(*patch, size, f"--as={DEPLOYER}")
+    finally:
+        kubectl("-n", TENANT, "delete", "wpool", "thumbs")
+
+
 BINDING: dict[str, Any] = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "RoleBinding",

@@ -96,7 +96,6 @@ def test_no_field_lends_a_worker_power_over_its_node_or_the_api() -> None:
         "privileged",
         "procMount",
         "securityContext",
-        "serviceAccountName",
         "serviceAccountToken",
         "shareProcessNamespace",
     }

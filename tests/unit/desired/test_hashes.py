@@ -31,6 +31,7 @@ OTHER: dict[str, Any] = {
     "imagePullSecrets": [],
     "imagePullPolicy": "Never",
     "priorityClassName": "low",
+    "serviceAccountName": "uploader",
     "runAsUser": 2001,
     "fsGroup": 3001,
     "maxWorkers": 9,

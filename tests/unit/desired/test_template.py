@@ -304,6 +304,13 @@ def test_the_users_fields_reach_the_pod() -> None:
     assert {"name": "config", "mountPath": "/etc/thumbs", "readOnly": True} in worker["volumeMounts"]
 
 
+def test_workers_run_as_the_account_that_is_named_without_a_token_of_it() -> None:
+    """Those that are mounted are worth something to the collector only."""
+    spec = pod(pool(worker={"serviceAccountName": "uploader"}))
+    assert spec["serviceAccountName"] == "uploader"
+    assert spec["automountServiceAccountToken"] is False
+
+
 def test_what_is_not_asked_for_is_left_out() -> None:
     assert set(pod(pool())) == {
         "automountServiceAccountToken",

@@ -20,7 +20,7 @@ from tests.unit.domain.builders import (
     snapshot,
 )
 from workerpool_operator.domain import desired
-from workerpool_operator.domain.plan import plan
+from workerpool_operator.domain.plan import ACCOUNT_LOOK_SECONDS, plan
 from workerpool_operator.domain.scaling import (
     DELETION_COST,
     PARTING_RECHECK_SECONDS,
@@ -347,6 +347,17 @@ def test_what_cannot_be_rendered_is_a_problem_not_a_crash(monkeypatch: pytest.Mo
     made = plan(settled_without_rendering())
     assert made.problem == "the name is too long"
     assert (made.applies, made.deletes) == ((), ())
+
+
+def test_a_service_account_that_may_not_be_used_is_a_problem_that_may_pass() -> None:
+    """Nothing is made, and the pool looks again by itself: no news comes of a label on an account."""
+    web = pool(worker={"image": "web:1", "serviceAccountName": "uploader"})
+    refused = plan(snapshot(web, samples=(sample(10),), account_usable=False))
+    assert refused.problem.startswith("ServiceAccount uploader of spec.worker.serviceAccountName is not there, or not")
+    assert refused.applies == ()
+    assert refused.look_again is not None
+    assert refused.look_again <= ACCOUNT_LOOK_SECONDS
+    assert plan(snapshot(web, samples=(sample(10),))).problem == ""
 
 
 def settled_without_rendering() -> Any:

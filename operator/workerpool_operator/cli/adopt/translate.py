@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from workerpool_operator.api import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, MAX_NAME, WorkerSpec
-from workerpool_operator.domain.desired.names import COMPONENT_LABEL, MANAGED_BY_LABEL, MANAGER, WORKER
+from workerpool_operator.domain.desired.names import COMPONENT_LABEL, MANAGED_BY_LABEL, MANAGER, USABLE_LABEL, WORKER
 from workerpool_operator.domain.desired.template import DRAIN_MARGIN_SECONDS
 
 Json: TypeAlias = dict[str, Any]
@@ -36,13 +36,13 @@ _OF_POD: Final = (
     "priorityClassName",
     "volumes",
 )
+_ACCOUNT: Final = ("serviceAccountName", "serviceAccount")
+"""The second is an old name of the first; the API server writes both."""
 _HARMLESS: Final[Mapping[str, Any]] = {
     "restartPolicy": "Always",
     "dnsPolicy": "ClusterFirst",
     "schedulerName": "default-scheduler",
     "enableServiceLinks": True,
-    "serviceAccount": "default",
-    "serviceAccountName": "default",
     "automountServiceAccountToken": False,
     "preemptionPolicy": "PreemptLowerPriority",
     "hostNetwork": False,
@@ -141,6 +141,8 @@ def _worker(pod: Json, main: Json) -> tuple[Json, list[str]]:
     """`spec.worker`, and the paths of what the models did not take."""
     given = {key: main[key] for key in _OF_CONTAINER if main.get(key)}
     given |= {key: pod[key] for key in _OF_POD if pod.get(key)}
+    account = next((pod[key] for key in _ACCOUNT if pod.get(key)), "default")
+    given |= {} if account == "default" else {"serviceAccountName": account}
     lost: list[str] = []
     given, contract = _without_contract(given, lost)
     given = _without_foreign_volumes(given, lost)
@@ -223,11 +225,8 @@ def _probe(given: Json | None, path: str) -> Json | None:
 
 def _unknown_of_pod(pod: Json, main: Json) -> Iterator[str]:
     for key, value in pod.items():
-        if key in {*_OF_POD, "containers", "securityContext", "terminationGracePeriodSeconds"} or value in (
-            None,
-            [],
-            {},
-        ):
+        known = {*_OF_POD, *_ACCOUNT, "containers", "securityContext", "terminationGracePeriodSeconds"}
+        if key in known or value in (None, [], {}):
             continue
         if _HARMLESS.get(key) != value:
             yield key
@@ -285,6 +284,11 @@ def _bounds(deployment: Json, wish: Wish, autoscaler: Json | None) -> Json:
 
 
 def _notes(worker: Json) -> Iterator[str]:
+    if "serviceAccountName" in worker:
+        yield (
+            f"workers run as ServiceAccount {worker['serviceAccountName']} once it has the label {USABLE_LABEL}: "
+            '"true", and without a token of it for the API server'
+        )
     if "runAsUser" not in worker:
         yield "it does not say as which user it runs: the pool's workers run as 10001, on a read-only disk"
     if "livenessProbe" not in worker:

@@ -30,6 +30,7 @@ VERSION_FIELDS: Final = frozenset(
         "resources",
         "volumes",
         "volume_mounts",
+        "service_account_name",
         "run_as_user",
         "fs_group",
         "max_workers",

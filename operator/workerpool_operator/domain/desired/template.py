@@ -41,6 +41,7 @@ def pod_template(pool: WorkerPool, *, version: str, revision: str) -> dict[str, 
         "metadata": _present({"labels": worker.pod_labels | labels, "annotations": worker.pod_annotations}),
         "spec": _present(
             {
+                "serviceAccountName": worker.service_account_name,
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "terminationGracePeriodSeconds": worker.drain_timeout_seconds + DRAIN_MARGIN_SECONDS,

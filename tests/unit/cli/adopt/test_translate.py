@@ -55,7 +55,6 @@ def test_what_a_pool_can_take_over_is_taken_over() -> None:
         ({"env": [{"name": "QUEUE_MAIN_URL", "value": "x"}]}, {}, ["env QUEUE_MAIN_URL (the operator sets it)"]),
         ({}, {"hostNetwork": True}, ["hostNetwork"]),
         ({}, {"initContainers": [{"name": "init"}]}, ["initContainers"]),
-        ({}, {"serviceAccountName": "robot"}, ["serviceAccountName"]),
         ({}, {"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}}, ["securityContext.sysctls"]),
         ({}, {"volumes": [{"name": "models", "hostPath": {"path": "/"}}]}, ["volume models (hostPath)"]),
         ({"volumeMounts": [{"name": "models", "mountPath": "/m", "subPathExpr": "$(A)"}]}, {}, ["subPathExpr"]),
@@ -67,6 +66,18 @@ def test_what_a_pool_cannot_take_over_is_named(container: dict[str, Any], pod: d
     assert len(made.left_out) == len(lost)
     assert all(words in told for words, told in zip(lost, made.left_out, strict=True))
     assert "hostPath" not in str(made.pool)
+
+
+def test_the_service_account_is_taken_over_with_what_it_needs() -> None:
+    """The API server writes its name twice; that which all have goes unsaid."""
+    made = translate(deployment(serviceAccountName="robot", serviceAccount="robot"), WISH)
+    assert made.pool["spec"]["worker"]["serviceAccountName"] == "robot"
+    assert made.left_out == ()
+    [note] = [note for note in made.notes if "robot" in note]
+    assert 'once it has the label workerpool.dev/usable: "true"' in note
+    usual = translate(deployment(serviceAccountName="default", serviceAccount="default"), WISH)
+    assert "serviceAccountName" not in usual.pool["spec"]["worker"]
+    assert usual.left_out == ()
 
 
 def test_what_holds_for_every_worker_anyway_is_not_lost() -> None:
