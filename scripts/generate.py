@@ -11,6 +11,7 @@
 | `requirements.lock`, `workers/reference/**/requirements.lock` | `uv.lock`: what the images install, with hashes |
 | `dashboards/` of the chart | `scripts/dashboards` |
 | the table of values in the chart's README | `values.yaml` and its comments |
+| `charts/plain/` | the chart, by Helm (built where it is missing) when the chart is another one than was rendered |
 | the table of attacks in `docs/explanation/threats.md` | the tests that play them |
 
 Nothing here is edited by hand; a difference is a failed `make lint`.
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "workerpool-operator"
 THREATS = ROOT / "docs" / "explanation" / "threats.md"
 MODELS = ("-m", "workerpool_operator.api")
+PLAIN = ("-m", "scripts.plain")
 TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- /values -->)", re.DOTALL)
 ATTACKS = re.compile(r"(?<=<!-- attacks -->\n).*?(?=<!-- /attacks -->)", re.DOTALL)
 VALUE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):(?: (?P<value>.*))?$")
@@ -144,6 +146,8 @@ def main() -> int:
     for path, text in generated():
         if not write_or_compare(path, text, check=check) and check:
             stale.append(str(path.relative_to(ROOT)))
+    if subprocess.run([sys.executable, *PLAIN, *(["--check"] if check else [])], cwd=ROOT, check=False).returncode:
+        stale.append("charts/plain")
     if stale:
         print(f"generate: out of date: {', '.join(stale)}; run `make generate`", file=sys.stderr)
     return 1 if stale else 0

@@ -17,6 +17,7 @@ from workerpool_operator.cli import (
     silence,
     starter,
     switch,
+    tls,
     top,
 )
 from workerpool_operator.cli import ui as ui_command
@@ -82,6 +83,7 @@ app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
 app.command("ui", help=ui_command.HELP, epilog=ui_command.EPILOG)(ui_command.ui)
 app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
 app.command("init", help=starter.HELP, epilog=starter.EPILOG)(starter.init)
+app.command("tls", help=tls.HELP, epilog=tls.EPILOG)(tls.tls)
 app.command("lint", help=lint_command.HELP, epilog=lint_command.EPILOG)(lint_command.lint)
 app.command("checklist", help=checklist_command.HELP, epilog=checklist_command.EPILOG)(checklist_command.checklist)
 app.command("completion", help=completion.HELP, epilog=completion.EPILOG)(completion.completion)

@@ -1,5 +1,6 @@
 """How a version is published, as far as it can be checked without GitHub: rights, signatures, versions, the chart."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class TestWorkflow:
         built = {one["image"]: one["file"] for one in JOBS["images"]["strategy"]["matrix"]["include"]}
         assert all((ROOT / file).is_file() for file in built.values())
         texts = "".join(path.read_text() for path in (ROOT / "examples").rglob("*.yaml"))
-        named = {word.split(":")[0] for word in texts.split("registry.example/")[1:]}
+        named = {re.split(r"[:\s]", word)[0] for word in texts.split("registry.example/")[1:]}
         assert {name for name in named if name.startswith("workerpool-")} <= built.keys()
 
 
