@@ -76,7 +76,7 @@ e2e-ui: setup-python ## The page in a real Chromium: axe, keyboard, 1,000 pools 
 	scripts/setup.sh chromium go
 	$(if $(JSON),E2E_UI_JSON=$(JSON)) $(RUN) pytest tests/component/ui -m browser --quiet -rP $(ARGS)
 
-test-tutorial: setup-cluster ## The commands of docs/tutorial.md as a newcomer types them, on the real cluster
+test-tutorial: setup-cluster ## The commands of the tutorial and of the game day, typed on the real cluster
 	$(RUN) pytest e2e/test_tutorial.py --quiet $(ARGS)
 
 e2e-failover: setup-cluster ## A node lost with workers, leader and a collector on it: seconds, jobs lost (JSON=FILE)
