@@ -2,6 +2,7 @@
 
     python scripts/release.py check v0.2.0 --notes notes.md
     python scripts/release.py chart --repository ghcr.io/acme/workerpool-operator --digest sha256:... --to FOLDER
+    python scripts/release.py plain --repository ghcr.io/acme/workerpool-operator --digest sha256:... --to FILE
 
 Nothing but the standard library, so that the workflow can run it before it installs anything.
 """
@@ -15,6 +16,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CHART: Final = Path("charts/workerpool-operator")
+PLAIN: Final = Path("charts/plain/workerpool-operator.yaml")
 TAG: Final = re.compile(r"v(?P<version>\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 VERSIONS: Final = {
@@ -83,6 +85,21 @@ def chart(*, repository: str, digest: str, to: Path, root: Path = ROOT) -> None:
     path.write_text(values, encoding="utf-8")
 
 
+def plain(*, repository: str, digest: str, to: Path, root: Path = ROOT) -> None:
+    """The operator as plain YAML in `to`, with the image that was just built, by digest.
+
+    Raises:
+        ReleaseError: the digest is none, or the file names another image.
+    """
+    if not DIGEST.fullmatch(digest):
+        raise ReleaseError(f"{digest!r} is no digest")
+    text = (root / PLAIN).read_text(encoding="utf-8")
+    image = f'"workerpool-operator:{versions(root)[f"{CHART}/Chart.yaml (appVersion)"]}"'
+    if image not in text:
+        raise ReleaseError(f"{PLAIN} should name the image {image}")
+    to.write_text(text.replace(image, f'"{repository}@{digest}"'), encoding="utf-8")
+
+
 def main() -> int:
     """Exit status: 1 if this cannot be released."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,16 +107,20 @@ def main() -> int:
     check = commands.add_parser("check", help="is everything at the version of this tag?")
     check.add_argument("tag")
     check.add_argument("--notes", type=Path, required=True, help="file for what is new")
-    make = commands.add_parser("chart", help="the chart as it is published")
-    make.add_argument("--repository", required=True, help="of the operator's image")
-    make.add_argument("--digest", required=True, help="of the operator's image")
-    make.add_argument("--to", type=Path, required=True, help="folder, which must not exist yet")
+    for name, help_text in (("chart", "the chart as it is published"), ("plain", "the same as plain YAML")):
+        make = commands.add_parser(name, help=help_text)
+        make.add_argument("--repository", required=True, help="of the operator's image")
+        make.add_argument("--digest", required=True, help="of the operator's image")
+        make.add_argument(
+            "--to", type=Path, required=True, help="a folder for the chart, which must not exist yet; a file"
+        )
     options = parser.parse_args()
     try:
         if options.command == "check":
             options.notes.write_text(notes(options.tag), encoding="utf-8")
         else:
-            chart(repository=options.repository, digest=options.digest, to=options.to)
+            make_it = chart if options.command == "chart" else plain
+            make_it(repository=options.repository, digest=options.digest, to=options.to)
     except ReleaseError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.release import CHART, ROOT, VERSIONS, ReleaseError, chart, notes, versions
+from scripts.release import CHART, PLAIN, ROOT, VERSIONS, ReleaseError, chart, notes, plain, versions
 
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
 TEXT = (ROOT / ".github" / "workflows" / "release.yaml").read_text()
@@ -137,3 +137,26 @@ class TestChart:
         path.write_text(path.read_text().replace('  digest: ""\n', "  digest:\n"))
         with pytest.raises(ReleaseError, match="digest"):
             chart(repository="r", digest=DIGEST, to=tmp_path / "chart", root=tree)
+
+
+class TestPlain:
+    def test_each_image_of_the_plain_file_is_the_one_that_was_built(self, tmp_path: Path) -> None:
+        """That of the operator, and that of the collectors which it makes; nothing else differs."""
+        to = tmp_path / "plain.yaml"
+        plain(repository="ghcr.io/acme/workerpool-operator", digest=DIGEST, to=to)
+        built = f"ghcr.io/acme/workerpool-operator@{DIGEST}"
+        assert to.read_text().count(built) == 2
+        named = f"workerpool-operator:{next(iter(versions().values()))}"
+        assert to.read_text() == (ROOT / PLAIN).read_text().replace(named, built)
+
+    def test_a_file_that_names_another_image_is_refused(self, tree: Path, tmp_path: Path) -> None:
+        """It would be published with an image that nobody can pull."""
+        (tree / PLAIN).parent.mkdir(parents=True, exist_ok=True)
+        (tree / PLAIN).write_text('image: "somebody-else:1"')
+        with pytest.raises(ReleaseError, match="should name the image"):
+            plain(repository="r", digest=DIGEST, to=tmp_path / "plain.yaml", root=tree)
+
+    def test_what_is_no_digest_is_refused(self, tmp_path: Path) -> None:
+        """As for the chart."""
+        with pytest.raises(ReleaseError, match="no digest"):
+            plain(repository="r", digest="latest", to=tmp_path / "plain.yaml")
