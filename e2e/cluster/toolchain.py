@@ -111,6 +111,10 @@ KEDA_ADAPTER = Program(
 )
 """Both halves of KEDA, for the tests of mode keda and for the benchmarks that compare with it."""
 
+LOKI = Program(name="loki", package="github.com/grafana/loki/v3/cmd/loki", module="programs/loki", minutes=10)
+OTELCOL = Program(name="otelcol", package=".", module="programs/otelcol", minutes=3)
+"""The OpenTelemetry Collector. With Loki it is for the tests of shipping logs alone."""
+
 LOCAL_CLUSTER = (PAUSE, NODE, COREDNS, HELM)
 """What a local cluster with nodes needs."""
 

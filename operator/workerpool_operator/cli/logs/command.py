@@ -28,7 +28,8 @@ from now, up to 200 of them at a time; who comes meanwhile is followed too.
 Lines of workers that are gone, or whose node does not answer, come from Loki, where one is named by `--loki` or
 `WPOOL_LOKI` (`WPOOL_LOKI_TENANT`, `WPOOL_LOKI_TOKEN` where it asks for them): those of the last hour, or of `--since`.
 It is asked by the namespace, which its streams have in the label `namespace` or `k8s_namespace_name`; another one is
-named by `--loki-label` or `WPOOL_LOKI_LABEL`. Without a Loki they are gone with their pods.
+named by `--loki-label` or `WPOOL_LOKI_LABEL`. Without a Loki they are gone with their pods. How to get lines there:
+docs/how-to/ship-logs.md.
 
 `--job`, `--level` and what a line says of itself need lines in the JSON of this SDK (docs/reference/logs.md). Takes
 `get` of the pool and of pods/log, and `list` of pods.
