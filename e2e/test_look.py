@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from e2e.cli import wpool
 from e2e.scene import Scene, all_at_once
 
 pytestmark = pytest.mark.core
-
-
-def wpool(scene: Scene, *words: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command, as the cluster's administrator if nobody else is named."""
-    command = [sys.executable, "-m", "workerpool_operator.cli", *words]
-    environment = dict(scene.kubectl.environment)
-    if kubeconfig:
-        environment["KUBECONFIG"] = str(kubeconfig)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=90)
 
 
 def test_a_worker_at_work_tells_what_it_does(scene: Scene, tmp_path: Path) -> None:

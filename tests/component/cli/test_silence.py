@@ -1,10 +1,6 @@
 """`wpool silence` on a real Alertmanager and a real API server."""
 
-import contextlib
 import json
-import os
-import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
-from e2e.cluster.ports import free_port
 from tests.component.cli.running import wpool
+from tests.support.alertmanager import alertmanager_in
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube
 
@@ -30,35 +25,8 @@ pytestmark = [
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
     """Its address."""
-    program = shutil.which("prometheus-alertmanager")
-    if program is None:
-        message = "Alertmanager is needed: install prometheus-alertmanager (scripts/setup.sh promtool)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    settings, port = tmp_path / "alertmanager.yml", free_port()
-    settings.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-    arguments = [
-        f"--config.file={settings}",
-        f"--storage.path={tmp_path / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _ready(url), seconds=60, what="Alertmanager")
+    with alertmanager_in(tmp_path) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _ready(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=2):
-        return True
-    return False
 
 
 def silences(url: str) -> list[dict[str, Any]]:
