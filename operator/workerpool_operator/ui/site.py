@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from workerpool_operator.kube import KubeError
+from workerpool_operator.kube import KubeError, errors
 from workerpool_operator.ui import verbs, views
 from workerpool_operator.ui.board import Board
 from workerpool_operator.ui.cost import Costs
@@ -110,6 +110,8 @@ class Site:
             message, status = str(error), 409
         except TroubleError as error:
             message, status = str(error), 422
+        except errors.Forbidden as error:
+            message, status = f"Not done, as you may not do this: {error.detail}", 403
         except KubeError as error:
             message, status = f"Not done. {error}", error.status or 503
         if request.headers.get(hdrs.ACCEPT) == "application/json":

@@ -162,6 +162,7 @@ async def test_each_sees_and_does_what_they_may(
         assert "4711" not in html
     status, told = await browser.press(f"{namespace}/thumbs", "stop", looker)
     assert status == 403
+    assert "Not done, as you may not do this" in told
     assert 'cannot patch resource \\"workerpools\\"' in told
     assert (await browser.press(f"{namespace}/thumbs", "stop", nobody))[0] == 403
     assert not (await kube.get(ref))["spec"].get("suspend")
