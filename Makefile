@@ -65,9 +65,12 @@ e2e: ## Every end-to-end test, on real pods
 e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)
 
-.PHONY: e2e-canary e2e-hpa e2e-ui e2e-failover test-tutorial
+.PHONY: e2e-canary e2e-chart e2e-hpa e2e-ui e2e-failover test-tutorial
 e2e-canary: setup-cluster ## Good and bad versions on real pods: verdict, seconds to it, jobs lost (JSON=FILE)
 	$(RUN) python -m e2e.canary $(JSON_FLAG)
+
+e2e-chart: setup-cluster ## The chart by the real Helm: from an earlier release up, back, up and away, under load
+	$(RUN) pytest e2e/test_chart.py --quiet -rP $(ARGS)
 
 e2e-hpa: setup-cluster ## Every scenario of mode hpa, with what was expected and observed (JSON=FILE)
 	$(RUN) python -m e2e.hpa $(JSON_FLAG)

@@ -134,7 +134,7 @@ def release_exists(kubectl: Kubectl) -> bool:
 def _release_state(kubectl: Kubectl) -> str:
     """Give what Helm calls the release's status; "" where there is none."""
     try:
-        found = json.loads(_helm(kubectl, "status", RELEASE, f"--namespace={NAMESPACE}", "--output=json"))
+        found = json.loads(helm(kubectl, "status", RELEASE, f"--namespace={NAMESPACE}", "--output=json"))
     except ClusterError as error:
         if "not found" in str(error):
             return ""
@@ -153,8 +153,8 @@ def install(kubectl: Kubectl, *, image: str, values: Sequence[str] = ()) -> None
     with Step(f"installing the chart with image {image}"):
         try:
             if _release_state(kubectl).startswith("pending"):  # an earlier Helm was stopped in the middle
-                _helm(kubectl, "uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
-            _helm(
+                helm(kubectl, "uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
+            helm(
                 kubectl,
                 *("upgrade", "--install", RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--create-namespace"),
                 *(f"--set={setting}" for setting in settings),
@@ -168,7 +168,7 @@ def uninstall(kubectl: Kubectl) -> None:
     """Remove the release, its namespace and the CustomResourceDefinitions, and with these every WorkerPool."""
     kubectl.delete("customresourcedefinition", *CRDS)
     if release_exists(kubectl):
-        _helm(kubectl, "uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
+        helm(kubectl, "uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
     kubectl.delete("namespace", NAMESPACE)
 
 
@@ -187,7 +187,12 @@ def _held_lease(kubectl: Kubectl) -> Json | None:
     return lease if lease and lease["spec"].get("holderIdentity") else None
 
 
-def _helm(kubectl: Kubectl, *arguments: str) -> str:
+def helm(kubectl: Kubectl, *arguments: str) -> str:
+    """Run Helm on the cluster and give what it prints.
+
+    Raises:
+        ClusterError: it failed, or did not end.
+    """
     command = ["helm", *arguments]
     try:
         result = subprocess.run(
@@ -237,6 +242,7 @@ class _Clock:
 
 
 __all__ = [
+    "INSTALL_SECONDS",
     "NAMESPACE",
     "RELEASE",
     "TEST_VALUES",
@@ -244,6 +250,7 @@ __all__ = [
     "NotInTimeError",
     "Stack",
     "create_namespace",
+    "helm",
     "install",
     "is_up",
     "leader",
