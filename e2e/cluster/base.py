@@ -80,6 +80,9 @@ class Cluster(Protocol):
     def load_image(self, reference: str) -> None:
         """Give the nodes an image that was built on this machine; quick where they have it already."""
 
+    def host_path(self, path: str) -> str:
+        """Give what a pod mounts for a folder of its node; ``$(NODE_NAME)`` in it stands for the node's name."""
+
     def stop_node(self, name: str) -> None:
         """Lose a node as by a power cut."""
 

@@ -57,6 +57,10 @@ class ExternalCluster:
         """Refuse."""
         raise ClusterError(f"{reference}: push it to a registry that the cluster of {VARIABLE} can reach")
 
+    def host_path(self, path: str) -> str:
+        """Give the path itself."""
+        return path
+
     def stop_node(self, name: str) -> None:
         """Refuse."""
         raise _refusal(f"node {name}")

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from e2e.cluster import debian, images, locks, mounts, paths, processes, services, toolchain
+from e2e.cluster import debian, images, locks, mounts, nodeconfig, paths, processes, services, toolchain
 from e2e.cluster.api import wait_until
 from e2e.cluster.arguments import Extra
 from e2e.cluster.base import ClusterError, Image, Part, Wish
@@ -136,6 +136,11 @@ class LocalCluster:
                 missing,
                 lambda node: node.store.add(archive, reference=image.reference, identity=image.identity),
             )
+
+    def host_path(self, path: str) -> str:
+        """Give each node a folder of its own for it, as they share this machine's."""
+        inside = nodeconfig.LOGS if path == "/var/log/pods" else f"host{path}"
+        return f"{self.home}/$(NODE_NAME)/{inside}"
 
     def stop_node(self, name: str) -> None:
         """Lose a node as by a power cut."""

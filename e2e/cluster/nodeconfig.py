@@ -12,6 +12,8 @@ from e2e.cluster.network import Subnet
 PAUSE_IMAGE = "docker.io/workerpool-operator/pause:local"
 CLUSTER_DOMAIN = "cluster.local"
 KUBELET_PORT = 10250
+LOGS = "logs"
+"""Folder of the pods' logs below a node's home: of two kubelets with one folder, each would delete the other's."""
 
 _UNUSED_PLUGINS = (
     "io.containerd.internal.v1.opt",
@@ -152,7 +154,7 @@ def kubelet(site: NodeSite) -> Mapping[str, Any]:
         "makeIPTablesUtilChains": False,
         "clusterDNS": [site.dns],
         "clusterDomain": CLUSTER_DOMAIN,
-        "podLogsDir": str(site.home / "logs"),
+        "podLogsDir": str(site.home / LOGS),
         "volumePluginDir": str(site.home / "volume-plugins"),
         "serializeImagePulls": False,
         "registryPullQPS": 0,
