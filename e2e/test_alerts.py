@@ -1,9 +1,12 @@
 """What a real Prometheus makes of the monitors and rules: what is scraped, what fires, and what stays silent."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from e2e.cli import wpool
 from e2e.monitoring import stage
 from e2e.monitoring.prometheus import GROUP, Prometheus
 from e2e.monitoring.window import ACT, SIZES, STEP, Evidence, Window
@@ -55,6 +58,26 @@ def test_operator_collector_and_workers_are_scraped(prometheus: Prometheus, scen
     }
     for expression, value in series.items():
         wait_for(lambda: prometheus.value(expression) == value, seconds=40, what=f"{expression} = {value}", pause=1)  # noqa: B023
+
+
+def test_cost_and_report_tell_what_a_pool_has_done(prometheus: Prometheus, scene: Scene) -> None:
+    """`wpool cost` and `wpool report`, from a Prometheus that this machine reaches by a port-forward."""
+    scene.apply("billed", scaling={"minReplicas": 2, "maxReplicas": 2})
+    scene.wait_workers("billed", 2)
+    prometheus.sync()
+    seen = f'count(worker_heartbeat_unixtime{{namespace="{scene.namespace}",pool="billed"}})'
+    wait_for(lambda: prometheus.value(seen) == 2, seconds=90, what="both workers scraped", pause=1)
+    with scene.feeding("billed", all_at_once(20)) as feeding:
+        assert_nothing_lost(feeding.report(seconds=60), jobs=20)
+    with prometheus.forwarded() as url:
+        where = ("billed", f"--namespace={scene.namespace}", "--prometheus", url, "--window", "1h", "--output", "json")
+
+        def told(command: str) -> dict[str, Any]:
+            shown = wpool(scene, command, *where)
+            return json.loads(shown.stdout)[0] if shown.returncode == 0 else {}
+
+        wait_for(lambda: told("cost").get("worker_hours"), seconds=90, what="what it has used", pause=2)
+        wait_for(lambda: told("report").get("jobs"), seconds=90, what="what it has done", pause=2)
 
 
 @pytest.mark.core

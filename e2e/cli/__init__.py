@@ -10,7 +10,9 @@ from typing import Final
 from e2e.scene import Scene
 
 TRIED: Final = {
+    "adopt": "test_adopt.py::test_a_running_deployment_is_adopted_and_no_job_is_cut_off",
     "checklist": "test_cli.py::test_checklist_goes_through_a_pool",
+    "cost": "test_alerts.py::test_cost_and_report_tell_what_a_pool_has_done",
     "describe": "test_cli.py::test_describe_tells_all_on_one_page",
     "dlq list": "test_cli.py::test_dead_letters_are_listed_shown_redriven_and_purged",
     "dlq purge": "test_cli.py::test_dead_letters_are_listed_shown_redriven_and_purged",
@@ -28,6 +30,7 @@ TRIED: Final = {
     "logs": "test_cli.py::test_logs_are_of_all_workers_and_are_chosen",
     "migrate": "test_cli_changes.py::test_migrate_and_reassign_move_workers",
     "reassign": "test_cli_changes.py::test_migrate_and_reassign_move_workers",
+    "report": "test_alerts.py::test_cost_and_report_tell_what_a_pool_has_done",
     "restart": "test_cli_changes.py::test_restart_replaces_workers_and_rollout_commands_decide",
     "rollout abort": "test_cli_changes.py::test_restart_replaces_workers_and_rollout_commands_decide",
     "rollout get": "test_cli_changes.py::test_restart_replaces_workers_and_rollout_commands_decide",
@@ -46,12 +49,6 @@ TRIED: Final = {
     "ui": "test_cli.py::test_ui_serves_the_pools",
 }
 """Command -> the test that tries it with real pods."""
-ELSEWHERE: Final = {
-    "adopt": "tests/component/cli/test_adopt.py",
-    "cost": "tests/component/cli/test_cost.py",
-    "report": "tests/component/cli/test_report.py",
-}
-"""Command -> what tries it without pods: on a real API server, or a real Prometheus."""
 LOCAL: Final = frozenset(
     {"bench", "check", "completion", "init", "lint", "profile", "simulate", "size", "sweep", "tls"}
 )

@@ -17,6 +17,7 @@ from e2e.cluster import toolchain
 from e2e.monitoring import manifests
 from e2e.monitoring.translate import Configuration, configuration
 from e2e.support import images
+from e2e.support.forward import forwarded
 from e2e.support.kubectl import Kubectl, KubectlError
 from e2e.support.stack import create_namespace
 from e2e.support.wait import wait_for
@@ -114,6 +115,13 @@ class Prometheus:
         finally:
             self._scale(1)
             self.kubectl.rollout(f"deployment/{manifests.PROMETHEUS}", namespace=self.namespace, seconds=_READY_SECONDS)
+
+    @contextlib.contextmanager
+    def forwarded(self) -> Iterator[str]:
+        """Give an address for this machine, for as long as the context lasts."""
+        port = manifests.PROMETHEUS_PORT
+        with forwarded(self.kubectl, manifests.PROMETHEUS, port, namespace=self.namespace) as local:
+            yield f"http://127.0.0.1:{local}"
 
     def targets(self) -> list[Target]:
         """Give all that it scrapes."""

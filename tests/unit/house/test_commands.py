@@ -1,4 +1,4 @@
-"""Each command of `wpool` that asks a cluster is tried on a real server, and the table that says where is true.
+"""Each command of `wpool` that asks a cluster is tried on a real one, and the table that says where is true.
 
 That each has help with an example and stands in the reference is in tests/unit/cli/test_commands.py.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from e2e.cli import ELSEWHERE, LOCAL, TRIED
+from e2e.cli import LOCAL, TRIED
 from workerpool_operator.cli.main import app
 
 E2E = Path(__file__).parents[3] / "e2e"
@@ -29,14 +29,8 @@ def functions_of(path: Path) -> set[str]:
 
 
 def test_every_command_is_tried_on_a_real_cluster_or_asks_none() -> None:
-    assert commands(typer.main.get_command(app)) == TRIED.keys() | ELSEWHERE.keys() | LOCAL
-    assert not TRIED.keys() & (LOCAL | ELSEWHERE.keys())
-
-
-def test_what_is_tried_without_pods_is_typed_there() -> None:
-    for command, path in ELSEWHERE.items():
-        text = (E2E.parent / path).read_text()
-        assert f'"{command}"' in text, f"{path} does not type {command}"
+    assert commands(typer.main.get_command(app)) == TRIED.keys() | LOCAL
+    assert not TRIED.keys() & LOCAL
 
 
 def test_the_tests_that_are_named_are_there_and_type_the_command() -> None:
