@@ -14,6 +14,7 @@ from e2e.support import pools
 from e2e.support.stack import Stack
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import steady
+from workerpool_operator.domain.desired.template import container_security, pod_security
 
 HOST = "kubernetes.io/hostname"
 ROOM = "e2e.workerpool.dev/room"
@@ -122,11 +123,13 @@ def crowded(scene: Scene, node: str) -> Iterator[None]:
         "image": scene.stack.images.worker,
         "command": ["sleep", "3600"],
         "resources": {"requests": {"cpu": f"{_room(scene, node)}m"}},
+        "securityContext": container_security(),
     }
     spec = {
         "priorityClassName": metadata["name"],
         "nodeSelector": {HOST: node},
         "terminationGracePeriodSeconds": 0,
+        "securityContext": pod_security(user=10001, group=10001),
         "containers": [container],
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "crowd", "namespace": scene.namespace}, "spec": spec}
