@@ -18,12 +18,22 @@ T = TypeVar("T")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
-def named(value: Any) -> Any:
-    """A name, or some, that an object can have: others never leave this machine, as they would ask something else."""
+def checked(value: Any) -> Any:
+    """A name, or some, that an object can have: others never leave this machine, as they would ask something else.
+
+    Raises:
+        typer.BadParameter: one that is none; an empty one is what an unset variable of a shell leaves.
+    """
     for name in [value] if isinstance(value, str) else value or []:
-        if name and not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name):
             raise typer.BadParameter(f"{one_line(name)!r} is no name: names have a-z, 0-9, '-' and '.' only")
     return value
+
+
+def named(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+    """Check what was typed; what an option is by default means whatever its command takes it for."""
+    source = ctx.get_parameter_source(param.name or "")
+    return value if source is not None and source.name == "DEFAULT" else checked(value)
 
 
 Namespace = Annotated[

@@ -65,7 +65,7 @@ def adopt(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are
 ) -> None:
     if dry_run and not apply:
         raise typer.BadParameter("--dry-run is for --apply: without it nothing is written anyway")
-    deployment = cluster.named(_deployment(target))
+    deployment = cluster.checked(_deployment(target))
     try:
         queues = [parse_queue(text, name=f"q{n}" if n > 1 else "main") for n, text in enumerate(_said(queue), 1)]
     except ValueError as error:

@@ -1,0 +1,43 @@
+"""What is no name is refused before anything is asked, and nothing stands for all where it was typed."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from workerpool_operator.cli.main import app
+
+WITH_A_POOL = (
+    ["get"],
+    ["describe"],
+    ["explain"],
+    ["logs"],
+    ["events"],
+    ["top"],
+    ["checklist"],
+    ["stop"],
+    ["start"],
+    ["restart"],
+    ["drain"],
+    ["silence"],
+    ["init"],
+    ["rollout", "get"],
+    ["rollout", "history"],
+    ["dlq", "list"],
+)
+
+
+@pytest.mark.parametrize("command", WITH_A_POOL, ids=" ".join)
+@pytest.mark.parametrize("name", ["", "A_b", "a/b", "-"])
+def test_what_is_no_name_is_wrong_usage(command: list[str], name: str, tmp_path: Path) -> None:
+    """An empty one is what an unset variable of a shell leaves."""
+    env = {"KUBECONFIG": str(tmp_path / "none"), "NO_COLOR": "1", "COLUMNS": "300"}
+    shown = CliRunner().invoke(app, [*command, "--", name], env=env)
+    assert (shown.exit_code, f"{name!r} is no name" in shown.stderr) == (2, True), shown.output
+
+
+@pytest.mark.parametrize("command", [["get"], ["events"], ["top"]], ids=" ".join)
+def test_no_name_at_all_stands_for_all(command: list[str], tmp_path: Path) -> None:
+    """It goes as far as asking the cluster."""
+    shown = CliRunner().invoke(app, command, env={"KUBECONFIG": str(tmp_path / "none")})
+    assert shown.exit_code == 3
