@@ -7,7 +7,7 @@ from workerpool_operator.api import (
     ScalingMode,
 )
 from workerpool_operator.domain import layout
-from workerpool_operator.domain.rules import most_slots, overrides_of, rules_of
+from workerpool_operator.domain.rules import most_slots, rules_of
 from workerpool_operator.domain.scaling import (
     Allowance,
     Decision,
@@ -45,27 +45,18 @@ def size_of(snapshot: Snapshot) -> Size:
     match snapshot.mode:
         case ScalingMode.MANUAL:
             handed_over = _handed_over(snapshot)
-            decision = _decide(snapshot, manual=snapshot.pool.spec.replicas if handed_over is None else handed_over)
+            manual = snapshot.pool.spec.replicas if handed_over is None else handed_over
+            decision = decide(_inputs(snapshot, manual=manual))
             return Size(decision=decision, size=decision.desired, replicas=handed_over)
         case ScalingMode.HPA | ScalingMode.KEDA:
-            decision = _decide(snapshot)
+            decision = decide(_inputs(snapshot))
             followed = _follow(snapshot, decision)
             if decision.backlog is None and decision.desired > followed.size:
                 # While no queue is known no HPA is told a number, so what is wanted all the same is not left to it.
                 return Size(decision=decision, size=decision.desired, followed=followed, replicas=decision.desired)
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
-    return _direct(snapshot, _decide(snapshot))
-
-
-def _direct(snapshot: Snapshot, decision: Decision) -> Size:
-    scaling, said = snapshot.pool.spec.scaling, overrides_of(snapshot.pool)
-    size, decision = first_alone(
-        decision,
-        current=present_size(snapshot),
-        heard=muster(snapshot.reports.values()).heard,
-        sleeps=not (scaling.min_replicas or scaling.warm_replicas or said.at_least),
-        now=snapshot.now,
-    )
+    inputs = _inputs(snapshot)
+    size, decision = first_alone(decide(inputs), inputs)
     return Size(decision=decision, size=size)
 
 
@@ -80,23 +71,21 @@ def present_size(snapshot: Snapshot) -> int:
     return before if changing and before < total <= before + surge else total
 
 
-def _decide(snapshot: Snapshot, *, manual: int | None = None) -> Decision:
+def _inputs(snapshot: Snapshot, *, manual: int | None = None) -> Inputs:
     spec = snapshot.pool.spec
-    return decide(
-        Inputs(
-            rules=rules_of(snapshot.pool, slots=_slots(snapshot), wall=snapshot.wall_time, manual=manual),
-            queues=[queue.name for queue in spec.queues],
-            samples=snapshot.samples,
-            current=present_size(snapshot),
-            history=snapshot.memory.history,
-            now=snapshot.now,
-            wall=snapshot.wall_time,
-            pod_start_seconds=snapshot.memory.pod_start_seconds,
-            traffic=snapshot.traffic,
-            fleet=muster(snapshot.reports.values()),
-            forecast=snapshot.forecast,
-            allowance=Allowance(granted=snapshot.seats.granted) if snapshot.seats else None,
-        )
+    return Inputs(
+        rules=rules_of(snapshot.pool, slots=_slots(snapshot), wall=snapshot.wall_time, manual=manual),
+        queues=[queue.name for queue in spec.queues],
+        samples=snapshot.samples,
+        current=present_size(snapshot),
+        history=snapshot.memory.history,
+        now=snapshot.now,
+        wall=snapshot.wall_time,
+        pod_start_seconds=snapshot.memory.pod_start_seconds,
+        traffic=snapshot.traffic,
+        fleet=muster(snapshot.reports.values()),
+        forecast=snapshot.forecast,
+        allowance=Allowance(granted=snapshot.seats.granted) if snapshot.seats else None,
     )
 
 

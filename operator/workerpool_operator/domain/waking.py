@@ -10,20 +10,19 @@ from dataclasses import replace
 from typing import Final
 
 from workerpool_operator.api import Limiter
-from workerpool_operator.domain.scaling import Decision, History, Outcome
+from workerpool_operator.domain.scaling import Decision, History, Inputs, Outcome
 
 AHEAD_SECONDS: Final = 1.0
 """The others follow when the first one says that it takes jobs, and after so long whatever it says."""
 _WAKING: Final = frozenset({Outcome.ACTIVE, Outcome.PARTIAL})
 
 
-def first_alone(decision: Decision, *, current: int, heard: int, sleeps: bool, now: float) -> tuple[int, Decision]:
-    """Give the size for now: 1 for that moment, else what was decided; and the decision that says so.
-
-    `heard`: workers that say that they are there. `sleeps`: whether the pool may have none at all.
-    """
+def first_alone(decision: Decision, inputs: Inputs) -> tuple[int, Decision]:
+    """Give the size for now and the decision that says so: 1 for that moment, else what was decided on these inputs."""
+    rules, current, now = inputs.rules, inputs.current, inputs.now
+    sleeps = not (rules.min_replicas or rules.warm_replicas or rules.overrides.at_least)
+    waits = sleeps and not inputs.fleet.heard and current <= 1 < decision.desired and decision.outcome in _WAKING
     left = AHEAD_SECONDS + (now if current == 0 else _woke_at(decision.history)) - now
-    waits = sleeps and not heard and current <= 1 < decision.desired and decision.outcome in _WAKING
     if not waits or left <= 0:
         return decision.desired, decision
     again = left if decision.look_again is None else min(left, decision.look_again)

@@ -5,17 +5,27 @@ from typing import Any
 
 import pytest
 
-from workerpool_operator.api import Limiter
-from workerpool_operator.domain.scaling import Decision, History, Outcome
+from workerpool_operator.api import Limiter, Targets
+from workerpool_operator.domain.scaling import Decision, Fleet, History, Inputs, Outcome, Overrides, Rules
 from workerpool_operator.domain.waking import first_alone
 
+RULES = Rules(manual_replicas=None, min_replicas=0, max_replicas=100, cooldown_seconds=0.0, slots=1, targets=Targets())
 ASLEEP = History(since=0.0, active_at=0.0, sizes=((40.0, 0),))
 WOKEN = replace(ASLEEP, sizes=((40.0, 0), (100.0, 1)))
 TWELVE = Decision(desired=12, outcome=Outcome.ACTIVE, history=ASLEEP, limited_by=(Limiter.MAX_REPLICAS,))
 
 
 def size(decision: Decision = TWELVE, **more: Any) -> tuple[int, Decision]:
-    return first_alone(decision, **({"current": 0, "heard": 0, "sleeps": True, "now": 100.0} | more))
+    fleet = Fleet(heard=more.pop("heard", 0))
+    inputs = Inputs(
+        rules=replace(RULES, **more.pop("rules", {})),
+        queues=("main",),
+        samples=(),
+        history=decision.history,
+        fleet=fleet,
+        **({"current": 0, "now": 100.0} | more),
+    )
+    return first_alone(decision, inputs)
 
 
 def test_of_those_who_are_wanted_one_goes_ahead() -> None:
@@ -42,12 +52,25 @@ def test_the_others_follow_when_it_reports_and_after_a_second_whatever_it_does()
         {"decision": replace(TWELVE, desired=1)},
         {"decision": replace(TWELVE, desired=0)},
         {"decision": replace(TWELVE, outcome=Outcome.HELD)},
-        {"sleeps": False},
+        {"rules": {"min_replicas": 1}},
+        {"rules": {"warm_replicas": 1}},
+        {"rules": {"overrides": Overrides(at_least=1)}},
         {"heard": 1},
         {"current": 1, "decision": replace(TWELVE, history=replace(ASLEEP, sizes=((100.0, 1),)))},
         {"current": 1, "decision": replace(TWELVE, history=replace(ASLEEP, sizes=((10.0, 3), (100.0, 1))))},
     ],
-    ids=["more there", "one wanted", "none wanted", "blind", "never asleep", "heard", "new leader", "shrunk"],
+    ids=[
+        "more there",
+        "one wanted",
+        "none wanted",
+        "blind",
+        "never asleep",
+        "warm",
+        "forced",
+        "heard",
+        "new leader",
+        "shrunk",
+    ],
 )
 def test_everywhere_else_nothing_is_held(other: dict[str, Any]) -> None:
     """A leader that did not see the pool wake holds nothing either."""
