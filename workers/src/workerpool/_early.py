@@ -38,7 +38,7 @@ def listen(port: int) -> _socket.socket:
 def _unbound() -> _socket.socket:
     try:
         both = _socket.socket(_socket.AF_INET6, _socket.SOCK_STREAM)
+        both.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
     except OSError:
         return _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-    both.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
     return both

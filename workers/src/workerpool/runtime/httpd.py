@@ -88,11 +88,9 @@ class _Server(socketserver.ThreadingTCPServer):
     ) -> None:
         self.pages = pages
         self.answered = answered
-        address = listener.getsockname()
-        super().__init__(address, _Handler, bind_and_activate=False)
-        self.socket.close()
+        # Not that of TCPServer, which opens a socket of its own.
+        socketserver.BaseServer.__init__(self, listener.getsockname(), _Handler)
         self.socket = socket.socket(fileno=listener.detach())
-        self.server_address = address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of ours."""
