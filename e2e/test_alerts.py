@@ -144,6 +144,12 @@ def test_a_pool_without_trouble_is_silent_for_a_quarter_of_an_hour(evidence: Evi
 
 
 @pytest.mark.timeout(WINDOW_SECONDS)
+def test_an_upgrade_of_the_operator_is_silent(evidence: Evidence) -> None:
+    """Other pods take the place of operator and collector while pools work: nobody is told of it."""
+    assert not [one for one in evidence.installation if one.fired is not None], evidence.table()
+
+
+@pytest.mark.timeout(WINDOW_SECONDS)
 @pytest.mark.parametrize("pool", HEARTBEAT_LOST)
 def test_a_worker_that_is_no_more_is_told_within_three_minutes(evidence: Evidence, pool: str) -> None:
     """One that hangs, one whose container does not come back, one whose node is lost."""

@@ -28,6 +28,8 @@ _WATCHED: Final = (
     ),
 )
 
+_RENEWED: Final = ("podAnnotations.release=next", "collector.pullPolicy=Never")
+
 
 def prepare(stack: Stack) -> None:
     """Make what takes minutes the first time; for a cluster from outside there is nothing to make."""
@@ -44,8 +46,7 @@ def watched(stack: Stack) -> Iterator[Prometheus]:
     kubectl, safe = stack.kubectl, stack.cluster.nodes[0]
     image = images.ensure(stack.cluster, prometheus.IMAGE)
     define(kubectl)
-    pin = rf"nodeSelector.kubernetes\.io/hostname={safe}"
-    install(kubectl, image=stack.images.operator, values=(*_WATCHED, pin))
+    install(kubectl, image=stack.images.operator, values=_values(stack))
     found = Prometheus(kubectl=kubectl, namespace=NAMESPACE, selected_by=SELECTED_BY)
     try:
         found.deploy(image=image, node=safe)
@@ -55,6 +56,18 @@ def watched(stack: Stack) -> Iterator[Prometheus]:
         # While the kinds are there: Helm does not find its way out of a release with objects of unknown kinds.
         install(kubectl, image=stack.images.operator, values=(*TEST_VALUES, "monitoring.enabled=false"))
         forget(kubectl)
+
+
+def upgrade(stack: Stack) -> None:
+    """Upgrade the release that is watched: other pods take the place of the operator's and of the collectors'.
+
+    As by a new image, and without one: what they run is the same, so that what is told of it is the upgrade's.
+    """
+    install(stack.kubectl, image=stack.images.operator, values=(*_values(stack), *_RENEWED))
+
+
+def _values(stack: Stack) -> tuple[str, ...]:
+    return (*_WATCHED, rf"nodeSelector.kubernetes\.io/hostname={stack.cluster.nodes[0]}")
 
 
 def define(kubectl: Kubectl) -> None:

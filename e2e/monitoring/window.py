@@ -13,9 +13,11 @@ from typing import Final
 
 from e2e import processes
 from e2e.cluster.progress import say
+from e2e.monitoring import stage
 from e2e.monitoring.prometheus import Prometheus, Series
 from e2e.scene import Scene, restarts
 from e2e.support.kubectl import Json
+from e2e.support.stack import NAMESPACE, RELEASE
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import Schedule, burst, moments, steady
 
@@ -25,8 +27,11 @@ ACT: Final = 60.0
 """When the trouble begins."""
 STEP: Final = 390.0
 """When the queue of `step` grows: 5 minutes and more of what was usual lie before it."""
+UPGRADE: Final = 200.0
+"""When operator and collector are replaced by others."""
 _LONG: Final = 100.0
 """Seconds of a job, the most that the reference worker takes: two at a time keep up with none of the loads."""
+_COLLECTORS: Final = "app.kubernetes.io/component=collector"
 _PENDING: Final = "pending"
 _FIRING: Final = "firing"
 # Comes up once; from then on it ends as soon as it begins. /tmp outlives a container, not a pod.
@@ -66,7 +71,7 @@ _WORKERS: Final[Mapping[str, Json]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An alert about a pool; times are seconds since the window began."""
+    """An alert; times are seconds since the window began."""
 
     alert: str
     severity: str
@@ -82,6 +87,8 @@ class Evidence:
     seconds: float
     told: Mapping[str, tuple[Told, ...]]
     """For each pool, its alerts; a pool of which nothing was told has an empty tuple."""
+    installation: tuple[Told, ...]
+    """What was told of the operator and its collectors."""
     beating: Mapping[str, tuple[tuple[float, float], ...]]
     """For each pool with workers: how many gave a sign of life, by time."""
     depth: Mapping[str, tuple[float, ...]]
@@ -99,7 +106,7 @@ class Evidence:
     def table(self) -> str:
         """Give it as lines of text."""
         lines = [f"{'pool':<12} {'alert':<24} pending   fired    last  (s since the window began)"]
-        for pool, told in sorted(self.told.items()):
+        for pool, told in (*sorted(self.told.items()), ("installation", self.installation)):
             for one in told:
                 times = "".join(f"{'-' if at is None else f'{at:.0f}':>8}" for at in (one.pending, one.fired, one.last))
                 lines.append(f"{pool:<12} {one.alert:<24}{times}")
@@ -138,6 +145,10 @@ class Window:
                 stack.enter_context(self.scene.feeding(name, schedule, seconds=seconds))
             self._until(began + ACT)
             stack.enter_context(self._trouble())
+            self._until(began + UPGRADE)
+            before = self._controllers()
+            stage.upgrade(self.scene.stack)
+            wait_for(lambda: not before & self._controllers(), seconds=120, what="other operators and collectors")
             self._until(began + STEP - 60)
             self._delete_worker("replaced", 1, "--grace-period=0", "--force")
             self._until(began + SECONDS)
@@ -164,6 +175,12 @@ class Window:
         finally:
             cluster.start_node(self.doomed)
             processes.continue_worker(scene, stopped)
+
+    def _controllers(self) -> set[str]:
+        """The uids of the operator's pods and of the collector's."""
+        places = {NAMESPACE: f"app.kubernetes.io/name={RELEASE}", self.scene.namespace: _COLLECTORS}
+        found = [self.scene.kubectl.list("pods", namespace=where, selector=who) for where, who in places.items()]
+        return {pod["metadata"]["uid"] for pods in found for pod in pods}
 
     @contextlib.contextmanager
     def _nothing_else_there(self) -> Iterator[None]:
@@ -223,25 +240,29 @@ class Window:
 
     def _evidence(self, began: float) -> Evidence:
         where = f'namespace="{self.scene.namespace}"'
-        alerts = self.prometheus.history(f"ALERTS{{{where}}}", since=began)
+        alerts = self.prometheus.history(f'ALERTS{{{where},pool!=""}}', since=began)
+        others = self.prometheus.history('ALERTS{pool=""}', since=began)
         beating = self.prometheus.history(f"count by (pool) (worker_heartbeat_unixtime{{{where}}})", since=began)
         depth = self.prometheus.history(f"max by (pool) (queue_depth{{{where}}})", since=began)
-        told: dict[str, dict[str, list[Series]]] = {name: {} for name in SIZES}
-        for one in alerts:
-            told[one.labels["pool"]].setdefault(one.labels["alertname"], []).append(one)
+        told = {name: [one for one in alerts if one.labels["pool"] == name] for name in SIZES}
         return Evidence(
             seconds=self._now() - began,
-            told={
-                pool: tuple(_told(name, series, began) for name, series in found.items())
-                for pool, found in told.items()
-            },
+            told={pool: _all_told(found, began) for pool, found in told.items()},
+            installation=_all_told(others, began),
             beating={one.labels["pool"]: tuple((at - began, value) for at, value in one.samples) for one in beating},
             depth={one.labels["pool"]: tuple(value for _, value in one.samples) for one in depth},
         )
 
 
+def _all_told(alerts: Sequence[Series], began: float) -> tuple[Told, ...]:
+    by_name: dict[str, list[Series]] = {}
+    for one in alerts:
+        by_name.setdefault(one.labels["alertname"], []).append(one)
+    return tuple(_told(name, series, began) for name, series in by_name.items())
+
+
 def _told(name: str, series: Sequence[Series], began: float) -> Told:
-    """Sum up one alert of a pool, whichever of its workers it was about."""
+    """Sum up one alert, whichever of a pool's workers it was about."""
     times = {
         state: [at - began for one in series if one.labels["alertstate"] == state for at, _ in one.samples]
         for state in (_PENDING, _FIRING)
