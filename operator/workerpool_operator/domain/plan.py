@@ -21,6 +21,7 @@ from workerpool_operator.domain.scaling import (
     Claim,
     Decision,
     Drain,
+    Ebb,
     Followed,
     Outcome,
     ScaleInStep,
@@ -158,8 +159,10 @@ def plan(snapshot: Snapshot) -> Plan:
     care, memory = assess(snapshot, memory, whole=whole)
     drains = overrides_of(snapshot.pool).draining(wall=snapshot.wall_time)
     leaving = care.due or bool(drains)
-    taking_away = bool(counts.remove or memory.scale_in.fenced or memory.scale_in.lowered or leaving) or shedding
-    list_wait = _list_wait(snapshot, counts=counts, restart_due=care.due, draining=bool(drains))
+    ebb = _ebb(snapshot, size=size, soon=sized.soon)
+    scaling_in = memory.scale_in.fenced or memory.scale_in.lowered or memory.scale_in.marked_at
+    taking_away = bool(counts.remove or ebb.count or scaling_in or leaving) or shedding
+    list_wait = _list_wait(snapshot, hurry=bool(counts.remove or ebb.count or care.due), draining=bool(drains))
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     seats_due = seating.list_in is not None and seating.list_in <= 0
     if snapshot.pods is None and (troubled or seats_due or (taking_away and list_wait <= 0)):
@@ -167,7 +170,7 @@ def plan(snapshot: Snapshot) -> Plan:
     workers = _workers(snapshot)
     memory = choose_one(snapshot, memory, care, workers)
     scale_in = (
-        _scale_in(snapshot, memory, workers, counts=counts, drains=drains)
+        _scale_in(snapshot, memory, workers, counts=counts, ebb=ebb, drains=drains)
         if taking_away and snapshot.pods is not None
         else None
     )
@@ -183,10 +186,8 @@ def plan(snapshot: Snapshot) -> Plan:
     applies = objects.applies(snapshot, target=target, holding=versions.holding, sizes=sizes, answer=answer)
     moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
-    moments.append(shields.look_again)
-    moments.append(overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time))
-    moments += [followed.look_again] if followed is not None else []
-    moments.append(snapshot.places.look_again)
+    moments += [shields.look_again, overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time)]
+    moments += [followed.look_again if followed else None, snapshot.places.look_again]
     moments += [max(seating.list_in, GROWING_LIST_SECONDS / 2)] if seating.list_in is not None else []
     moments += [DRAIN_LOOK_SECONDS] if drains else []
     if taking_away and scale_in is None:
@@ -280,10 +281,10 @@ def _shedding(snapshot: Snapshot) -> bool:
     return any(child.existing > child.replicas for child in snapshot.deployments.values())
 
 
-def _list_wait(snapshot: Snapshot, *, counts: Counts, restart_due: bool, draining: bool) -> float:
+def _list_wait(snapshot: Snapshot, *, hurry: bool, draining: bool) -> float:
     """Seconds until the pods may be listed again; where nothing is left but to see the deleted end, there is time."""
     listed_at, known = snapshot.memory.pods_listed_at, snapshot.memory.scale_in
-    busy = counts.remove or known.lowered or known.fenced - known.parting or _shedding(snapshot) or restart_due
+    busy = hurry or known.lowered or known.fenced - known.parting or _shedding(snapshot)
     calm = DRAIN_LIST_SECONDS if draining else PARTING_RECHECK_SECONDS
     interval = POD_LIST_INTERVAL_SECONDS if busy else calm
     return 0.0 if listed_at is None else listed_at + interval - snapshot.now
@@ -295,11 +296,28 @@ def _workers(snapshot: Snapshot) -> list[Worker]:
     return [judge(pod, snapshot.reports.get(pod.uid), drain_seconds=drain) for pod in pods]
 
 
+def _ebb(snapshot: Snapshot, *, size: int, soon: int | None) -> Ebb:
+    """Who follows soon, where there is one Deployment that all of them are of."""
+    sized = [child for child in snapshot.deployments.values() if child.replicas]
+    return Ebb(count=max(0, size - soon), whole=soon == 0) if soon is not None and len(sized) == 1 else Ebb()
+
+
 def _scale_in(
-    snapshot: Snapshot, memory: Memory, workers: Sequence[Worker], *, counts: Counts, drains: Sequence[Drain]
+    snapshot: Snapshot,
+    memory: Memory,
+    workers: Sequence[Worker],
+    *,
+    counts: Counts,
+    ebb: Ebb,
+    drains: Sequence[Drain],
 ) -> ScaleInStep:
     sizes = [
-        Sizing(deployment=name, replicas=child.replicas, remove=counts.remove.get(name, 0))
+        Sizing(
+            deployment=name,
+            replicas=child.replicas,
+            remove=counts.remove.get(name, 0),
+            ebb=ebb if child.replicas else Ebb(),
+        )
         for name, child in sorted(snapshot.deployments.items())
     ]
     terminating = snapshot.pods.terminating if snapshot.pods else frozenset()
@@ -341,6 +359,6 @@ def _marks(scale_in: ScaleInStep | None) -> tuple[Mark, ...]:
     if scale_in is None:
         return ()
     return (
-        *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=desired.DELETION_COST) for w in scale_in.mark),
+        *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=cost) for w, cost in scale_in.mark),
         *(Mark(pod=w.pod.name, uid=w.pod.uid, cost=None) for w in scale_in.unmark),
     )

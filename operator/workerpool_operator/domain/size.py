@@ -7,6 +7,7 @@ from workerpool_operator.api import (
     ScalingMode,
 )
 from workerpool_operator.domain import layout
+from workerpool_operator.domain.ebbing import size_soon
 from workerpool_operator.domain.rules import most_slots, rules_of
 from workerpool_operator.domain.scaling import (
     Allowance,
@@ -36,6 +37,8 @@ class Size:
     size: int
     followed: Followed | None = None
     """In modes hpa and keda."""
+    soon: int | None = None
+    """How many it will be within moments unless something happens; None: nobody is prepared for that."""
     replicas: int | None = None
     """What to write into spec.replicas, if anything."""
 
@@ -57,7 +60,8 @@ def size_of(snapshot: Snapshot) -> Size:
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
     inputs = _inputs(snapshot)
     size, decision = first_alone(decide(inputs), inputs)
-    return Size(decision=decision, size=size)
+    soon, decision = size_soon(decision, inputs)
+    return Size(decision=decision, size=size, soon=soon)
 
 
 def present_size(snapshot: Snapshot) -> int:

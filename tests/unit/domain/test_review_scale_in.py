@@ -55,7 +55,7 @@ def test_nobody_goes_while_a_mark_that_was_taken_back_may_still_be_seen() -> Non
         now=100.0,
         remove=2,
     )
-    assert {one.pod.name for one in marking.mark} == {"a", "b"}
+    assert {one.pod.name for one, _ in marking.mark} == {"a", "b"}
     memory = replace(marking.memory, marked_at={"a": 100.0, "b": 100.5})
     a, b = replace(old_a, cost=DELETION_COST), replace(old_b, cost=DELETION_COST)
     # Only one is to go now: `b` (of two equals the last by name) is released and loses its mark.
@@ -94,14 +94,14 @@ def test_a_worker_that_works_before_its_readiness_check_is_fenced_before_it_goes
     fence = first.memory.fence_id
     answered = worker(pod("young", ready=False), report("young", fence=fence))
     second = shrink(answered, busy, memory=first.memory, now=100.2)
-    assert [one.pod.name for one in second.mark] == ["young"]
+    assert [one.pod.name for one, _ in second.mark] == ["young"]
 
 
 def test_a_worker_that_is_not_ready_and_does_not_listen_goes_on_its_word() -> None:
     for said in (None, report("young", fenceable=False)):
         young = worker(pod("young", ready=False), said)
         first = shrink(young, worker(pod("busy"), report("busy", in_flight=1)), memory=ScaleInMemory(epoch=7), now=1.0)
-        assert [one.pod.name for one in first.mark] == ["young"]
+        assert [one.pod.name for one, _ in first.mark] == ["young"]
 
 
 def test_a_worker_that_has_just_started_is_given_time_to_be_heard_before_it_goes() -> None:
@@ -126,7 +126,7 @@ def test_a_worker_whose_container_does_not_run_goes_whatever_it_last_said() -> N
     left = replace(report("crashed", in_flight=2), connected=False, age=40.0)
     crashed = worker(replace(pod("crashed", ready=False), running=False), left)
     first = shrink(crashed, worker(pod("busy"), report("busy", in_flight=1)), memory=ScaleInMemory(epoch=7), now=1.0)
-    assert [one.pod.name for one in first.mark] == ["crashed"]
+    assert [one.pod.name for one, _ in first.mark] == ["crashed"]
 
 
 def test_a_worker_that_runs_and_has_fallen_silent_does_not_go() -> None:

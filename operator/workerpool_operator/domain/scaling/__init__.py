@@ -16,7 +16,9 @@ from workerpool_operator.domain.scaling.inputs import Allowance, Inputs, Pace, R
 from workerpool_operator.domain.scaling.overrides import THROTTLE, Overrides, Throttle, overrides
 from workerpool_operator.domain.scaling.predictive import Forecast, Foreseen
 from workerpool_operator.domain.scaling.scale_in import (
+    MARK_SETTLE_SECONDS,
     PARTING_RECHECK_SECONDS,
+    Ebb,
     Leaver,
     ScaleInMemory,
     ScaleInStep,
@@ -33,6 +35,7 @@ __all__ = [
     "DELETION_COST",
     "DRAIN",
     "GROWING_LIST_SECONDS",
+    "MARK_SETTLE_SECONDS",
     "PARTING_RECHECK_SECONDS",
     "THROTTLE",
     "Allowance",
@@ -40,6 +43,7 @@ __all__ = [
     "Claim",
     "Decision",
     "Drain",
+    "Ebb",
     "Fleet",
     "Followed",
     "Forecast",

@@ -3,7 +3,7 @@
 fence the victims -> keep those that answered with the fence and have nothing to lose -> mark exactly those by
 pod-deletion-cost -> wait until the ReplicaSet controller's cache has the marks, and has no more those that were taken
 back -> lower the Deployment -> compare who went with who was chosen. Where all of a Deployment go, there is nothing to
-choose: it is lowered without marks.
+choose: it is lowered without marks. Idle workers who will go soon, if nothing happens, are marked ahead (`marks`).
 
 Every call starts from what is observed; `ScaleInMemory` only holds what Kubernetes does
 not: which fence is in force, and when marks were written. Losing it (a new leader) costs a second, never a job:
@@ -18,11 +18,12 @@ A worker that is to be restarted goes the same way up to the fence and the wait 
 and no Deployment is lowered: so it needs no mark, and another takes its place.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Final
 
+from workerpool_operator.domain.scaling.marks import soon_to_go, to_write
 from workerpool_operator.domain.scaling.workers import DELETION_COST, Readiness, Worker
 
 MARK_SETTLE_SECONDS: Final = 1.0
@@ -41,12 +42,21 @@ PARTING_RECHECK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ebb:
+    """Who follows within moments, unless something happens. `whole`: with them all go, so nobody has to be marked."""
+
+    count: int = 0
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
     """One Deployment of the pool: what its spec says now, and how many of its pods should go."""
 
     deployment: str
     replicas: int
     remove: int = 0
+    ebb: Ebb = field(default_factory=Ebb)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +118,8 @@ class ScaleInStep:
 
     memory: ScaleInMemory
     fence: frozenset[str] = frozenset()
-    mark: tuple[Worker, ...] = ()
+    mark: tuple[tuple[Worker, int], ...] = ()
+    """With the cost to write."""
     unmark: tuple[Worker, ...] = ()
     lower: Mapping[str, int] = field(default_factory=dict)
     """Deployment -> by how many."""
@@ -152,8 +163,9 @@ def step(
     restarting = [worker for worker in workers if worker.pod.uid == uid and worker not in (*chosen, *going)]
     memory = _refence(memory, chosen=[*chosen, *restarting], going=going, terminating=terminating)
     leaving = [worker for worker in chosen if worker.may_go(fence=memory.fence_id)]
-    memory = _remember_marks(memory, workers, leaving, now=now)
-    unmark = _stale_marks(workers, keep=[*leaving, *going])
+    mark, kept = _marks(sizes, by_deployment, victims=victims, leaving=leaving)
+    memory = _remember_marks(memory, workers, [worker for worker, _ in mark], now=now)
+    unmark = _stale_marks(workers, keep=[*kept, *going])
     memory = replace(memory, unmarked_at=now) if unmark else memory
     lowerings = [
         lowering
@@ -166,7 +178,7 @@ def step(
     return ScaleInStep(
         memory=memory,
         fence=memory.fenced,
-        mark=tuple(w for w in leaving if w.pod.cost != DELETION_COST and w.pod.deployment not in at_once),
+        mark=tuple(one for one in mark if one[0].pod.deployment not in at_once),
         unmark=unmark,
         lower={lowered.deployment: count for count, lowered in lowerings},
         read_now=any(worker.report is not None and not worker.report.fenceable for worker in chosen),
@@ -194,8 +206,10 @@ def _may_restart(worker: Worker, *, fence: str, deaf: bool) -> bool:
 
 def _is_going(worker: Worker, memory: ScaleInMemory) -> bool:
     """Whether a lowered Deployment is about to delete this one; after a change of leader only the mark tells."""
-    known = any(worker.pod.uid in lowered.chosen for lowered in memory.lowered)
-    return known or worker.pod.cost == DELETION_COST
+    known = [lowered for lowered in memory.lowered if lowered.deployment == worker.pod.deployment]
+    if any(worker.pod.uid in lowered.chosen for lowered in known) or worker.pod.cost == DELETION_COST:
+        return True
+    return worker.pod.marked and not known
 
 
 def _compare(
@@ -230,18 +244,36 @@ def _refence(
     return replace(memory, sequence=sequence, fenced=wanted, parting=parting)
 
 
+def _marks(
+    sizes: Sequence[Sizing],
+    by_deployment: Mapping[str, Sequence[Worker]],
+    *,
+    victims: Mapping[str, Sequence[Worker]],
+    leaving: Sequence[Worker],
+) -> tuple[list[tuple[Worker, int]], list[Worker]]:
+    """Marks to write, and who may have one: who goes, who is about to be asked to, and who comes soon."""
+    mark: list[tuple[Worker, int]] = []
+    kept = [*leaving]
+    for size in sizes:
+        workers = by_deployment[size.deployment]
+        if size.deployment not in victims:
+            # It is about to lose pods: who comes after them is not looked for meanwhile, and keeps what it has.
+            kept += [worker for worker in workers if worker.readiness is Readiness.IDLE]
+            continue
+        chosen = victims[size.deployment]
+        coming = soon_to_go(workers, after=len(chosen), count=size.ebb.count)
+        going = [worker for worker in leaving if worker.pod.deployment == size.deployment]
+        mark += to_write(workers, leaving=going, coming=() if size.ebb.whole else coming)
+        kept += [*(worker for worker in chosen if worker.readiness <= Readiness.IDLE), *coming]
+    return mark, kept
+
+
 def _remember_marks(
-    memory: ScaleInMemory, workers: Sequence[Worker], leaving: Sequence[Worker], *, now: float
+    memory: ScaleInMemory, workers: Sequence[Worker], written: Sequence[Worker], *, now: float
 ) -> ScaleInMemory:
-    """Note when each mark was first seen or is about to be written; forget pods that are gone."""
-    present = {worker.pod.uid for worker in workers}
-    marked = {uid: at for uid, at in memory.marked_at.items() if uid in present}
-    for worker in leaving:
-        if worker.pod.cost != DELETION_COST:
-            marked[worker.pod.uid] = now
-        else:
-            marked.setdefault(worker.pod.uid, now)
-    return replace(memory, marked_at=marked)
+    """Note when each mark was first seen or is about to be written; forget those that are no more."""
+    marked = {w.pod.uid: memory.marked_at.get(w.pod.uid, now) for w in workers if w.pod.marked}
+    return replace(memory, marked_at=marked | {worker.pod.uid: now for worker in written})
 
 
 def _lower(
@@ -256,7 +288,7 @@ def _lower(
     leaving = {
         worker.pod.uid
         for worker in may_go
-        if worker.pod.cost == DELETION_COST and not (worker.unheard and _settles_in(worker, memory, now=now) > 0)
+        if worker.pod.marked and not (worker.unheard and _settles_in(worker, memory, now=now) > 0)
     }
     settled = {
         uid for uid in leaving if now - memory.marked_at[uid] >= MARK_SETTLE_SECONDS and not memory.unsettled(now)
@@ -289,7 +321,7 @@ def _safe_count(workers: Sequence[Worker], *, leaving: set[str], settled: set[st
     """
     count = 0
     ordered = sorted(workers, key=lambda worker: worker.eviction_order)
-    for _, equals in groupby(ordered, key=lambda worker: worker.eviction_order):
+    for _, equals in itertools.groupby(ordered, key=lambda worker: worker.eviction_order):
         group = {worker.pod.uid for worker in equals}
         if not group <= leaving:
             break
@@ -307,7 +339,7 @@ def _settles_in(worker: Worker, memory: ScaleInMemory, *, now: float) -> float:
 
 def _stale_marks(workers: Sequence[Worker], *, keep: Sequence[Worker]) -> tuple[Worker, ...]:
     kept = {worker.pod.uid for worker in keep}
-    return tuple(w for w in workers if w.pod.cost == DELETION_COST and w.pod.uid not in kept)
+    return tuple(w for w in workers if w.pod.marked and w.pod.uid not in kept)
 
 
 def _look_again(

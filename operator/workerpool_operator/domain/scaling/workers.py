@@ -8,6 +8,8 @@ REPORT_FRESH_SECONDS: Final = 15.0
 """A report older than this decides nothing. Half a fence's time to live: the fence it answers is still in force."""
 DELETION_COST: Final = -1000
 """Written on exactly the pods that were chosen, so that the ReplicaSet controller takes them."""
+SOON_COSTS: Final = range(DELETION_COST + 1, -500)
+"""Written on pods that will be chosen soon: each has its own, the lowest goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,11 @@ class Pod:
     """Whether a container of it runs, as the kubelet last said."""
     node: str = ""
     """Name of its node; empty: it has none yet."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether the ReplicaSet controller takes it before others that are alike: it is chosen, or will be soon."""
+        return self.cost == DELETION_COST or self.cost in SOON_COSTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
