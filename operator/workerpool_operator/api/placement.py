@@ -2,14 +2,17 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import Model, Rule, Text, rules
+from workerpool_operator.api._base import ATOMIC, Model, Rule, Text, rules
 
 PLACE_ANNOTATION: Final = "workerpool.dev/place"
 """`primary` or `secondary`: where the workers belong, said by a person at run time."""
+
+
+NodeName = Annotated[str, Field(max_length=253)]
 
 
 class Failback(StrEnum):
@@ -73,3 +76,9 @@ class PlacementStatus(Model):
     active: str = Field(default="", max_length=32, description="Place that workers are added to: primary or secondary.")
     since: datetime | None = Field(default=None, description="Since when.")
     lost: int = Field(default=0, ge=0, description="Workers of the place that they belong to that count as lost.")
+    lost_nodes: tuple[NodeName, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Nodes of which nothing is heard: workers there are fenced. No more than 16 are named.",
+        json_schema_extra=ATOMIC,
+    )

@@ -14,7 +14,7 @@ from workerpool_operator.cli import cluster, events
 from workerpool_operator.cli.cluster import asked
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, age, known
-from workerpool_operator.cli.get.tree import pod_state
+from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.cli.rollout.state import lines, rollout_of
 from workerpool_operator.cli.terminal import Console, wide
 

@@ -83,7 +83,7 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
 
 async def _workers(access: "ClusterAccess", namespace: str, name: str) -> tuple[list[Worker], str]:
     from workerpool_operator.cli.get.figures import MOST, PodFigures  # noqa: PLC0415  see cluster.asked
-    from workerpool_operator.cli.get.tree import pod_state  # noqa: PLC0415
+    from workerpool_operator.cli.pods import pod_state  # noqa: PLC0415
     from workerpool_operator.domain.desired.names import POOL_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube, kinds  # noqa: PLC0415
 

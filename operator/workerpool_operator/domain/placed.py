@@ -9,6 +9,9 @@ from workerpool_operator.domain.layout import moving
 from workerpool_operator.domain.snapshot import Snapshot
 
 _NAMED_NODES: Final = 5
+"""In a sentence."""
+_TOLD_NODES: Final = 16
+"""In the status."""
 
 
 def placed(case: Case) -> Verdict:
@@ -52,7 +55,12 @@ def placement_status(snapshot: Snapshot) -> PlacementStatus | None:
     if not places.role:
         return None
     active = places.other if places.all_lost else places.role
-    return PlacementStatus(active=active, since=_since(before, active, now=snapshot.wall_time), lost=places.all_lost)
+    return PlacementStatus(
+        active=active,
+        since=_since(before, active, now=snapshot.wall_time),
+        lost=places.all_lost,
+        lost_nodes=places.nodes[:_TOLD_NODES],
+    )
 
 
 def _since(before: PlacementStatus | None, active: str, *, now: datetime) -> datetime:

@@ -4,10 +4,11 @@ from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.cost import Line as CostLine
 from workerpool_operator.cli.cost import lines as cost_lines
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
-from workerpool_operator.cli.get.tree import pod_state as pod_word
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
 from workerpool_operator.cli.placement import LabelsError, change_primary, labels_of, move
+from workerpool_operator.cli.places import Placed, destinations, placed, progress
+from workerpool_operator.cli.pods import pod_state as pod_word
 from workerpool_operator.cli.prometheus import ask as ask_prometheus
 from workerpool_operator.cli.rollout.ask import tell
 from workerpool_operator.cli.rollout.state import meant, rollout_of
@@ -18,6 +19,7 @@ __all__ = [
     "CostLine",
     "LabelsError",
     "Mirror",
+    "Placed",
     "Row",
     "TroubleError",
     "annotate",
@@ -25,11 +27,14 @@ __all__ = [
     "change_primary",
     "condition",
     "cost_lines",
+    "destinations",
     "keeps_rates",
     "labels_of",
     "meant",
     "move",
+    "placed",
     "pod_word",
+    "progress",
     "rollout_of",
     "slow_down",
     "suspend",

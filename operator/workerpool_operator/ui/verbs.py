@@ -14,12 +14,12 @@ from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import THROTTLE, Throttle
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess
-from workerpool_operator.ui.places import destinations
 from workerpool_operator.ui.shared import (
     LabelsError,
     TroubleError,
     annotate,
     change_primary,
+    destinations,
     keeps_rates,
     labels_of,
     meant,

@@ -95,3 +95,40 @@ async def test_a_pool_is_followed_until_it_is_gone(
         await kube.delete(ObjectRef(kinds.WORKER_POOL, pools, "thumbs"))
         assert await process.wait() == 3
         assert b"was deleted" in await process.stderr.read()
+
+
+async def test_a_rollout_and_a_move_are_followed_without_a_terminal(
+    plane: ControlPlane, kube: Kube, pools: str
+) -> None:
+    """A line when the version goes on, and one when workers have moved."""
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND, "thumbs", "-n", pools, "--watch",
+        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    ref = ObjectRef(kinds.WORKER_POOL, pools, "thumbs")
+
+    async def told(**status: Any) -> str:
+        assert process.stdout is not None
+        await kube.merge_patch(ref, {"status": status}, subresource="status")
+        return (await process.stdout.readline()).decode()
+
+    try:
+        async with asyncio.timeout(60):
+            await process.stdout.readline()
+            tried = {"stable": "aa", "wanted": "bb", "canary": "bb", "step": 1, "weight": 10, "wait": "StepRuns"}
+            line = await told(rollout=tried)
+            assert "rollout Trying: version bb is tried beside aa: step 1 of 2, 10 % of the workers" in line
+            assert "waits: StepRuns" in line
+            assert "step 2 of 2, 50 %" in await told(rollout=tried | {"step": 2, "weight": 50})
+            await kube.merge_patch(ref, {"spec": {"placement": {"primary": {"nodeSelector": {"zone": "a"}}}}})
+            moving = {
+                "type": "Placed", "status": "False", "reason": "Moving", "message": "workers move",
+                "lastTransitionTime": "2026-01-02T03:04:05Z", "observedGeneration": 9,
+            }  # fmt: skip
+            line = await told(conditions=[moving], placement={"active": "primary"})
+            assert "Placed=False: Moving: workers move; move: 0 ready in the primary place" in line
+    finally:
+        process.kill()
+        await process.communicate()

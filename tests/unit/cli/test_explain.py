@@ -135,3 +135,35 @@ def test_the_screen_says_it_all() -> None:
         assert words in told
     assert "of 400 that what they call bears" in told
     assert told.count("has not acted on the last change") == 1
+
+
+def test_the_canary_and_the_place_are_explained() -> None:
+    """With what is missing to decide, and until when workers stay where they are."""
+    spec = {
+        "rollout": {"steps": [{"weight": 10, "minJobs": 200}]},
+        "placement": {"primary": {"nodeSelector": {"zone": "a"}}, "secondary": {"nodeSelector": {"zone": "b"}}},
+    }
+    rollout = {"stable": "aa", "canary": "bb", "step": 1, "verdict": "Inconclusive", "cause": "Evidence", "jobs": 50}
+    placed = {"type": "Placed", "status": "False", "reason": "FailingBack", "message": "so", "observedGeneration": 1}
+    status = {"rollout": rollout, "placement": {"active": "secondary", "lost": 2}}
+    told = " ".join(screen(pool(spec=spec, scaling=SCALING, conditions=(placed,), **status)).split())
+    assert "rollout: version bb is tried beside aa: step 1 of 1" in told
+    assert "verdict Inconclusive by Evidence" in told
+    assert "this step still takes 150 jobs" in told
+    assert "place: Placed=False: FailingBack: so" in told
+    assert "until that place has had its workers for a minute" in told
+
+
+def test_it_fits_on_one_screen() -> None:
+    """All there is to say at once, on a terminal of 24 lines and 200 columns."""
+    spec = {
+        "rollout": {"steps": [{"weight": 10, "minJobs": 200}]},
+        "placement": {"primary": {"nodeSelector": {"zone": "a"}}, "secondary": {"nodeSelector": {"zone": "b"}}},
+    }
+    rollout = {
+        "stable": "aa", "canary": "bb", "step": 1, "verdict": "Inconclusive", "cause": "Evidence", "jobs": 50,
+        "ratio": "1", "ratioLow": "0.5", "minimumDetectableRatio": "4", "wait": "StepRuns",
+    }  # fmt: skip
+    queue = {"name": "main", "depth": 7}
+    told = screen(pool(spec=spec, scaling=SCALING, queues=[queue], rollout=rollout, placement={"active": "primary"}))
+    assert len(told.splitlines()) <= 24

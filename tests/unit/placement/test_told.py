@@ -38,11 +38,11 @@ def test_the_status_says_where_workers_are_added_and_how_many_are_lost() -> None
     stage.run(10)
     assert condition(stage) == ("True", "Placed")
     since = stage.status["placement"]["since"]
-    assert stage.status["placement"] == {"active": "primary", "since": since, "lost": 0}
+    assert stage.status["placement"] == {"active": "primary", "since": since, "lost": 0, "lostNodes": []}
     stage.lose("a1")
     stage.run(40)
     assert condition(stage) == ("False", "FailedOver")
-    assert stage.status["placement"] == {"active": "secondary", "since": since, "lost": 3}
+    assert stage.status["placement"] == {"active": "secondary", "since": since, "lost": 3, "lostNodes": ["a1"]}
     assert (stage.status["replicas"], stage.status["readyReplicas"]) == (3, 3)
     stage.bring_back("a1")
     stage.run(10)

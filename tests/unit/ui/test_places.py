@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.pools import pool_body
+from workerpool_operator.cli.places import destinations, home_of
 from workerpool_operator.domain.desired import PLACE_LABEL, place_key
-from workerpool_operator.ui.places import destinations, home_of, placement
+from workerpool_operator.ui.places import placement
 from workerpool_operator.ui.verbs import buttons
 
 A, B = {"zone": "a"}, {"zone": "b"}
@@ -36,15 +37,15 @@ def test_workers_are_counted_by_place() -> None:
     pods = [pod(A), pod(A, ready=False), pod(A, ready=False, node=""), pod(B), pod(B, going=True), pod({"zone": "c"})]
     view = placement(body(lost=2), pods)
     assert view is not None
-    assert [(line.name, line.ready, line.pods, line.pending) for line in view.lines] == [
+    assert [(line.name, line.ready, line.pods, line.pending) for line in view.placed.lines] == [
         ("primary", 1, 3, 1),
         ("secondary", 1, 1, 0),
         ("", 1, 1, 0),
     ]
-    assert [line.nodes for line in view.lines[:2]] == ["zone=a", "zone=b"]
-    assert [line.home for line in view.lines] == [True, False, False]
-    assert [line.active for line in view.lines] == [False, True, False]
-    assert (view.lost, view.active, view.since) == (2, "secondary", "2030-01-31T12:00:00Z")
+    assert [line.nodes for line in view.placed.lines[:2]] == ["zone=a", "zone=b"]
+    assert [line.home for line in view.placed.lines] == [True, False, False]
+    assert [line.active for line in view.placed.lines] == [False, True, False]
+    assert (view.placed.lost, view.placed.active, view.placed.active_since) == (2, "secondary", "2030-01-31T12:00:00Z")
     assert (view.state.word, view.state.tone) == ("FailedOver", "bad")
 
 
@@ -53,7 +54,7 @@ def test_a_pool_without_places_shows_none() -> None:
     assert placement(pool_body(), [pod({})]) is None
     view = placement(pool_body(), [pod(A)])
     assert view is not None
-    assert [(line.name, line.pods) for line in view.lines] == [("", 1)]
+    assert [(line.name, line.pods) for line in view.placed.lines] == [("", 1)]
 
 
 @pytest.mark.parametrize(

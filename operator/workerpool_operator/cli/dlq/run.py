@@ -13,7 +13,7 @@ import aiohttp
 from workerpool_operator import api
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.dlq.job import CONTAINER, image_of, job
-from workerpool_operator.cli.get.tree import pod_state
+from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.domain.desired.names import COLLECTOR_NAME
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
 

@@ -1,1 +1,1 @@
-"""`wpool explain`: why a pool has the size that it has, on one screen."""
+"""`wpool explain`: why a pool has its size, its canary its verdict and its workers their place, on one screen."""

@@ -7,7 +7,9 @@ from typing import Final
 
 from workerpool_operator.api import Limiter
 from workerpool_operator.api.docs import member_docs
+from workerpool_operator.cli.canary import canary_of
 from workerpool_operator.cli.get.rows import UNKNOWN, Json, age, condition, known
+from workerpool_operator.cli.places import placed, told
 
 DEFAULT_SLOTS: Final = 20
 """Of `spec.worker.maxWorkers`."""
@@ -49,6 +51,10 @@ class Page:
     """How much of what it would have its budget lets it have; empty where it names none."""
     downstream: str
     """How many jobs what they call may get at a time; empty where nobody has said how many it bears."""
+    canary: tuple[str, ...]
+    """Of the rollout: the verdict with its criterion and figures, what would decide it, what it waits for."""
+    place: tuple[str, ...]
+    """Where the workers are, why, since when, and until when; empty where the pool names no places."""
     troubles: tuple[str, ...]
 
     @classmethod
@@ -57,6 +63,7 @@ class Page:
         status: Json = pool.get("status") or {}
         scaling: Json = status.get("scaling") or {}
         texts = member_docs(Limiter)
+        canary, view = canary_of(pool), placed(pool, ())
         meanings = {limiter.value: " ".join(texts[limiter.name].split()) for limiter in Limiter}
         return cls(
             title=_title(pool, status, scaling),
@@ -66,6 +73,8 @@ class Page:
             forecast=_forecast(scaling.get("predictive") or {}),
             budget=_budget(scaling.get("budget") or {}),
             downstream=_downstream(pool, scaling),
+            canary=canary.lines if canary else (),
+            place=tuple(told(view, now=now)) if view else (),
             troubles=tuple(_troubles(pool)),
         )
 

@@ -1,15 +1,18 @@
 """One pool, followed: a tree that is drawn anew on a terminal, a line for each change elsewhere."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from rich.live import Live
 
+from workerpool_operator.cli.canary import Phase, canary_of
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.get.figures import PodFigures
-from workerpool_operator.cli.get.rows import Row
+from workerpool_operator.cli.get.rows import Json, Row
 from workerpool_operator.cli.get.tree import Jobs, Scene, tree
+from workerpool_operator.cli.places import placed, progress
 from workerpool_operator.cli.pool_watch import PoolWatch, watch_pool
 from workerpool_operator.cli.terminal import Console
 from workerpool_operator.kube import ClusterAccess
@@ -55,18 +58,32 @@ async def _read(figures: PodFigures, watch: PoolWatch) -> None:
 async def _tell(watch: PoolWatch, console: Console) -> None:
     before: tuple[str, ...] = ()
     while watch.pool.objects:
-        row = Row.of(next(iter(watch.pool.objects.values())), now=datetime.now(UTC))
-        seen = tuple(getattr(row, column) for column in _SEEN)
+        pool, pods = next(iter(watch.pool.objects.values())), list(watch.pods.objects.values())
+        row = Row.of(pool, now=datetime.now(UTC))
+        more = tuple(_more(pool, pods))
+        seen = (*(getattr(row, column) for column in _SEEN), *more)
         if seen != before:
             before = seen
-            now = f"{datetime.now(UTC):%H:%M:%S}"
-            console.print(f"{now} {_line(row)}", soft_wrap=True, highlight=False, markup=False)
+            now, line = f"{datetime.now(UTC):%H:%M:%S}", "; ".join((_line(row), *more))
+            console.print(f"{now} {line}", soft_wrap=True, highlight=False, markup=False)
         await asyncio.sleep(_DRAW_SECONDS)
 
 
 def _line(row: Row) -> str:
     sizes = f"workers {row.workers}, desired {row.desired}, depth {row.depth}, in flight {row.in_flight}"
     return f"{row.name}: ready {row.ready}, {sizes}, version {row.version}: {row.reason}"
+
+
+def _more(pool: Json, pods: Sequence[Json]) -> Iterator[str]:
+    """What of the rollout and the places is not as ever. Without what changes at each look, or lines would not end."""
+    canary = canary_of(pool)
+    if canary is not None and canary.phase is not Phase.STABLE:
+        yield f"rollout {canary.phase}: {canary.said.partition(' (now')[0]}"
+        yield from (words for words in (canary.verdict, canary.waits and f"waits: {canary.waits}") if words)
+    view = placed(pool, pods)
+    if view is not None and (how_far := progress(view)):
+        yield f"Placed={view.status}: {view.reason}: {view.message}"
+        yield how_far
 
 
 def _scene(watch: PoolWatch, figures: PodFigures) -> Scene:

@@ -1,4 +1,4 @@
-"""One pool as a tree of its queues, versions and pods: pure but for rich's own words."""
+"""One pool as a tree of its rollout, places, queues, versions and pods: pure but for rich's own words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,10 @@ from typing import Final
 from rich.text import Text
 from rich.tree import Tree
 
+from workerpool_operator.cli.canary import Phase, canary_of
 from workerpool_operator.cli.get.rows import UNKNOWN, Json, Row, age, condition, known
+from workerpool_operator.cli.places import Placed, place_of, placed, progress, told
+from workerpool_operator.cli.pods import lost_nodes, pod_state
 from workerpool_operator.domain.desired.names import VERSION_LABEL
 
 _MOST_PODS: Final = 40
@@ -51,11 +54,49 @@ def tree(scene: Scene) -> Tree:
         told = condition(scene.pool, kind)
         if told.get("status") == ("True" if kind == "Stalled" else "False"):
             found.add(Text(f"{kind}: {told.get('message') or told.get('reason')}", style="red"))
+    _rollout(found, scene)
+    _places(found, scene)
     _queues(found, scene)
     _versions(found, scene)
     for note in scene.notes:
         found.add(Text(note, style="dim"))
     return found
+
+
+def _rollout(found: Tree, scene: Scene) -> None:
+    canary = canary_of(scene.pool)
+    if canary is None:
+        return
+    first, *more = canary.lines
+    bad = canary.phase is Phase.REJECTED or canary.verdict.startswith("verdict Fail")
+    branch = found.add(Text(f"rollout {canary.phase}: {first}", style="red" if bad else ""))
+    for line in more:
+        branch.add(Text(line))
+
+
+def _places(found: Tree, scene: Scene) -> None:
+    view = placed(scene.pool, scene.pods)
+    if view is None:
+        return
+    first, *more = told(view, now=scene.now)
+    branch = found.add(Text(first, style="" if view.status == "True" else "yellow"))
+    if how_far := progress(view):
+        branch.add(Text(how_far, style="yellow"))
+    for line in more:
+        branch.add(Text(line))
+    _place_lines(branch, view)
+
+
+def _place_lines(branch: Tree, view: Placed) -> None:
+    for line in view.lines:
+        uses = [
+            word for word, so in (("workers belong here", line.home), ("workers are added here", line.active)) if so
+        ]
+        counts = [f"{line.ready}/{line.pods} ready"]
+        counts += [f"{line.pending} without a node"] if line.pending else []
+        counts += [f"{line.lost} lost, and fenced"] if line.lost else []
+        text = f"place {line.name or 'of before'} ({line.nodes}): {', '.join(counts)}"
+        branch.add(Text(f"{text}; {', '.join(uses)}" if uses else text, style="red" if line.lost else ""))
 
 
 def _queues(found: Tree, scene: Scene) -> None:
@@ -87,34 +128,26 @@ def _versions(found: Tree, scene: Scene) -> None:
 
 
 def _pods(branch: Tree, pods: Sequence[Json], scene: Scene) -> None:
-    ordered = sorted(pods, key=lambda pod: pod["metadata"]["name"])
+    ordered, silent = sorted(pods, key=lambda pod: pod["metadata"]["name"]), lost_nodes(scene.pool)
     for pod in ordered[:_MOST_PODS]:
         jobs = scene.jobs.get(pod["metadata"]["name"])
-        state = pod_state(pod)
+        node = pod.get("spec", {}).get("nodeName", "no node yet")
+        state = "Lost, and fenced" if node in silent else pod_state(pod)
         doing = ""
         if jobs is not None:
             rate = f", {jobs.per_minute:.0f} jobs/min" if jobs.per_minute is not None else ""
             doing = f"  {jobs.in_flight} in flight{rate}"
-        node = pod.get("spec", {}).get("nodeName", "no node yet")
+        where = place_of(scene.pool, pod)
         since = age(pod["metadata"].get("creationTimestamp"), now=scene.now)
         style = "" if state in {"Ready", "Draining"} else "yellow"
-        branch.add(Text(f"{pod['metadata']['name']}  {state}{doing}  {node}  {since}", style=style))
+        branch.add(
+            Text(
+                f"{pod['metadata']['name']}  {state}{doing}  {node}{f' ({where})' if where else ''}  {since}",
+                style=style,
+            )
+        )
     if len(ordered) > _MOST_PODS:
         branch.add(Text(f"and {len(ordered) - _MOST_PODS} more", style="dim"))
-
-
-def pod_state(pod: Json) -> str:
-    """In one word: Ready, Draining, or what keeps it from being Ready."""
-    if pod["metadata"].get("deletionTimestamp"):
-        return "Draining"
-    status: Json = pod.get("status") or {}
-    for container in status.get("containerStatuses") or ():
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting:
-            return str(waiting.get("reason", "Waiting"))
-    if any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ()):
-        return "Ready"
-    return "NotReady" if status.get("phase") == "Running" else str(status.get("phase", "Pending"))
 
 
 def _label(pod: Json) -> str:

@@ -4,10 +4,10 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from workerpool_operator.cli.get.tree import Jobs, Scene, pod_state, tree
+from workerpool_operator.cli.get.tree import Jobs, Scene, tree
+from workerpool_operator.domain.desired import PLACE_LABEL, place_key
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -82,18 +82,41 @@ def test_of_many_pods_the_rest_is_counted() -> None:
     assert "and 20 more" in lines
 
 
-@pytest.mark.parametrize(
-    ("found", "state"),
-    [
-        (pod("p"), "Ready"),
-        (pod("p", ready=False), "NotReady"),
-        (pod("p", ready=False, phase="Pending"), "Pending"),
-        (
-            pod("p", ready=False, containerStatuses=[{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]),
-            "ImagePullBackOff",
-        ),
-        ({"metadata": {"name": "p", "deletionTimestamp": "2026-01-02T03:04:05Z"}}, "Draining"),
-    ],
-)
-def test_the_state_of_a_pod(found: dict[str, Any], state: str) -> None:
-    assert pod_state(found) == state
+def test_the_rollout_stands_with_its_verdict_and_what_it_waits_for() -> None:
+    """What a person who watches a new version wants to see; the rest of the sentences is tested beside `canary`."""
+    rollout = {
+        "stable": "aa", "wanted": "bb", "canary": "bb", "step": 1, "weight": 10, "verdict": "Fail", "cause": "Evidence",
+        "signal": "failures", "ratio": "4", "ratioLow": "2", "ratioHigh": "9", "wait": "WaitsForAbortion", "jobs": 90,
+    }  # fmt: skip
+    lines = shown(Scene(pool=pool(rollout=rollout), pods=[], now=NOW))
+    assert "rollout Trying: version bb is tried beside aa: step 1, 10 % of the workers" in lines
+    assert "verdict Fail by Evidence: the signals" in lines
+    assert "failures: 4 times the stable version's rate (95 % interval: 2 to 9)" in lines
+    assert "waits: WaitsForAbortion: it failed, and people decide" in lines
+
+
+def test_places_stand_with_who_runs_there_and_how_far_a_failover_is() -> None:
+    """Also who is lost, although Kubernetes calls its pod ready."""
+    spec = {"placement": {"primary": {"nodeSelector": {"zone": "a"}}, "secondary": {"nodeSelector": {"zone": "b"}}}}
+    told = {"type": "Placed", "status": "False", "reason": "FailedOver", "message": "1 is lost"}
+    status = {
+        "placement": {"active": "secondary", "since": "2026-01-02T03:00:05Z", "lost": 1, "lostNodes": ["node-1"]},
+        "conditions": [told],
+        "versions": [{"hash": "v1", "revision": "r", "role": "stable"}],
+    }
+    there = [pod("a"), pod("b")]
+    for one, (zone, node) in zip(there, (("a", "node-1"), ("b", "node-2")), strict=True):
+        one["metadata"]["labels"][PLACE_LABEL] = place_key({"zone": zone})
+        one["spec"]["nodeName"] = node
+    lines = shown(Scene(pool=pool(**status) | {"spec": spec}, pods=there, now=NOW))
+    assert "Placed=False: FailedOver: 1 is lost" in lines
+    assert "failover: 1 of 1 ready in the secondary place" in lines
+    assert "place primary (zone=a): 0/1 ready, 1 lost, and fenced; workers belong here" in lines
+    assert "place secondary (zone=b): 1/1 ready; workers are added here" in lines
+    assert "a  Lost, and fenced  node-1 (primary)  -" in lines
+    assert "b  Ready  node-2 (secondary)  -" in lines
+
+
+def test_a_pool_without_canary_and_places_shows_neither() -> None:
+    lines = shown(Scene(pool=pool(), pods=[pod("a")], now=NOW))
+    assert not [line for line in lines if line.startswith(("rollout", "Placed", "place"))]
