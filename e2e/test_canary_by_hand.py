@@ -34,11 +34,11 @@ def test_versions_come_and_go_by_peoples_word_and_no_job_is_lost(scene: Scene) -
         assert _rollout(scene)["rejected"] == []
         _tell(scene, "promote")
         _wait_versions(scene, {blue: 2, red: 2})
-        _tell(scene, "abort")
+        _tell(scene, "abort", "--yes")
         _tell(scene, "status", "--timeout", "30", code=REJECTED)
         _wait_versions(scene, {blue: SIZE})
         assert _rollout(scene)["rejected"] == [red]
-        _tell(scene, "abort", code=REFUSED)
+        _tell(scene, "abort", "--yes", code=REFUSED)
 
         _tell(scene, "retry")
         _wait_versions(scene, {blue: SIZE - 1, red: 1})
@@ -48,10 +48,10 @@ def test_versions_come_and_go_by_peoples_word_and_no_job_is_lost(scene: Scene) -
 
         assert _ask_for(scene, "red") == red
         _wait_versions(scene, {blue: SIZE - 1, red: 1})
-        _tell(scene, "promote", "--full")
+        _tell(scene, "promote", "--full", "--yes")
         _tell(scene, "status", "--timeout", "30")
         _wait_versions(scene, {red: SIZE})
-        _tell(scene, "undo")
+        _tell(scene, "undo", "--yes")
         _wait_versions(scene, {blue: SIZE})
         assert (_rollout(scene)["stable"], _rollout(scene)["rejected"]) == (blue, [red])
         assert {blue, red} <= set(_tell(scene, "history").split())

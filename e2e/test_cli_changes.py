@@ -39,7 +39,7 @@ def test_stop_and_start(scene: Scene) -> None:
     """`--wait` comes back when no worker is left, and none comes for what is enqueued meanwhile."""
     scene.apply("switched", scaling={"minReplicas": 2})
     scene.wait_workers("switched", 2)
-    assert "stopped" in done(scene, "stop", "switched", at(scene), "--wait")
+    assert "stopped" in done(scene, "stop", "switched", at(scene), "--wait", "--yes")
     assert scene.workers("switched") == {}
     done(scene, "start", "switched", at(scene))
     scene.wait_workers("switched", 2)
@@ -91,12 +91,12 @@ def test_migrate_and_reassign_move_workers(scene: Scene) -> None:
     scene.apply("placed", scaling={"minReplicas": 2, "maxReplicas": 2}, placement=places)
     scene.wait_workers("placed", 2)
     assert nodes_of(scene, "placed") == [first] * 2
-    done(scene, "migrate", "placed", at(scene), "--to", "secondary")
+    done(scene, "migrate", "placed", at(scene), "--to", "secondary", "--yes")
     wait_for(lambda: nodes_of(scene, "placed") == [second] * 2, seconds=60, what=f"both on {second}")
-    done(scene, "migrate", "placed", at(scene), "--to", "primary")
+    done(scene, "migrate", "placed", at(scene), "--to", "primary", "--yes")
     wait_for(lambda: nodes_of(scene, "placed") == [first] * 2, seconds=60, what=f"both on {first}")
     scene.patch("placed", {"placement": {"secondary": None}})  # the two must be different nodes
-    done(scene, "reassign", "placed", at(scene), "--primary", f"{HOST}={second}")
+    done(scene, "reassign", "placed", at(scene), "--primary", f"{HOST}={second}", "--yes")
     wait_for(lambda: nodes_of(scene, "placed") == [second] * 2, seconds=60, what=f"both on {second} again")
 
 
@@ -166,21 +166,21 @@ def test_restart_replaces_workers_and_rollout_commands_decide(scene: Scene) -> N
     scene.apply("anew", scaling={"minReplicas": 2, "maxReplicas": 2}, rollout={"strategy": "Canary", "steps": steps})
     before = scene.wait_workers("anew", 2)
     stable = wait_for(lambda: rollout(scene, "anew").get("stable"), seconds=30, what="a stable version")
-    done(scene, "restart", "anew", at(scene))
+    done(scene, "restart", "anew", at(scene), "--yes")
     canary = wait_for(lambda: rollout(scene, "anew").get("canary"), seconds=30, what="a canary")
     assert canary in done(scene, "rollout", "get", "anew", at(scene))
     late = wpool(scene, "rollout", "status", "anew", at(scene), "--timeout", "1")
     assert late.returncode == 5, late.stderr
-    done(scene, "rollout", "abort", "anew", at(scene))
+    done(scene, "rollout", "abort", "anew", at(scene), "--yes")
     assert wpool(scene, "rollout", "status", "anew", at(scene), "--timeout", "60").returncode == 4
     done(scene, "rollout", "retry", "anew", at(scene))
     wait_for(lambda: rollout(scene, "anew").get("canary") == canary, seconds=30, what="the canary once more")
     done(scene, "rollout", "pause", "anew", at(scene))
     done(scene, "rollout", "resume", "anew", at(scene))
-    done(scene, "rollout", "promote", "anew", at(scene), "--full")
+    done(scene, "rollout", "promote", "anew", at(scene), "--full", "--yes")
     assert "promoted" in done(scene, "rollout", "status", "anew", at(scene), "--timeout", "90")
     wait_for(lambda: not set(before) & set(scene.workers("anew")), seconds=60, what="all workers replaced")
     history = done(scene, "rollout", "history", "anew", at(scene))
     assert re.search(rf"^{canary} +stable ", history, re.MULTILINE), history
-    done(scene, "rollout", "undo", "anew", at(scene))
+    done(scene, "rollout", "undo", "anew", at(scene), "--yes")
     wait_for(lambda: rollout(scene, "anew").get("stable") == stable, seconds=60, what="the version before")

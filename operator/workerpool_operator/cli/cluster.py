@@ -161,6 +161,30 @@ async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> 
         return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name))
 
 
+async def patch_pool(
+    access: "ClusterAccess",
+    namespace: str | None,
+    name: str,
+    patch: dict[str, Any],
+    *,
+    resource_version: str | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Merge this into a WorkerPool, with fields that the cluster knows only. The one way in which commands change one.
+
+    `dry_run`: the API server checks it, with all that would admit or refuse it, and writes nothing.
+
+    Raises:
+        KubeError: it may not be written; UnknownField: the resource definition of this cluster is older; Conflict: the
+            pool is not of `resource_version` any more.
+    """
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see asked
+
+    async with Kube(access) as kube:
+        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
+        await kube.merge_patch(ref, patch, resource_version=resource_version, strict=True, dry_run=dry_run)
+
+
 def fail(command: str, why: str) -> NoReturn:
     """Say why, and exit."""
     Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False, soft_wrap=True)
@@ -171,10 +195,15 @@ def confirmed(question: str, *, yes: bool) -> None:
     """Go on only if a person says so, or has said `--yes`; without a terminal to ask on, that is wrong usage."""
     if yes:
         return
-    import sys  # noqa: PLC0415
-
-    if not sys.stdin.isatty():
+    if not somebody_is_there():
         raise typer.BadParameter(f"{one_line(question)} Nobody can be asked here: say --yes")
     if not typer.confirm(one_line(question)):
         typer.echo("nothing was done", err=True)
         raise typer.Exit(ExitCode.NOTHING)
+
+
+def somebody_is_there() -> bool:
+    """Whether a person sits at a terminal, who can be asked."""
+    import sys  # noqa: PLC0415
+
+    return sys.stdin.isatty()

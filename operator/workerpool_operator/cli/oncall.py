@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.domain.desired import RESTART_ANNOTATION
 from workerpool_operator.domain.scaling import THROTTLE, Throttle
@@ -28,18 +28,24 @@ THROTTLE_EPILOG: Final = """**Examples**
 
     wpool throttle thumbs 5 --minutes 30
 
+    wpool throttle thumbs 5 --dry-run
+
     wpool throttle thumbs --off --namespace media
 """
 RESTART_HELP: Final = """Replace all workers of a pool by new ones of the same image, as a new version would.
 
 For what pods read only when they start: a Secret, a ConfigMap, an image whose tag has moved. Busy workers end their
-jobs first. `wpool get POOL --watch` shows how far it is.
+jobs first. `wpool get POOL --watch` shows how far it is. It asks first.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """
 RESTART_EPILOG: Final = """**Examples**
 
     wpool restart thumbs --namespace media
+
+    wpool restart thumbs --dry-run
+
+    wpool restart thumbs --yes
 """
 
 
@@ -52,30 +58,47 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
     minutes: Annotated[float, typer.Option(min=0.1, max=10_080.0, help="For how long.")] = 15.0,
     off: Annotated[bool, typer.Option("--off", help="End it now.")] = False,
     namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
     context: cluster.Context = None,
 ) -> None:
     if (rate is None) != off:
         raise typer.BadParameter("say either how many jobs per second, or --off")
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     said = None if rate is None else Throttle(per_second=round(rate, 3), until=until)
-    asked("throttle", lambda access: slow_down(access, namespace, pool, said), context=context, for_operator=True)
+
+    async def write(access: "ClusterAccess") -> None:
+        await slow_down(access, namespace, pool, said, dry_run=dry_run)
+
+    asked("throttle", write, context=context, for_operator=True)
     if said is None:
-        typer.echo(f"{pool}: no throttle any more")
+        done, would = f"{pool}: no throttle any more", "have no throttle any more"
     else:
-        typer.echo(f"{pool}: at most {said.per_second:g} jobs per second until {said.until:%Y-%m-%d %H:%M:%S} UTC")
+        most = f"at most {said.per_second:g} jobs per second until {said.until:%Y-%m-%d %H:%M:%S} UTC"
+        done, would = f"{pool}: {most}", f"begin {most}"
+    consent.tell(pool, done=done, would=would, dry_run=dry_run)
 
 
 def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     context: cluster.Context = None,
 ) -> None:
+    consent.ask("restart", yes=yes, dry_run=dry_run, pool=pool)
     said: dict[str, str | None] = {RESTART_ANNOTATION: datetime.now(UTC).isoformat(timespec="milliseconds")}
-    asked("restart", lambda access: annotate(access, namespace, pool, said), context=context, for_operator=True)
-    typer.echo(f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is")
+
+    async def write(access: "ClusterAccess") -> None:
+        await annotate(access, namespace, pool, said, dry_run=dry_run)
+
+    asked("restart", write, context=context, for_operator=True)
+    done = f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is"
+    consent.tell(pool, done=done, would="have its workers replaced by new ones", dry_run=dry_run)
 
 
-async def slow_down(access: "ClusterAccess", namespace: str | None, name: str, said: Throttle | None) -> None:
+async def slow_down(
+    access: "ClusterAccess", namespace: str | None, name: str, said: Throttle | None, *, dry_run: bool = False
+) -> None:
     """Write the throttle, or take it away.
 
     Raises:
@@ -83,7 +106,7 @@ async def slow_down(access: "ClusterAccess", namespace: str | None, name: str, s
     """
     if said is not None and not keeps_rates(await pool_of(access, namespace, name)):
         raise TroubleError(f"{name}: workers of a queue of this kind cannot keep a rate together")
-    await annotate(access, namespace, name, {THROTTLE: None if said is None else str(said)})
+    await annotate(access, namespace, name, {THROTTLE: None if said is None else str(said)}, dry_run=dry_run)
 
 
 def keeps_rates(body: dict[str, Any]) -> bool:
@@ -99,11 +122,12 @@ def keeps_rates(body: dict[str, Any]) -> bool:
 
 
 async def annotate(
-    access: "ClusterAccess", namespace: str | None, name: str, annotations: dict[str, str | None]
+    access: "ClusterAccess",
+    namespace: str | None,
+    name: str,
+    annotations: dict[str, str | None],
+    *,
+    dry_run: bool = False,
 ) -> None:
     """Set annotations of a pool; None takes one away."""
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
-    async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        await kube.merge_patch(ref, {"metadata": {"annotations": annotations}})
+    await cluster.patch_pool(access, namespace, name, {"metadata": {"annotations": annotations}}, dry_run=dry_run)

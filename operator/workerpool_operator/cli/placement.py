@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from workerpool_operator.api import PLACE_ANNOTATION
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.cli.oncall import annotate
 from workerpool_operator.domain.placement import PRIMARY, SECONDARY
@@ -16,46 +16,59 @@ if TYPE_CHECKING:
 MIGRATE_HELP: Final = """Move a pool's workers to its primary or secondary place, one at a time, idle ones first.
 
 It is an annotation of the pool, so what is in Git does not undo it; it holds until the next migrate. With
-`placement.failback: Manual`, `--to primary` also lets workers come back after a failover.
+`placement.failback: Manual`, `--to primary` also lets workers come back after a failover. It asks first.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or the pool has no such place.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or the pool has no
+such place.
 """
 MIGRATE_EPILOG: Final = """**Examples**
 
     wpool migrate thumbs --to secondary
 
-    wpool migrate thumbs --to primary --namespace media
+    wpool migrate thumbs --to secondary --dry-run
+
+    wpool migrate thumbs --to primary --namespace media --yes
 """
 REASSIGN_HELP: Final = """Give a pool another primary place: its workers move there, one at a time, idle ones first.
 
-It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead.
+It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead. It asks first.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or refuses the change.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or refuses the change.
 """
 REASSIGN_EPILOG: Final = """**Examples**
 
     wpool reassign thumbs --primary topology.kubernetes.io/zone=west-1
 
-    wpool reassign thumbs --primary disk=ssd,gpu=none --namespace media
+    wpool reassign thumbs --primary disk=ssd,gpu=none --namespace media --dry-run
 """
 
 
-def migrate(  # noqa: D103  typer: the help text is MIGRATE_HELP
+def migrate(  # noqa: D103, PLR0917  typer: the help text is MIGRATE_HELP, and options are arguments
     pool: cluster.Pool,
     to: Annotated[str, typer.Option(help="primary or secondary.", show_default=False)],
     namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     context: cluster.Context = None,
 ) -> None:
     if to not in {PRIMARY, SECONDARY}:
         raise typer.BadParameter("write --to primary or --to secondary")
-    asked("migrate", lambda access: move(access, namespace, pool, to=to), context=context, for_operator=True)
-    typer.echo(f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are")
+    consent.ask("migrate", yes=yes, dry_run=dry_run, pool=pool, place=to)
+
+    async def write(access: "ClusterAccess") -> None:
+        await move(access, namespace, pool, to=to, dry_run=dry_run)
+
+    asked("migrate", write, context=context, for_operator=True)
+    done = f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are"
+    consent.tell(pool, done=done, would=f"have its workers move to the {to} place", dry_run=dry_run)
 
 
-def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
+def reassign(  # noqa: D103, PLR0917  typer: the help text is REASSIGN_HELP, and options are arguments
     pool: cluster.Pool,
     primary: Annotated[str, typer.Option(help="Labels of the nodes: key=value,...", show_default=False)],
     namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     context: cluster.Context = None,
 ) -> None:
     try:
@@ -63,11 +76,14 @@ def reassign(  # noqa: D103  typer: the help text is REASSIGN_HELP
     except LabelsError as error:
         raise typer.BadParameter(str(error)) from None
 
+    consent.ask("reassign", yes=yes, dry_run=dry_run, pool=pool)
+
     async def write(access: "ClusterAccess") -> None:
-        await change_primary(access, namespace, pool, selector=selector)
+        await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
 
     asked("reassign", write, context=context, for_operator=True)
-    typer.echo(f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are")
+    done = f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are"
+    consent.tell(pool, done=done, would=f"have {primary} as its primary place, and move there", dry_run=dry_run)
 
 
 class LabelsError(ValueError):
@@ -89,7 +105,7 @@ def labels_of(text: str) -> dict[str, str]:
     return labels
 
 
-async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to: str) -> None:
+async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to: str, dry_run: bool = False) -> None:
     """Write the annotation.
 
     Raises:
@@ -98,19 +114,16 @@ async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to:
     placement = (await pool_of(access, namespace, name))["spec"].get("placement")
     if placement is None or (to == SECONDARY and SECONDARY not in placement):
         raise TroubleError(f"{name} has no {to} place: set spec.placement.{to}.nodeSelector")
-    await annotate(access, namespace, name, {PLACE_ANNOTATION: to})
+    await annotate(access, namespace, name, {PLACE_ANNOTATION: to}, dry_run=dry_run)
 
 
 async def change_primary(
-    access: "ClusterAccess", namespace: str | None, name: str, *, selector: dict[str, str]
+    access: "ClusterAccess", namespace: str | None, name: str, *, selector: dict[str, str], dry_run: bool = False
 ) -> None:
     """Write the selector in the place of the one that is there, onto the pool as it was read."""
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
     body = await pool_of(access, namespace, name)
     primary = (body["spec"].get("placement") or {}).get(PRIMARY) or {}
     gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
     patch = {"spec": {"placement": {PRIMARY: {"nodeSelector": gone | selector}}}}
-    async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        await kube.merge_patch(ref, patch, resource_version=body["metadata"]["resourceVersion"], strict=True)
+    version = body["metadata"]["resourceVersion"]
+    await cluster.patch_pool(access, namespace, name, patch, resource_version=version, dry_run=dry_run)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked
 
 if TYPE_CHECKING:
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 STOP_HELP: Final = """Stop a pool: its workers finish their jobs and go, and what is enqueued waits.
 
 Stronger than minReplicas, schedules and all else that asks for workers; `wpool start` ends it. It sets `spec.suspend`,
-so what applies the pool from Git may undo it. It needs your own right to `patch` the pool.
+so what applies the pool from Git may undo it. It asks first, and needs your own right to `patch` the pool.
 
-Exit codes: 0 written, with `--wait` also done; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or it was
-not done in time.
+Exit codes: 0 written, with `--wait` also done; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be
+asked, or it was not done in time.
 """
 STOP_EPILOG: Final = """**Examples**
 
     wpool stop thumbs
 
-    wpool stop thumbs --namespace media --wait --timeout 600
+    wpool stop thumbs --dry-run
+
+    wpool stop thumbs --namespace media --yes --wait --timeout 600
 """
 START_HELP: Final = """Start a pool that was stopped: it has as many workers again as its queues ask for.
 
@@ -35,46 +37,56 @@ START_EPILOG: Final = """**Examples**
 
     wpool start thumbs
 
-    wpool start thumbs --namespace media
+    wpool start thumbs --namespace media --dry-run
 """
 
 
-def stop(  # noqa: D103  typer: the help text is STOP_HELP
+def stop(  # noqa: D103, PLR0917  typer: the help text is STOP_HELP, and options are arguments
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until no worker is left.")] = False,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Of --wait: seconds.")] = 600.0,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     context: cluster.Context = None,
 ) -> None:
+    consent.ask("stop", yes=yes, dry_run=dry_run, pool=pool)
+
     async def question(access: "ClusterAccess") -> None:
-        await suspend(access, namespace, pool, wanted=True)
-        if wait:
+        await suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
+        if wait and not dry_run:
             await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
 
     asked("stop", question, context=context, for_operator=True)
-    typer.echo(f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait")
+    done = f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait"
+    would = "be stopped: its workers finish their jobs and go, and jobs wait"
+    consent.tell(pool, done=done, would=would, dry_run=dry_run)
 
 
 def start(  # noqa: D103  typer: the help text is START_HELP
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
     context: cluster.Context = None,
 ) -> None:
-    asked("start", lambda access: suspend(access, namespace, pool, wanted=False), context=context, for_operator=True)
-    typer.echo(f"{pool}: started; wpool get {pool} --watch shows its workers come")
+    async def question(access: "ClusterAccess") -> None:
+        await suspend(access, namespace, pool, wanted=False, dry_run=dry_run)
+
+    asked("start", question, context=context, for_operator=True)
+    done = f"{pool}: started; wpool get {pool} --watch shows its workers come"
+    would = "be started: as many workers come as its queues ask for"
+    consent.tell(pool, done=done, would=would, dry_run=dry_run)
 
 
-async def suspend(access: "ClusterAccess", namespace: str | None, name: str, *, wanted: bool) -> None:
+async def suspend(
+    access: "ClusterAccess", namespace: str | None, name: str, *, wanted: bool, dry_run: bool = False
+) -> None:
     """Write it.
 
     Raises:
         KubeError: it may not be written; UnknownField: the resource definition of this cluster is older.
     """
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
-
-    async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        await kube.merge_patch(ref, {"spec": {"suspend": wanted}}, strict=True)
+    await cluster.patch_pool(access, namespace, name, {"spec": {"suspend": wanted}}, dry_run=dry_run)
 
 
 async def until_empty(

@@ -175,13 +175,14 @@ class Kube:
         uid: str | None = None,
         resource_version: str | None = None,
         strict: bool = False,
+        dry_run: bool = False,
     ) -> Json:
         """Merge `patch` into an object that exists, and give back the result.
 
         With `uid` or `resource_version` the patch is refused (Conflict) when the object is another one by now,
-        or has changed: required for each write that shrinks something. `strict` is as for `create`.
+        or has changed: required for each write that shrinks something. `strict` and `dry_run` are as for `create`.
         """
-        query = _written_by_us(strict=strict)
+        query = _written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
         body = _with_preconditions(patch, uid=uid, resource_version=resource_version)
         return await self._write(
             "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)

@@ -1,6 +1,7 @@
 """The seam to the commands: all that the page takes from them, so that both say the same of a pool."""
 
 from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.consent import question
 from workerpool_operator.cli.cost import Line as CostLine
 from workerpool_operator.cli.cost import lines as cost_lines
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
@@ -35,6 +36,7 @@ __all__ = [
     "placed",
     "pod_word",
     "progress",
+    "question",
     "rollout_of",
     "slow_down",
     "suspend",

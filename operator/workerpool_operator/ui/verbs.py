@@ -4,7 +4,7 @@ A button names the version that its page showed, so one that comes late does not
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from workerpool_operator.ui.shared import (
     labels_of,
     meant,
     move,
+    question,
     rollout_of,
     slow_down,
     suspend,
@@ -46,7 +47,7 @@ class Button:
     help: str
     """What it does, for its tooltip and for screen readers."""
     confirm: str = ""
-    """Asked first, where it is not undone by another button at once."""
+    """Asked first: as the commands do (`cli/consent.py`)."""
     version: str = ""
     """The version that is meant, where it is about one."""
     throttle: bool = False
@@ -61,7 +62,13 @@ class StaleError(Exception):
 
 def buttons(pool: Json) -> list[Button]:
     """Those that fit what the pool is doing."""
-    return [*_rollout_buttons(pool), _switch(pool), *_size_buttons(pool), *_place_buttons(pool)]
+    found = [*_rollout_buttons(pool), _switch(pool), *_size_buttons(pool), *_place_buttons(pool)]
+    return [replace(button, confirm=_question(pool, button)) for button in found]
+
+
+def _question(pool: Json, button: Button) -> str:
+    verb, _, place = button.verb.partition("-") if button.verb.startswith("migrate-") else (button.verb, "", "")
+    return question(verb, pool=pool["metadata"]["name"], version=button.version, place=place)
 
 
 def _switch(pool: Json) -> Button:
@@ -71,7 +78,6 @@ def _switch(pool: Json) -> Button:
         verb="stop",
         label="Stop",
         help="Let all workers end their jobs and go",
-        confirm="Stop the pool? Its workers end their jobs and go; what is enqueued waits until it is started again.",
     )
 
 
@@ -85,14 +91,12 @@ def _rollout_buttons(pool: Json) -> list[Button]:
                 verb="promote-full",
                 label="Promote fully",
                 help="Make the new version the stable one now",
-                confirm=f"Make version {canary} the stable one now, without the steps that are left?",
                 version=canary,
             ),
             Button(
                 verb="abort",
                 label="Abort",
                 help="Go back to the stable version",
-                confirm=f"Go back from version {canary}? It is not tried again by itself.",
                 version=canary,
             ),
             Button(verb="resume", label="Resume rollout", help="Go on, after a pause", version=canary)
@@ -113,7 +117,6 @@ def _size_buttons(pool: Json) -> list[Button]:
             verb="hold-size",
             label="Hold size",
             help="Keep the number of workers as it is",
-            confirm="Keep the number of workers as it is, whatever comes into the queues?",
         )
     ]
     if _paceable(pool):
@@ -127,7 +130,6 @@ def _size_buttons(pool: Json) -> list[Button]:
             verb="restart",
             label="Restart workers",
             help="Replace all workers by new ones; busy ones end their jobs first",
-            confirm="Replace all workers by new ones of the same image? Busy ones end their jobs first.",
         )
     )
     return found
@@ -139,8 +141,6 @@ def _place_buttons(pool: Json) -> list[Button]:
             verb=f"migrate-{place}",
             label=f"Migrate to {place}",
             help=f"Let the workers belong to the {place} place",
-            confirm=f"Move the workers to the {place} place? One at a time, idle ones first; it holds until the next "
-            "migrate.",
         )
         for place in destinations(pool)
     ]
@@ -148,8 +148,6 @@ def _place_buttons(pool: Json) -> list[Button]:
         verb="reassign",
         label="Reassign",
         help="Give the pool another primary place: nodes with these labels",
-        confirm="Give the pool another primary place? Its workers move there, one at a time. A pool that is kept in "
-        "Git is changed there instead.",
         labels=True,
     )
     return [*found, reassign]
@@ -190,7 +188,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
     if button.version:
         if said.get("version") != button.version or meant(pool) != button.version:
             raise StaleError(f"The pool is at version {button.version} by now. Look again; nothing was done.")
-        await tell(access, namespace, name, Verb(verb))
+        await tell(access, namespace, name, Verb(verb), version=button.version)
         return f"{button.label}: told the operator, which answers within seconds."
     await _write(access, namespace, name, verb, said)
     return f"{button.label}: done."

@@ -101,10 +101,10 @@ class TestDefinition:
     @pytest.mark.parametrize(
         ("words", "field"),
         [
-            (["stop", "thumbs"], "spec.suspend"),
+            (["stop", "thumbs", "--yes"], "spec.suspend"),
             (["start", "thumbs"], "spec.suspend"),
             (["drain", "thumbs", "--yes"], "spec.suspend"),
-            (["reassign", "thumbs", "--primary", "zone=a"], "spec.placement"),
+            (["reassign", "thumbs", "--primary", "zone=a", "--yes"], "spec.placement"),
         ],
         ids=lambda one: " ".join(one) if isinstance(one, list) else one,
     )
@@ -119,7 +119,7 @@ class TestDefinition:
         assert DO in words_of(shown)
         assert (await kube.get(pool))["metadata"]["resourceVersion"] == before
 
-    @pytest.mark.parametrize("words", [["throttle", "thumbs", "5"], ["restart", "thumbs"]], ids=" ".join)
+    @pytest.mark.parametrize("words", [["throttle", "thumbs", "5"], ["restart", "thumbs", "--yes"]], ids=" ".join)
     async def test_what_is_written_as_an_annotation_is_said_to_be_in_doubt(
         self, plane: ControlPlane, pool: ObjectRef, words: list[str]
     ) -> None:
@@ -134,13 +134,13 @@ class TestDefinition:
     ) -> None:
         """They may neither read definitions, nor see where the operator runs."""
         own = of_somebody(plane, pool.namespace, tmp_path, verbs="get,list,watch,patch", resource="workerpools")
-        shown = await wpool(plane, "restart", "thumbs", kubeconfig=own)
+        shown = await wpool(plane, "restart", "thumbs", "--yes", kubeconfig=own)
         assert shown.returncode == 0
         assert DEFINITION in words_of(shown)
 
     async def test_what_cannot_be_done_for_want_of_a_field_says_why(self, plane: ControlPlane, pool: ObjectRef) -> None:
         """The remedy that is right elsewhere would lead nowhere here."""
-        shown = await wpool(plane, "migrate", "thumbs", "--to", "secondary", "-n", pool.namespace)
+        shown = await wpool(plane, "migrate", "thumbs", "--to", "secondary", "--yes", "-n", pool.namespace)
         assert shown.returncode == 3
         assert "has no secondary place" in words_of(shown)
         assert DEFINITION in words_of(shown)
@@ -186,7 +186,7 @@ class TestOperator:
     async def test_what_it_may_not_know_is_said_to_be_in_doubt(
         self, plane: ControlPlane, pool: ObjectRef, older_operator: str
     ) -> None:
-        for words in (["stop", "thumbs"], ["start", "thumbs"], ["restart", "thumbs"]):
+        for words in (["stop", "thumbs", "--yes"], ["start", "thumbs"], ["restart", "thumbs", "--yes"]):
             shown = await wpool(plane, *words, "-n", pool.namespace)
             assert shown.returncode == 0
             said = f"({older_operator}) is release 0.0.9, older than this wpool ({__version__})"
@@ -203,10 +203,10 @@ class TestOperator:
         monkeypatch.setattr(rollout_command, "ANSWER_SECONDS", 0.2)
         status = {"rollout": {"stable": "0a", "wanted": "0b", "canary": "0b", "step": 1}}
         await kube.merge_patch(pool, {"status": status}, subresource="status")
-        shown = await wpool(plane, "rollout", "abort", "thumbs", "-n", pool.namespace)
+        shown = await wpool(plane, "rollout", "abort", "thumbs", "--yes", "-n", pool.namespace)
         assert shown.returncode == 5
         assert "does the operator run? The operator in this cluster" in words_of(shown)
 
     async def test_one_of_this_release_is_not_talked_about(self, plane: ControlPlane, pool: ObjectRef) -> None:
-        for words in (["stop", "thumbs"], ["start", "thumbs"], ["restart", "thumbs"]):
+        for words in (["stop", "thumbs", "--yes"], ["start", "thumbs"], ["restart", "thumbs", "--yes"]):
             assert (await wpool(plane, *words, "-n", pool.namespace)).stderr == ""

@@ -41,7 +41,7 @@ async def test_a_verb_becomes_a_command_for_the_version_that_is_tried(
     body = await pool_of(access, namespace, "thumbs")
     found = parse(body["metadata"]["annotations"][COMMAND_ANNOTATION])
     assert found is not None
-    assert (found.verb, found.version, found.id) == (Verb.ABORT, "0b", told)
+    assert (found.verb, found.version, found.id) == (Verb.ABORT, "0b", told.id)
     assert rollout_of(body)["stable"] == "0a"
 
 

@@ -18,7 +18,7 @@ async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, na
     await kube.create(pool_body(namespace=namespace))
     ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
     await kube.merge_patch(ref, {"status": {"observedGeneration": 1, "replicas": 2}}, subresource="status")
-    waiting = asyncio.create_task(wpool(plane, "stop", "thumbs", "-n", namespace, "--wait"))
+    waiting = asyncio.create_task(wpool(plane, "stop", "thumbs", "-n", namespace, "--wait", "--yes"))
 
     async def suspended() -> bool:
         return bool((await kube.get(ref))["spec"]["suspend"])
@@ -37,7 +37,7 @@ async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, na
 
 async def test_one_that_does_not_become_empty_is_told(plane: ControlPlane, kube: Kube, namespace: str) -> None:
     await kube.create(pool_body(namespace=namespace))
-    shown = await wpool(plane, "stop", "thumbs", "-n", namespace, "--wait", "--timeout", "1")
+    shown = await wpool(plane, "stop", "thumbs", "-n", namespace, "--wait", "--timeout", "1", "--yes")
     assert shown.returncode == 3
     assert "not empty after 1 s: 0 workers" in shown.stderr
     assert "Does the operator run?" in shown.stderr

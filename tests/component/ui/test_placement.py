@@ -74,7 +74,7 @@ async def test_migrate_and_reassign_write_what_the_commands_write(page: Page, ku
     ref = await made(kube, namespace, placement=BOTH)
     name = f"{namespace}/thumbs"
     html = await page.until(f"live/pool/{name}", text="Migrate to secondary", within="actions")
-    assert 'data-confirm="Move the workers to the secondary place?' in html
+    assert 'data-confirm="Move the workers of thumbs to the secondary place?' in html
     assert (await page.press(name, "migrate-primary"))[0] == 409
     assert await page.press(name, "migrate-secondary") == (200, "Migrate to secondary: done.")
     assert (await kube.get(ref))["metadata"]["annotations"] == {PLACE: "secondary"}

@@ -19,7 +19,7 @@ def test_a_throttle_is_either_a_rate_or_its_end(words: list[str]) -> None:
     assert CliRunner().invoke(app, words).exit_code == 2
 
 
-@pytest.mark.parametrize("words", [["throttle", "thumbs", "5"], ["restart", "thumbs"]])
+@pytest.mark.parametrize("words", [["throttle", "thumbs", "5"], ["restart", "thumbs", "--yes"]])
 def test_without_a_cluster_a_sentence_says_so(words: list[str], tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, words, env={"KUBECONFIG": str(tmp_path / "none")})
     assert shown.exit_code == 3

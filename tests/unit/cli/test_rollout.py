@@ -11,6 +11,7 @@ from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.rollout import ask
 from workerpool_operator.cli.rollout.state import End, Known, ended, history, lines, meant
+from workerpool_operator.domain.rollout.commands import Command, Verb
 from workerpool_operator.kube import ClusterAccess
 
 
@@ -152,13 +153,13 @@ def test_a_command_that_is_refused_or_not_answered_is_no_success(
 ) -> None:
     told: list[str] = []
 
-    async def tell(_access: Any, _namespace: str, _name: str, verb: str) -> str:
+    async def tell(_access: Any, _namespace: str, _name: str, verb: Verb, **_said: Any) -> Command:
         told.append(verb)
-        return "7"
+        return Command(verb=verb, version="a1", id="7")
 
     monkeypatch.setattr(ask, "tell", tell)
     answering(monkeypatch, "wait_for_answer", answer)
-    assert CliRunner().invoke(app, ["rollout", *words, "thumbs"]).exit_code == code
+    assert CliRunner().invoke(app, ["rollout", *words, "thumbs", "--yes"]).exit_code == code
     assert told == [verb]
 
 

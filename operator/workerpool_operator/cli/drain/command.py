@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workerpool_operator.cli import cluster, switch
+from workerpool_operator.cli import cluster, consent, switch
 from workerpool_operator.cli.cluster import ExitCode, asked, named
 from workerpool_operator.cli.terminal import say
 
@@ -52,8 +52,8 @@ def drain(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     timeout: Annotated[float, typer.Option(min=1, max=86_400, help="Seconds until it is given up.")] = 600.0,
     context: cluster.Context = None,
 ) -> None:
@@ -70,17 +70,16 @@ def _drain_pool(
 ) -> None:
     body = asked("drain", lambda access: cluster.pool_of(access, namespace, pool), context=context)
     workers = (body.get("status") or {}).get("replicas", 0)
-    if dry_run:
-        say(f"{pool} would be stopped: {workers} workers would finish their jobs and go")
-        return
-    cluster.confirmed(f"Stop {pool}, so that its {workers} workers finish their jobs and go?", yes=yes)
+    consent.ask("drain", yes=yes, dry_run=dry_run, pool=pool, workers=workers)
 
     async def empty(access: "ClusterAccess") -> None:
-        await switch.suspend(access, namespace, pool, wanted=True)
-        await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
+        await switch.suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
+        if not dry_run:
+            await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
 
     asked("drain", empty, context=context, for_operator=True)
-    say(f"{pool}: no worker is left; wpool start {pool} starts it again")
+    done = f"{pool}: no worker is left; wpool start {pool} starts it again"
+    consent.tell(pool, done=done, would=f"be stopped: {workers} workers finish their jobs and go", dry_run=dry_run)
 
 
 def _drain_node(
@@ -103,13 +102,15 @@ def _drain_node(
     if not there:
         typer.echo(f"no worker of {pool or 'a pool'} is on {node}", err=True)
         raise typer.Exit(ExitCode.NOTHING)
-    if dry_run:
-        say(f"{node} would be cordoned, and these would leave it: {draining.told(there)}")
-        return
-    cluster.confirmed(f"Cordon {node}, and have these leave it: {draining.told(there)}?", yes=yes)
+    consent.ask("drain-node", yes=yes, dry_run=dry_run, node=node, workers=draining.told(there))
 
     async def leave(access: "ClusterAccess") -> None:
-        await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
+        if dry_run:
+            await draining.rehearse(access, narrowed(access), there)
+        else:
+            await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
 
     asked("drain", leave, context=context, for_operator=True)
-    say(f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that")
+    done = f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that"
+    would = f"be cordoned, and these leave it: {draining.told(there)}"
+    consent.tell(node, done=done, would=would, dry_run=dry_run)

@@ -88,6 +88,18 @@ async def drain(access: ClusterAccess, target: Target, *, seconds: float, tell: 
                 await _write(kube, pool, node=target.node, said=None, before=said)
 
 
+async def rehearse(access: ClusterAccess, target: Target, there: Sequence[There]) -> None:
+    """Have the API server check all that would be written to have these leave, and write nothing.
+
+    Raises:
+        TroubleError, KubeError: something of it would be refused.
+    """
+    async with Kube(access) as kube:
+        await _cordon(kube, target.node, dry_run=True)
+        for pool, said in _orders(target.node, there, until=datetime.now(UTC).replace(microsecond=0)).items():
+            await _write(kube, pool, node=target.node, said=said, before=None, dry_run=True)
+
+
 async def _emptied(
     kube: Kube, target: Target, asked: dict[PoolKey, Drain], *, until: datetime, tell: Callable[[str], None]
 ) -> None:
@@ -132,12 +144,12 @@ def _late(node: str, there: Sequence[There], asked: Mapping[PoolKey, Drain]) -> 
     )
 
 
-async def _cordon(kube: Kube, node: str) -> None:
+async def _cordon(kube: Kube, node: str, *, dry_run: bool = False) -> None:
     ref = ObjectRef(kinds.NODE, "", node)
     if (await kube.get(ref)).get("spec", {}).get("unschedulable"):
         return
     try:
-        await kube.merge_patch(ref, {"spec": {"unschedulable": True}})
+        await kube.merge_patch(ref, {"spec": {"unschedulable": True}}, dry_run=dry_run)
     except errors.Forbidden as error:
         raise TroubleError(
             f"you may not cordon {node}: {error.detail or error}. Have `kubectl cordon {node}` done by someone who "
@@ -175,7 +187,9 @@ def _there(metadata: Mapping[str, Any]) -> There:
     )
 
 
-async def _write(kube: Kube, pool: PoolKey, *, node: str, said: Drain | None, before: Drain | None) -> None:
+async def _write(
+    kube: Kube, pool: PoolKey, *, node: str, said: Drain | None, before: Drain | None, dry_run: bool = False
+) -> None:
     """Put the order into the pool's annotation, or take ours (`before`) out of it, and leave those of others.
 
     A pool that has gone meanwhile has no workers to drain.
@@ -196,5 +210,6 @@ async def _write(kube: Kube, pool: PoolKey, *, node: str, said: Drain | None, be
                 ref,
                 {"metadata": {"annotations": {DRAIN: text or None}}},
                 resource_version=body["metadata"]["resourceVersion"],
+                dry_run=dry_run,
             )
             return

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.rollout.state import End, Known, ended, history, meant, rollout_of
 from workerpool_operator.domain.desired import POOL_LABEL
@@ -71,13 +72,23 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
     )
 
 
-async def tell(access: ClusterAccess, namespace: str, name: str, verb: Verb) -> str:
-    """Write the command, and give its id. It names its version, so it does nothing to one that came meanwhile."""
-    async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace, name)
-        command = Command(verb=verb, version=meant(await kube.get(ref)), id=uuid.uuid4().hex[:8])
-        await kube.merge_patch(ref, {"metadata": {"annotations": {COMMAND_ANNOTATION: said(command)}}})
-    return command.id
+async def tell(
+    access: ClusterAccess, namespace: str, name: str, verb: Verb, *, version: str = "", dry_run: bool = False
+) -> Command:
+    """Write the command, and give it. It names its version, so it does nothing to one that came meanwhile.
+
+    `version`: the one that a person was asked about; empty: the one that is meant now.
+
+    Raises:
+        TroubleError: by now another version is meant.
+    """
+    now = meant(await cluster.pool_of(access, namespace, name))
+    if version and now != version:
+        raise TroubleError(f"{name} is at version {now} by now, and {version} was meant: nothing was done")
+    command = Command(verb=verb, version=now, id=uuid.uuid4().hex[:8])
+    patch = {"metadata": {"annotations": {COMMAND_ANNOTATION: said(command)}}}
+    await cluster.patch_pool(access, namespace, name, patch, dry_run=dry_run)
+    return command
 
 
 async def wait_for_answer(

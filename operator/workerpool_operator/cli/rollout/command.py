@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 import typer
 from rich.table import Table
 
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
-from workerpool_operator.cli.rollout.state import End, lines, rollout_of
+from workerpool_operator.cli.rollout.state import End, lines, meant, rollout_of
 from workerpool_operator.cli.terminal import Console
 from workerpool_operator.domain.rollout.commands import Verb
 
@@ -22,10 +22,10 @@ HELP: Final = """Show how far a pool's new version is, wait for its end, or deci
 
 What decides is written to the pool as the annotation `workerpool.dev/command`, for the version that is being tried at
 that moment: it does nothing to a later one. It needs your own right to `patch` the pool. The operator's answer is
-waited for.
+waited for; a dry run (`--dry-run`) has the API server check the command, and cannot know that answer.
 
-Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout; 2 wrong usage; 3 the cluster, or the pool, cannot be
-asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator refused the command.
+Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout, or you said no; 2 wrong usage; 3 the cluster, or the
+pool, cannot be asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator refused the command.
 """
 
 ANSWER_SECONDS: Final = 30.0
@@ -113,56 +113,94 @@ def history(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cl
     Console(soft_wrap=True).print(asked("rollout history", list_them, context=context))
 
 
-@app.command("promote", epilog=_examples("promote thumbs", "promote thumbs --full"))
-def promote(
+@app.command("promote", epilog=_examples("promote thumbs", "promote thumbs --full --yes", "promote thumbs --dry-run"))
+def promote(  # noqa: PLR0917  typer: options are arguments
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     full: Annotated[bool, typer.Option("--full", help="Not this step alone: make it the stable version now.")] = False,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
     context: cluster.Context = None,
 ) -> None:
-    """End this step as if it were passed; the last one by making the new version the stable one."""
-    _tell(Verb.PROMOTE_FULL if full else Verb.PROMOTE, pool, namespace, context)
+    """End this step as if it were passed; the last one makes the new version the stable one. `--full` asks first."""
+    verb = Verb.PROMOTE_FULL if full else Verb.PROMOTE
+    _tell(verb, pool, namespace=namespace, dry_run=dry_run, yes=yes, context=context)
 
 
-@app.command("abort", epilog=_examples("abort thumbs"))
-def abort(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
-    """Go back to the stable version. The new one is not tried again by itself."""
-    _tell(Verb.ABORT, pool, namespace, context)
+@app.command("abort", epilog=_examples("abort thumbs", "abort thumbs --dry-run", "abort thumbs --yes"))
+def abort(
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
+    context: cluster.Context = None,
+) -> None:
+    """Go back to the stable version. The new one is not tried again by itself. It asks first."""
+    _tell(Verb.ABORT, pool, namespace=namespace, dry_run=dry_run, yes=yes, context=context)
 
 
-@app.command("retry", epilog=_examples("retry thumbs"))
-def retry(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("retry", epilog=_examples("retry thumbs", "retry thumbs --dry-run"))
+def retry(
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    context: cluster.Context = None,
+) -> None:
     """Try a version again that was rejected."""
-    _tell(Verb.RETRY, pool, namespace, context)
+    _tell(Verb.RETRY, pool, namespace=namespace, dry_run=dry_run, yes=True, context=context)
 
 
-@app.command("undo", epilog=_examples("undo thumbs"))
-def undo(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
-    """Go back to the version before, also after a rollout, although the pool asks for the new one."""
-    _tell(Verb.UNDO, pool, namespace, context)
+@app.command("undo", epilog=_examples("undo thumbs", "undo thumbs --dry-run", "undo thumbs --yes"))
+def undo(
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    yes: consent.Yes = False,
+    context: cluster.Context = None,
+) -> None:
+    """Go back to the version before, also after a rollout, although the pool asks for the new one. It asks first."""
+    _tell(Verb.UNDO, pool, namespace=namespace, dry_run=dry_run, yes=yes, context=context)
 
 
-@app.command("pause", epilog=_examples("pause thumbs"))
-def pause(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("pause", epilog=_examples("pause thumbs", "pause thumbs --dry-run"))
+def pause(
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    context: cluster.Context = None,
+) -> None:
     """Stay at this step until `resume`. A version that fails still goes."""
-    _tell(Verb.PAUSE, pool, namespace, context)
+    _tell(Verb.PAUSE, pool, namespace=namespace, dry_run=dry_run, yes=True, context=context)
 
 
-@app.command("resume", epilog=_examples("resume thumbs"))
-def resume(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
+@app.command("resume", epilog=_examples("resume thumbs", "resume thumbs --dry-run"))
+def resume(
+    pool: cluster.Pool,
+    namespace: cluster.Namespace = None,
+    dry_run: consent.DryRun = False,
+    context: cluster.Context = None,
+) -> None:
     """Go on, after `pause` or in a step that waits for it."""
-    _tell(Verb.RESUME, pool, namespace, context)
+    _tell(Verb.RESUME, pool, namespace=namespace, dry_run=dry_run, yes=True, context=context)
 
 
-def _tell(verb: Verb, pool: str, namespace: str | None, context: str | None) -> None:
+def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: bool, context: str | None) -> None:
+    command, version = f"rollout {verb.partition('-')[0]}", ""
+    if consent.asks(verb, yes=yes, dry_run=dry_run):
+        consent.somebody_there(verb)
+        version = meant(asked(command, lambda access: cluster.pool_of(access, namespace, pool), context=context))
+        consent.ask(verb, yes=yes, pool=pool, version=version)
+
     async def tell(access: "ClusterAccess") -> list[str]:
         from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
 
         where = namespace or access.namespace
-        command = await ask.tell(access, where, pool, verb)
-        return lines(await ask.wait_for_answer(access, where, pool, command=command, seconds=ANSWER_SECONDS))
+        told = await ask.tell(access, where, pool, verb, version=version, dry_run=dry_run)
+        if dry_run:
+            return [consent.rehearsed(pool, f"tell the operator to {verb} version {told.version}")]
+        return lines(await ask.wait_for_answer(access, where, pool, command=told.id, seconds=ANSWER_SECONDS))
 
-    _write(_answered(f"rollout {verb}", tell, context=context))
+    _write(_answered(command, tell, context=context))
 
 
 def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, context: str | None) -> T:
