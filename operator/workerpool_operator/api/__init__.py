@@ -4,7 +4,7 @@ The models are the one hand-written definition. `python -m workerpool_operator.a
 page from them. Fields come with the feature that acts on them: none is declared before.
 """
 
-from workerpool_operator.api._base import Model
+from workerpool_operator.api._base import Model, label_fault
 from workerpool_operator.api.affinity import LabelSelector
 from workerpool_operator.api.alerts import AlertsSpec
 from workerpool_operator.api.brokers import RedisStream
@@ -147,6 +147,7 @@ __all__ = [
     "WorkerPoolStatus",
     "WorkerSpec",
     "find",
+    "label_fault",
     "parse",
     "parse_budget",
 ]

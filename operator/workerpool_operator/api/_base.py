@@ -4,6 +4,7 @@ A field's bounds live on the field, so that the API server and this program refu
 fields are CEL (`Rule`): only the API server evaluates them, with a message that says what to write instead.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
@@ -14,6 +15,8 @@ from pydantic.alias_generators import to_camel
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][-+]?[0-9]+))?$"
+
+_LONGEST_PREFIX: Final = 253
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,31 @@ class Model(BaseModel):
     def changed(self, **fields: Any) -> Self:
         """A copy with these fields (snake_case names) replaced; they are not validated again."""
         return self.model_copy(update=fields)
+
+
+LABEL_KEY: Final = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+"""Kubernetes' qualified names. That what stands before the `/` has at most 253 characters is checked beside it."""
+LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+LABEL_KEYS: Final = Rule(
+    cel=f"self.all(key, key.matches('{LABEL_KEY}') && (!key.contains('/') || key.matches('^[^/]{{1,253}}/')))",
+    message="keys are written as name or example.com/name, with at most 63 characters in the name",
+)
+LABEL_VALUES: Final = Rule(
+    cel=f"self.all(key, self[key].matches('{LABEL_VALUE}'))",
+    message="label values have at most 63 characters out of A-Z, a-z, 0-9, '-', '_' and '.', and start and end with "
+    "a letter or digit",
+)
+
+
+def label_fault(key: str, value: str) -> str:
+    """Why Kubernetes would refuse this label, in the words of the rules; empty: it would not."""
+    prefix, slash, _ = key.rpartition("/")
+    if not re.search(LABEL_KEY, key) or (slash and len(prefix) > _LONGEST_PREFIX):
+        return LABEL_KEYS.message
+    return "" if re.search(LABEL_VALUE, value) else LABEL_VALUES.message
 
 
 Name = Annotated[

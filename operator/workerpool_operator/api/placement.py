@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import ATOMIC, Model, Rule, Text, rules
+from workerpool_operator.api._base import ATOMIC, LABEL_KEYS, LABEL_VALUES, Model, Rule, Text, rules
 
 PLACE_ANNOTATION: Final = "workerpool.dev/place"
 """`primary` or `secondary`: where the workers belong, said by a person at run time."""
@@ -31,6 +31,7 @@ class PlaceSpec(Model):
         default={},
         max_length=16,
         description="Labels that a node must have, beside worker.nodeSelector and worker.affinity. None: any node.",
+        json_schema_extra=rules(LABEL_KEYS, LABEL_VALUES),
     )
 
 

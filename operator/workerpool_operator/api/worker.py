@@ -5,7 +5,17 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from workerpool_operator.api._base import ATOMIC, Model, Name, Rule, explained, keyed_by, rules
+from workerpool_operator.api._base import (
+    ATOMIC,
+    LABEL_KEYS,
+    LABEL_VALUES,
+    Model,
+    Name,
+    Rule,
+    explained,
+    keyed_by,
+    rules,
+)
 from workerpool_operator.api.affinity import Affinity, TopologySpread
 from workerpool_operator.api.pod import (
     EnvFrom,
@@ -23,16 +33,6 @@ _LABELS: Final = Rule(
     "&& key != 'app.kubernetes.io/managed-by' && key != 'app.kubernetes.io/component')",
     message="labels under workerpool.dev/, pod-template-hash, app.kubernetes.io/managed-by and "
     "app.kubernetes.io/component are the operator's: choose other keys",
-)
-_LABEL_VALUES: Final = Rule(
-    cel=r"self.all(key, self[key].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",
-    message="label values have at most 63 characters out of A-Z, a-z, 0-9, '-', '_' and '.', and start and end with "
-    "a letter or digit",
-)
-_QUALIFIED_KEYS: Final = Rule(
-    cel=r"self.all(key, key.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?"
-    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
-    message="keys are written as name or example.com/name, with at most 63 characters in the name",
 )
 _ANNOTATIONS: Final = Rule(
     cel="self.all(key, !key.startsWith('workerpool.dev/') "
@@ -182,16 +182,19 @@ class WorkerSpec(Model):
         default={},
         max_length=32,
         description="Labels of the pods, beside the operator's.",
-        json_schema_extra=rules(_LABELS, _QUALIFIED_KEYS, _LABEL_VALUES),
+        json_schema_extra=rules(_LABELS, LABEL_KEYS, LABEL_VALUES),
     )
     pod_annotations: dict[str, Annotated[str, Field(max_length=8192)]] = Field(
         default={},
         max_length=32,
         description="Annotations of the pods, beside the operator's.",
-        json_schema_extra=rules(_ANNOTATIONS, _QUALIFIED_KEYS),
+        json_schema_extra=rules(_ANNOTATIONS, LABEL_KEYS),
     )
     node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
-        default={}, max_length=32, description="Workers run only on nodes with these labels."
+        default={},
+        max_length=32,
+        description="Workers run only on nodes with these labels.",
+        json_schema_extra=rules(LABEL_KEYS, LABEL_VALUES),
     )
     affinity: Affinity = Field(
         default=Affinity(), description="Which nodes workers prefer or need, and which pods they like to be near to."

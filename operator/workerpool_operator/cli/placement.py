@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from workerpool_operator.api import PLACE_ANNOTATION
+from workerpool_operator.api import PLACE_ANNOTATION, label_fault
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.cli.oncall import annotate
@@ -101,6 +101,8 @@ def labels_of(text: str) -> dict[str, str]:
         key, equals, value = part.strip().partition("=")
         if not (key and equals) or "=" in value or "!" in key or key in labels:
             raise LabelsError(f"{part.strip()!r} is no label of a node: write key=value,...")
+        if fault := label_fault(key, value):
+            raise LabelsError(f"{part.strip()!r} is no label of a node: {fault}")
         labels[key] = value
     return labels
 
