@@ -126,6 +126,8 @@ def _figures(said: Json) -> Iterator[str]:
     signal = str(said.get("signal") or "failures")
     if said.get("ratio"):
         yield f"{signal}: {said['ratio']} times the stable version's rate{_interval(said)}"
+    elif said.get("ratioLow") not in {None, "", "0"}:
+        yield f"{signal}: more than {said['ratioLow']} times the stable version's rate (95 %), which had none"
     measured = f"both versions measured for {said.get('measuredSeconds') or 0} s"
     yield f"{failures} of {jobs} first attempts of the canary failed, {measured}"
     if found := said.get("minimumDetectableRatio"):

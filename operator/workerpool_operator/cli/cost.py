@@ -12,7 +12,7 @@ from rich.table import Table
 
 from workerpool_operator.cli import prometheus
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, wide
 
 HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
 
@@ -83,7 +83,7 @@ def cost(  # noqa: D103  typer: the help text is HELP, and options are arguments
         )
         raise typer.Exit(ExitCode.NOTHING)
     if output is Output.TABLE:
-        Console().print(table(found))
+        wide().print(table(found))
 
 
 def lines(

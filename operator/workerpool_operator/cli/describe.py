@@ -16,7 +16,7 @@ from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, age, known
 from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.cli.rollout.state import lines, rollout_of
-from workerpool_operator.cli.terminal import Console, wide
+from workerpool_operator.cli.terminal import Console, folding
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -56,7 +56,7 @@ def describe(  # noqa: D103  typer: the help text is HELP
     context: cluster.Context = None,
 ) -> None:
     seen = asked("describe", lambda access: look(access, namespace or access.namespace, pool), context=context)
-    show(seen, wide(), now=datetime.now(UTC))
+    show(seen, folding(), now=datetime.now(UTC))
 
 
 async def look(access: "ClusterAccess", namespace: str, name: str) -> Seen:

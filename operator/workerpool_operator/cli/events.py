@@ -16,7 +16,7 @@ from rich.text import Text
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.get.rows import age
-from workerpool_operator.cli.terminal import Console, one_line, say, wide
+from workerpool_operator.cli.terminal import Console, folding, one_line, say
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -168,7 +168,7 @@ def _written(found: Sequence[Happening], output: Output, *, everywhere: bool) ->
     if output is Output.JSON:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))
     elif found:
-        wide().print(table(found, now=datetime.now(UTC), everywhere=everywhere))
+        folding().print(table(found, now=datetime.now(UTC), everywhere=everywhere))
     return len(found)
 
 

@@ -21,6 +21,9 @@ _SHOWN: Final = {
     if chr(code) not in _KEPT
 }
 
+_UNLIMITED: Final = 10_000
+"""Columns."""
+
 
 def visible(text: str) -> str:
     """The same with everything that would steer a terminal spelled out; a half surrogate as a question mark."""
@@ -52,6 +55,18 @@ class Console(rich.console.Console):
 
 
 def wide() -> Console:
-    """For tables: a line stays one line where it goes into a pipe, for `grep` and `awk`."""
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(soft_wrap=True, width=10_000)
+    """For tables of short cells: a line stays one line, whatever its length.
+
+    In a pipe for `grep` and `awk`. A terminal that is narrower folds the line itself, as it does with kubectl's: a cell
+    that is cut would not tell which pool or image it is about.
+    """
+    return Console(soft_wrap=True, width=_UNLIMITED)
+
+
+def folding() -> Console:
+    """For sentences and tables that hold some: on a terminal they are folded within their column, and nothing is cut.
+
+    Elsewhere as `wide`.
+    """
+    console = Console()
+    return console if console.is_terminal else wide()

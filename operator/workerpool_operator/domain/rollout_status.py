@@ -81,7 +81,8 @@ def _shown(finding: Finding) -> dict[str, Any]:
     return {
         "signal": str(finding.signal),
         "ratio": number(finding.ratio),
-        "ratio_low": number(finding.low),
+        # Where nothing failed on either side there is no ratio, and 0 for its lower end would say nothing.
+        "ratio_low": "" if finding.ratio is None and not finding.low else number(finding.low),
         "ratio_high": number(finding.high),
         "minimum_detectable_ratio": number(finding.detectable),
     }

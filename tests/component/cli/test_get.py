@@ -77,6 +77,15 @@ async def test_a_pool_that_is_not_there_and_a_namespace_without_any(plane: Contr
     assert (empty.returncode, empty.stderr) == (1, "no pools in this namespace: --all-namespaces shows all\n")
 
 
+@pytest.mark.parametrize("output", ["table", "name", "json"])
+async def test_of_two_names_the_one_that_is_there_is_shown(plane: ControlPlane, pools: str, output: str) -> None:
+    """And the other one is said not to be, also by the exit code."""
+    shown = await wpool(plane, "thumbs", "nosuch", "-n", pools, "-o", output)
+    assert shown.returncode == 3
+    assert "thumbs" in shown.stdout
+    assert f"there is no WorkerPool {pools}/nosuch" in " ".join(shown.stderr.split())
+
+
 async def test_a_pool_is_followed_until_it_is_gone(
     plane: ControlPlane, access: ClusterAccess, kube: Kube, pools: str
 ) -> None:

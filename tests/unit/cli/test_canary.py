@@ -84,6 +84,8 @@ def test_without_a_ratio_no_interval_is_shown() -> None:
     assert "interval" not in said
     assert "0 of 120 first attempts" in said
     assert "(95 % interval: 0.4 to no limit)" in told(**tried(ratioHigh=""))
+    said = told(**tried(signal="crashes", ratio="", ratioLow="2.1", ratioHigh=""))
+    assert "crashes: more than 2.1 times the stable version's rate (95 %), which had none" in said
 
 
 def test_what_has_a_verdict_needs_no_word_on_what_would_decide() -> None:

@@ -1,5 +1,6 @@
 """`wpool rollout`: which version a command is for, what is shown, and a cluster that cannot be asked."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ def test_a_rollout_is_shown_in_lines_without_what_is_unset() -> None:
         "ratio 1.2",
         "rejected a0, a3",
     ]
+
+
+def test_an_end_of_an_interval_that_there_is_not_is_not_shown() -> None:
+    """`from 0` of a version of which nothing has failed; beside a ratio, and above 0, it says something."""
+    assert not [line for line in lines({"canary": "a2", "ratioLow": "0", "jobs": 9}) if line.startswith("from")]
+    for said in ({"ratio": "0", "ratioLow": "0"}, {"ratioLow": "2.1"}):
+        assert [line for line in lines({"canary": "a2", **said}) if line.startswith("from")]
 
 
 def test_the_objectives_are_shown_with_what_both_versions_missed() -> None:
@@ -171,6 +179,18 @@ def test_a_pool_without_a_rollout_shows_none(monkeypatch: pytest.MonkeyPatch, bo
 
     monkeypatch.setattr(cluster, "pool_of", pool_of)
     assert CliRunner().invoke(app, ["rollout", "get", "thumbs"]).exit_code == code
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_rollout_for_programs_is_what_the_status_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rollout = {"stable": "a1", "canary": "a2", "step": 1, "ratioLow": "0"}
+
+    async def pool_of(*_: Any) -> Any:
+        return pool(**rollout)
+
+    monkeypatch.setattr(cluster, "pool_of", pool_of)
+    shown = CliRunner().invoke(app, ["rollout", "get", "thumbs", "-o", "json"])
+    assert (shown.exit_code, json.loads(shown.stdout)) == (0, rollout)
 
 
 def test_an_unknown_verb_is_wrong_usage() -> None:

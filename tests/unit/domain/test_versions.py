@@ -207,6 +207,14 @@ def test_what_failed_where_nothing_failed_before_is_told_without_a_ratio() -> No
     )
 
 
+def test_where_nothing_has_failed_no_end_of_an_interval_is_told() -> None:
+    """There is no ratio, and from 0 would say nothing."""
+    seen, made = played(heard(0), heard(2), heard(4), old=4, new=1)
+    found = told(seen, made).rollout
+    assert found is not None
+    assert (found.signal, found.ratio, found.ratio_low, found.ratio_high) == ("failures", "", "", "")
+
+
 def test_a_spent_budget_is_told_as_such() -> None:
     of = canary(analysis={"failureBudget": 1, "warmupSeconds": 0})
     seen, made = played(heard(0), heard(0), heard(1, old_failed=2, new_failed=2), of=of, old=4, new=1)

@@ -14,7 +14,7 @@ from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import asked, pool_of
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, folding
 
 HELP: Final = """Why a pool has its size, why its canary has its verdict, and why its workers are where they are.
 
@@ -55,7 +55,7 @@ def explain(  # noqa: D103  typer: the help text is HELP
     if output is Output.JSON:
         typer.echo(json.dumps(asdict(page), indent=2))
     else:
-        show(page, Console())
+        show(page, folding())
 
 
 def show(page: Page, console: Console) -> None:
@@ -90,5 +90,5 @@ def _terms(page: Page) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.upper())
+        table.add_column(column.upper(), overflow="fold")
     return table

@@ -24,7 +24,8 @@ HELP: Final = """Show pools: a line each, or one as a live tree of its queues, v
 The tree shows each pod's jobs in flight and jobs per minute where you may `get` `pods/proxy`; all else takes `get`,
 `list` and `watch` of workerpools and pods. `NO_COLOR=1` leaves colours out.
 
-Exit codes: 0 shown; 1 there is none; 2 wrong usage; 3 the cluster, or a pool that was named, cannot be asked.
+Exit codes: 0 shown; 1 there is none; 2 wrong usage; 3 the cluster cannot be asked, or a pool that was named is not
+there: those that are there are shown all the same.
 """
 
 EPILOG: Final = """**Examples**
@@ -32,6 +33,8 @@ EPILOG: Final = """**Examples**
     wpool get
 
     wpool get --all-namespaces --output wide
+
+    wpool get thumbs mails --namespace media
 
     wpool get thumbs --namespace media --watch
 
@@ -74,11 +77,16 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
         _follow(names[0], namespace, context)
         return
 
-    async def question(access: "ClusterAccess") -> list[dict[str, Any]]:
+    async def question(access: "ClusterAccess") -> tuple[list[dict[str, Any]], list[str]]:
         where = None if everywhere else namespace or access.namespace
         return await _read(access, names, where, selector)
 
-    found = asked("get", question, context=context)
+    found, missing = asked("get", question, context=context)
+    if missing:
+        if found:
+            _write(found, output, everywhere=everywhere)
+        those = ", ".join(missing)
+        cluster.fail("get", f"there is no {those}: `wpool get --all-namespaces` shows the pools that there are")
     if not found and output in {Output.TABLE, Output.WIDE, Output.NAME}:
         Console(stderr=True).print(
             "no pools" + ("" if everywhere else " in this namespace: --all-namespaces shows all")
@@ -89,14 +97,22 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
 
 async def _read(
     access: "ClusterAccess", names: Sequence[str], namespace: str | None, selector: str
-) -> list[dict[str, Any]]:
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see cluster.asked
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Pools, and those that were named and are not there."""
+    from workerpool_operator.kube import Kube, ObjectRef, errors, kinds  # noqa: PLC0415  see cluster.asked
 
     async with Kube(access) as kube:
         if names:
-            return [await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or "", name)) for name in names]
+            there, missing = [], []
+            for name in names:
+                ref = ObjectRef(kinds.WORKER_POOL, namespace or "", name)
+                try:
+                    there.append(await kube.get(ref))
+                except errors.NotFound:
+                    missing.append(str(ref))
+            return there, missing
         found = await kube.list(kinds.WORKER_POOL, namespace=namespace, label_selector=selector).all()
-    return sorted(found, key=lambda pool: (pool["metadata"].get("namespace", ""), pool["metadata"]["name"]))
+    return sorted(found, key=lambda pool: (pool["metadata"].get("namespace", ""), pool["metadata"]["name"])), []
 
 
 def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool) -> None:

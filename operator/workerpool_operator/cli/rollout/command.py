@@ -1,8 +1,9 @@
 """The commands `wpool rollout ...`: options in, exit code out."""
 
+import json
 from collections.abc import Awaitable, Callable
-from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.table import Table
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.rollout.state import End, lines, meant, rollout_of
-from workerpool_operator.cli.terminal import Console
+from workerpool_operator.cli.terminal import Console, wide
 from workerpool_operator.domain.rollout.commands import Verb
 
 if TYPE_CHECKING:
@@ -51,26 +52,42 @@ class RolloutExit(IntEnum):
     """The operator refused the command."""
 
 
-@app.command("get", epilog=_examples("get thumbs", "get thumbs --namespace media --watch"))
+class Output(StrEnum):
+    """How a rollout is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command("get", epilog=_examples("get thumbs", "get thumbs --output json", "get thumbs --namespace media --watch"))
 def get(
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Again at each change, until Ctrl-C.")] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
-    """Show the rollout: step, weight, shares of workers and jobs, verdict and what it follows from."""
+    """Show the rollout: step, weight, shares of workers and jobs, verdict and what it follows from.
+
+    As JSON it is `status.rollout` as it stands; with `--watch` a line for each change.
+    """
+
+    def shown(rollout: dict[str, Any]) -> list[str]:
+        if output is Output.TEXT or not rollout:
+            return lines(rollout)
+        return json.dumps(rollout, indent=None if watch else 2).splitlines()
 
     async def show(access: "ClusterAccess") -> bool:
         from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
 
         where = namespace or access.namespace
         if not watch:
-            return _write(lines(rollout_of(await cluster.pool_of(access, where, pool))))
+            return _write(shown(rollout_of(await cluster.pool_of(access, where, pool))))
         before: list[str] = []
         async for body in ask.changes(access, where, pool):
-            if (now := lines(rollout_of(body))) != before:
+            if (now := shown(rollout_of(body))) != before:
                 before = now
-                _write([*now, ""])
+                _write([*now, ""] if output is Output.TEXT else now)
         return True
 
     if not asked("rollout get", show, context=context):
@@ -110,7 +127,7 @@ def history(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cl
             table.add_row(one.version, one.role, one.image, one.created)
         return table
 
-    Console(soft_wrap=True).print(asked("rollout history", list_them, context=context))
+    wide().print(asked("rollout history", list_them, context=context))
 
 
 @app.command("promote", epilog=_examples("promote thumbs", "promote thumbs --full --yes", "promote thumbs --dry-run"))

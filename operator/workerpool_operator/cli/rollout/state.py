@@ -88,7 +88,10 @@ def _up_to_date(body: Mapping[str, Any]) -> bool:
 
 def lines(status: Mapping[str, Any]) -> list[str]:
     """A rollout's status, for people."""
-    shown = [(label, status.get(field)) for label, field in _SHOWN]
+    said = dict(status)
+    if not said.get("ratio") and said.get("ratioLow") == "0":
+        del said["ratioLow"]  # as older operators write it where nothing has failed: it says nothing
+    shown = [(label, said.get(field)) for label, field in _SHOWN]
     objectives = [
         f"{one['name']:22} {one.get('canary') or '-'} miss it, stable {one.get('stable') or '-'}, may {one['allowed']}"
         for one in status.get("objectives", ())
