@@ -12,7 +12,8 @@ HEAD = """\
 # The command line: `wpool`
 
 Generated from the commands' own help by `make generate`; `wpool COMMAND --help` shows the same. `kubectl wpool` is
-`wpool`: the package installs both, and kubectl finds its plugins on the `PATH`.
+`wpool`: the package installs both, and kubectl finds its plugins on the `PATH`; also what kubectl's completion asks,
+`kubectl_complete-wpool`.
 
 Commands that ask a cluster do so with your own rights, by the kubeconfig that kubectl would take (`KUBECONFIG`, else
 `~/.kube/config`, in a pod its service account), in the context's namespace unless you name another. The operator has no

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
+from workerpool_operator.cli.pool_names import complete
 from workerpool_operator.cli.terminal import Console, one_line
 
 if TYPE_CHECKING:
@@ -43,7 +44,14 @@ Namespace = Annotated[
     ),
 ]
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.", show_default=False)]
-Pool = Annotated[str, typer.Argument(callback=named, help="Name of the pool.", show_default=False)]
+
+
+def pool_argument(meaning: str) -> Any:
+    """An argument that names pools: checked, and completed by the shell."""
+    return typer.Argument(callback=named, autocompletion=complete, help=meaning, show_default=False)
+
+
+Pool = Annotated[str, pool_argument("Name of the pool.")]
 
 
 class ExitCode(IntEnum):

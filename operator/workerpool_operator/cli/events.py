@@ -85,7 +85,8 @@ class Happening:
 
 def events(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
     pool: Annotated[
-        str, typer.Argument(callback=cluster.named, help="Name of the pool; all by default.", show_default=False)
+        str,
+        cluster.pool_argument("Name of the pool; all by default."),
     ] = "",
     namespace: cluster.Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Pools of all namespaces.")] = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from workerpool_operator.cli.cluster import named
+from workerpool_operator.cli.cluster import named, pool_argument
 from workerpool_operator.cli.web import Server
 
 _WINDOW: Final = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
@@ -23,7 +23,8 @@ def _window(text: str) -> str:
 
 
 Pools = Annotated[
-    list[str] | None, typer.Argument(callback=named, help="Names of pools; all by default.", show_default=False)
+    list[str] | None,
+    pool_argument("Names of pools; all by default."),
 ]
 Namespace = Annotated[
     str | None,

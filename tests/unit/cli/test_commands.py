@@ -69,3 +69,4 @@ def test_kubectl_finds_it_as_a_plugin() -> None:
     """kubectl runs an executable called kubectl-wpool for `kubectl wpool`; the package installs it."""
     text = (PAGE.parents[2] / "pyproject.toml").read_text("utf-8")
     assert 'kubectl-wpool = "workerpool_operator.cli.main:app"' in text
+    assert 'kubectl_complete-wpool = "workerpool_operator.cli.completion:for_kubectl"' in text

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workerpool_operator.api import KIND
+from workerpool_operator.cli.completion import for_kubectl
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.starter import Broker
 
@@ -59,3 +60,33 @@ def test_the_scripts_questions_are_answered() -> None:
     env = {"_WPOOL_COMPLETE": "complete_bash", "COMP_WORDS": "wpool roll", "COMP_CWORD": "1"}
     shown = CliRunner().invoke(app, [], prog_name="wpool", env=env)
     assert shown.stdout.split() == ["rollout"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "lines"),
+    [
+        (["roll"], ["rollout", ":4"]),
+        (["rollout", "pro"], ["promote", ":4"]),
+        (["get", "--out"], ["--output", ":4"]),
+        (["get", "-o", "wi"], ["wide", ":4"]),
+        (["nothing", ""], [":0"]),
+        (["lint", ""], [":0"]),
+    ],
+)
+def test_kubectl_is_told_what_completes_the_last_word(
+    typed: list[str], lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with what it means behind a tab, and last what the shell shall do: complete files, or not."""
+    monkeypatch.setattr("sys.argv", ["kubectl_complete-wpool", *typed])
+    for_kubectl()
+    assert [line.partition("\t")[0] for line in capsys.readouterr().out.splitlines()] == lines
+
+
+def test_no_name_is_completed_where_there_is_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a word, and not even on the standard error of the process that asks."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr("sys.argv", ["kubectl_complete-wpool", "explain", ""])
+    for_kubectl()
+    assert capfd.readouterr() == (":0\n", "")

@@ -38,7 +38,10 @@ EPILOG: Final = """**Examples**
 
 
 def drain(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
-    pool: Annotated[str | None, typer.Argument(callback=named, help="Name of the pool.", show_default=False)] = None,
+    pool: Annotated[
+        str | None,
+        cluster.pool_argument("Name of the pool."),
+    ] = None,
     node: Annotated[
         str | None, typer.Option(callback=named, help="Of this node; by default of any.", show_default=False)
     ] = None,

@@ -57,7 +57,7 @@ class Output(StrEnum):
 def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are arguments
     pools: Annotated[
         list[str] | None,
-        typer.Argument(callback=cluster.named, help="Names of pools; all by default.", show_default=False),
+        cluster.pool_argument("Names of pools; all by default."),
     ] = None,
     namespace: cluster.Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Pools of all namespaces.")] = False,
