@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Json = Mapping[str, Any]
 
 HELP: Final = """Show all that is known of a pool: what was asked for, its size and why, queues, versions, rollout,
-pods, conditions, what a person on call has said, and its latest events.
+place, pods, conditions, what a person on call has said, and its latest events.
 
 Takes `get` of the pool; without `list` of pods or events those are left out, and that is said.
 
@@ -116,6 +116,8 @@ def _sections(seen: Seen, *, now: datetime) -> Iterator[tuple[str, Sequence[str 
     yield "Versions", list(_versions(pool.get("status") or {})) or ["none yet"]
     if rollout := rollout_of(pool):
         yield "Rollout", list(lines(rollout))
+    if page.place:
+        yield "Place", page.place
     pods = seen.pods
     told = pods if isinstance(pods, str) else ", ".join(f"{count} {state}" for state, count in sorted(pods.items()))
     yield "Pods", [told or "none"]

@@ -183,7 +183,7 @@ def test_a_pool_without_a_rollout_shows_none(monkeypatch: pytest.MonkeyPatch, bo
 
 @pytest.mark.usefixtures("_cluster")
 def test_a_rollout_for_programs_is_what_the_status_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    rollout = {"stable": "a1", "canary": "a2", "step": 1, "ratioLow": "0"}
+    rollout: dict[str, Any] = {"stable": "a1", "canary": "a2", "step": 1, "ratioLow": "0"}
 
     async def pool_of(*_: Any) -> Any:
         return pool(**rollout)

@@ -69,7 +69,7 @@ def test_the_scripts_questions_are_answered() -> None:
         (["rollout", "pro"], ["promote", ":4"]),
         (["get", "--out"], ["--output", ":4"]),
         (["get", "-o", "wi"], ["wide", ":4"]),
-        (["nothing", ""], [":0"]),
+        (["rollout", "nothing"], [":0"]),
         (["lint", ""], [":0"]),
     ],
 )

@@ -20,7 +20,7 @@ NAME = "thumbnails-of-pictures-of-the-customers-of-the-whole-world-in-two-sizes"
 
 
 def body() -> dict[str, Any]:
-    pool = pool_body(NAME, "a-namespace-of-a-team-of-ours")
+    pool = pool_body(NAME, "a-namespace-of-a-team-of-ours", placement={"primary": {"nodeSelector": {"zone": "a"}}})
     version = {"hash": "0a1b2c3d", "revision": "4e5f60", "role": "stable", "image": IMAGE}
     told = {"type": "Ready", "status": "False", "reason": "ImagePullFailed", "message": f"no node can fetch {IMAGE}"}
     pool["status"] = {"versions": [version], "conditions": [told]}
@@ -40,6 +40,7 @@ def test_a_description_holds_names_and_images_in_full(width: int) -> None:
     said = console.file.getvalue()
     assert squeezed(f"(stable) {IMAGE}:") in squeezed(said)
     assert NAME in squeezed(said)
+    assert squeezed("Place: Placed=Unknown: Unknown they belong to the primary place") in squeezed(said)
     assert max(map(len, said.splitlines())) <= width
 
 
