@@ -92,14 +92,18 @@ def place_of(pool: Json, pod: Json) -> str:
 
 
 def placed(pool: Json, pods: Iterable[Json]) -> Placed | None:
-    """None where the pool names no places, and no worker is in one that it named before."""
+    """None where the pool names no places, and no worker is in one that it named before, or leaves it.
+
+    Without pods (`()`) what the status says of the places, with no counts.
+    """
     spec, status = _placement(pool), _status(pool)
     keys = {name: place_key(selector) for name, selector in _selectors(pool).items()}
     counts = _counted(pods, lost_nodes(pool))
     former = sorted(key for key in counts["pods"] if key not in keys.values())
-    if not keys and not any(former):
+    told = condition(pool, "Placed")
+    if not keys and not any(former) and told.get("status") != "False":
         return None
-    home, active, told = home_of(pool), str(status.get("active") or ""), condition(pool, "Placed")
+    home, active = home_of(pool), str(status.get("active") or "")
     lines = [(name, key, labels(_selectors(pool)[name])) for name, key in keys.items()]
     lines += [("", key, "named before, or none") for key in former]
     return Placed(

@@ -136,6 +136,15 @@ def test_who_said_where_they_belong_is_told() -> None:
     )
 
 
+def test_workers_that_leave_a_place_of_before_are_told_of_without_pods() -> None:
+    """As `wpool explain` asks: by the condition alone."""
+    body = pool("Moving")
+    del body["spec"]["placement"], body["status"]["placement"]
+    assert next(told(view(body), now=NOW)) == "Placed=False, for 5m: Moving: so it is"
+    body["status"]["conditions"][0] |= {"status": "True", "reason": "NoPlaces"}
+    assert placed(body, ()) is None
+
+
 def test_a_pod_has_the_name_of_its_place() -> None:
     body = pool("Placed")
     assert [place_of(body, pods(one, ready=1)[0]) for one in (A, B, {"zone": "c"})] == ["primary", "secondary", ""]
