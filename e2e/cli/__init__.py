@@ -11,6 +11,7 @@ from e2e.scene import Scene
 
 TRIED: Final = {
     "adopt": "test_adopt.py::test_a_running_deployment_is_adopted_and_no_job_is_cut_off",
+    "chaos": "test_chaos.py::test_wpool_kills_a_busy_worker_and_loses_no_job",
     "checklist": "test_cli.py::test_checklist_goes_through_a_pool",
     "cost": "test_alerts.py::test_cost_and_report_tell_what_a_pool_has_done",
     "describe": "test_cli.py::test_describe_tells_all_on_one_page",

@@ -23,6 +23,7 @@ from workerpool_operator.cli import (
 from workerpool_operator.cli import ui as ui_command
 from workerpool_operator.cli.adopt import command as adopt_command
 from workerpool_operator.cli.bench import command as bench_command
+from workerpool_operator.cli.chaos import command as chaos_command
 from workerpool_operator.cli.check import command as check_command
 from workerpool_operator.cli.checklist import command as checklist_command
 from workerpool_operator.cli.dlq import command as dlq_command
@@ -92,6 +93,7 @@ app.command("report", help=report.HELP, epilog=report.EPILOG)(report.report)
 app.command("silence", help=silence.HELP, epilog=silence.EPILOG)(silence.silence)
 app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
 app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
+app.command("chaos", help=chaos_command.HELP, epilog=chaos_command.EPILOG)(chaos_command.chaos)
 app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
 app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
 app.command("simulate", help=simulate_command.HELP, epilog=simulate_command.EPILOG)(simulate_command.simulation)

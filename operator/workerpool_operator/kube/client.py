@@ -195,8 +195,9 @@ class Kube:
         uid: str | None = None,
         resource_version: str | None = None,
         propagation: Propagation = "Background",
+        grace_seconds: int | None = None,
     ) -> None:
-        """Delete the object; one that is gone already is fine.
+        """Delete the object; one that is gone already is fine. `grace_seconds`: of a pod, instead of its own.
 
         Raises Conflict when `uid` or `resource_version` no longer match.
         """
@@ -206,6 +207,7 @@ class Kube:
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
             "preconditions": {key: value for key, value in preconditions.items() if value},
+            **({} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}),
         }
         with suppress(errors.NotFound):
             await self._write("delete", ref.kind, ref.path(), body=body, content_type=_JSON, what=str(ref))
