@@ -9,7 +9,7 @@ and the others do not wait for it.
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -19,6 +19,7 @@ from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
+from workerpool_operator.kube.listing import Entry
 
 RESYNC_SECONDS: Final = 300.0
 RETRY_SECONDS: Final = 5.0
@@ -167,17 +168,20 @@ class Resync:
 
     async def _compare_in(self, kind: Kind, namespace: str | None) -> None:
         selector = "" if kind in EVERYBODYS else f"{MANAGED_BY_LABEL}={MANAGER}"
-        listing = self._kube.list(kind, namespace=namespace, label_selector=selector)
+        listing = self._kube.entries(kind, namespace=namespace, label_selector=selector)
         seen: set[tuple[str, str]] = set()
-        async for body in listing:
-            self._take(kind, body, seen)
+        async for entry in listing:
+            self._take(kind, entry, seen)
         listed_at = int(listing.resource_version or 0)
         for where, name, stored in self._store.drop_unseen(kind, seen, listed_at=listed_at, within=namespace):
             self._changed(kind, where, name, stored.pool)
 
-    def _take(self, kind: Kind, body: dict[str, Any], seen: set[tuple[str, str]]) -> None:
-        metadata = body["metadata"]
-        key = (metadata.get("namespace", ""), metadata["name"])
+    def _take(self, kind: Kind, entry: Entry, seen: set[tuple[str, str]]) -> None:
+        key = (entry.namespace, entry.name)
         seen.add(key)
+        known = self._store.get(kind, *key)
+        if known is not None and known.uid == entry.uid and known.version >= int(entry.resource_version):
+            return  # so nearly all of them are, each time
+        body = entry.read()
         if self._store.put(kind, body):
-            self._changed(kind, *key, metadata.get("labels", {}).get(POOL_LABEL, ""))
+            self._changed(kind, *key, body["metadata"].get("labels", {}).get(POOL_LABEL, ""))

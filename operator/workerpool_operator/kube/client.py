@@ -16,26 +16,27 @@ Choices that matter elsewhere:
 """
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 
 from workerpool_operator import __version__
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.access import ClusterAccess
 from workerpool_operator.kube.kinds import ACCESS_REVIEW, SELF_ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
-from workerpool_operator.kube.listing import Listing, Page
+from workerpool_operator.kube.listing import Entry, Listing, Page, entries_of, objects_of
 from workerpool_operator.kube.rest import Rest
 from workerpool_operator.kube.review import Identity, identity_of, user_of
 
 Json = dict[str, Any]
+Answer = TypeVar("Answer")
 Verb = Literal["get", "list", "create", "apply", "patch", "delete"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
@@ -112,7 +113,7 @@ class Kube:
 
     async def get(self, ref: ObjectRef) -> Json:
         """The object; raises NotFound."""
-        return await self._call("get", ref.kind, ref.path(), what=str(ref))
+        return await self._ask("get", ref.kind, ref.path(), what=str(ref))
 
     def list(
         self,
@@ -122,24 +123,45 @@ class Kube:
         label_selector: str = "",
         field_selector: str = "",
         chunk: int = 500,
-    ) -> Listing:
+    ) -> Listing[Json]:
         """All objects of a kind, page by page; see :class:`.listing.Listing`."""
-        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(chunk)}
-        query = {key: value for key, value in selectors.items() if value}
+        query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": str(chunk)}
+        return self._listing(kind, namespace, query=query, decode=objects_of)
 
-        async def page(continue_token: str) -> Page:
+    def entries(
+        self, kind: Kind, *, namespace: str | None = None, label_selector: str = "", chunk: int = 500
+    ) -> Listing[Entry]:
+        """The same for who compares: of each object who it is and which version, and the rest where it is asked for."""
+        query = {"labelSelector": label_selector, "limit": str(chunk)}
+        return self._listing(kind, namespace, query=query, decode=entries_of)
+
+    def _listing(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        *,
+        query: Mapping[str, str],
+        decode: Callable[[Kind, bytes], Page[Answer]],
+    ) -> Listing[Answer]:
+        query = {key: value for key, value in query.items() if value}
+
+        async def page(continue_token: str) -> Page[Answer]:
             paging = {"continue": continue_token} if continue_token else {}
-            answer = await self._call(
+            what = f"{kind.plural} of {namespace or 'all namespaces'}"
+            data = await self._call(
                 "list",
                 kind,
                 kind.path(namespace=namespace),
-                query=query | paging,
+                query={**query, **paging},
                 timeout_seconds=LIST_TIMEOUT_SECONDS,
-                what=f"{kind.plural} of {namespace or 'all namespaces'}",
+                what=what,
             )
-            return Page.of(answer)
+            try:
+                return decode(kind, data)
+            except ValueError as error:
+                raise errors.Unavailable(f"list {what}: the answer is no list in JSON: {error}") from error
 
-        return Listing(kind, page, on_retry=self._count_list_retry(kind))
+        return Listing(page, on_retry=self._count_list_retry(kind))
 
     async def create(self, obj: Json, *, dry_run: bool = False, strict: bool = False) -> Json:
         """Create the object; raises AlreadyExists. `dry_run`: only have it checked, by all that would check it.
@@ -239,13 +261,13 @@ class Kube:
     async def _review(self, kind: Kind, spec: Json) -> Json:
         """Ask for a review and give its status. Nothing is written, so the gate is not asked."""
         body: Json = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": spec}
-        answer = await self._call("create", kind, kind.path(), body=body, what=str(kind))
+        answer = await self._ask("create", kind, kind.path(), body=body, what=str(kind))
         status: Json = answer.get("status") or {}
         return status
 
     async def server_version(self) -> tuple[int, int] | None:
         """(major, minor) of the API server that answers; None where it does not say it in numbers."""
-        answer = await self._call("get", _VERSION, "/version", what="server version")
+        answer = await self._ask("get", _VERSION, "/version", what="server version")
         # Vendors add to the minor one: "35+".
         major, minor = (re.match(r"\d+", str(answer.get(part, ""))) for part in ("major", "minor"))
         return (int(major.group()), int(minor.group())) if major and minor else None
@@ -257,7 +279,7 @@ class Kube:
         """
         what = f"schema of {kind}"
         path = f"/openapi/v3/{'apis' if kind.group else 'api'}/{kind.api_version}"
-        answer = await self._call("get", _SCHEMA, path, what=what)
+        answer = await self._ask("get", _SCHEMA, path, what=what)
         told: Mapping[str, Json] = (answer.get("components") or {}).get("schemas") or {}
         for schema in told.values():
             if {"group": kind.group, "version": kind.version, "kind": kind.kind} in schema.get(_KINDS, ()):
@@ -284,9 +306,13 @@ class Kube:
     ) -> Json:
         # The server ends the request too: a write must not happen long after its sender gave up on it.
         limits = {**(query or {}), "timeout": f"{self._timeout_seconds:g}s"}
-        return await self._call(
+        return await self._ask(
             verb, kind, path, query=limits, body=body, content_type=content_type, what=what, gate=self._write_gate
         )
+
+    async def _ask(self, verb: Verb, kind: Kind, path: str, *, what: str, **more: Any) -> Json:
+        """The same as `_call`, where the answer is one object."""
+        return _decoded(await self._call(verb, kind, path, what=what, **more), request=f"{verb} {what}")
 
     async def _call(
         self,
@@ -300,7 +326,7 @@ class Kube:
         content_type: str = _JSON,
         timeout_seconds: float | None = None,
         gate: Callable[[], None] | None = None,
-    ) -> Json:
+    ) -> bytes:
         """Wait for a slot, pass the gate, send, count."""
         async with self._slots:
             if gate:
@@ -329,7 +355,7 @@ class Kube:
 
     async def _send(
         self, method: str, url: str, *, body: Json | None, content_type: str, timeout_seconds: float, request: str
-    ) -> tuple[int, Json]:
+    ) -> tuple[int, bytes]:
         headers = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": self._user_agent}
         try:
             if authorization := await self._access.authorization():
@@ -346,7 +372,7 @@ class Kube:
             if response.status == 401:  # noqa: PLR2004  an HTTP status
                 self._access.refused()
             raise errors.error_from_answer(response.status, data, headers=response.headers, request=request)
-        return response.status, _decoded(data, request=request)
+        return response.status, data
 
 
 def _written_by_us(*, strict: bool) -> dict[str, str]:
@@ -355,7 +381,7 @@ def _written_by_us(*, strict: bool) -> dict[str, str]:
 
 def _decoded(data: bytes, *, request: str) -> Json:
     try:
-        answer = json.loads(data)
+        answer = msgspec.json.decode(data)
     except ValueError as error:
         raise errors.Unavailable(f"{request}: the answer is not JSON") from error
     if not isinstance(answer, dict):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.support.pools import pool_body
@@ -12,6 +13,7 @@ from workerpool_operator.controller.store import Store
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
+from workerpool_operator.kube.listing import entries_of
 
 NO = errors.Forbidden("no")
 
@@ -35,17 +37,22 @@ class Server:
         found = [one for one in held if namespace in (None, one["metadata"]["namespace"])]
         return Listing(found, refused=self.refuses(kind, namespace))
 
+    def entries(self, kind: Kind, *, namespace: str | None = None, **_: Any) -> "Listing":
+        listing = self.list(kind, namespace=namespace)
+        listing.items = entries_of(kind, msgspec.json.encode({"items": listing.items})).items
+        return listing
+
 
 class Listing:
     resource_version = "100"
 
-    def __init__(self, items: list[dict[str, Any]], *, refused: bool) -> None:
-        self._items, self._refused = items, refused
+    def __init__(self, items: list[Any], *, refused: bool) -> None:
+        self.items, self._refused = items, refused
 
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+    async def __aiter__(self) -> AsyncIterator[Any]:
         if self._refused:
             raise NO
-        for item in self._items:
+        for item in self.items:
             yield item
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.support.pools import pool, pool_body
@@ -19,6 +20,7 @@ from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube import Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind
+from workerpool_operator.kube.listing import entries_of
 from workerpool_operator.metrics import OperatorMetrics
 from workerpool_operator.serve.state import StreamState
 
@@ -48,6 +50,10 @@ class Server:
     def list(self, kind: Kind, **_: Any) -> "Listing":
         return Listing(self.held.get(kind, []), self.listing_error if kind == kinds.PROMETHEUS_RULE else None)
 
+    def entries(self, kind: Kind, **_: Any) -> "Listing":
+        listing = self.list(kind)
+        return Listing(entries_of(kind, msgspec.json.encode({"items": listing.items})).items, listing.error)
+
     def _ask(self) -> None:
         self.asked += 1
         if self.error is not None:
@@ -57,14 +63,14 @@ class Server:
 class Listing:
     resource_version = "100"
 
-    def __init__(self, items: list[dict[str, Any]], error: errors.KubeError | None) -> None:
-        self._items = items
-        self._error = error
+    def __init__(self, items: list[Any], error: errors.KubeError | None) -> None:
+        self.items = items
+        self.error = error
 
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        if self._error is not None:
-            raise self._error
-        for item in self._items:
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        if self.error is not None:
+            raise self.error
+        for item in self.items:
             yield item
 
     async def all(self) -> list[dict[str, Any]]:

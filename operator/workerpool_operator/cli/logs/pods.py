@@ -43,7 +43,7 @@ class PodLogs:
         self._namespace = namespace
         self._pool = pool
 
-    def pods(self) -> Listing:
+    def pods(self) -> Listing[dict[str, Any]]:
         """All of them."""
         selector = f"{POOL_LABEL}={self._pool}"
         return self._kube.list(kinds.POD, namespace=self._namespace, label_selector=selector)
