@@ -260,7 +260,7 @@ async def test_a_label_selector_selects(kube: Kube, namespace: str) -> None:
 
 async def _patch_as(manager: str, kube: Kube, ref: ObjectRef, patch: dict[str, Any]) -> None:
     """A merge patch by a foreign field manager."""
-    await kube._call(
+    await kube._ask(
         "patch",
         ref.kind,
         ref.path(),
@@ -273,7 +273,7 @@ async def _patch_as(manager: str, kube: Kube, ref: ObjectRef, patch: dict[str, A
 
 async def _post(kube: Kube, kind: Kind, namespace: str, obj: dict[str, Any]) -> None:
     """Create an object of a kind that the operator itself never writes."""
-    await kube._call("create", kind, kind.path(namespace=namespace), body=obj, what=str(kind))
+    await kube._ask("create", kind, kind.path(namespace=namespace), body=obj, what=str(kind))
 
 
 async def test_the_server_says_which_kubernetes_it_is(kube: Kube) -> None:

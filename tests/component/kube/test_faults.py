@@ -182,7 +182,7 @@ async def test_the_gate_is_asked_after_the_wait_for_a_turn(proxy: FaultProxy, tm
 
 
 async def _token_after_two(kube: Kube, namespace: str) -> str:
-    answer = await kube._call(
+    answer = await kube._ask(
         "list", kinds.CONFIG_MAP, kinds.CONFIG_MAP.path(namespace=namespace), query={"limit": "2"}, what="two"
     )
     return str(answer["metadata"]["continue"])

@@ -33,7 +33,7 @@ async def token_for(kube: Kube, namespace: str, *audiences: str) -> str:
         "spec": {"audiences": list(audiences)} if audiences else {},
     }
     path = TOKEN_REQUEST.path(namespace=namespace, name=name, subresource="token")
-    answer = await kube._call("create", TOKEN_REQUEST, path, body=body, what="token")
+    answer = await kube._ask("create", TOKEN_REQUEST, path, body=body, what="token")
     return str(answer["status"]["token"])
 
 
