@@ -20,6 +20,7 @@ from workerpool_operator.kube import Kube, ObjectRef, kinds
 _RESTRICTED_POD: Final = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 _RESTRICTED_CONTAINER: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 """What the Pod Security Standard `restricted` asks of a pod, as workers have it."""
+_RUNNING: Final = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
 
 
 class PlayedKubelet:
@@ -34,11 +35,22 @@ class PlayedKubelet:
         """Why it gives no log."""
         self._kube = kube
         self._logs: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._before: dict[str, list[tuple[datetime, str]]] = {}
+        """Of the containers before the last restart."""
+        self._restarts: defaultdict[str, int] = defaultdict(int)
         self._ended: set[str] = set()
         self._changed = asyncio.Condition()
 
-    async def start_pod(self, namespace: str, name: str, *, pool: str = "thumbs", version: str = "0a1b2c3d") -> None:
-        """A worker's pod whose container runs."""
+    async def start_pod(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        pool: str = "thumbs",
+        version: str = "0a1b2c3d",
+        waiting: dict[str, Any] | None = None,
+    ) -> None:
+        """A worker's pod whose container runs, or waits for this."""
         labels = {POOL_LABEL: pool, VERSION_LABEL: version}
         container = {"name": "worker", "image": "worker:1"}
         contained = {**container, "securityContext": _RESTRICTED_CONTAINER}
@@ -50,10 +62,24 @@ class PlayedKubelet:
         }
         metadata = {"name": name, "namespace": namespace, "labels": labels}
         await self._kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        state = {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
-        told = {**container, "imageID": "", "ready": True, "restartCount": 0, "state": state}
-        status = {"phase": "Running", "containerStatuses": [told]}
+        state = {"waiting": waiting} if waiting else _RUNNING
+        await self._tell(namespace, name, phase="Pending" if waiting else "Running", state=state)
+
+    async def _tell(self, namespace: str, name: str, *, phase: str = "Running", **told: Any) -> None:
+        """What the node says of a pod's container."""
+        count = self._restarts[name]
+        container = {"name": "worker", "image": "worker:1", "imageID": "", "ready": False, "restartCount": count}
+        status = {"phase": phase, "containerStatuses": [container | told]}
         await self._kube.merge_patch(ObjectRef(kinds.POD, namespace, name), {"status": status}, subresource="status")
+
+    async def crash(self, namespace: str, name: str, *lines: str) -> None:
+        """Its container ends; another one comes, writes this and ends at once, and waits to be started anew."""
+        async with self._changed:
+            self._before[name], self._logs[name] = self._logs[name], [(datetime.now(UTC), line) for line in lines]
+            self._restarts[name] += 1
+            self._changed.notify_all()
+        ended = {"terminated": {"exitCode": 1, "containerID": f"played://{self._restarts[name]}"}}
+        await self._tell(namespace, name, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended)
 
     async def end_pod(self, namespace: str, name: str) -> None:
         """It is deleted, and its log ends."""
@@ -76,9 +102,14 @@ class PlayedKubelet:
         if self.refusal:
             return web.Response(status=500, text=self.refusal)
         since = datetime.fromisoformat(query["sinceTime"]) if "sinceTime" in query else None
-        lines = [line for line in self._logs[pod] if since is None or line[0] >= since]
+        source = self._logs[pod]
+        if query.get("previous") == "true":
+            if pod not in self._before:
+                return web.Response(status=400, text=f'previous terminated container "worker" in pod "{pod}" not found')
+            source = self._before[pod]
+        lines = [line for line in source if since is None or line[0] >= since]
         tail = int(query.get("tailLines", len(lines)))
-        at = len(self._logs[pod])
+        at, begun = len(self._logs[pod]), self._restarts[pod]
         answer = web.StreamResponse()
         answer.force_close()  # no connection of the API server's is left when the node has gone
         await answer.prepare(request)
@@ -87,10 +118,12 @@ class PlayedKubelet:
         if query.get("follow") == "true":
             self.following.add(pod)
             try:
-                while pod not in self._ended:
+                while pod not in self._ended and self._restarts[pod] == begun:
                     async with self._changed:
-                        while len(self._logs[pod]) == at and pod not in self._ended:
+                        while len(self._logs[pod]) == at and pod not in self._ended and self._restarts[pod] == begun:
                             await self._changed.wait()
+                        if self._restarts[pod] != begun:
+                            break
                         new, at = self._logs[pod][at:], len(self._logs[pod])
                     for line in new:
                         await answer.write(_written(line, stamped=stamped))

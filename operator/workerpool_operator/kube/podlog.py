@@ -5,8 +5,9 @@ broke, or a container that was started anew, it is known which lines were there 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -23,6 +24,8 @@ _AGAIN_SECONDS: Final = 1.0
 _MOST_PAUSE_SECONDS: Final = 30.0
 _MOST_IDLE_ROUNDS: Final = 2
 """A container that has stopped may be started anew at any time, so that it is looked at every few seconds."""
+_MOST_BETWEEN: Final = 10_000
+"""Lines of a container that came and ended unseen."""
 
 Stamped = tuple[datetime, str]
 """When a line was written, and its text."""
@@ -42,6 +45,10 @@ class LogForbiddenError(LogError):
 
 class LogPausedError(LogError):
     """The container writes nothing at this moment, since it does not run."""
+
+
+class LogNoneError(LogError):
+    """There is no log of a container before this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +84,7 @@ class PodLog:
         query = _query(want, follow=follow) | {"container": self.container}
         async with self.session.get(url, params=query, timeout=patience) as answer:
             if answer.status != 200:  # noqa: PLR2004  an HTTP status
-                raise _refusal(answer.status, errors.message_of(await answer.read()))
+                raise _refusal(answer.status, errors.message_of(await answer.read()), previous=want.previous)
             async for raw in _split(answer.content):
                 try:
                     at, text = stamped(raw)
@@ -86,27 +93,29 @@ class PodLog:
                 if want.since is None or at >= want.since:
                     yield at, text
 
-    async def follow(self, want: Want, *, trouble: Callable[[LogError], None]) -> AsyncGenerator[Stamped]:
+    async def follow(
+        self, want: Want, *, trouble: Callable[[LogError], None], after: datetime | None = None
+    ) -> AsyncGenerator[Stamped]:
         """Each line once, over broken connections and restarts of the container. Does not end by itself.
 
-        `trouble` is told why nothing comes, once until something comes again.
+        Args:
+            want: which lines to begin with.
+            trouble: is told why nothing comes, once until something comes again.
+            after: instead of what is wanted, begin behind this moment, with a container that has ended since.
 
         Raises:
             LogGoneError: the pod is not there any more.
             LogForbiddenError: it may not be read.
         """
-        last: datetime | None = None
+        last = after
         rounds, told = 0, ""
         while True:
-            begun = last
             error: LogError = LogPausedError("the log ended: the container has stopped")
             try:
-                async with aclosing(self.lines(want, follow=True)) as lines:
+                async with aclosing(self._on(want, last)) as lines:
                     async for at, text in lines:
-                        # `sinceTime` counts whole seconds: those that were shown come again.
-                        if begun is None or at > begun:
-                            last, rounds, told = at, 0, ""
-                            yield at, text
+                        last, rounds, told = at, 0, ""
+                        yield at, text
             except (LogGoneError, LogForbiddenError):
                 raise
             except LogError as why:
@@ -117,8 +126,33 @@ class PodLog:
                 told = str(error)
                 trouble(error)
             rounds = min(rounds + 1, _MOST_IDLE_ROUNDS) if isinstance(error, LogPausedError) else rounds + 1
-            want = Want(since=last) if last else want
             await asyncio.sleep(min(_MOST_PAUSE_SECONDS, _AGAIN_SECONDS * 2**rounds))
+
+    async def _on(self, want: Want, after: datetime | None) -> AsyncGenerator[Stamped]:
+        """What is written from now, and before it what a container wrote that came and ended after that moment."""
+        if after is not None:
+            want = Want(since=after)
+        seen = after is None
+        async with aclosing(self.lines(want, follow=True)) as lines:
+            async for at, text in lines:
+                # `sinceTime` counts whole seconds: those that were shown come again.
+                if after is not None and at <= after:
+                    continue
+                if not seen and after is not None:
+                    seen = True
+                    for between in await self._between(after, at):
+                        yield between
+                yield at, text
+
+    async def _between(self, after: datetime, before: datetime) -> list[Stamped]:
+        """Lines of the container before this one, of which the newest would do; none where there was none."""
+        kept: deque[Stamped] = deque(maxlen=_MOST_BETWEEN)
+        with suppress(LogError, aiohttp.ClientError, OSError, TimeoutError):
+            async with aclosing(self.lines(Want(since=after, previous=True))) as lines:
+                async for at, text in lines:
+                    if after < at < before:
+                        kept.append((at, text))
+        return list(kept)
 
 
 def _query(want: Want, *, follow: bool) -> dict[str, str]:
@@ -131,8 +165,10 @@ def _query(want: Want, *, follow: bool) -> dict[str, str]:
     return query
 
 
-def _refusal(status: int, said: str) -> LogError:
+def _refusal(status: int, said: str, *, previous: bool) -> LogError:
     match status:
+        case 400 if previous:
+            return LogNoneError("the container before its last restart is gone, and its log with it")
         case 404:
             return LogGoneError("there is no such pod any more")
         case 403:

@@ -15,10 +15,10 @@ from tests.component.cli.running import of_nobody, started, wpool
 from tests.support.apiserver import eventually
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from tests.support.pools import pool_body
-from workerpool_operator.cli.logs import command, loki, pods
+from workerpool_operator.cli.logs import command, kept, loki, pods
+from workerpool_operator.cli.logs.kept import Sought
 from workerpool_operator.cli.logs.lines import Choice
 from workerpool_operator.kube import ClusterAccess, Kube
-from workerpool_operator.kube.podlog import Want
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
 
@@ -73,6 +73,40 @@ async def test_lines_are_chosen(plane: ControlPlane, namespace: str, kubelet: Pl
     assert await events("--job", "9") == []
 
 
+async def test_the_tail_counts_what_is_shown(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    """However many other lines were written since, and also where it is followed."""
+    for number in range(150):
+        await kubelet.write("thumbs-b-2", said(f"fine {number}"))
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--level", "error")
+    assert [line.split()[1:] for line in shown.stdout.splitlines()] == [
+        ["thumbs-b-2", "ERROR", "job", "failed", "job_id=7"]
+    ]
+    last = await wpool(plane, "logs", "thumbs", "-n", namespace, "--level", "warning", "--tail", "1", "-o", "json")
+    assert [json.loads(line)["job_id"] for line in last.stdout.splitlines()] == ["7", "8"]
+    process = await started(plane, "logs", "thumbs", "-n", namespace, "--follow", "--level", "error")
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            assert b"job_id=7" in await process.stdout.readline()
+            await kubelet.write("thumbs-b-2", said("worse", level="error"))
+            assert b"worse" in await process.stdout.readline()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_more_lines_than_are_looked_through_or_kept_are_told(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MOST_LOOKED", 2)
+    monkeypatch.setattr(pods, "MOST_LOOKED", 2)
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--level", "warning")
+    assert [line.split()[1] for line in shown.stdout.splitlines()] == ["thumbs-b-2", "thumbs-a-1"]
+    assert "thumbs-a-1: only the last 2 lines were looked through" in shown.stderr
+    one = await wpool(plane, "logs", "thumbs", "-n", namespace, "--level", "warning", "--tail", "1")
+    assert one.stderr == "", "all that is wanted was found in them"
+
+
 async def test_every_line_is_json_in_one_schema(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
     """Also one that was no JSON."""
     shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "-o", "json", "--worker", "thumbs-a-1")
@@ -89,6 +123,41 @@ async def test_every_line_is_json_in_one_schema(plane: ControlPlane, namespace: 
 async def test_none_is_said(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
     shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--job", "9")
     assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", "no such lines\n")
+
+
+async def test_before_a_restart_there_may_be_nothing(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet
+) -> None:
+    """Which is said as such; of who was restarted the container before is shown."""
+    none = await wpool(plane, "logs", "thumbs", "-n", namespace, "--previous")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "none of these workers has been restarted" in none.stderr
+    await kubelet.crash(namespace, "thumbs-b-2", said("second life"))
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--previous")
+    assert [line.split()[1:] for line in shown.stdout.splitlines()] == [
+        ["thumbs-b-2", "ERROR", "job", "failed", "job_id=7"]
+    ]
+
+
+async def test_why_there_is_no_log_yet_is_told(plane: ControlPlane, namespace: str, kubelet: PlayedKubelet) -> None:
+    """Once, with what can be done about it; also where it is followed."""
+    why = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "worker:1"'}
+    await kubelet.start_pod(namespace, "thumbs-c-3", version="cccccccc", waiting=why)
+    expected = (
+        "thumbs-c-3 has no log yet: its image worker:1 cannot be pulled "
+        '(ImagePullBackOff: Back-off pulling image "worker:1"). Check its name'
+    )
+    shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--version", "cccccccc")
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert expected in shown.stderr
+    process = await started(plane, "logs", "thumbs", "-n", namespace, "--follow")
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            assert expected.encode() in await process.stderr.readline()
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +205,27 @@ async def test_workers_that_come_and_go_are_followed(
         await process.communicate()
 
 
+async def test_containers_that_live_for_a_moment_are_followed(
+    plane: ControlPlane, namespace: str, kubelet: PlayedKubelet
+) -> None:
+    """One that is in a crash loop from the beginning, and one that comes into it: each line once."""
+    await kubelet.crash(namespace, "thumbs-a-1", said("died early"))
+    process = await started(plane, "logs", "thumbs", "-n", namespace, "--follow", "--worker", "thumbs-a-1")
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            assert b"died early" in await process.stdout.readline()
+            await kubelet.crash(namespace, "thumbs-a-1", said("died again"))
+            await kubelet.crash(namespace, "thumbs-a-1", said("and again"))
+            assert b"died again" in await process.stdout.readline()
+            assert b"and again" in await process.stdout.readline()
+            await kubelet.write("thumbs-a-1", said("at last"))
+            assert b"at last" in await process.stdout.readline()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
 async def test_more_workers_than_can_be_read_are_told(
     plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +242,9 @@ async def test_more_workers_than_can_be_followed_are_told(
     monkeypatch.setattr(pods, "MOST_FOLLOWED", 1)
     troubles: list[str] = []
     logs = pods.PodLogs(access, kube, namespace=namespace, pool="thumbs")
-    following = asyncio.create_task(logs.follow(Want(), lambda _: None, chosen=lambda _: True, trouble=troubles.append))
+    following = asyncio.create_task(
+        logs.follow(Sought(), lambda _: None, chosen=lambda _: True, trouble=troubles.append)
+    )
     try:
         await eventually(lambda: len(kubelet.following) == 1 and bool(troubles))
         assert troubles == ["1 more pods are not followed: choose by --version or --worker"]

@@ -18,6 +18,7 @@ from workerpool_operator.kube.podlog import (
     LogError,
     LogForbiddenError,
     LogGoneError,
+    LogNoneError,
     LogPausedError,
     PodLog,
     Want,
@@ -56,11 +57,14 @@ def written(*lines: str) -> bytes:
     return "".join(f"2026-01-02T12:00:{second}Z {text}\n" for second, _, text in found).encode()
 
 
-async def followed(log: PodLog, count: int, *, want: Want | None = None) -> tuple[list[str], list[LogError]]:
+async def followed(
+    log: PodLog, count: int, *, want: Want | None = None, after: datetime | None = None
+) -> tuple[list[str], list[LogError]]:
     """So many lines, and what was told meanwhile."""
     troubles: list[LogError] = []
     texts: list[str] = []
-    async with asyncio.timeout(60), aclosing(log.follow(want or Want(), trouble=troubles.append)) as lines:
+    following = log.follow(want or Want(), trouble=troubles.append, after=after)
+    async with asyncio.timeout(60), aclosing(following) as lines:
         async for _, text in lines:
             texts.append(text)
             if len(texts) == count:
@@ -113,6 +117,8 @@ async def test_each_line_comes_once_over_connections_that_break() -> None:
     asked: list[dict[str, str]] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if "previous" in request.query:
+            return web.Response(status=400)
         asked.append(dict(request.query))
         response = web.StreamResponse()
         await response.prepare(request)
@@ -166,6 +172,50 @@ async def test_a_container_that_is_started_anew_is_followed_on() -> None:
         "the log ended: the container has stopped",
         'the container has not started yet: container "worker" in pod "a" is waiting to start',
     ]
+
+
+async def test_a_container_that_came_and_ended_between_two_looks_is_shown() -> None:
+    """By the log of the one before, each line once, and before those of the one that is there."""
+    rounds = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal rounds
+        if "previous" in request.query:
+            assert request.query["sinceTime"] == "2026-01-02T12:00:01Z"
+            return web.Response(body=written("01.0 first", "02.0 lived", "02.1 for a moment", "03.0 third"))
+        rounds += 1
+        return web.Response(body=written("01.0 first") if rounds < 3 else written("03.0 third", "03.1 goes on"))
+
+    async with log_of(answer) as log:
+        texts, _ = await followed(log, 5)
+    assert texts == ["first", "lived", "for a moment", "third", "goes on"]
+
+
+async def test_one_that_is_new_is_shown_from_its_first_container_on() -> None:
+    """It may have been restarted before anybody looked; where there was none before, that is no trouble."""
+
+    restarted = True
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "previous" not in request.query:
+            return web.Response(body=written("03.0 second"))
+        return web.Response(body=written("02.0 first")) if restarted else web.Response(status=400)
+
+    async with log_of(answer) as log:
+        assert await followed(log, 2, after=NOON) == (["first", "second"], [])
+        restarted = False
+        assert await followed(log, 1, after=NOON) == (["second"], [])
+
+
+async def test_that_there_is_no_container_before_is_told_as_such() -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(
+            status=400, body=b'{"kind": "Status", "message": "previous terminated container not found"}'
+        )
+
+    async with log_of(answer) as log:
+        with pytest.raises(LogNoneError, match="the container before its last restart is gone"):
+            _ = [text async for _, text in log.lines(Want(previous=True))]
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,20 @@ import typer
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked
+from workerpool_operator.cli.logs.kept import Sought
 from workerpool_operator.cli.logs.lines import Choice, Level, Line
 from workerpool_operator.cli.terminal import Console, say
 
 if TYPE_CHECKING:
     from workerpool_operator.cli.logs.loki import Loki
-    from workerpool_operator.cli.logs.pods import PodLogs
     from workerpool_operator.kube import ClusterAccess
 
 HELP: Final = """Show what the workers of a pool have written, all of them together, in the order of time.
 
-Up to 500 workers are read, of the newest, each with its last lines (`--tail`). `--follow` goes on with what they write
-from now, up to 200 of them at a time; who comes meanwhile is followed too.
+Up to 500 workers are read, of the newest, each with its last lines (`--tail`): of those that `--level` and `--job`
+choose. Of each worker its last 50,000 lines are looked through, which is about what a node keeps, and the newest 50,000
+lines of all (at most 32 MiB) are shown; it is said when there are more. `--follow` goes on with what they write from
+now, up to 200 of them at a time; who comes meanwhile is followed too, and so is a container that lived for a moment.
 
 Lines of workers that are gone, or whose node does not answer, come from Loki, where one is named by `--loki` or
 `WPOOL_LOKI` (`WPOOL_LOKI_TENANT`, `WPOOL_LOKI_TOKEN` where it asks for them): those of the last hour, or of `--since`.
@@ -50,8 +52,21 @@ MOST_PODS: Final = 500
 DEFAULT_TAIL: Final = 100
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-_LOKI_SPAN: Final = timedelta(hours=1)
+LOKI_SPAN: Final = timedelta(hours=1)
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+LokiAddress = Annotated[
+    str, typer.Option(envvar="WPOOL_LOKI", help="Address of a Loki that has the lines of gone workers.")
+]
+LokiLabel = Annotated[
+    str,
+    typer.Option(
+        envvar="WPOOL_LOKI_LABEL",
+        help="Label of its streams that has the namespace. By default namespace and k8s_namespace_name.",
+        show_default=False,
+    ),
+]
 
 
 class Output(StrEnum):
@@ -66,10 +81,7 @@ class Output(StrEnum):
 class Asked:
     """What is wanted."""
 
-    choice: Choice
-    since: datetime | None
-    tail: int | None
-    previous: bool
+    sought: Sought
     follow: bool
     loki: "Loki | None"
 
@@ -94,32 +106,19 @@ def logs(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     previous: Annotated[
         bool, typer.Option("--previous", "-p", help="Of the containers before their last restart.")
     ] = False,
-    loki: Annotated[
-        str, typer.Option(envvar="WPOOL_LOKI", help="Address of a Loki that has the lines of gone workers.")
-    ] = "",
-    loki_label: Annotated[
-        str,
-        typer.Option(
-            envvar="WPOOL_LOKI_LABEL",
-            help="Label of its streams that has the namespace. By default namespace and k8s_namespace_name.",
-            show_default=False,
-        ),
-    ] = "",
+    loki: LokiAddress = "",
+    loki_label: LokiLabel = "",
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
     if follow and previous:
         raise typer.BadParameter("what was before a restart does not go on: leave --follow or --previous out")
-    begin = _since(since)
-    wanted = Asked(
-        choice=Choice(version=version, worker=worker, job_id=job, level=_level(level)),
-        since=begin,
-        tail=_tail(tail, limited=begin is not None or bool(job)),
-        previous=previous,
-        follow=follow,
-        loki=_loki(loki, loki_label),
-    )
-    printer = Printer(wanted.choice, output)
+    begin = moment(since)
+    choice = Choice(version=version, worker=worker, job_id=job, level=_level(level))
+    lines = _tail(tail, limited=begin is not None or bool(job))
+    sought = Sought(choice=choice, since=begin, tail=lines, previous=previous)
+    wanted = Asked(sought=sought, follow=follow, loki=named_loki(loki, loki_label))
+    printer = Printer(choice, output)
 
     async def question(access: "ClusterAccess") -> None:
         await collect(access, namespace or access.namespace, pool, wanted, printer)
@@ -167,76 +166,81 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
     Raises:
         KubeError: the pool or its pods cannot be read.
     """
-    from workerpool_operator.cli.logs.pods import PodLogs, container_runs  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.logs.pods import PodLogs  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.logs.silent import has_log, was_restarted, why_silent  # noqa: PLC0415
     from workerpool_operator.domain.desired.names import VERSION_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube  # noqa: PLC0415
-    from workerpool_operator.kube.podlog import Want  # noqa: PLC0415
 
     await cluster.pool_of(access, namespace, pool)
+    sought = wanted.sought
 
     def chosen(pod: Mapping[str, Any]) -> bool:
         name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
-        choice = wanted.choice
+        choice = sought.choice
         return choice.worker in {"", name} and choice.version in {"", labels.get(VERSION_LABEL, "")}
 
-    want = Want(since=wanted.since, tail=wanted.tail, previous=wanted.previous)
-    ask = Ask(namespace=namespace, pool=pool, wanted=wanted)
+    ask = Ask(namespace=namespace, pool=pool, loki=wanted.loki)
     async with Kube(access) as kube:
         pods = PodLogs(access, kube, namespace=namespace, pool=pool)
         if wanted.follow:
-            there = frozenset({pod["metadata"]["name"] async for pod in pods.pods() if container_runs(pod)})
-            for line in await ask.gone(there, trouble=printer.trouble):
+            there = frozenset({pod["metadata"]["name"] async for pod in pods.pods() if has_log(pod)})
+            for line in await ask.gone(sought, there, trouble=printer.trouble):
                 printer.show(line)
-            await pods.follow(want, printer.show, chosen=chosen, trouble=printer.trouble)
-        read = await _newest(pods, chosen, printer.trouble)
-        reading = await pods.read(read, want, trouble=printer.trouble)
-    there = frozenset({pod["metadata"]["name"] for pod in read} - reading.unread)
-    gone = await ask.gone(there, trouble=printer.trouble)
+            await pods.follow(sought, printer.show, chosen=chosen, trouble=printer.trouble)
+        found = [pod async for pod in pods.pods() if chosen(pod)]
+        readable = [pod for pod in found if (was_restarted(pod) if sought.previous else has_log(pod))]
+        read = newest(readable, MOST_PODS, printer.trouble)
+        reading = await pods.read(read, sought, trouble=printer.trouble)
+    if sought.previous and found and not readable:
+        printer.trouble("none of these workers has been restarted: there is no container before the one that is there")
+    for sentence in [] if sought.previous else why_silent(pod for pod in found if not has_log(pod)):
+        printer.trouble(sentence)
+    there = frozenset({pod["metadata"]["name"] for pod in read} - reading.unread.keys())
+    gone = await ask.gone(sought, there, trouble=printer.trouble)
     for line in sorted([*gone, *reading.lines], key=lambda line: line.at):
         printer.show(line)
 
 
-async def _newest(
-    pods: "PodLogs", chosen: Callable[[Mapping[str, Any]], bool], trouble: Callable[[str], None]
-) -> Sequence[Mapping[str, Any]]:
-    from workerpool_operator.cli.logs.pods import has_log  # noqa: PLC0415  see cluster.asked
-
-    found = [pod async for pod in pods.pods() if has_log(pod) and chosen(pod)]
-    found.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]), reverse=True)
-    if len(found) > MOST_PODS:
-        trouble(f"only the newest {MOST_PODS} of {len(found)} workers are read: choose by --version or --worker")
-    return found[:MOST_PODS]
+def newest(pods: Sequence[Mapping[str, Any]], most: int, trouble: Callable[[str], None]) -> list[Mapping[str, Any]]:
+    """So many of them; `trouble` is told when there are more."""
+    found = sorted(
+        pods, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]), reverse=True
+    )
+    if len(found) > most:
+        trouble(f"only the newest {most} of {len(found)} workers are read: choose by --version or --worker")
+    return found[:most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What Loki is asked."""
+    """Who is asked for lines of workers that are gone."""
 
     namespace: str
     pool: str
-    wanted: Asked
+    loki: "Loki | None"
 
-    async def gone(self, there: frozenset[str], *, trouble: Callable[[str], None]) -> Sequence[Line]:
+    async def gone(self, sought: Sought, there: frozenset[str], *, trouble: Callable[[str], None]) -> Sequence[Line]:
         """What workers wrote of whom nothing can be read any more. Without a Loki, or an answer, the others are shown.
 
         Args:
+            sought: which lines.
             there: the pods that have told theirs themselves.
             trouble: is told what is missing.
         """
-        wanted, now = self.wanted, datetime.now(UTC)
-        if wanted.loki is None or wanted.previous:
+        now = datetime.now(UTC)
+        if self.loki is None or sought.previous:
             return []
         from workerpool_operator.cli.logs.loki import MOST, Wanted  # noqa: PLC0415  see cluster.asked
 
-        asked = Wanted(namespace=self.namespace, pool=self.pool, choice=wanted.choice, without=there)
+        asked = Wanted(namespace=self.namespace, pool=self.pool, choice=sought.choice, without=there)
         try:
-            found = await wanted.loki.lines(asked, since=wanted.since or now - _LOKI_SPAN, until=now)
+            found = await self.loki.lines(asked, since=sought.since or now - LOKI_SPAN, until=now)
         except TroubleError as error:
             trouble(f"{error}. Lines of workers that are gone are missing")
             return []
         if len(found) == MOST:
             trouble(f"only the first {MOST:,} lines of Loki are read: choose by --since, --job, --version or --worker")
-        return _tails([line for line in found if line.worker not in there], wanted.tail)
+        return _tails([line for line in found if line.worker not in there], sought.tail)
 
 
 def _tails(lines: Sequence[Line], most: int | None) -> list[Line]:
@@ -251,7 +255,12 @@ def _tails(lines: Sequence[Line], most: int | None) -> list[Line]:
     return kept[::-1]
 
 
-def _loki(url: str, label: str) -> "Loki | None":
+def named_loki(url: str, label: str) -> "Loki | None":
+    """The one that is named by options and the environment.
+
+    Raises:
+        typer.BadParameter: what is named cannot be a label.
+    """
     if label and not _LABEL.fullmatch(label):
         raise typer.BadParameter("--loki-label is the name of a label: letters, digits and _")
     if not url:
@@ -268,10 +277,15 @@ def _tail(wanted: int | None, *, limited: bool) -> int | None:
     return None if wanted < 0 else wanted
 
 
-def _since(text: str) -> datetime | None:
-    if not text:
+def moment(since: str) -> datetime | None:
+    """When that was; None: nothing is said.
+
+    Raises:
+        typer.BadParameter: it is no such span.
+    """
+    if not since:
         return None
-    if (found := _SPAN.fullmatch(text)) is None:
+    if (found := _SPAN.fullmatch(since)) is None:
         raise typer.BadParameter("--since is how far back, as a number and s, m, h or d: such as 10m")
     return datetime.now(UTC) - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 

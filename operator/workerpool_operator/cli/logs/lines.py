@@ -95,6 +95,11 @@ class Choice:
     level: Level | None = None
     """At least as bad."""
 
+    @property
+    def by_line(self) -> bool:
+        """Whether lines of one worker differ in whether they are chosen."""
+        return bool(self.job_id) or self.level is not None
+
     def wants(self, line: Line) -> bool:
         """Whether it is one of them. A line that says neither its job nor its level is none of a certain one."""
         said: Mapping[str, Any] = line.fields or {}

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
 
+from workerpool_operator.cli.logs.kept import MOST_BYTES, MOST_LINES, MOST_LOOKED, Kept, Sought
 from workerpool_operator.cli.logs.lines import Line
+from workerpool_operator.cli.logs.silent import container_runs, has_ended, has_log, is_stuck, some_of, why_silent
 from workerpool_operator.domain.desired.names import POOL_LABEL, VERSION_LABEL, WORKER
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, kinds
 from workerpool_operator.kube.listing import Listing
@@ -22,6 +24,7 @@ AT_ONCE: Final = 16
 MOST_FOLLOWED: Final = 200
 """Streams at a time: each is one connection through the API server to a kubelet."""
 _LOOK_SECONDS: Final = 1.0
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Reading:
 
     lines: Sequence[Line]
     """In the order of time."""
-    unread: frozenset[str]
-    """Pods of which nothing could be read."""
+    unread: Mapping[str, str]
+    """Pods of which nothing could be read -> why."""
 
 
 class PodLogs:
@@ -42,35 +45,56 @@ class PodLogs:
         self._kube = kube
         self._namespace = namespace
         self._pool = pool
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     def pods(self) -> Listing[dict[str, Any]]:
         """All of them."""
         selector = f"{POOL_LABEL}={self._pool}"
         return self._kube.list(kinds.POD, namespace=self._namespace, label_selector=selector)
 
-    async def read(self, pods: Sequence[Json], want: Want, *, trouble: Callable[[str], None]) -> Reading:
-        """What they have written so far."""
-        turn = asyncio.Semaphore(AT_ONCE)
-        unread: set[str] = set()
+    async def read(self, pods: Sequence[Json], sought: Sought, *, trouble: Callable[[str], None]) -> Reading:
+        """What they have written so far, of all that is sought the newest; `trouble` is told what is left out."""
+        kept = Kept(sought.tail)
+        unread: dict[str, str] = {}
+        cut: list[str] = []
 
-        async def one(session: aiohttp.ClientSession, pod: Json) -> list[Line]:
-            async with turn:
+        async def one(session: aiohttp.ClientSession, pod: Json) -> None:
+            name = pod["metadata"]["name"]
+            async with self._turn:
                 try:
-                    async with aclosing(self._log(session, pod).lines(want)) as lines:
-                        return [self._line(pod, at, text) async for at, text in lines]
+                    if await self._take(session, pod, sought, kept):
+                        cut.append(name)
                 except (LogError, aiohttp.ClientError, TimeoutError) as error:
-                    trouble(f"{pod['metadata']['name']}: {str(error) or type(error).__name__}")
-                    unread.add(pod["metadata"]["name"])
-                    return []
+                    unread[name] = str(error) or type(error).__name__
 
         async with self._access.watch_session() as session:
-            found = await asyncio.gather(*(one(session, pod) for pod in pods))
-        lines = sorted((line for lines in found for line in lines), key=lambda line: line.at)
-        return Reading(lines, frozenset(unread))
+            await asyncio.gather(*(one(session, pod) for pod in pods))
+        for why in sorted(set(unread.values())):
+            trouble(f"{some_of(name for name, its in unread.items() if its == why)}: {why}")
+        if cut:
+            trouble(f"{some_of(cut)}: only the last {MOST_LOOKED:,} lines were looked through")
+        lines = kept.all()
+        if kept.dropped:
+            trouble(
+                f"only the newest {MOST_LINES:,} lines (at most {MOST_BYTES >> 20} MiB) are kept: choose by --since, "
+                "--job, --level, --version or --worker"
+            )
+        return Reading(lines, unread)
+
+    async def _take(self, session: aiohttp.ClientSession, pod: Json, sought: Sought, kept: Kept) -> bool:
+        """Read one pod; whether it may have more of what is sought than was looked through."""
+        name, read = pod["metadata"]["name"], 0
+        want = Want(since=sought.since, tail=sought.looked_through, previous=sought.previous)
+        async with aclosing(self._log(session, pod).lines(want)) as lines:
+            async for at, text in lines:
+                read += 1
+                if sought.choice.wants(line := self._line(pod, at, text)):
+                    kept.add(name, line)
+        return read >= MOST_LOOKED and (sought.tail is None or kept.of(name) < sought.tail)
 
     async def follow(
         self,
-        want: Want,
+        sought: Sought,
         show: Callable[[Line], None],
         *,
         chosen: Callable[[Json], bool],
@@ -82,31 +106,39 @@ class PodLogs:
             KubeError: the pods cannot be listed.
         """
         streams: dict[str, asyncio.Task[None]] = {}
-        first, told = True, 0
+        stuck: set[str] = set()
+        before: set[str] | None = None
+        told = 0
         async with self._access.watch_session() as session:
             try:
                 while True:
-                    running = {pod["metadata"]["uid"]: pod for pod in await self._running(first) if chosen(pod)}
-                    for uid in [uid for uid, task in streams.items() if task.done() and uid not in running]:
+                    pods = [pod for pod in await self._there(first=before is None) if chosen(pod)]
+                    there = {pod["metadata"]["uid"]: pod for pod in _busiest_first(pods)}
+                    before = set(there) if before is None else before
+                    for task in streams.values():
+                        if task.done():
+                            task.result()  # who cannot write what it has read ends the command
+                    for uid in [uid for uid, task in streams.items() if task.done() and uid not in there]:
                         del streams[uid]
-                    new = [uid for uid in running if uid not in streams]
+                    new = [uid for uid in there if uid not in streams]
                     for uid in new[: MOST_FOLLOWED - len(streams)]:
                         # Of who has come since, from the first line.
-                        their = want if first else Want()
-                        streams[uid] = asyncio.create_task(self._stay(session, running[uid], their, show, trouble))
-                    left_out = len(running) - len(streams.keys() & running.keys())
+                        begin = sought if uid in before else None
+                        streams[uid] = asyncio.create_task(self._stay(session, there[uid], begin, show, trouble))
+                    left_out = len(there) - len(streams.keys() & there.keys())
                     if left_out > told:
                         trouble(f"{left_out} more pods are not followed: choose by --version or --worker")
-                    told, first = left_out, False
+                    told = left_out
+                    _tell_stuck(pods, stuck, trouble)
                     await asyncio.sleep(_LOOK_SECONDS)
             finally:
                 for task in streams.values():
                     task.cancel()
                 await asyncio.gather(*streams.values(), return_exceptions=True)
 
-    async def _running(self, first: bool) -> list[Json]:
+    async def _there(self, *, first: bool) -> list[Json]:
         try:
-            return [pod async for pod in self.pods() if container_runs(pod)]
+            return [pod async for pod in self.pods()]
         except KubeError as error:
             if first or not error.retryable:
                 raise
@@ -116,25 +148,58 @@ class PodLogs:
         self,
         session: aiohttp.ClientSession,
         pod: Json,
-        want: Want,
+        begin: Sought | None,
         show: Callable[[Line], None],
         trouble: Callable[[str], None],
     ) -> None:
-        """Follow one pod until it is gone."""
+        """Follow one pod until it is gone; `begin`: of what it has written so far, None: all."""
         name = pod["metadata"]["name"]
 
         def told(error: LogError) -> None:
             if not isinstance(error, LogPausedError):  # its container is being restarted
                 trouble(f"{name}: {error}; trying on")
 
+        log = self._log(session, pod)
         try:
-            async with aclosing(self._log(session, pod).follow(want, trouble=told)) as lines:
+            after = _BEGINNING if begin is None else await self._begun(session, pod, begin, show)
+            if has_ended(pod):
+                await self._rest(log, pod, after, show)
+                return
+            want = Want() if begin is None else Want(since=begin.since, tail=begin.tail)
+            async with aclosing(log.follow(want, trouble=told, after=after)) as lines:
                 async for at, text in lines:
                     show(self._line(pod, at, text))
         except LogGoneError:
             return
         except LogError as error:
             trouble(f"{name}: {error}")
+
+    async def _begun(
+        self, session: aiohttp.ClientSession, pod: Json, begin: Sought, show: Callable[[Line], None]
+    ) -> datetime | None:
+        """Show what it has written so far; the time of the last line, None where that cannot be read now."""
+        kept, last = Kept(begin.tail), begin.since or _BEGINNING
+        # At least one, to know from when on lines are new.
+        want = Want(since=begin.since, tail=max(1, begin.looked_through))
+        try:
+            async with self._turn, aclosing(self._log(session, pod).lines(want)) as lines:
+                async for at, text in lines:
+                    last = at
+                    if begin.choice.wants(line := self._line(pod, at, text)):
+                        kept.add("", line)
+        except (LogError, aiohttp.ClientError, TimeoutError):
+            return None  # told by who goes on with it
+        for line in kept.all():
+            show(line)
+        return last
+
+    async def _rest(self, log: PodLog, pod: Json, after: datetime | None, show: Callable[[Line], None]) -> None:
+        """What is left of one that will not write any more."""
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with aclosing(log.lines(Want(since=after))) as lines:
+                async for at, text in lines:
+                    if after is None or at > after:
+                        show(self._line(pod, at, text))
 
     def _log(self, session: aiohttp.ClientSession, pod: Json) -> PodLog:
         return PodLog(
@@ -150,15 +215,15 @@ class PodLogs:
         return Line.of(text, at=at, pool=self._pool, version=version, worker=pod["metadata"]["name"])
 
 
-def container_runs(pod: Json) -> bool:
-    """Whether its worker's container runs."""
-    states = (pod.get("status") or {}).get("containerStatuses") or ()
-    return any(one.get("name") == WORKER and "running" in (one.get("state") or {}) for one in states)
+def _busiest_first(pods: Sequence[Json]) -> list[Json]:
+    """Those that have a log: who runs before who does not, and the newest before the others."""
+    newest = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+    return sorted(filter(has_log, newest), key=lambda pod: not container_runs(pod))
 
 
-def has_log(pod: Json) -> bool:
-    """Whether its worker's container has ever run, so that there is something to read."""
-    for one in (pod.get("status") or {}).get("containerStatuses") or ():
-        if one.get("name") == WORKER:
-            return bool({"running", "terminated"} & set(one.get("state") or {}) or one.get("restartCount"))
-    return False
+def _tell_stuck(pods: Sequence[Json], told: set[str], trouble: Callable[[str], None]) -> None:
+    """Say once of each pod what keeps it from starting."""
+    new = [pod for pod in pods if not has_log(pod) and is_stuck(pod) and pod["metadata"]["uid"] not in told]
+    told |= {pod["metadata"]["uid"] for pod in new}
+    for sentence in why_silent(new):
+        trouble(sentence)
