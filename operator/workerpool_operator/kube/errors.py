@@ -98,7 +98,7 @@ class NameTaken(AlreadyExists):
 
 
 class Forbidden(KubeError):
-    """The operator may not do this."""
+    """The API server does not allow this."""
 
 
 class QuotaExceeded(Forbidden):
@@ -128,7 +128,7 @@ class Expired(KubeError):
 
 
 class TooManyRequests(KubeError):
-    """The API server throttles the operator."""
+    """The API server throttles its clients."""
 
     retryable = True
 

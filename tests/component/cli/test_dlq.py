@@ -4,13 +4,15 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.played_job import PlayedJobs
-from tests.component.cli.running import Shown, of_nobody, wpool
+from tests.component.cli.played_loki import played_loki
+from tests.component.cli.running import Shown, of_nobody, of_somebody, wpool
 from tests.support.apiserver import eventually
 from tests.support.crds import kubectl
 from tests.support.kubelet import played_kubelet
@@ -18,6 +20,7 @@ from tests.support.pools import pool_body
 from tests.support.redis import RedisServer
 from workerpool import Queue
 from workerpool.broker import DeadLetter, DeathReason
+from workerpool.telemetry import fates
 from workerpool_operator.domain.desired.names import COLLECTOR_NAME
 from workerpool_operator.kube import Kube, kinds
 
@@ -181,3 +184,34 @@ async def test_what_has_become_of_a_job_is_told(plane: ControlPlane, namespace: 
 
     nobody = await wpool(plane, "job", "status", "thumbs", "nobody", "-n", namespace, "-o", "json")
     assert (nobody.returncode, json.loads(nobody.stdout)["state"]) == (1, "unknown")
+
+
+async def test_who_may_not_look_is_told_so(
+    plane: ControlPlane, namespace: str, pool: PlayedJobs, tmp_path: Any
+) -> None:
+    """And never that the job is no dead letter: it is one."""
+    await pool.kubelet.start_pod(namespace, "thumbs-a-1", version="aaaaaaaa")
+    config = of_somebody(plane, namespace, tmp_path, verbs="get,list", resource="workerpools,pods")
+    shown = await wpool(plane, "job", "status", "thumbs", "job-1", "-n", namespace, "-o", "json", kubeconfig=config)
+    told = json.loads(shown.stdout)
+    assert (shown.returncode, told["state"]) == (1, "unknown")
+    assert "it is no dead letter" not in told["by"]
+    assert "whether it is a dead letter is not known: you may not do this: get Deployment" in told["by"]
+    assert "pods/exec" in told["by"]
+    assert "the right to `get` pods/log" in told["by"]
+    assert "operator may not" not in shown.stdout + shown.stderr
+    assert "the dead letters cannot all be asked: you may not do this" in shown.stderr
+
+
+async def test_what_a_worker_that_is_gone_has_logged_comes_from_loki(
+    plane: ControlPlane, namespace: str, pool: PlayedJobs
+) -> None:
+    async with played_loki() as loki:
+        line = {"pool": "thumbs", "worker": "thumbs-z-9", "job_id": "job-8", "attempt": 3, "event": fates.DONE}
+        loki.has(datetime.now(UTC) - timedelta(hours=5), json.dumps(line), namespace=namespace)
+        words = ("job", "status", "thumbs", "job-8", "-n", namespace, "-o", "json")
+        shown = await wpool(plane, *words, WPOOL_LOKI=loki.url)
+        told = json.loads(shown.stdout)
+        assert (shown.returncode, told["state"], told["attempt"], told["worker"]) == (0, "done", 3, "thumbs-z-9")
+        late = await wpool(plane, *words, "--loki", loki.url, "--since", "1h")
+        assert (late.returncode, json.loads(late.stdout)["state"]) == (1, "unknown")

@@ -16,7 +16,7 @@ from workerpool.runtime.live import Policy, retry_delay
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, TryAgain
 from workerpool.runtime.stations import Runnable
 from workerpool.runtime.verdict import Verdict
-from workerpool.telemetry import logs
+from workerpool.telemetry import fates, logs
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics
 
 if TYPE_CHECKING:
@@ -205,17 +205,17 @@ class Execution:
         if running.trace is not None:
             running.trace.failed(reason.value, text, trace)
         if spared:
-            self._log.warning("job failed, and goes back: its circuit is open", **about, error=text)
+            self._log.warning(fates.SENT_BACK, **about, error=text)
             return HandBack(running)
         final = _FINAL.get(reason)
         again = self._again(running, figures) if final is None else None
         if again is not None:
             delay = round(again.delay, 3)
-            self._log.warning("job failed, will be retried", **about, error=text, delay=delay)
+            self._log.warning(fates.FAILED, **about, error=text, delay=delay)
             figures.retried += 1
             return again
         death = final or DeathReason.MAX_ATTEMPTS
-        self._log.error("job failed for good, dead-lettered", **{**about, "reason": death.value}, error=text)
+        self._log.error(fates.BURIED, **{**about, "reason": death.value}, error=text)
         return self._bury(running, death, text, trace)
 
     def broken(self, running: Running, error: BaseException) -> Outcome:

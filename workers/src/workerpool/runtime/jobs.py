@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workerpool.broker import Broker, DeathReason, Taken
 from workerpool.runtime.comeback import Comeback
-from workerpool.runtime.execution import Execution
+from workerpool.runtime.execution import Execution, about_job
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
 from workerpool.runtime.stations import Runnable, Station, Stations
+from workerpool.telemetry import fates
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
 from workerpool.telemetry.tracing import QueueTraces
 
@@ -200,14 +201,15 @@ class Jobs:
         self._freed(outcome.running)
 
     def _count(self, outcome: Outcome, figures: LaneMetrics, *, ours: bool) -> None:
+        job = outcome.running.job
         match outcome:
             case Done() if ours:
                 figures.processed += 1
+                if job.attempt > 1:  # somebody may have read of the one before, and waits
+                    self._log.info(fates.DONE, **about_job(job))
             case Done():
                 figures.failed[FailureReason.LEASE_LOST] += 1
-                self._log.warning(
-                    "done, but the lease was lost: it may be done twice", job_id=outcome.running.job.job_id
-                )
+                self._log.warning(fates.DONE_LATE, **about_job(job))
             case Bury() if ours:
                 figures.dead_lettered += 1
             case HandBack() if ours:

@@ -6,7 +6,9 @@ from typing import Any
 
 from workerpool.broker import Broker, BrokerError
 from workerpool.runtime.comeback import Comeback
+from workerpool.runtime.execution import about_job
 from workerpool.runtime.inflight import Cancelled, InFlight, Running
+from workerpool.telemetry import fates
 
 
 class LeaseKeeper:
@@ -57,7 +59,7 @@ class LeaseKeeper:
         """Someone else may run this job by now. One that is being settled is not looked at: it may be gone rightly."""
         if running.settling or running.cancelled is not None or (running.task is None and running.batch is None):
             return
-        self._log.warning("lease lost, cancelling the handler", job_id=running.job.job_id, queue=self._queue)
+        self._log.warning(fates.LEASE_LOST, **about_job(running.job), queue=self._queue)
         running.cancel(Cancelled.LEASE_LOST)
 
 
