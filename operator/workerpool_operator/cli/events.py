@@ -25,8 +25,8 @@ Json = Mapping[str, Any]
 
 HELP: Final = """Show what has happened to pools, and with a pool's name to its Deployments and pods as well.
 
-Kubernetes keeps events for an hour. `--follow` goes on with what happens from now. Takes `get` of the pool, and `list`
-of events, with `--follow` also `watch`.
+Kubernetes keeps events for an hour. `--follow` goes on with what happens from now, a line for each, with `--output
+json` a JSON object. Takes `get` of the pool, and `list` of events, with `--follow` also `watch`.
 
 Exit codes: 0 shown; 1 there are none; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """
@@ -39,6 +39,8 @@ EPILOG: Final = """**Examples**
     wpool events thumbs --follow
 
     wpool events --all-namespaces --output json
+
+    wpool events --all-namespaces --follow --output json | jq 'select(.type == "Warning")'
 """
 _POLL_SECONDS: Final = 0.5
 
@@ -95,15 +97,15 @@ def events(  # noqa: D103, PLR0917  typer: the help text is HELP, and options ar
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
     context: cluster.Context = None,
 ) -> None:
-    if everywhere and (pool or follow):
-        raise typer.BadParameter("--all-namespaces goes neither with a pool nor with --follow")
+    if everywhere and pool:
+        raise typer.BadParameter("--all-namespaces does not go with a pool: a pool is in one namespace")
 
     async def question(access: "ClusterAccess") -> int:
         where = None if everywhere else namespace or access.namespace
         if pool:
             await cluster.pool_of(access, where, pool)
         if follow:
-            await _follow(access, str(where), pool, warnings=warnings)
+            await _follow(access, where, pool, Follower(output=output, warnings=warnings))
         return _written(await read(access, where, pool, warnings=warnings), output, everywhere=everywhere)
 
     try:
@@ -119,12 +121,15 @@ async def read(access: "ClusterAccess", namespace: str | None, pool: str, *, war
     """Oldest first. `pool` empty: about all pools."""
     from workerpool_operator.kube import Kube, kinds  # noqa: PLC0415  see cluster.asked
 
-    # A single pool's are about objects of several kinds, which no selector can name together.
-    selectors = ([] if pool else ["regarding.kind=WorkerPool"]) + (["type=Warning"] if warnings else [])
     async with Kube(access) as kube:
-        listing = kube.list(kinds.EVENT, namespace=namespace, field_selector=",".join(selectors))
+        listing = kube.list(kinds.EVENT, namespace=namespace, field_selector=_fields(pool, warnings=warnings))
         found = [Happening.of(event) async for event in listing]
     return sorted((one for one in found if about(one, pool)), key=lambda one: when(one.time))
+
+
+def _fields(pool: str, *, warnings: bool) -> str:
+    """What the API server can choose: a single pool's are about objects of several kinds, which it cannot."""
+    return ",".join(([] if pool else ["regarding.kind=WorkerPool"]) + (["type=Warning"] if warnings else []))
 
 
 def about(happening: Happening, pool: str) -> bool:
@@ -145,19 +150,40 @@ def when(stamp: str) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-async def _follow(access: "ClusterAccess", namespace: str, pool: str, *, warnings: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """How those that come are written."""
+
+    output: Output
+    warnings: bool
+
+    def write(self, one: Happening, *, everywhere: bool) -> None:
+        """A line."""
+        if self.output is Output.JSON:
+            typer.echo(json.dumps(asdict(one)))
+            return
+        name = f"{one.namespace}/{one.name}" if everywhere else one.name
+        say(f"{when(one.time):%H:%M:%S} {one.type:7} {one.reason} {one.kind}/{name}: {_line(one)}")
+
+
+async def _follow(access: "ClusterAccess", namespace: str | None, pool: str, follower: Follower) -> None:
     from workerpool_operator.cli.mirror import Mirror  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.kube import Kube, kinds  # noqa: PLC0415
 
+    errors = Console(stderr=True, soft_wrap=True)
     told: set[tuple[str, int]] = set()
-    async with Kube(access) as kube, Mirror(access, kube, kinds.EVENT, namespace=namespace) as mirror:
+    trouble = ""
+    fields = _fields(pool, warnings=follower.warnings)
+    async with Kube(access) as kube, Mirror(access, kube, kinds.EVENT, namespace=namespace, fields=fields) as mirror:
         while True:
             now = {name: Happening.of(event) for name, event in mirror.objects.items()}
             new = [one for name, one in now.items() if (name, one.count) not in told and about(one, pool)]
             told = {(name, one.count) for name, one in now.items()}
             for one in sorted(new, key=lambda one: when(one.time)):
-                if one.type == "Warning" or not warnings:
-                    say(f"{when(one.time):%H:%M:%S} {one.type:7} {one.reason} {one.kind}/{one.name}: {_line(one)}")
+                follower.write(one, everywhere=namespace is None)
+            if mirror.error and mirror.error != trouble:
+                trouble = mirror.error
+                errors.print(f"{trouble}; looked at again", style="yellow", markup=False, highlight=False)
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from workerpool_operator.kube import ClusterAccess, Kind, Kube, KubeError
+from workerpool_operator.kube import ClusterAccess, Kind, Kube, KubeError, errors
 
 Json = dict[str, Any]
 
@@ -74,7 +74,7 @@ class Mirror:
                 except (KubeError, aiohttp.ClientError, OSError, ValueError) as error:
                     self.error = str(error) or type(error).__name__
                     await asyncio.sleep(RETRY_SECONDS)
-                    with contextlib.suppress(KubeError):
+                    with contextlib.suppress(KubeError):  # that of before stands
                         version = await self._list()
                         self.error = ""
 
@@ -90,21 +90,26 @@ class Mirror:
         self._on_change(time.monotonic())
         return listing.resource_version
 
-    def _key(self, obj: Json) -> str:
-        metadata = obj["metadata"]
+    def _key(self, obj: Any) -> str:
+        metadata = obj.get("metadata") if isinstance(obj, dict) else None
+        if not isinstance(metadata, dict) or not metadata.get("name"):
+            raise errors.Unavailable(f"{self._kind.plural}: what comes in the API server's name is no object of it")
         return str(metadata["name"] if self._namespace else f"{metadata.get('namespace', '')}/{metadata['name']}")
 
     async def _watch(self, session: aiohttp.ClientSession, version: str) -> None:
         """Take in events until the server ends the watch, which it does every few minutes."""
         async with contextlib.aclosing(self._events(session, version)) as events:
             async for event in events:
-                obj = event["object"]
+                # Whatever stands between here and the API server may speak in its place.
+                if not isinstance(event, dict) or "type" not in event:
+                    raise errors.Unavailable(f"watch of {self._kind.plural}: what comes is no event")
                 if event["type"] == "ERROR":  # too old, most of the time: the next listing mends it
                     return
+                key = self._key(event.get("object"))
                 if event["type"] == "DELETED":
-                    self.objects.pop(self._key(obj), None)
+                    self.objects.pop(key, None)
                 else:
-                    self.objects[self._key(obj)] = obj
+                    self.objects[key] = event["object"]
                 self._on_change(time.monotonic())
 
     async def _events(self, session: aiohttp.ClientSession, version: str) -> AsyncGenerator[Mapping[str, Any], None]:

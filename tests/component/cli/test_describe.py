@@ -101,6 +101,34 @@ async def test_events_are_followed(plane: ControlPlane, kube: Kube, scene: str) 
         await process.communicate()
 
 
+async def test_events_are_followed_as_json_and_everywhere(plane: ControlPlane, kube: Kube, scene: str) -> None:
+    """An object a line, so that a program can read each as it comes; with its namespace."""
+    process = await started(plane, "events", "--all-namespaces", "--follow", "--output", "json")
+    by_hand = await started(plane, "events", "--all-namespaces", "--follow", "--warnings")
+    assert process.stdout is not None
+    assert by_hand.stdout is not None
+
+    async def read_until(reason: str) -> dict[str, Any]:
+        assert process.stdout is not None
+        while True:
+            one: dict[str, Any] = json.loads(await process.stdout.readline())
+            if (one["namespace"], one["reason"]) == (scene, reason):
+                return one
+
+    try:
+        async with asyncio.timeout(60):
+            assert (await read_until("ScaledOut"))["name"] == "thumbs"
+            await kube.create(event(scene, "WorkerPool", "thumbs", "CanaryPromoted"))
+            assert (await read_until("CanaryPromoted"))["message"] == "CanaryPromoted happened"
+            await kube.create(event(scene, "WorkerPool", "mails", "CanaryRejected", type_="Warning"))
+            while f"CanaryRejected WorkerPool/{scene}/mails".encode() not in (line := await by_hand.stdout.readline()):
+                assert b" Warning " in line
+    finally:
+        for one in (process, by_hand):
+            one.kill()
+            await one.communicate()
+
+
 async def test_pools_come_by_what_waits(plane: ControlPlane, scene: str) -> None:
     shown = await wpool(plane, "top", "-n", scene)
     header, *lines = shown.stdout.splitlines()
