@@ -35,10 +35,10 @@ class PlayedLoki:
             return web.Response(status=400, text=self.refusal)
         query = asked["query"]
         [(label, namespace)] = re.findall(r'^{(\w+)="([^"]*)"}', query)
-        assert asked["direction"] == "forward"
+        assert asked["direction"] == "backward"
         found = [
             (at, labels, text)
-            for at, labels, text in sorted(self.lines, key=lambda line: line[0])
+            for at, labels, text in sorted(self.lines, key=lambda line: line[0], reverse=True)
             if int(asked["start"]) <= at < int(asked["end"])
             and labels.get(label) == namespace
             and _passes(query, json.loads(text))

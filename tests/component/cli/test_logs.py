@@ -320,9 +320,14 @@ async def test_a_worker_whose_node_does_not_answer_is_told_of_by_loki(
 async def test_more_lines_than_are_read_are_told(
     plane: ControlPlane, namespace: str, kubelet: PlayedKubelet, shipped: PlayedLoki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And the newest ones are."""
     monkeypatch.setattr(loki, "MOST", 1)
+    monkeypatch.setattr(loki, "PAGE", 1)
+    then = datetime.now(UTC) - timedelta(minutes=4)
+    shipped.has(then, said("the very last", worker="thumbs-y-8"), namespace=namespace)
     shown = await wpool(plane, "logs", "thumbs", "-n", namespace, "--loki", shipped.url)
-    assert "only the first 1 lines of Loki are read" in shown.stderr
+    assert "the very last" in shown.stdout
+    assert "only the newest 1 lines of Loki are read" in shown.stderr
 
 
 async def test_without_loki_the_others_are_shown(

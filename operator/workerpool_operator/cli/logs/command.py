@@ -239,7 +239,7 @@ class Ask:
             trouble(f"{error}. Lines of workers that are gone are missing")
             return []
         if len(found) == MOST:
-            trouble(f"only the first {MOST:,} lines of Loki are read: choose by --since, --job, --version or --worker")
+            trouble(f"only the newest {MOST:,} lines of Loki are read: choose by --since, --job, --version or --worker")
         return _tails([line for line in found if line.worker not in there], sought.tail)
 
 

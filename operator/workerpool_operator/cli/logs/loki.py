@@ -41,7 +41,7 @@ class Loki:
     """Those of which one has the namespace."""
 
     async def lines(self, wanted: "Wanted", *, since: datetime, until: datetime) -> list[Line]:
-        """What workers of the pool wrote in that time, oldest first; at most the first `MOST` lines.
+        """What workers of the pool wrote in that time, oldest first; at most the newest `MOST` lines.
 
         Raises:
             TroubleError: it cannot be asked, refuses, or does not answer as Loki does.
@@ -55,7 +55,7 @@ class Loki:
             for label in self.labels:
                 # By several: two shippers may have sent the same line.
                 found |= await self._pages(session, label, wanted, start=_nanoseconds(since), end=_nanoseconds(until))
-        return [found[key] for key in sorted(found)][:MOST]
+        return [found[key] for key in sorted(found)][-MOST:]
 
     async def _pages(
         self, session: aiohttp.ClientSession, label: str, wanted: "Wanted", *, start: int, end: int
@@ -68,14 +68,14 @@ class Loki:
             if len(page) < PAGE:
                 break
             # The end of a page may lie between lines of one moment: those of that moment come again.
-            latest = max(at for at, _, _ in page)
-            start = latest if latest > start else latest + 1
+            earliest = min(at for at, _, _ in page)
+            end = earliest + 1 if earliest + 1 < end else earliest
         return found
 
     async def _page(
         self, session: aiohttp.ClientSession, asked: str, *, start: int, end: int
     ) -> list[tuple[int, str, Mapping[str, str]]]:
-        parameters = {"query": asked, "start": str(start), "end": str(end), "limit": str(PAGE), "direction": "forward"}
+        parameters = {"query": asked, "start": str(start), "end": str(end), "limit": str(PAGE), "direction": "backward"}
         url = f"{self.url.rstrip('/')}/loki/api/v1/query_range"
         try:
             async with session.get(url, params=parameters, timeout=aiohttp.ClientTimeout(total=_SECONDS)) as answer:
