@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PROGRAM: Final = "wpool"
+"""As whom commands write: `metadata.managedFields` tell it."""
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -89,7 +91,7 @@ def asked(
 
     async def ask() -> T:
         nonlocal server, note
-        access = await ClusterAccess.find(context=context)
+        access = await ClusterAccess.find(context=context, program=PROGRAM)
         server = access.server
         try:
             answer = await question(access)

@@ -6,7 +6,7 @@
 
 from workerpool_operator.kube import errors, kinds
 from workerpool_operator.kube.access import AccessError, ClusterAccess
-from workerpool_operator.kube.client import FIELD_MANAGER, Kube, RequestObserver
+from workerpool_operator.kube.client import Kube, RequestObserver
 from workerpool_operator.kube.errors import KubeError
 from workerpool_operator.kube.events import EventRecorder, EventType
 from workerpool_operator.kube.kinds import Kind, ObjectRef, kind_of, ref_of
@@ -15,7 +15,6 @@ from workerpool_operator.kube.listing import Listing
 from workerpool_operator.kube.review import Identity
 
 __all__ = [
-    "FIELD_MANAGER",
     "AccessError",
     "ClusterAccess",
     "EventRecorder",

@@ -12,6 +12,7 @@ give up: "Ran out of valid credentials".
 """
 
 import contextlib
+import copy
 import os
 import time
 import urllib.parse
@@ -28,6 +29,8 @@ from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 _log = structlog.stdlib.get_logger(__name__)
 
+PROGRAM: Final = "workerpool-operator"
+"""The operator; whoever else uses this client says so, since it is not the operator that owns what a person writes."""
 IN_CLUSTER_REREAD_SECONDS: Final = 60.0
 KUBECONFIG_REREAD_SECONDS: Final = 300.0  # may run a credential plugin each time
 RETRY_SECONDS: Final = 5.0
@@ -53,6 +56,8 @@ class ClusterAccess:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.configuration = configuration
+        self.program = PROGRAM
+        """Who writes: field manager of what is written, and name of who asks."""
         self.namespace = "default"
         """The one that is meant where nobody names one, as kubectl has it."""
         self._load = load
@@ -61,8 +66,10 @@ class ClusterAccess:
         self._read_at = clock()
 
     @classmethod
-    async def find(cls, kubeconfig: str | Path | None = None, *, context: str | None = None) -> Self:
-        """The configuration that client-go would choose.
+    async def find(
+        cls, kubeconfig: str | Path | None = None, *, context: str | None = None, program: str = PROGRAM
+    ) -> Self:
+        """The configuration that client-go would choose, for this program.
 
         In this order: `kubeconfig`, the file named by `KUBECONFIG`, the pod's service account,
         `~/.kube/config`.
@@ -72,8 +79,9 @@ class ClusterAccess:
         """
         named = kubeconfig or os.environ.get("KUBECONFIG")
         if not named and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            return await cls.in_cluster()
-        return await cls.from_kubeconfig(named or Path.home() / ".kube" / "config", context=context)
+            return (await cls.in_cluster()).acting_as(program)
+        found = await cls.from_kubeconfig(named or Path.home() / ".kube" / "config", context=context)
+        return found.acting_as(program)
 
     @classmethod
     async def in_cluster(cls) -> Self:
@@ -127,6 +135,12 @@ class ClusterAccess:
         configuration.client_session_kwargs = {"trust_env": False}  # see _proxy_from_environment
         configuration.proxy = configuration.proxy or _proxy_from_environment(configuration.host)
         return cls(configuration, load=load, reread_seconds=reread_seconds)
+
+    def acting_as(self, program: str) -> Self:
+        """The same for another program."""
+        found = copy.copy(self)
+        found.program = program
+        return found
 
     @property
     def server(self) -> str:

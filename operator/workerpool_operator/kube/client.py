@@ -40,7 +40,6 @@ Answer = TypeVar("Answer")
 Verb = Literal["get", "list", "create", "apply", "patch", "delete"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
-FIELD_MANAGER: Final = "workerpool-operator"
 REQUEST_TIMEOUT_SECONDS: Final = 4.0
 LIST_TIMEOUT_SECONDS: Final = 30.0
 DEFAULT_CONCURRENCY: Final = 32
@@ -97,7 +96,7 @@ class Kube:
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_seconds = timeout_seconds
         self._rest = Rest(access.configuration)
-        self._user_agent = f"{FIELD_MANAGER}/{__version__}"
+        self._user_agent = f"{access.program}/{__version__}"
 
     async def __aenter__(self) -> Self:
         return self
@@ -171,7 +170,7 @@ class Kube:
         kind, metadata = kind_of(obj), obj["metadata"]
         path = kind.path(namespace=metadata.get("namespace"))
         what = f"{kind} {metadata.get('namespace', '')}/{metadata['name']}"
-        query = _written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
+        query = self._written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
         return await self._write("create", kind, path, query=query, body=obj, content_type=_JSON, what=what)
 
     async def apply(self, obj: Json, *, force: bool = True, subresource: str = "") -> Json:
@@ -183,7 +182,7 @@ class Kube:
         With `force=False` a field that another manager owns gives a Conflict whose `causes` name it.
         """
         ref = _ref_for_write(obj)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        query = {"fieldManager": self._access.program, "force": "true" if force else "false"}
         return await self._write(
             "apply", ref.kind, ref.path(subresource), query=query, body=obj, content_type=_APPLY, what=str(ref)
         )
@@ -204,7 +203,7 @@ class Kube:
         With `uid` or `resource_version` the patch is refused (Conflict) when the object is another one by now,
         or has changed: required for each write that shrinks something. `strict` and `dry_run` are as for `create`.
         """
-        query = _written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
+        query = self._written_by_us(strict=strict) | ({"dryRun": "All"} if dry_run else {})
         body = _with_preconditions(patch, uid=uid, resource_version=resource_version)
         return await self._write(
             "patch", ref.kind, ref.path(subresource), query=query, body=body, content_type=_MERGE, what=str(ref)
@@ -285,6 +284,9 @@ class Kube:
             if {"group": kind.group, "version": kind.version, "kind": kind.kind} in schema.get(_KINDS, ()):
                 return schema
         raise errors.NotFound(f"get {what}: there is none")
+
+    def _written_by_us(self, *, strict: bool) -> dict[str, str]:
+        return {"fieldManager": self._access.program} | ({"fieldValidation": "Strict"} if strict else {})
 
     def _count_list_retry(self, kind: Kind) -> Callable[[], None]:
         def count() -> None:
@@ -373,10 +375,6 @@ class Kube:
                 self._access.refused()
             raise errors.error_from_answer(response.status, data, headers=response.headers, request=request)
         return response.status, data
-
-
-def _written_by_us(*, strict: bool) -> dict[str, str]:
-    return {"fieldManager": FIELD_MANAGER} | ({"fieldValidation": "Strict"} if strict else {})
 
 
 def _decoded(data: bytes, *, request: str) -> Json:

@@ -29,6 +29,10 @@ class Rights:
     at: float
 
 
+PROGRAM: Final = "wpool-ui"
+"""As whom the page writes: `metadata.managedFields` tell it."""
+
+
 class Hub:
     """Use `running` as a context; afterwards nothing of it is left."""
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from workerpool_operator.kube import ClusterAccess, Kube
 from workerpool_operator.ui import guard as guards
 from workerpool_operator.ui.guard import Asked, Guard
-from workerpool_operator.ui.hub import Hub
+from workerpool_operator.ui.hub import PROGRAM, Hub
 from workerpool_operator.ui.site import ROUTES, Site, asset
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -87,6 +87,7 @@ async def served(
     Raises:
         OSError: the port is taken.
     """
+    access = access.acting_as(PROGRAM)
     async with Kube(access) as kube:
         hub = Hub(access, kube, namespace=namespace)
         guard = Guard(port=port)

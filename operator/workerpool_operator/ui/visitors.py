@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, errors, kinds
-from workerpool_operator.ui.hub import Hub
+from workerpool_operator.ui.hub import PROGRAM, Hub
 from workerpool_operator.ui.site import Site
 
 MOST: Final = 64
@@ -93,7 +93,7 @@ class Visitors:
         known = self._known.get(key)
         now = time.monotonic()
         if known is None or now - known.checked_at > self._check_seconds:
-            access = known.access if known else self._open(token)
+            access = known.access if known else self._open(token).acting_as(PROGRAM)
             await self._check(access)
             known = self._known.get(key)  # another request of theirs may have been quicker
         if known is None:

@@ -167,7 +167,9 @@ async def test_each_sees_and_does_what_they_may(
     assert (await browser.press(f"{namespace}/thumbs", "stop", nobody))[0] == 403
     assert not (await kube.get(ref))["spec"].get("suspend")
     assert (await browser.press(f"{namespace}/thumbs", "stop", changer))[0] == 200
-    assert (await kube.get(ref))["spec"]["suspend"] is True
+    stopped = await kube.get(ref)
+    assert stopped["spec"]["suspend"] is True
+    assert "wpool-ui" in {one["manager"] for one in stopped["metadata"]["managedFields"]}
 
 
 @attack(

@@ -167,7 +167,9 @@ async def test_buttons_write_what_the_commands_write(page: Page, kube: Kube, nam
         return dict((await kube.get(ref))["metadata"].get("annotations") or {})
 
     assert await page.press(name, "stop") == (200, "Stop: done.")
-    assert (await kube.get(ref))["spec"]["suspend"] is True
+    stopped = await kube.get(ref)
+    assert stopped["spec"]["suspend"] is True
+    assert "wpool-ui" in {one["manager"] for one in stopped["metadata"]["managedFields"]}
     assert (await page.press(name, "stop"))[0] == 409
     assert (await page.press(name, "start"))[0] == 200
     assert not (await kube.get(ref))["spec"].get("suspend")

@@ -178,7 +178,7 @@ async def _watched(pool: str, namespace: str | None, context: str | None) -> Asy
 
     async with contextlib.AsyncExitStack() as stack:
         try:
-            access = await ClusterAccess.find(context=context)
+            access = await ClusterAccess.find(context=context, program=cluster.PROGRAM)
             namespace = namespace or access.namespace
             watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=pool))
         except (KubeError, AccessError) as error:
