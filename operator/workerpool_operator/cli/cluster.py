@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
@@ -18,6 +20,7 @@ T = TypeVar("T")
 
 PROGRAM: Final = "wpool"
 """As whom commands write: `metadata.managedFields` tell it."""
+_NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -109,7 +112,9 @@ def asked(
         fail(command, f"{error}. `kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose")
     except KubeError as error:
         fail(command, sentence(error, server=server))
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, *_NETWORK) as error:
+        if isinstance(error, BrokenPipeError) and not isinstance(error, aiohttp.ClientError):
+            raise  # nobody reads what is written here: see cli.pipe, as for all that is about files
         fail(command, f"{server} does not answer: {str(error) or type(error).__name__}")
     if note:
         Console(stderr=True).print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)

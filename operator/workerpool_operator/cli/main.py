@@ -35,6 +35,7 @@ from workerpool_operator.cli.lint import command as lint_command
 from workerpool_operator.cli.load import command as load_command
 from workerpool_operator.cli.logs import command as logs_command
 from workerpool_operator.cli.look import command as look_command
+from workerpool_operator.cli.pipe import Command
 from workerpool_operator.cli.profile import command as profile_command
 from workerpool_operator.cli.rollout import command as rollout_command
 from workerpool_operator.cli.simulate import command as simulate_command
@@ -43,6 +44,7 @@ from workerpool_operator.cli.sweep import command as sweep_command
 
 app = typer.Typer(
     name="wpool",
+    cls=Command,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

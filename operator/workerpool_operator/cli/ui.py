@@ -51,18 +51,18 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     async def serve(access: "ClusterAccess") -> None:
         from workerpool_operator.ui.server import served  # noqa: PLC0415  see cluster.asked
 
-        try:
-            async with (
-                _told_to_end() as ended,
-                served(access, namespace=namespace, port=port, prometheus=prometheus) as guard,
-            ):
-                typer.echo(f"{guard.link}\n\nThe link is good once. Enter prints another one, Ctrl-C ends.")
-                if browser:
-                    await asyncio.to_thread(webbrowser.open, guard.link)
-                with _on_enter(lambda: typer.echo(guard.new_link())):
-                    await ended.wait()
-        except OSError as error:
-            raise TroubleError(f"port {port} of 127.0.0.1 cannot be had: {error.strerror or error}") from None
+        async with contextlib.AsyncExitStack() as stack:
+            ended = await stack.enter_async_context(_told_to_end())
+            page = served(access, namespace=namespace, port=port, prometheus=prometheus)
+            try:
+                guard = await stack.enter_async_context(page)
+            except OSError as error:
+                raise TroubleError(f"port {port} of 127.0.0.1 cannot be had: {error.strerror or error}") from None
+            typer.echo(f"{guard.link}\n\nThe link is good once. Enter prints another one, Ctrl-C ends.")
+            if browser:
+                await asyncio.to_thread(webbrowser.open, guard.link)
+            with _on_enter(lambda: typer.echo(guard.new_link())):
+                await ended.wait()
 
     asked("ui", serve, context=context)
 
