@@ -30,8 +30,8 @@ async def test_what_a_person_writes_is_not_the_operators(plane: ControlPlane, ku
     """`wpool stop`, and a command of those on call."""
     ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
     await kube.create(pool_body(namespace=namespace))
-    assert (await wpool(plane, "stop", "thumbs", "-n", namespace)).returncode == 0
-    assert (await wpool(plane, "restart", "thumbs", "-n", namespace)).returncode == 0
+    assert (await wpool(plane, "stop", "thumbs", "-n", namespace, "--yes")).returncode == 0
+    assert (await wpool(plane, "restart", "thumbs", "-n", namespace, "--yes")).returncode == 0
     body = await kube.get(ref)
     assert written(body, "spec.suspend") == {PERSON}
     assert written(body, "metadata.annotations") == {PERSON}

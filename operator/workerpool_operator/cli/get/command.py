@@ -14,6 +14,7 @@ from rich.text import Text
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.get.rows import Row
+from workerpool_operator.cli.get.selector import selecting
 from workerpool_operator.cli.terminal import Console, wide
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
     namespace: cluster.Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Pools of all namespaces.")] = False,
     selector: Annotated[
-        str, typer.Option("--selector", "-l", help="Labels that pools must have.", show_default=False)
+        str,
+        typer.Option("--selector", "-l", callback=selecting, help="Labels that pools must have.", show_default=False),
     ] = "",
     output: Annotated[Output, typer.Option("--output", "-o", help="How they are written.")] = Output.TABLE,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow one pool until Ctrl-C.")] = False,
@@ -87,12 +89,13 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
             _write(found, output, everywhere=everywhere)
         those = ", ".join(missing)
         cluster.fail("get", f"there is no {those}: `wpool get --all-namespaces` shows the pools that there are")
-    if not found and output in {Output.TABLE, Output.WIDE, Output.NAME}:
+    if found or output in {Output.JSON, Output.YAML}:  # programs get a list, also an empty one
+        _write(found, output, everywhere=everywhere)
+    if not found:
         Console(stderr=True).print(
             "no pools" + ("" if everywhere else " in this namespace: --all-namespaces shows all")
         )
         raise typer.Exit(ExitCode.NOTHING)
-    _write(found, output, everywhere=everywhere)
 
 
 async def _read(

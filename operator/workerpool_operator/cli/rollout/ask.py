@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.rollout.state import End, Known, ended, history, meant, rollout_of
+from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, ended, history, meant, rollout_of
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, ObjectRef, kinds
@@ -52,7 +52,7 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
     """How the rollout of what the pool asks for ends. `seconds` 0: for as long as it takes.
 
     Raises:
-        TroubleError: the pool has no rollout.
+        NoRolloutError: the pool has none.
         NotInTimeError: it has not ended in time; the message says where it is.
         KubeError: the pool cannot be read.
     """
@@ -62,7 +62,7 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
             async for body in changes(access, namespace, name):
                 last = rollout_of(body)
                 if body.get("spec", {}).get("rollout", {}).get("strategy") != "Canary":
-                    raise TroubleError("the pool has no rollout: set spec.rollout.strategy to Canary")
+                    raise NoRolloutError
                 if (end := ended(body)) is not None:
                     return end
     except TimeoutError:

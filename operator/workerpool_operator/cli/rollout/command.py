@@ -10,7 +10,7 @@ from rich.table import Table
 
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
-from workerpool_operator.cli.rollout.state import End, lines, meant, rollout_of
+from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, lines, meant, rollout_of
 from workerpool_operator.cli.terminal import Console, wide
 from workerpool_operator.domain.rollout.commands import Verb
 
@@ -25,8 +25,9 @@ What decides is written to the pool as the annotation `workerpool.dev/command`, 
 that moment: it does nothing to a later one. It needs your own right to `patch` the pool. The operator's answer is
 waited for; a dry run (`--dry-run`) has the API server check the command, and cannot know that answer.
 
-Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout, or you said no; 2 wrong usage; 3 the cluster, or the
-pool, cannot be asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator refused the command.
+Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout, or (`history`) no versions, or you said no; 2 wrong
+usage; 3 the cluster, or the pool, cannot be asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator
+refused the command.
 """
 
 ANSWER_SECONDS: Final = 30.0
@@ -119,15 +120,19 @@ def status(
 def history(pool: cluster.Pool, namespace: cluster.Namespace = None, context: cluster.Context = None) -> None:
     """List the versions that are known, and what each is to the pool now. Takes `list` of controllerrevisions."""
 
-    async def list_them(access: "ClusterAccess") -> Table:
+    async def list_them(access: "ClusterAccess") -> list[Known]:
         from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
 
-        table = Table("VERSION", "ROLE", "IMAGE", "SINCE", box=None, pad_edge=False, header_style="bold")
-        for one in await ask.known(access, namespace or access.namespace, pool):
-            table.add_row(one.version, one.role, one.image, one.created)
-        return table
+        return await ask.known(access, namespace or access.namespace, pool)
 
-    wide().print(asked("rollout history", list_them, context=context))
+    found = asked("rollout history", list_them, context=context)
+    if not found:
+        Console(stderr=True).print("no versions: the operator has not made any of this pool yet", soft_wrap=True)
+        raise typer.Exit(ExitCode.NOTHING)
+    table = Table("VERSION", "ROLE", "IMAGE", "SINCE", box=None, pad_edge=False, header_style="bold")
+    for one in found:
+        table.add_row(one.version, one.role, one.image, one.created)
+    wide().print(table)
 
 
 @app.command("promote", epilog=_examples("promote thumbs", "promote thumbs --full --yes", "promote thumbs --dry-run"))
@@ -205,7 +210,11 @@ def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: b
     command, version = f"rollout {verb.partition('-')[0]}", ""
     if consent.asks(verb, yes=yes, dry_run=dry_run):
         consent.somebody_there(verb)
-        version = meant(asked(command, lambda access: cluster.pool_of(access, namespace, pool), context=context))
+
+        async def which(access: "ClusterAccess") -> str:
+            return meant(await cluster.pool_of(access, namespace, pool))
+
+        version = _answered(command, which, context=context)
         consent.ask(verb, yes=yes, pool=pool, version=version)
 
     async def tell(access: "ClusterAccess") -> list[str]:
@@ -223,7 +232,7 @@ def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: b
 def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]], *, context: str | None) -> T:
     """The answer of the cluster; exits with a code of its own where it came too late, or is a refusal."""
 
-    async def ask_it(access: "ClusterAccess") -> T | tuple[RolloutExit, str]:
+    async def ask_it(access: "ClusterAccess") -> T | tuple[IntEnum, str]:
         from workerpool_operator.cli.rollout import ask  # noqa: PLC0415  see cluster.asked
 
         try:
@@ -232,6 +241,8 @@ def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]],
             return RolloutExit.LATE, cluster.with_note(str(error), await cluster.older(access))
         except ask.RefusedError as error:
             return RolloutExit.REFUSED, str(error)
+        except NoRolloutError as error:
+            return ExitCode.NOTHING, cluster.with_note(str(error), await cluster.older(access))
 
     answer = asked(command, ask_it, context=context)
     if isinstance(answer, tuple):
@@ -239,7 +250,7 @@ def _answered(command: str, question: Callable[["ClusterAccess"], Awaitable[T]],
     return answer
 
 
-def _fail(command: str, code: RolloutExit, why: str) -> NoReturn:
+def _fail(command: str, code: IntEnum, why: str) -> NoReturn:
     Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False)
     raise typer.Exit(code)
 

@@ -31,6 +31,13 @@ _SHOWN: Final = (
 )
 
 
+class NoRolloutError(TroubleError):
+    """The pool has no rollout."""
+
+    def __init__(self) -> None:
+        super().__init__("the pool has no rollout: set spec.rollout.strategy to Canary")
+
+
 class End(StrEnum):
     """How a rollout has ended."""
 
@@ -61,11 +68,12 @@ def meant(body: Mapping[str, Any]) -> str:
     """The version that a command is for: the one that is tried, else the one that the pool asks for.
 
     Raises:
+        NoRolloutError: there is none.
         TroubleError: the operator has yet to say which that is.
     """
     rollout = rollout_of(body)
     if not rollout:
-        raise TroubleError("the pool has no rollout: set spec.rollout.strategy to Canary")
+        raise NoRolloutError
     if not _up_to_date(body):
         raise TroubleError("the operator has not seen the pool's newest change yet: try again in a moment")
     return str(rollout.get("canary") or rollout.get("wanted") or "")
