@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, cast
 
 import kopf
 
-from workerpool_operator.kube import ClusterAccess, kinds
+from workerpool_operator.kube import ClusterAccess, kinds, lists_anew
 from workerpool_operator.kube.kinds import Kind
 
 WATCHED: Final = (
@@ -73,7 +73,7 @@ def registry(sink: Sink, *, access: ClusterAccess) -> kopf.OperatorRegistry:
     async def login(**_: Any) -> kopf.AiohttpSession:
         if next(logins):
             await asyncio.sleep(RELOGIN_PAUSE_SECONDS)
-        return kopf.AiohttpSession(server=access.server, aiohttp_session=access.watch_session())
+        return kopf.AiohttpSession(server=access.server, aiohttp_session=access.watch_session(lists_anew))
 
     for kind in WATCHED:
         _watch(kind, sink, handlers=handlers)

@@ -12,6 +12,7 @@ from workerpool_operator.kube.events import EventRecorder, EventType
 from workerpool_operator.kube.kinds import Kind, ObjectRef, kind_of, ref_of
 from workerpool_operator.kube.lease import LeaderElector, LeaseTimes
 from workerpool_operator.kube.listing import Listing
+from workerpool_operator.kube.relist import lists_anew
 from workerpool_operator.kube.review import Identity
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "errors",
     "kind_of",
     "kinds",
+    "lists_anew",
     "ref_of",
 ]

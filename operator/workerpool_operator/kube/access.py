@@ -165,15 +165,17 @@ class ClusterAccess:
             _log.warning("credentials cannot be read again, the old ones stay", error=str(error))
             self.refused()
 
-    def watch_session(self) -> aiohttp.ClientSession:
+    def watch_session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
         """A session for long-lived watches with the same TLS settings, which authenticates each request anew.
 
+        `middlewares` see each answer before the caller does.
+
         The caller owns and closes it. kopf takes it as `kopf.AiohttpSession(server=access.server,
-        aiohttp_session=access.watch_session())`.
+        aiohttp_session=access.watch_session(lists_anew))`.
         """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=rest.RESTClientObject(self.configuration).ssl_context),
-            middlewares=(self._authenticate,),
+            middlewares=(*middlewares, self._authenticate),
             proxy=self.configuration.proxy,
             read_bufsize=2**21,  # a watch event is one line, and objects may be large
         )
