@@ -50,6 +50,10 @@ OPTIONAL_RETRY_SECONDS: Final = 60.0
 """How long a refusal of an optional object is taken as said, unless another one is wanted by then."""
 
 
+class TakenForMissing(errors.Conflict):
+    """The object was there all the time, and was not recognised."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A write that was refused."""
@@ -68,6 +72,11 @@ class Failure:
         A name that something else has taken is another matter: that may last.
         """
         return isinstance(self.error, errors.Conflict) and not isinstance(self.error, errors.AlreadyExists)
+
+    @property
+    def blind(self) -> bool:
+        """The plan did not know of the object: what it says of the pool, no workers for example, is not so."""
+        return isinstance(self.error, TakenForMissing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +198,9 @@ class Executor:
             body["metadata"] = {**body["metadata"], "resourceVersion": version}
         try:
             answer = await self.kube.apply(body)
-        except errors.Conflict:
-            if apply.only_new:
-                await self._recover(ref, apply.body)
+        except errors.Conflict as error:
+            if apply.only_new and await self._recover(ref, apply.body):
+                raise TakenForMissing(str(ref)) from error
             raise
         self.store.put(ref.kind, answer)
         if not covers(answer, apply.body):
@@ -199,8 +208,10 @@ class Executor:
             while len(self._settled) > _REMEMBERED:
                 del self._settled[next(iter(self._settled))]
 
-    async def _recover(self, ref: ObjectRef, wanted: Mapping[str, Any]) -> None:
+    async def _recover(self, ref: ObjectRef, wanted: Mapping[str, Any]) -> bool:
         """An object that was taken for missing is there: make it recognisable, and leave its size to the next plan.
+
+        False: it has gone meanwhile.
 
         One that is being deleted, or that a former pool of this name has left behind, is not touched: it will be gone.
         """
@@ -208,7 +219,7 @@ class Executor:
         named = self.kube.list(ref.kind, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
         found = next(iter(await named.all()), None)
         if found is None:
-            return
+            return False
         self.store.put(ref.kind, found)
         metadata, owned = found["metadata"], wanted["metadata"]["ownerReferences"]
         owners, mine = metadata.get("ownerReferences", ()), {own["uid"] for own in owned}
@@ -222,6 +233,7 @@ class Executor:
         patch = {"metadata": {"labels": wanted["metadata"]["labels"], "ownerReferences": [*others, *owned]}}
         answer = await self.kube.merge_patch(ref, patch, uid=metadata["uid"])
         self.store.put(ref.kind, answer)
+        return True
 
     async def _patch_pool(self, ref: ObjectRef, pool: WorkerPool, patch: dict[str, Any]) -> None:
         answer = await self.kube.merge_patch(ref, patch, uid=pool.uid, resource_version=pool.metadata.resource_version)

@@ -128,7 +128,7 @@ class PoolReconciler:
         for failure in failures:
             log = _log.debug if failure.overtaken or failure.repeated else _log.warning
             log("write_refused", what=failure.what, error=str(failure.error))
-        if tellable:
+        if tellable and not any(failure.blind for failure in failures):
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
             kept = "" if f"Pod {key.namespace}/{todo.restarted or todo.drained}" in refused_writes else None
             told = todo if kept is None else replace(todo, restarted=kept, drained=kept)

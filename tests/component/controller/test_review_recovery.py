@@ -56,7 +56,7 @@ async def test_a_deployment_that_lost_what_it_is_known_by_keeps_its_size(
     failures = await Executor(kube=kube, store=store).apply_all(
         (Apply(body=deployment(pool, replicas=1), only_new=True),)
     )
-    assert [failure.overtaken for failure in failures] == [True]
+    assert [(failure.overtaken, failure.blind) for failure in failures] == [(True, True)]
     live = await kube.get(ref)
     assert live["spec"]["replicas"] == 5
     assert live["metadata"]["labels"] == deployment(pool, replicas=5)["metadata"]["labels"]
@@ -79,5 +79,5 @@ async def test_a_deployment_of_somebody_else_is_left_alone(kube: Kube, namespace
         (Apply(body=deployment(pool, replicas=1), only_new=True),)
     )
     assert isinstance(failure.error, errors.AlreadyExists)
-    assert not failure.overtaken
+    assert (failure.overtaken, failure.blind) == (False, False)
     assert (await kube.get(ref_of(body)))["spec"]["replicas"] == 5
