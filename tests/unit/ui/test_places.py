@@ -47,6 +47,7 @@ def test_workers_are_counted_by_place() -> None:
     assert [line.active for line in view.placed.lines] == [False, True, False]
     assert (view.placed.lost, view.placed.active, view.placed.active_since) == (2, "secondary", "2030-01-31T12:00:00Z")
     assert (view.state.word, view.state.tone) == ("FailedOver", "bad")
+    assert view.progress == "failover: 2 of 2 ready in the secondary place and a place that the pool named before"
 
 
 def test_a_pool_without_places_shows_none() -> None:
