@@ -42,13 +42,14 @@ One rule, for the commands and for [the page](../how-to/page.md). Asked is befor
 - what gives up a trial, or the safety of its steps: `rollout abort`, `rollout undo`, `rollout promote --full`; and dead
   letters for good (`dlq purge`);
 - what has all workers leave, since a job that outlasts the time that a worker has to go is interrupted: `restart`,
-  `migrate`, `reassign`, `drain --node`, `adopt --apply`.
+  `migrate`, `reassign`, `drain --node`, `adopt --apply`;
+- what breaks something on purpose (`chaos`), and what writes over a file of yours (`init --output`).
 
 Not asked is before what gives back (`start`), what names its own measure and end (`throttle`, `silence`), and what
 another word undoes at once (`rollout pause`, `resume`, `retry`, and `promote` by one step). Scripts say `--yes`:
 without a terminal and without it nothing is done, and the exit code is 2. Who says no gets 1.
 
-`--dry-run` has the API server check what would be written, with your rights, its rules and its policies; nothing is
+`--dry-run` of what changes a pool has the API server check it, with your rights, its rules and its policies; nothing is
 written, nobody is asked and nothing is waited for.
 
 ## Commands

@@ -4,7 +4,8 @@ Asked is before
 - what stops work, or keeps workers from coming: stop, drain, hold the size;
 - what gives up a trial, or the safety of its steps: abort, undo, promote fully; and dead letters for good (dlq purge);
 - what has all workers leave, since a job that outlasts the time that a worker has to go is interrupted: restart,
-  migrate, reassign, drain a node, adopt with its hand-over.
+  migrate, reassign, drain a node, adopt with its hand-over;
+- what breaks something on purpose (chaos), and what writes over a file (init).
 
 Not asked is before what gives back (start, release the size, end a throttle), what names its own measure and end
 (throttle, silence), and what another word undoes at once (pause, resume, retry, promote by one step).
