@@ -1,18 +1,24 @@
 """`wpool init`: a pool to begin with, each line explained."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+import yaml
 
+from workerpool_operator.api.crd import POOL
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import confirmed
+from workerpool_operator.cli.lint.read import documents
+from workerpool_operator.cli.terminal import one_line
 
 HELP: Final = """Write a WorkerPool to begin with, each line explained.
 
 To the standard output, or into `--output`. It is valid as it stands: change the image and the queue's address, then
-`wpool lint FILE` and `kubectl apply -f FILE`. Nothing is asked of any cluster.
+`wpool lint FILE` and `kubectl apply -f FILE`. A name or an image that the API server would refuse is refused here, in
+its words. Nothing is asked of any cluster.
 
 Exit codes: 0 written; 1 you did not want the file to be overwritten; 2 wrong usage, a file that cannot be written.
 """
@@ -34,6 +40,7 @@ class Broker(StrEnum):
     KAFKA = "kafka"
 
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/:@-]*[A-Za-z0-9])?")
 _QUEUES: Final = {
     Broker.REDIS: 'redisStream: {{url: "redis://redis:6379/0", stream: {name}, group: {name}}} # rediss:// for TLS',
     Broker.RABBITMQ: 'rabbitmq: {{url: "amqp://rabbitmq:5672/", queue: {name}}} # amqps:// for TLS',
@@ -59,8 +66,8 @@ spec:
     - name: main
       {queue}
       # credentials: # from a Secret of this namespace: mounted into the pods, never read by the operator
-      #   username: {{secretKeyRef: {{name: {name}-queue, key: username}}}}
-      #   password: {{secretKeyRef: {{name: {name}-queue, key: password}}}}
+      #   username: {{secretKeyRef: {{name: {secret}, key: username}}}}
+      #   password: {{secretKeyRef: {{name: {secret}, key: password}}}}
   scaling:
     minReplicas: 0 # 0: no pods while there are no jobs
     maxReplicas: 10
@@ -84,9 +91,9 @@ def init(  # noqa: D103  typer: the help text is HELP
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Overwrite the file without asking.")] = False,
 ) -> None:
-    if any(sign.isspace() or not sign.isprintable() or sign in "#\"'" for sign in image) or not image:
-        raise typer.BadParameter("write the image without spaces: such as registry.example/thumbs:1.4.2")
     text = starter(name, broker=broker, image=image)
+    if against := _refusal(text):
+        raise typer.BadParameter(f"the API server would refuse this pool: {against}")
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -101,4 +108,24 @@ def init(  # noqa: D103  typer: the help text is HELP
 
 def starter(name: str, *, broker: Broker, image: str) -> str:
     """The file."""
-    return _TEMPLATE.format(name=name, image=image, queue=_QUEUES[broker].format(name=name))
+    queue = _QUEUES[broker].format(name=_scalar(name))
+    return _TEMPLATE.format(name=_scalar(name), secret=_scalar(f"{name}-queue"), image=_scalar(image), queue=queue)
+
+
+def _scalar(text: str) -> str:
+    """As YAML, in quotes where it would be taken for something else without, such as a pool that is called `on`."""
+    if _PLAIN.fullmatch(text) and [one.body for one in documents(f"it: {text}")] == [{"it": text}]:
+        return text
+    shown = text.replace("\\", r"\\").replace('"', r"\"")
+    return '"' + "".join(sign if sign.isprintable() else rf"\U{ord(sign):08x}" for sign in shown) + '"'
+
+
+def _refusal(text: str) -> str:
+    """What speaks against the pool; nothing: it is valid."""
+    from workerpool_operator.cli.lint.verdict import examine  # noqa: PLC0415  it brings an interpreter of CEL
+
+    try:
+        [document] = documents(text)
+    except yaml.YAMLError as error:
+        return one_line(str(error))
+    return "; ".join(str(fault) for fault in examine(document, POOL))

@@ -1,6 +1,7 @@
 """`wpool lint`: offline it says what the API server says, case by case of those that are played on a real one."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,21 @@ from typer.testing import CliRunner
 from tests.component.api.rule_cases import ACCEPTED, REFUSED
 from tests.support.pools import pool_body
 from workerpool_operator.api.crd import BUDGET, POOL, root_schema
-from workerpool_operator.cli.lint.validate import Fault, validate
+from workerpool_operator.cli.lint.fault import Fault
+from workerpool_operator.cli.lint.read import Document, documents
+from workerpool_operator.cli.lint.verdict import examine
 from workerpool_operator.cli.main import app
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = root_schema(POOL)
 
 
+def of(body: Mapping[str, Any]) -> list[Fault]:
+    return examine(Document(body=body), BUDGET if body["kind"] == BUDGET.kind else POOL)
+
+
 def faults(**spec: Any) -> list[Fault]:
-    return validate(pool_body(**spec), SCHEMA)
+    return of(pool_body(**spec))
 
 
 @pytest.mark.parametrize("spec", ACCEPTED.values(), ids=ACCEPTED.keys())
@@ -47,15 +54,98 @@ def messages(schema: Any) -> Iterator[str]:
             yield from messages(schema[key])
 
 
-def test_a_field_that_would_be_dropped_is_a_warning() -> None:
-    [found] = faults(scaling={"maxReplica": 3})
-    assert (found.field, found.warning) == ("spec.scaling.maxReplica", True)
+def test_a_field_that_nobody_knows_is_refused() -> None:
+    """As kubectl has the server validate strictly, wherever it stands, and beside other faults."""
+    body = pool_body(scaling={"maxReplica": 3, "minReplicas": 5, "maxReplicas": 2}, old=None) | {"status": {"x": 1}}
+    body["metadata"]["label"] = {}
+    found = {fault.field: fault for fault in of(body)}
+    assert {"spec.scaling.maxReplica", "spec.scaling.minReplicas", "status.x", "metadata.label"} <= found.keys()
+    assert [field for field, fault in found.items() if fault.warning] == ["spec.old"]
+
+
+def test_what_a_file_says_of_the_status_is_dropped() -> None:
+    """It is a subresource; only unknown fields of it are seen."""
+    assert of(pool_body() | {"status": {"replicas": "many"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"labels": {"a": 1}}, "metadata.labels.a"),
+        ({"labels": {"a": "b c"}}, "metadata.labels"),
+        ({"labels": {"a b": "c"}}, "metadata.labels"),
+        ({"labels": {"Team.example/a": "c"}}, "metadata.labels"),
+        ({"annotations": {"a/b/c": "d"}}, "metadata.annotations"),
+        ({"annotations": {"a": "b" * 300_000}}, "metadata.annotations"),
+        ({"annotations": ["a"]}, "metadata.annotations"),
+        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x"}]}, "metadata.ownerReferences[0].uid"),
+        ({"name": 1}, "metadata.name"),
+        ({"name": "a.b"}, ""),
+        ({"name": "a" * 60}, ""),
+    ],
+)
+def test_metadata_is_looked_at_too(metadata: dict[str, Any], field: str) -> None:
+    found = of(pool_body() | {"metadata": {"name": "thumbs"} | metadata})
+    assert [(fault.field, fault.warning) for fault in found] == [(field, False)]
+
+
+def test_what_a_server_writes_into_metadata_is_no_fault() -> None:
+    """A pool that was got from a cluster can be given back."""
+    written = {"labels": {"app.kubernetes.io/name": "a"}, "annotations": {"Team.example/a": "ü"}, "generation": 3}
+    times = {
+        "creationTimestamp": "2026-01-05T08:00:00Z",
+        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:x": {}}}],
+    }
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u", "controller": True}
+    metadata = {"name": "thumbs", "namespace": "media", "ownerReferences": [owner], "deletionTimestamp": None}
+    assert of(pool_body() | {"metadata": metadata | written | times}) == []
+
+
+SCALARS: dict[str, Any] = {
+    "y": True, "No": False, "tRue": "tRue", "~": None, "": None, "1_000": 1000, "0x1F": 31, "0b11": 3, "-0o17": -15,
+    "017": 15, "089": 89, "1e3": 1000, "1.": 1, "+.5": 0.5, "1:30": "1:30", "2026-01-05": "2026-01-05", "=": "=",
+    "<<": "<<", "0o8": "0o8", "'1'": "1", "!!str 1": "1", "!!int '5'": 5, "!!timestamp 2026-01-05": "2026-01-05",
+}  # fmt: skip
+"""How kubectl reads them: tests/component/cli/test_lint.py asks it."""
+
+
+@pytest.mark.parametrize(("text", "value"), SCALARS.items())
+def test_scalars_are_read_as_kubectl_reads_them(text: str, value: Any) -> None:
+    [one] = documents(f"it: {text}")
+    assert one.body == {"it": value}
+
+
+def test_keys_are_text() -> None:
+    [one] = documents("{1: a, yes: b, 1e3: c, 1.5: d, 2026-01-05: e}")
+    assert one.body == {"1": "a", "true": "b", "1000": "c", "1.5": "d", "2026-01-05": "e"}
+
+
+def test_a_key_that_is_there_twice_is_a_warning_with_its_lines() -> None:
+    """In any spelling, and in lists; one that comes by a merge may be laid over."""
+    text = "a: &a {x: 1}\nb: {<<: *a, x: 2}\nc:\n  - d: 1\n    'd': 2\n    e: 3\n1: a\n'1': b\nf: *a\n"
+    [one] = documents(text)
+    assert one.body["c"] == [{"d": 2, "e": 3}]
+    assert [fault.field for fault in one.doubled] == ["c[0].d", "1"]
+    assert all(fault.warning for fault in one.doubled)
+    assert one.doubled[0].message.startswith("in line 4 and again in line 5: kubectl takes the last one")
+
+
+def test_of_a_list_each_item_has_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    item = json.dumps(pool_body()).replace('"image":', '"image": "old", "image":')
+    file.write_text(
+        f'{{"apiVersion": "v1", "kind": "List", "items": [{json.dumps(pool_body("fine"))}, {item}]}}', "utf-8"
+    )
+    shown = CliRunner().invoke(app, ["lint", str(file)])
+    assert (shown.exit_code, shown.stdout) == (0, f"{file}: WorkerPool fine: valid\n")
+    assert f"{file}: WorkerPool thumbs: warning: spec.worker.image: in line 1 and again in line 1" in shown.stderr
+    assert CliRunner().invoke(app, ["lint", str(file), "--strict"]).exit_code == 1
 
 
 def test_budgets_are_checked_too() -> None:
     body = {"apiVersion": "workerpool.dev/v1alpha1", "kind": "WorkerPoolBudget", "metadata": {"name": "gpu"}}
-    assert validate({**body, "spec": {"maxReplicas": 20}}, root_schema(BUDGET)) == []
-    [found] = validate({**body, "spec": {"maxReplicas": "many"}}, root_schema(BUDGET))
+    assert of({**body, "spec": {"maxReplicas": 20}}) == []
+    [found] = of({**body, "spec": {"maxReplicas": "many"}})
     assert (found.field, found.warning) == ("spec.maxReplicas", False)
 
 
@@ -78,17 +168,25 @@ def test_each_fault_is_a_line_with_its_field(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["lint", file])
     assert shown.exit_code == 1
     assert f"{file}: WorkerPool thumbs: error: spec.replicas: -1 should be greater" in shown.stderr
-    assert f"{file}: WorkerPool thumbs: warning: spec.scaling.maxReplica: unknown field" in shown.stderr
+    assert f"{file}: WorkerPool thumbs: error: spec.scaling.maxReplica: unknown field" in shown.stderr
     assert shown.stdout == f"{file}: WorkerPool fine: valid\n"
 
 
-def test_warnings_are_faults_only_if_that_is_wanted(tmp_path: Path) -> None:
-    file = written(tmp_path, pool_body(scaling={"maxReplica": 3}))
-    assert CliRunner().invoke(app, ["lint", file]).exit_code == 0
-    assert CliRunner().invoke(app, ["lint", file, "--strict"]).exit_code == 1
-
-
-@pytest.mark.parametrize("text", ["", "a: [", "kind: Pod\n", "- 1\n", "\x00", "kind: WorkerPool\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "kind: Pod\n",
+        "- 1\n",
+        "\x00",
+        "kind: WorkerPool\n",
+        "a: &a [*a]",
+        "{[a]: b}",
+        "{~: b}",
+        r'a: "\ud800"',
+    ],
+)
 def test_a_file_without_anything_to_check_is_wrong_usage(tmp_path: Path, text: str) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(text, "utf-8")

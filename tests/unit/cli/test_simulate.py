@@ -147,6 +147,9 @@ def run(*words: str) -> Any:
     return CliRunner().invoke(app, ["simulate", *words], env={"COLUMNS": "200"})
 
 
+BUDGET = {"apiVersion": "workerpool.dev/v1alpha1", "kind": "WorkerPoolBudget", "metadata": {"name": "a"}, "spec": {}}
+
+
 @pytest.fixture
 def pools(tmp_path: Path) -> tuple[str, str]:
     files = []
@@ -187,10 +190,19 @@ def test_a_trace_is_played(tmp_path: Path, pools: tuple[str, str]) -> None:
     [
         ("a: [", "no YAML"),
         ("kind: Deployment", "has no WorkerPool"),
-        ("{kind: WorkerPool, metadata: {name: a}, spec: {}}", "spec.worker"),
+        (json.dumps(pool_body() | {"spec": {}}), "spec.worker: Required value"),
+        (json.dumps(pool_body() | {"apiVersion": "workerpool.dev/v9"}), "has no WorkerPool of workerpool.dev/v1alpha1"),
+        (
+            json.dumps(pool_body(scaling={"minReplicas": 5, "maxReplicas": 2})),
+            "minReplicas must not be above maxReplicas",
+        ),
+        (json.dumps(pool_body(scaling={"maxReplica": 5})), "spec.scaling.maxReplica: unknown field"),
+        (json.dumps(pool_body("a.b")), "metadata.name must have at most 47 characters"),
+        (json.dumps(BUDGET), "spec.maxReplicas: Required value"),
     ],
+    ids=["no YAML", "another kind", "no spec", "another version", "min above max", "unknown field", "name", "budget"],
 )
-def test_a_file_without_a_pool_is_refused(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_the_api_server_would_refuse_is_not_played(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "pool.yaml"
     file.write_text(text, "utf-8")
     shown = run("-f", str(file), "--pattern", "burst", "--job-seconds", "1")

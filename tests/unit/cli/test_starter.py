@@ -3,12 +3,20 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from workerpool_operator.api import KIND
+from workerpool_operator.api.crd import POOL
 from workerpool_operator.cli.completion import for_kubectl
+from workerpool_operator.cli.lint.read import documents
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.starter import Broker
+
+NAMES = ("on", "null", "1", "1e3", "a.b", "-", "a" * 47, "a" * 48)
+IMAGES = ("{a: b}", "a:1 # b", "'a'", '"', "*a", "a:\x07", "a\n", "\ud800", "a\\b", "yes", "1.10", "ü:1", "\U0001f600")
 
 
 @pytest.mark.parametrize("broker", list(Broker))
@@ -38,6 +46,38 @@ def test_a_file_is_not_overwritten_without_a_word(tmp_path: Path) -> None:
     assert "say --yes" in refused.stderr
     assert CliRunner().invoke(app, ["init", "--output", str(file), "--yes"]).exit_code == 0
     assert file.read_text("utf-8") != "mine"
+
+
+@given(
+    name=st.one_of(st.text(max_size=8), st.from_regex(r"[a-z0-9.-]{1,64}", fullmatch=True), st.sampled_from(NAMES)),
+    image=st.one_of(
+        st.text(max_size=8), st.from_regex(r"[a-z0-9.:@/-]{1,20}", fullmatch=True), st.sampled_from(IMAGES)
+    ),
+    broker=st.sampled_from(Broker),
+)
+def test_what_is_written_is_valid_whatever_was_typed(name: str, image: str, broker: Broker) -> None:
+    """And says what was typed; or nothing is written, and one sentence says why."""
+    made = CliRunner().invoke(app, ["init", "--broker", broker.value, "--image", image, "--", name])
+    if made.exit_code:
+        assert (made.exit_code, made.stdout, "Traceback" in made.output) == (2, "", False)
+        return
+    [one] = documents(made.stdout)
+    assert (one.body["metadata"]["name"], one.body["spec"]["worker"]["image"]) == (name, image)
+    checked = CliRunner().invoke(app, ["lint", "--strict", "-"], input=made.stdout)
+    assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize("name", ["on", "1", "1e3", "0x1f", "null", "a" * 47])
+def test_names_that_yaml_would_take_for_something_else_are_in_quotes(name: str) -> None:
+    made = CliRunner().invoke(app, ["init", name])
+    assert yaml.safe_load(made.stdout)["metadata"]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["a.b", "a" * 60])
+def test_a_name_is_refused_in_the_api_servers_words(name: str) -> None:
+    shown = CliRunner().invoke(app, ["init", name], env={"COLUMNS": "300"})
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert POOL.name_rule.message in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,22 @@ cluster knows is not looked at: whether names that are referred to are there, ad
 """
 
 import copy
+import functools
 import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import cel
+
+from workerpool_operator.cli.lint.fault import Fault
 
 Json = Any
 Schema = Mapping[str, Any]
 
 _RULES: Final = "x-kubernetes-validations"
+_FREE: Final = "x-kubernetes-preserve-unknown-fields"
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "object": dict,
     "array": list,
@@ -30,22 +33,34 @@ _KEY: Final = re.compile(r"\[([^]]*[^]0-9][^]]*)\]")
 _WHOLE: Final = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why the resource would be refused, or what of it would be dropped."""
-
-    field: str
-    """As the API server names it: `spec.worker.env[0].name`."""
-    message: str
-    warning: bool = False
-    """It would be accepted, without this field."""
-
-
 def validate(body: Mapping[str, Any], schema: Schema) -> list[Fault]:
-    """All faults of a resource, in the order of its fields."""
-    filled = copy.deepcopy(dict(body))
+    """All faults of a resource that is created, in the order of its fields, but for those that `unknown` tells.
+
+    Its status is not looked at: it is a subresource, and what a creation says of it is dropped.
+    """
+    filled = {name: copy.deepcopy(value) for name, value in body.items() if name != "status"}
     _fill(filled, schema)
-    return list(_look(filled, schema, "", root=True))
+    return list(_look(filled, schema, ""))
+
+
+def unknown(value: Json, schema: Schema, at: str = "") -> Iterator[Fault]:
+    """Fields that the schema does not have: with strict validation, which kubectl asks for, the object is refused."""
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from unknown(one, schema.get("items", {}), f"{at}[{number}]")
+    if not isinstance(value, dict) or schema.get("type") != "object" or schema.get(_FREE):
+        return
+    known, more = schema.get("properties", {}), schema.get("additionalProperties")
+    for name, one in value.items():
+        child = known.get(name, more)
+        if isinstance(child, Mapping):
+            yield from unknown(one, child, _joined(at, name))
+        elif one is None:
+            yield Fault(
+                field=_joined(at, name), message="unknown field, and null: only apply leaves it out", warning=True
+            )
+        else:
+            yield Fault(field=_joined(at, name), message="unknown field")
 
 
 def _fill(value: Json, schema: Schema) -> None:
@@ -66,13 +81,13 @@ def _fill(value: Json, schema: Schema) -> None:
             _fill(one, schema.get("items", {}))
 
 
-def _look(value: Json, schema: Schema, at: str, *, root: bool = False) -> Iterator[Fault]:
+def _look(value: Json, schema: Schema, at: str) -> Iterator[Fault]:
     # The keys of a map stand behind a dot where a bound speaks, and in brackets where a rule does.
     bound = _KEY.sub(r".\1", at)
-    found = list(_type(value, schema, bound)) or [*_bounds(value, schema, bound), *_below(value, schema, at, root=root)]
+    found = list(_type(value, schema, bound)) or [*_bounds(value, schema, bound), *_below(value, schema, at)]
     yield from found
     # A rule on a value that is not even of its form would say nothing but that.
-    if not any(not fault.warning for fault in found):
+    if not found:
         yield from _rules(value, schema, at)
 
 
@@ -96,7 +111,7 @@ def _bounds(value: Json, schema: Schema, at: str) -> Iterator[Fault]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number(value, schema, at)
     if isinstance(value, str):
-        if "pattern" in schema and not re.search(schema["pattern"], value):
+        if "pattern" in schema and not _pattern(schema["pattern"]).search(value):
             yield Fault(field=at, message=f"{_shown(value)} should match '{schema['pattern']}'")
         yield from _sized(len(value), schema, at, least="minLength", most="maxLength", unit="chars long")
     if isinstance(value, list):
@@ -107,6 +122,12 @@ def _bounds(value: Json, schema: Schema, at: str) -> Iterator[Fault]:
         for name in schema.get("required", ()):
             if name not in value:
                 yield Fault(field=_joined(at, name), message="Required value")
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """As Go reads it, where the end is the end, and not before a line's."""
+    return re.compile(re.sub(r"\$$", r"\\Z", text), re.ASCII)
 
 
 def _number(value: float, schema: Schema, at: str) -> Iterator[Fault]:
@@ -135,19 +156,17 @@ def _twice(value: Sequence[Json], schema: Schema, at: str) -> Iterator[Fault]:
         seen.add(key)
 
 
-def _below(value: Json, schema: Schema, at: str, *, root: bool) -> Iterator[Fault]:
+def _below(value: Json, schema: Schema, at: str) -> Iterator[Fault]:
     if isinstance(value, list):
         for number, one in enumerate(value):
             yield from _look(one, schema.get("items", {}), f"{at}[{number}]")
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and not schema.get(_FREE):
         known, more = schema.get("properties", {}), schema.get("additionalProperties")
         for name, one in value.items():
-            if name in known and not (root and name == "metadata"):
+            if name in known:
                 yield from _look(one, known[name], _joined(at, name))
             elif isinstance(more, Mapping):
                 yield from _look(one, more, f"{at}[{name}]")
-            elif name not in known:
-                yield Fault(field=_joined(at, name), message="unknown field: it would be dropped", warning=True)
 
 
 def _rules(value: Json, schema: Schema, at: str) -> Iterator[Fault]:

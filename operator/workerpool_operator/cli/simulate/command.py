@@ -5,14 +5,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
 from rich.console import Console
 
-from workerpool_operator.api import BUDGET_KIND, InvalidPoolError, WorkerPool, parse, parse_budget
+from workerpool_operator.api import InvalidPoolError, WorkerPool, parse, parse_budget
+from workerpool_operator.api.crd import BUDGET, POOL
+from workerpool_operator.api.pool import API_VERSION
 from workerpool_operator.cli import plots
+from workerpool_operator.cli.lint.read import documents
 from workerpool_operator.cli.simulate import report
 from workerpool_operator.cli.simulate.deciding import TICK_SECONDS, Arrivals, Pods
 from workerpool_operator.cli.simulate.loads import Pattern, from_pattern, from_trace
@@ -32,7 +35,7 @@ of its own. Its last line only ends it. Where a rate is empty nobody knows it: t
 size is held. `--pattern daily` is working days, one like the other, for pools with `scaling.predictive`:
 `--learn-seconds` says how much of the load lies before what is played. Nothing is asked of any cluster.
 
-Exit codes: 0 played; 2 wrong usage, a file that cannot be read.
+Exit codes: 0 played; 2 wrong usage, a file that cannot be read, or in which something would be refused (`wpool lint`).
 """
 
 EPILOG: Final = """**Examples**
@@ -168,23 +171,29 @@ def read(file: Path) -> Settings:
     """The pools in a file, and the budgets.
 
     Raises:
-        ValueError: there is no pool in it, or one that cannot be understood.
+        ValueError: there is no pool in it, or something that the API server would refuse: it would never be played.
     """
+    from workerpool_operator.cli.lint.verdict import definition, examine  # noqa: PLC0415  it brings an interpreter of CEL
+
     try:
-        bodies = [body for body in yaml.safe_load_all(file.read_text("utf-8")) if isinstance(body, dict)]
-    except yaml.YAMLError as error:
+        found = list(documents(file.read_text("utf-8")))
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{file}: no YAML: {error}") from error
-    found = [body for body in bodies if body.get("kind") == "WorkerPool"]
-    if not found:
-        raise ValueError(f"{file}: has no WorkerPool, and one is needed")
+    ours = [(each, of) for each in found if (of := definition(each.body)) is not None]
+    if against := [f"{of.kind} {fault}" for each, of in ours for fault in examine(each, of) if not fault.warning]:
+        raise ValueError(f"{file}: the API server would refuse it: {'; '.join(against)}")
     try:
-        pools = tuple(
-            parse({**body, "metadata": {"namespace": "default", **(body.get("metadata") or {})}}) for body in found
-        )
-        budgets = [parse_budget(body) for body in bodies if body.get("kind") == BUDGET_KIND]
+        pools = tuple(parse(_placed(each.body)) for each, of in ours if of is POOL)
+        budgets = [parse_budget(each.body) for each, of in ours if of is BUDGET]
     except InvalidPoolError as error:
         raise ValueError(f"{file}: {error}") from error
+    if not pools:
+        raise ValueError(f"{file}: has no WorkerPool of {API_VERSION}, and one is needed")
     if len({pool.name for pool in pools}) < len(pools):
         raise ValueError(f"{file}: two WorkerPools have the same name")
     shared = {one.name: Budget(seats=one.spec.max_replicas, max_priority=one.spec.max_priority) for one in budgets}
     return Settings(file=file, pools=pools, budgets=shared)
+
+
+def _placed(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {**body, "metadata": {"namespace": "default", **body["metadata"]}}
