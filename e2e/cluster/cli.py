@@ -4,6 +4,7 @@ up          start the cluster, or what is missing of it, and wait until its node
 down        end it and remove all that it had on the host (caches stay)
 status      show part by part what runs; exit code 1 unless all does
 load-image  give the nodes an image that was built on this machine
+stop-node   lose a node as by a power cut; start-node brings it back
 env         print the variables for a shell to evaluate
 """
 
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("command", choices=sorted(_COMMANDS), metavar="command", help=", ".join(_COMMANDS))
-    top.add_argument("image", nargs="?", help="of load-image: NAME:TAG")
+    top.add_argument("what", nargs="?", help="of load-image: NAME:TAG; of stop-node and start-node: the node")
     top.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)
     top.add_argument("--name", default=DEFAULT_NAME, help="of the cluster (default: %(default)s)")
     top.add_argument("--nodes", type=int, help="nodes with real pods, 0 to 4 (default: 2); 0 needs no root")
@@ -130,10 +131,24 @@ def _status(cluster: Cluster, _options: argparse.Namespace) -> int:
 
 
 def _load_image(cluster: Cluster, options: argparse.Namespace) -> int:
-    if not options.image:
-        raise ClusterError("load-image takes the image's NAME:TAG")
-    cluster.load_image(options.image)
+    cluster.load_image(_what(options, "the image's NAME:TAG"))
     return 0
+
+
+def _stop_node(cluster: Cluster, options: argparse.Namespace) -> int:
+    cluster.stop_node(_what(options, "the node's name"))
+    return 0
+
+
+def _start_node(cluster: Cluster, options: argparse.Namespace) -> int:
+    cluster.start_node(_what(options, "the node's name"))
+    return 0
+
+
+def _what(options: argparse.Namespace, wanted: str) -> str:
+    if not options.what:
+        raise ClusterError(f"{options.command} takes {wanted}")
+    return str(options.what)
 
 
 def _env(cluster: Cluster, options: argparse.Namespace) -> int:
@@ -152,5 +167,7 @@ _COMMANDS: Mapping[str, Callable[[Cluster, argparse.Namespace], int]] = {
     "down": _down,
     "status": _status,
     "load-image": _load_image,
+    "stop-node": _stop_node,
+    "start-node": _start_node,
     "env": _env,
 }

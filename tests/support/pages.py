@@ -14,7 +14,7 @@ several ways of doing the same, each section of it is played by itself.
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,9 +52,21 @@ def sections(page: Path) -> dict[str, str]:
     }
 
 
-def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "", seconds: float = SECONDS) -> None:
-    """Do what the page says, or one section of it; AssertionError where something else comes out."""
-    found = blocks(sections(page)[section] if section else page.read_text("utf-8"))
+def play(
+    page: Path,
+    folder: Path,
+    *,
+    env: dict[str, str],
+    section: str = "",
+    without: Collection[str] = (),
+    seconds: float = SECONDS,
+) -> None:
+    """Do what the page says, or one section of it, or all `without` some.
+
+    Raises:
+        AssertionError: something else comes out.
+    """
+    found = blocks(sections(page)[section] if section else _without(page, without))
     assert any(map(_typed, found)), f"{page} has no commands"
     for block in found:
         if block.file.endswith(".py"):
@@ -80,6 +92,13 @@ def play(page: Path, folder: Path, *, env: dict[str, str], section: str = "", se
     for number, block in enumerate(found):
         if block.language == "text" and number and found[number - 1].language == "sh":
             _assert_seen(block.text, _said_by(said, number - 1), page)
+
+
+def _without(page: Path, headings: Collection[str]) -> str:
+    text, parts = page.read_text("utf-8"), sections(page)
+    for heading in headings:
+        text = text.replace(parts[heading], "")
+    return text
 
 
 def _typed(block: Block) -> bool:

@@ -47,6 +47,12 @@ def test_a_page_that_is_true_is_played_to_its_end(tmp_path: Path) -> None:
     play(page(tmp_path, PAGE.format(said="1")), tmp_path, env={"NAME": "us"})
 
 
+def test_sections_that_cannot_be_typed_here_are_left_out(tmp_path: Path) -> None:
+    text = "## One\n\n```sh\necho one > seen\n```\n\n## Two\n\n```sh\nfalse\n```\n"
+    play(page(tmp_path, text), tmp_path, env={}, without=["Two"])
+    assert (tmp_path / "work" / "seen").read_text("utf-8") == "one\n"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

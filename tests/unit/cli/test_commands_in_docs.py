@@ -14,7 +14,7 @@ from workerpool_operator.cli.main import app
 
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^ *```(?:sh|bash|console)\n(.*?)^ *```", flags=re.DOTALL | re.MULTILINE)
-PLACEHOLDER = re.compile(r"^[A-Z]{2,}$")
+PLACEHOLDER = re.compile(r"^\$?[A-Z]{2,}$")
 FILE = re.compile(r"\b[a-z-]+\.(?:json|ya?ml|csv)\b")
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 
@@ -51,7 +51,7 @@ def test_what_does_not_exist_is_not_understood() -> None:
 @pytest.mark.usefixtures("_reader")
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_is_understood(page: Path) -> None:
-    """Names in capitals stand for what the reader puts in."""
+    """Names in capitals stand for what the reader puts in, and variables for what a page has put in them."""
     for line in typed(page):
         given = shlex.split(re.split(r"\s[|>&]", line)[0], comments=True)[1:]
         words = ["1" if word in {"RATE", "N", "SECONDS"} else PLACEHOLDER.sub("some", word) for word in given]

@@ -144,3 +144,13 @@ def test_env_is_made_for_eval(
         "export E2E_PROVIDER=external",
         "export E2E_CLUSTER=workerpool",
     ]
+
+
+@pytest.mark.parametrize("command", ["load-image", "stop-node", "start-node"])
+def test_a_command_that_lacks_its_word_says_which(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config").write_text("{}")
+    monkeypatch.setenv("E2E_KUBECONFIG", str(tmp_path / "config"))
+    assert cli.main([command]) == 2
+    assert f"{command} takes the " in capsys.readouterr().err
