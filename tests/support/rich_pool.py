@@ -69,6 +69,26 @@ WORKER: Final[dict[str, Any]] = {
     "livenessProbe": {"path": "/alive", "port": 9090, "periodSeconds": 7},
     "readinessProbe": {"initialDelaySeconds": 1},
 }
+SIDECARS: Final[list[dict[str, Any]]] = [
+    {
+        "name": "proxy",
+        "image": "proxy:1",
+        "command": ["/proxy"],
+        "args": ["--quiet"],
+        "env": [
+            {"name": "MODE", "value": "fast"},
+            {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1000m"}}},
+        ],
+        "envFrom": [{"configMapRef": {"name": "settings"}}],
+        "resources": {"requests": {"cpu": "0.5"}, "limits": {"memory": "1024Mi"}},
+    },
+    {
+        "name": "shipper",
+        "image": "shipper:1",
+        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch", "readOnly": True}],
+    },
+]
+"""Not in `WORKER`: the hashes of that are pinned. They mount its volumes."""
 QUEUES: Final[list[dict[str, Any]]] = [
     queue(credentials={"username": _secret("redis", "user"), "password": _secret("redis", "password")}),
     queue(

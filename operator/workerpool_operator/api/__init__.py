@@ -22,7 +22,7 @@ from workerpool_operator.api.conditions import Condition, ConditionStatus, Condi
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.errors import InvalidPoolError
 from workerpool_operator.api.placement import PLACE_ANNOTATION, Failback, PlacementSpec, PlacementStatus, PlaceSpec
-from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, SecretKeyRef
+from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, EnvVar, Resources, SecretKeyRef
 from workerpool_operator.api.pool import (
     API_VERSION,
     GROUP,
@@ -47,6 +47,7 @@ from workerpool_operator.api.rollout import (
     RolloutStep,
     Strategy,
 )
+from workerpool_operator.api.sidecar import Sidecar
 from workerpool_operator.api.slo import SloSpec
 from workerpool_operator.api.spec import (
     DEFAULT_DEPTH_PER_REPLICA,
@@ -100,6 +101,7 @@ __all__ = [
     "Credentials",
     "DeliverySpec",
     "DisruptionSpec",
+    "EnvVar",
     "Failback",
     "FallbackBehavior",
     "FallbackSpec",
@@ -125,6 +127,7 @@ __all__ = [
     "ReadinessProbe",
     "Reason",
     "RedisStream",
+    "Resources",
     "RolloutSpec",
     "RolloutStatus",
     "RolloutStep",
@@ -137,6 +140,7 @@ __all__ = [
     "ScheduleSpec",
     "SecretKeyRef",
     "SecretValue",
+    "Sidecar",
     "SloSpec",
     "Strategy",
     "Targets",

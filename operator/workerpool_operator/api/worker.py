@@ -26,6 +26,7 @@ from workerpool_operator.api.pod import (
     Volume,
     VolumeMount,
 )
+from workerpool_operator.api.sidecar import Sidecar
 
 _ROOT: Final = "must be above 0, because workers never run as root: write an id such as 10001"
 _LABELS: Final = Rule(
@@ -126,6 +127,14 @@ class WorkerSpec(Model):
                 path=".volumeMounts",
             ),
             Rule(
+                cel="!has(self.sidecars) || self.sidecars.all(sidecar, !has(sidecar.volumeMounts) || "
+                "sidecar.volumeMounts.all(mount, has(self.volumes) && "
+                "self.volumes.exists(volume, volume.name == mount.name)))",
+                message="each of sidecars' volumeMounts must name one of worker.volumes: add the volume or correct "
+                "the name",
+                path=".sidecars",
+            ),
+            Rule(
                 cel="!has(self.serviceAccountName) || self.serviceAccountName != 'workerpool-collector'",
                 message="workerpool-collector is the account of the namespace's collector: make one for the workers",
                 path=".serviceAccountName",
@@ -177,6 +186,13 @@ class WorkerSpec(Model):
         max_length=32,
         description="Where the volumes appear in the worker's file system, which is otherwise read-only but for /tmp.",
         json_schema_extra=keyed_by("mountPath"),
+    )
+    sidecars: tuple[Sidecar, ...] = Field(
+        default=(),
+        max_length=4,
+        description="Containers beside the worker, by the same allow-list of fields: they start before it and stop "
+        "after it.",
+        json_schema_extra=keyed_by("name"),
     )
     pod_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
         default={},

@@ -10,6 +10,7 @@ from tests.component.api import (
     rabbitmq_rules,
     rollout_rules,
     scaling_rules,
+    sidecar_rules,
 )
 from tests.support.pools import queue
 from workerpool_operator.api.brokers import KINDS
@@ -38,7 +39,16 @@ def env(**variable: Any) -> dict[str, Any]:
     return worker(env=[variable])
 
 
-_PARTS = (delivery_rules, broker_rules, kafka_rules, rabbitmq_rules, scaling_rules, rollout_rules, placement_rules)
+_PARTS = (
+    delivery_rules,
+    broker_rules,
+    kafka_rules,
+    rabbitmq_rules,
+    scaling_rules,
+    rollout_rules,
+    placement_rules,
+    sidecar_rules,
+)
 _ACCEPTED = {name: case for part in _PARTS for name, case in part.ACCEPTED.items()}
 _REFUSED = {name: case for part in _PARTS for name, case in part.REFUSED.items()}
 ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {

@@ -12,7 +12,7 @@ from tests.support.apiserver import eventually
 from tests.support.crds import KubectlError, kubectl
 from tests.support.pools import pool_body
 from tests.support.quantities import KEPT, SPELLINGS
-from tests.support.rich_pool import QUEUES, WORKER
+from tests.support.rich_pool import QUEUES, SIDECARS, WORKER
 from workerpool_operator.api import WorkerPool, parse
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.desired.quantity import canonical
@@ -29,7 +29,11 @@ SETTINGS = desired.CollectorSettings(
     operator_stream="workerpool-operator-stream.workerpool-system.svc:8443",
     ca_pem="-----BEGIN CERTIFICATE-----\n",
 )
-SPECS: dict[str, dict[str, Any]] = {"smallest": {}, "rich": {"worker": WORKER, "queues": QUEUES}}
+SPECS: dict[str, dict[str, Any]] = {
+    "smallest": {},
+    "rich": {"worker": WORKER, "queues": QUEUES},
+    "sidecars": {"worker": WORKER | {"sidecars": SIDECARS}},
+}
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 
 

@@ -18,6 +18,8 @@ from tests.component.api.rule_cases import (
     volume,
     worker,
 )
+from tests.component.api.sidecar_rules import MOUNT_WORDS as SIDECAR_MOUNT_WORDS
+from tests.component.api.sidecar_rules import NAME_WORDS as SIDECAR_NAME_WORDS
 from tests.support.pools import queue
 
 UNKNOWN = "unknown field"
@@ -42,6 +44,12 @@ def resource(what: str, spec: dict[str, Any], *, stopped_by: str, words: str, tr
 
 
 PRIVILEGED = {"name": "helper", "image": "helper:1", "securityContext": {"privileged": True}}
+
+
+def sidecar(**fields: Any) -> dict[str, Any]:
+    return worker(sidecars=[{"name": "helper", "image": "helper:1"} | fields])
+
+
 TOKEN = {"serviceAccountToken": {"path": "token"}}
 FOREIGN = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"namespace": "kube-system", "name": "a", "key": "b"}}}
 FOREIGN_LOGIN = {"password": {"secretKeyRef": {"namespace": "kube-system", "name": "a", "key": "b"}}}
@@ -139,11 +147,81 @@ RESOURCES = [
         trace='"automountServiceAccountToken": true',
     ),
     resource(
-        "a container beside the worker",
-        worker(sidecars=[PRIVILEGED], initContainers=[PRIVILEGED]),
+        "a privileged container beside the worker",
+        sidecar(securityContext={"privileged": True}),
+        stopped_by="a sidecar's fields are an allow-list, as the worker's",
+        words=UNKNOWN,
+        trace="privileged",
+    ),
+    resource(
+        "a container beside the worker that runs as root",
+        sidecar(runAsUser=0, securityContext={"runAsUser": 0}),
+        stopped_by="a sidecar's fields are an allow-list, as the worker's",
+        words=UNKNOWN,
+        trace='"runAsUser": 0',
+    ),
+    resource(
+        "a port of the node for a container beside the worker",
+        sidecar(ports=[{"containerPort": 80, "hostPort": 80}]),
+        stopped_by="a sidecar's fields are an allow-list, as the worker's",
+        words=UNKNOWN,
+        trace="hostPort",
+    ),
+    resource(
+        "a command of the kubelet in a container beside the worker",
+        sidecar(lifecycle={"postStart": {"exec": {"command": ["/evil"]}}}),
+        stopped_by="a sidecar's fields are an allow-list, as the worker's",
+        words=UNKNOWN,
+        trace="/evil",
+    ),
+    resource(
+        "a device of the node for a container beside the worker",
+        sidecar(volumeDevices=[{"name": "data", "devicePath": "/dev/sda"}]),
+        stopped_by="a sidecar's fields are an allow-list, as the worker's",
+        words=UNKNOWN,
+        trace="/dev/sda",
+    ),
+    resource(
+        "a container before the worker, of any kind",
+        worker(initContainers=[PRIVILEGED]),
         stopped_by="no free pod template: an allow-list of fields",
         words=UNKNOWN,
         trace="helper",
+    ),
+    resource(
+        "a container put into pods that run (an ephemeral one)",
+        worker(ephemeralContainers=[PRIVILEGED]),
+        stopped_by="no free pod template: an allow-list of fields",
+        words=UNKNOWN,
+        trace="helper",
+    ),
+    resource(
+        "the worker's token, in a container beside it",
+        sidecar(volumeMounts=[{"name": "workerpool-token", "mountPath": "/token"}]),
+        stopped_by="a sidecar mounts the pool's own volumes only",
+        words=SIDECAR_MOUNT_WORDS,
+        trace='"mountPath": "/token"',
+    ),
+    resource(
+        "the queues' credentials, in a container beside the worker",
+        sidecar(volumeMounts=[{"name": "workerpool-credentials", "mountPath": "/mine"}]),
+        stopped_by="a sidecar mounts the pool's own volumes only",
+        words=SIDECAR_MOUNT_WORDS,
+        trace='"mountPath": "/mine"',
+    ),
+    resource(
+        "a container that poses as the worker",
+        sidecar(name="worker"),
+        stopped_by="names of containers that are the operator's are refused",
+        words=SIDECAR_NAME_WORDS,
+        trace="helper:1",
+    ),
+    resource(
+        "a Secret of another namespace, for a container beside the worker",
+        sidecar(env=[FOREIGN]),
+        stopped_by="no reference has a namespace",
+        words=UNKNOWN,
+        trace="kube-system",
     ),
     resource(
         "a pod template beside the worker's fields",

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "resources": {},
             "volumes": [],
             "volumeMounts": [],
+            "sidecars": [],
             "podLabels": {},
             "podAnnotations": {},
             "nodeSelector": {},

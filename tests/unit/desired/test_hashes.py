@@ -22,6 +22,7 @@ OTHER: dict[str, Any] = {
     "resources": {"limits": {"cpu": 3}},
     "volumes": [{"name": "scratch", "emptyDir": {}}, {"name": "config", "emptyDir": {}}],
     "volumeMounts": [],
+    "sidecars": [{"name": "proxy", "image": "proxy:1"}],
     "podLabels": {"team": "other"},
     "podAnnotations": {"note": "other"},
     "nodeSelector": {"disk": "hdd"},

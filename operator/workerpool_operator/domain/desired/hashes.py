@@ -30,6 +30,7 @@ VERSION_FIELDS: Final = frozenset(
         "resources",
         "volumes",
         "volume_mounts",
+        "sidecars",
         "service_account_name",
         "run_as_user",
         "fs_group",

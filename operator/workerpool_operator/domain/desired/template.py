@@ -4,9 +4,10 @@ Rendered once for each version and revision, then stored: a later renderer chang
 in that may change in a pod's life: no role, no size, no address of a pod.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from workerpool_operator.api import Probe, WorkerPool, WorkerSpec
+from workerpool_operator.api import EnvVar, Probe, Resources, Sidecar, WorkerPool, WorkerSpec
 from workerpool_operator.domain.desired import contract
 from workerpool_operator.domain.desired.names import (
     POOL_LABEL,
@@ -47,6 +48,7 @@ def pod_template(pool: WorkerPool, *, version: str, revision: str) -> dict[str, 
                 "terminationGracePeriodSeconds": worker.drain_timeout_seconds + DRAIN_MARGIN_SECONDS,
                 "securityContext": pod_security(user=worker.run_as_user, group=worker.fs_group),
                 "containers": [_container(pool, version=version)],
+                "initContainers": [_sidecar(worker, sidecar) for sidecar in worker.sidecars],
                 "volumes": _volumes(pool),
                 **_placement(pool),
             }
@@ -102,10 +104,10 @@ def _container(pool: WorkerPool, *, version: str) -> dict[str, Any]:
             "command": list(worker.command),
             "args": list(worker.args),
             # The contract comes first, so that the user's variables can refer to it.
-            "env": [*contract.environment(pool, version=version), *_env(worker)],
+            "env": [*contract.environment(pool, version=version), *_env(worker.env)],
             "envFrom": [source.to_json() for source in worker.env_from],
             "ports": _ports(worker),
-            "resources": _resources(worker),
+            "resources": _resources(worker.resources),
             "livenessProbe": http_probe(worker.liveness_probe)
             | {"terminationGracePeriodSeconds": LIVENESS_GRACE_SECONDS},
             "readinessProbe": http_probe(worker.readiness_probe),
@@ -115,9 +117,31 @@ def _container(pool: WorkerPool, *, version: str) -> dict[str, Any]:
     )
 
 
-def _env(worker: WorkerSpec) -> list[dict[str, Any]]:
+def _sidecar(worker: WorkerSpec, sidecar: Sidecar) -> dict[str, Any]:
+    """One of Kubernetes' sidecar containers: it is there before the worker, and until the worker has drained.
+
+    The mounts are of the user's volumes only, so that it has no part in what the operator gives to the worker.
+    """
+    return _present(
+        {
+            "name": sidecar.name,
+            "image": sidecar.image,
+            "imagePullPolicy": str(worker.image_pull_policy),
+            "restartPolicy": "Always",
+            "command": list(sidecar.command),
+            "args": list(sidecar.args),
+            "env": _env(sidecar.env),
+            "envFrom": [source.to_json() for source in sidecar.env_from],
+            "resources": _resources(sidecar.resources),
+            "securityContext": container_security(),
+            "volumeMounts": [mount.to_json() for mount in sidecar.volume_mounts],
+        }
+    )
+
+
+def _env(variables: Iterable[EnvVar]) -> list[dict[str, Any]]:
     rendered = []
-    for variable in worker.env:
+    for variable in variables:
         entry = variable.to_json()
         reference = entry.get("valueFrom", {}).get("resourceFieldRef", {})
         if "divisor" in reference:
@@ -135,8 +159,7 @@ def _ports(worker: WorkerSpec) -> list[dict[str, Any]]:
     return [{"name": name, "containerPort": port, "protocol": "TCP"} for port, name in sorted(ports.items())]
 
 
-def _resources(worker: WorkerSpec) -> dict[str, dict[str, str]]:
-    resources = worker.resources
+def _resources(resources: Resources) -> dict[str, dict[str, str]]:
     found = {}
     for name, amounts in (("requests", resources.requests), ("limits", resources.limits)):
         if amounts:
@@ -147,9 +170,13 @@ def _resources(worker: WorkerSpec) -> dict[str, dict[str, str]]:
 def _volumes(pool: WorkerPool) -> list[dict[str, Any]]:
     worker = pool.spec.worker
     names = {volume.name for volume in worker.volumes}
-    unknown = sorted({mount.name for mount in worker.volume_mounts} - names)
-    if unknown:
-        raise RenderError(f"worker.volumeMounts names {', '.join(unknown)}, which worker.volumes does not have")
+    for owner, mounts in (
+        ("worker", worker.volume_mounts),
+        *((f"worker.sidecars[{sidecar.name}]", sidecar.volume_mounts) for sidecar in worker.sidecars),
+    ):
+        unknown = sorted({mount.name for mount in mounts} - names)
+        if unknown:
+            raise RenderError(f"{owner}.volumeMounts names {', '.join(unknown)}, which worker.volumes does not have")
     volumes = [token_volume(_TOKEN_VOLUME, audience=contract.TOKEN_AUDIENCE)]
     sources = _credential_sources(pool)
     if sources:
