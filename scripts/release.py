@@ -1,6 +1,7 @@
-"""What a release needs beside images: is everything at this version, what is new, and the chart that is published.
+"""What a release needs beside images: is everything at this version, what is new, on what it is built, and the chart.
 
     python scripts/release.py check v0.2.0 --notes notes.md
+    python scripts/release.py base --digest sha256:...
     python scripts/release.py chart --repository ghcr.io/acme/workerpool-operator --digest sha256:... --to FOLDER
     python scripts/release.py plain --repository ghcr.io/acme/workerpool-operator --digest sha256:... --to FILE
 
@@ -26,6 +27,7 @@ VERSIONS: Final = {
     f"{CHART}/Chart.yaml (appVersion)": re.compile(r"^appVersion: (.+)$", re.MULTILINE),
 }
 """Where the version stands; what is in brackets is no part of the path."""
+_BASE: Final = re.compile(r"^ARG BASE=(\S+)$", re.MULTILINE)
 _SECTION: Final = r"^## {version} - \d{{4}}-\d{{2}}-\d{{2}}\n(?P<text>.*?)(?=^## |\Z)"
 _VALUES: Final = {"  repository: workerpool-operator\n": "repository", '  digest: ""\n': "digest"}
 """Lines of the chart's values, and what stands there in a chart that is published."""
@@ -65,6 +67,26 @@ def versions(root: Path = ROOT) -> dict[str, str]:
             raise ReleaseError(f"{where} has no version")
         found[where] = match[1]
     return found
+
+
+def base(*, digest: str | None = None, root: Path = ROOT) -> str:
+    """The image that all of ours are built on: the one that the Dockerfiles name, and with a digest exactly that.
+
+    Raises:
+        ReleaseError: they name different ones, or one without a tag, or the digest is none.
+    """
+    files = [root / "Dockerfile", *sorted((root / "workers" / "reference").glob("*/Dockerfile"))]
+    named = set[str]()
+    for file in files:
+        named.update(_BASE.findall(file.read_text(encoding="utf-8")) or [f"none in {file}"])
+    if len(named) != 1:
+        raise ReleaseError(f"the Dockerfiles should name one base image by 'ARG BASE=', not {', '.join(sorted(named))}")
+    name = str(*named)
+    if digest is None:
+        return name
+    if not DIGEST.fullmatch(digest):
+        raise ReleaseError(f"{digest!r} is no digest of {name}: nothing is published on a base that may change")
+    return f"{name}@{digest}"
 
 
 def chart(*, repository: str, digest: str, to: Path, root: Path = ROOT) -> None:
@@ -107,6 +129,8 @@ def main() -> int:
     check = commands.add_parser("check", help="is everything at the version of this tag?")
     check.add_argument("tag")
     check.add_argument("--notes", type=Path, required=True, help="file for what is new")
+    on = commands.add_parser("base", help="the image that ours are built on")
+    on.add_argument("--digest", help="what its tag means now")
     for name, help_text in (("chart", "the chart as it is published"), ("plain", "the same as plain YAML")):
         make = commands.add_parser(name, help=help_text)
         make.add_argument("--repository", required=True, help="of the operator's image")
@@ -118,6 +142,8 @@ def main() -> int:
     try:
         if options.command == "check":
             options.notes.write_text(notes(options.tag), encoding="utf-8")
+        elif options.command == "base":
+            print(base(digest=options.digest))
         else:
             make_it = chart if options.command == "chart" else plain
             make_it(repository=options.repository, digest=options.digest, to=options.to)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.release import CHART, PLAIN, ROOT, VERSIONS, ReleaseError, chart, notes, plain, versions
+from scripts.release import CHART, PLAIN, ROOT, VERSIONS, ReleaseError, base, chart, notes, plain, versions
 
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
 TEXT = (ROOT / ".github" / "workflows" / "release.yaml").read_text()
@@ -71,6 +71,19 @@ class TestWorkflow:
         assert attested["with"]["push-to-registry"] is True
         assert len(uses("images", "anchore/sbom-action")) == 1
 
+    def test_all_images_are_built_on_one_base_by_its_digest(self) -> None:
+        """Asked once; written into the image, and into the release."""
+        asked = commands("check")
+        assert 'scripts/release.py base --digest "$digest" > dist/base-image.txt' in asked
+        outputs = JOBS["check"]["outputs"]
+        assert outputs == {"base": "${{ steps.base.outputs.name }}", "base-digest": "${{ steps.base.outputs.digest }}"}
+        [build] = uses("images", "docker/build-push-action")
+        name, digest = "${{ needs.check.outputs.base }}", "${{ needs.check.outputs.base-digest }}"
+        assert build["with"]["build-args"] == f"BASE={name}@{digest}"
+        labels = build["with"]["labels"].splitlines()
+        assert f"org.opencontainers.image.base.name={name}" in labels
+        assert f"org.opencontainers.image.base.digest={digest}" in labels
+
     def test_what_is_signed_is_named_by_its_digest(self) -> None:
         """A tag may be moved between push and signature."""
         [signing] = [step for step in JOBS["images"]["steps"] if "cosign sign" in step.get("run", "")]
@@ -85,6 +98,28 @@ class TestWorkflow:
         texts = "".join(path.read_text() for path in (ROOT / "examples").rglob("*.yaml"))
         named = {re.split(r"[:\s]", word)[0] for word in texts.split("registry.example/")[1:]}
         assert {name for name in named if name.startswith("workerpool-")} <= built.keys()
+
+
+class TestBase:
+    def test_all_dockerfiles_name_the_same_one(self) -> None:
+        """By a tag, which means the latest fixes to whoever builds."""
+        assert re.fullmatch(r"docker\.io/library/python:3\.\d+-slim", base())
+        assert base(digest=DIGEST) == f"{base()}@{DIGEST}"
+
+    @pytest.mark.parametrize("digest", ["", "latest", "sha256:0a", f"{DIGEST}0", f"{DIGEST}\n"])
+    def test_what_is_no_digest_is_refused(self, digest: str) -> None:
+        """A registry that did not answer gives an empty one."""
+        with pytest.raises(ReleaseError, match="no digest"):
+            base(digest=digest)
+
+    @pytest.mark.parametrize("line", ["ARG BASE=docker.io/library/python:3.13-slim", "FROM python:3"])
+    def test_another_base_in_one_of_them_is_refused(self, line: str, tmp_path: Path) -> None:
+        """It would be built on what nobody looked up."""
+        for name, text in (("Dockerfile", f"ARG BASE={base()}\n"), ("workers/reference/io/Dockerfile", f"{line}\n")):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        with pytest.raises(ReleaseError, match="one base image"):
+            base(root=tmp_path)
 
 
 class TestVersions:
