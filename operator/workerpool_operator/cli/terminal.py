@@ -6,7 +6,7 @@ marks that turn the direction of writing. They are shown as what they are (`\x1b
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import rich.console
 import typer
@@ -41,7 +41,11 @@ def say(text: str) -> None:
 
 
 class Console(rich.console.Console):
-    """rich's, whose texts cannot steer the terminal."""
+    """rich's, whose texts cannot steer the terminal, and mean nothing to rich itself: `[/]` and `:x:` are text."""
+
+    def __init__(self, **settings: Any) -> None:
+        """As rich's; who wants its markup in a text of ours says so."""
+        super().__init__(**{"markup": False, "emoji": False} | settings)
 
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None

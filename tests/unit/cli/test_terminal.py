@@ -1,6 +1,7 @@
 """What others wrote cannot steer the terminal, and what cannot be a name never leaves the machine."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from rich.table import Table
 from rich.text import Text
 from typer.testing import CliRunner
 
+from workerpool_operator.cli import terminal
 from workerpool_operator.cli.cluster import sentence
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.terminal import Console, one_line, visible
 from workerpool_operator.kube import errors
 
+COMMANDS = Path(terminal.__file__).parent
 HOSTILE = "a\x1b[2Jb\x07\x9b31m\x7f\u202ec\r\udcff"
 
 
@@ -34,6 +37,30 @@ def test_nothing_that_is_printed_steers_the_terminal() -> None:
     assert "\x1b[31m" in shown
     assert "\x1b[2J" not in shown
     assert not set("\x07\x9b\x7f\u202e\r") & set(shown)
+
+
+MARKUP = "x[/bold] [link=https://evil.example]y[/link] [red]z :warning: \\[a]"
+
+
+def test_what_others_wrote_is_no_markup() -> None:
+    """An image may be called `x[/bold]`: to rich that is an end without a beginning, which it raises an error for."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="standard", width=200)
+    table = Table("IMAGE")
+    table.add_row(MARKUP)
+    console.print(table)
+    console.print(MARKUP, highlight=False)
+    assert out.getvalue().count(MARKUP) == 2
+
+
+def test_no_command_has_a_terminal_of_its_own() -> None:
+    """Else what is shown would not pass what makes it harmless."""
+    others = [
+        path.name
+        for path in COMMANDS.rglob("*.py")
+        if re.search(r"from rich.console import .*\bConsole\b", path.read_text("utf-8"))
+    ]
+    assert others == []
 
 
 @pytest.mark.parametrize("words", [["get"], ["describe"], ["events"], ["explain"], ["restart"], ["rollout", "get"]])

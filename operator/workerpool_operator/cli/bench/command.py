@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from workerpool import ConfigurationError
 from workerpool.runtime.lanes.plan import cores as cores_here
@@ -22,6 +21,7 @@ from workerpool_operator.cli.bench.run import Measured, Wanted, measure
 from workerpool_operator.cli.bench.statistics import compare, confirmed
 from workerpool_operator.cli.programs import SAMPLES, parse_payload
 from workerpool_operator.cli.target import Capacity, local_target
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """Run the same jobs sequentially, in threads, in the event loop and in processes.
 

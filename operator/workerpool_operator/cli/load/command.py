@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
@@ -21,6 +20,7 @@ from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
 from workerpool_operator.cli.load.view import LoadView
+from workerpool_operator.cli.terminal import Console
 
 MAX_RATE: Final = 100_000.0
 

@@ -4,10 +4,10 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from workerpool_operator.cli.load.run import Progress as LoadProgress
+from workerpool_operator.cli.terminal import Console
 
 LINE_SECONDS: Final = 5.0
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from workerpool import ConfigurationError
 from workerpool.runtime.lanes.plan import cores as cores_here
@@ -16,6 +15,7 @@ from workerpool_operator.cli.profile.report import Profile, slo_sheet
 from workerpool_operator.cli.profile.run import Measured, Order, run
 from workerpool_operator.cli.programs import SAMPLES, parse_payload
 from workerpool_operator.cli.target import Capacity, local_target
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """Run a handler 5 to 20 times, and tell what it does with its time and where it should run.
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 import typer
 import yaml
-from rich.console import Console
 
 from workerpool_operator.api import InvalidPoolError, WorkerPool, parse, parse_budget
 from workerpool_operator.api.crd import BUDGET, POOL
@@ -21,6 +20,7 @@ from workerpool_operator.cli.simulate.deciding import TICK_SECONDS, Arrivals, Po
 from workerpool_operator.cli.simulate.loads import Pattern, from_pattern, from_trace
 from workerpool_operator.cli.simulate.model import Budget, Played, Run, together
 from workerpool_operator.cli.simulate.rivals import DECIDERS, Rival
+from workerpool_operator.cli.terminal import Console
 from workerpool_operator.domain.rules import most_slots
 
 HELP: Final = """Play a pool's scaling settings against a load, before anything is applied.

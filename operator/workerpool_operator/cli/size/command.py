@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from workerpool_operator.cli.size.steps import Answer, Wanted, answer
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """How many workers, slots and pods a load needs, worked out step by step.
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from workerpool import ConfigurationError
 from workerpool_operator.cli import plots
@@ -22,6 +21,7 @@ from workerpool_operator.cli.sweep.run import Swept, calling
 from workerpool_operator.cli.sweep.run import sweep as run_sweep
 from workerpool_operator.cli.sweep.strategies import Call, JobsFailedError
 from workerpool_operator.cli.target import Capacity, local_target
+from workerpool_operator.cli.terminal import Console
 
 HELP: Final = """Find how many jobs at a time what they call can take: the knee of throughput.
 
