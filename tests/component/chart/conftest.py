@@ -17,6 +17,8 @@ from e2e.cluster import toolchain
 from e2e.cluster.api import wait_until
 from e2e.cluster.arguments import Extra
 from e2e.cluster.controlplane import ControlPlane
+from tests.support.pools import pool
+from workerpool_operator.domain.desired import CollectorSettings, collector
 
 CHART = Path(__file__).parents[3] / "charts" / "workerpool-operator"
 NAMESPACE = "workerpool-system"
@@ -89,6 +91,17 @@ def listed(kubectl: Callable[..., str], *what: str, namespace: str = NAMESPACE) 
     """The objects of the namespace (or of none) that `kubectl get` lists."""
     items: list[dict[str, Any]] = json.loads(kubectl("-n", namespace, "get", *what, "-o", "json"))["items"]
     return items
+
+
+def account_of_collector(namespace: str) -> list[dict[str, Any]]:
+    """The collector's service account and its role, as the operator makes them, but without owners."""
+    settings = CollectorSettings(image="i", image_pull_policy="Never", replicas=1, operator_stream="o:1", ca_pem="")
+    made = [
+        one
+        for one in collector(namespace, pools=[pool(namespace=namespace)], settings=settings)
+        if one["kind"] in {"ServiceAccount", "RoleBinding"}
+    ]
+    return [one | {"metadata": one["metadata"] | {"ownerReferences": []}} for one in made]
 
 
 def _owners_known(kubectl: Callable[..., str], namespace: str) -> bool:

@@ -1,10 +1,11 @@
 """The chart, installed, and somebody who may edit one namespace of the cluster."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.component.chart.conftest import helm, installed, kubectl, plane
+from tests.component.chart.conftest import account_of_collector, helm, installed, kubectl, plane
 
 __all__ = ["helm", "kubectl", "plane"]
 
@@ -17,7 +18,7 @@ POOLS_ONLY = "pools-only"
 
 @pytest.fixture(scope="package")
 def author(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[None]:
-    """The namespace and the two users."""
+    """The namespace, its collector's account, and the two users."""
     with installed(helm, kubectl):
         _grant(kubectl)
         yield
@@ -25,5 +26,7 @@ def author(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator[No
 
 def _grant(kubectl: Callable[..., str]) -> None:
     kubectl("create", "namespace", TENANT)
+    for made in account_of_collector(TENANT):
+        kubectl("apply", "-f", "-", stdin=json.dumps(made))
     kubectl("-n", TENANT, "create", "rolebinding", AUTHOR, "--clusterrole=edit", f"--user={AUTHOR}")
     kubectl("-n", TENANT, "create", "rolebinding", POOLS_ONLY, "--clusterrole=workerpool-edit", f"--user={POOLS_ONLY}")

@@ -199,4 +199,5 @@ def test_a_collector_changes_nothing(kubectl: Kubectl, what: str) -> None:
 
 @attack("a collector that looks at another namespace", stopped_by="its role is bound in its own namespace only")
 def test_a_collector_sees_its_own_namespace_only(kubectl: Kubectl) -> None:
+    kubectl("get", "pods", "-n", TENANT, f"--as={COLLECTOR}")
     refusal(kubectl, "get", "pods", "-n", NAMESPACE, f"--as={COLLECTOR}")
