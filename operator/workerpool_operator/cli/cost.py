@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from workerpool_operator.cli import prometheus
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, fail
-from workerpool_operator.cli.terminal import Console, wide
+from workerpool_operator.cli.terminal import Console, one_line, wide
 
 HELP: Final = """Show what pools have used: worker-hours of each version, how much of that was idle, and the price.
 
@@ -133,7 +134,8 @@ def table(found: Sequence[Line]) -> Table:
         shown.add_column(name, justify="right")
     for line in found:
         idle = f"{line.idle_percent:.0f} %"
-        shown.add_row(line.namespace, line.pool, line.version, f"{line.worker_hours:,.2f}", idle, _money(line))
+        cells = (line.namespace, line.pool, line.version, f"{line.worker_hours:,.2f}", idle, _money(line))
+        shown.add_row(*(Text(one_line(cell)) for cell in cells))
     shown.add_section()
     totals: dict[str, float] = {}
     for line in found:

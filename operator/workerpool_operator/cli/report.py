@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -45,6 +46,8 @@ _QUERIES: Final[Mapping[str, str]] = {
     "idle_seconds": _BY + " (increase(workerpool_worker_idle_seconds_total{{{chosen}}}[{window}]))",
     "price": "max by (namespace, pool) (last_over_time(workerpool_worker_hour_price{{{chosen}}}[{window}]))",
 }
+_MARKED: Final = re.compile(r"[\\`*_\[\]<>|&]")
+"""What means something in Markdown, and in the HTML that is made of it."""
 _ALERTS: Final = (
     'sum by (namespace, pool, alertname) (count_over_time(ALERTS{{alertstate="firing",pool!=""{more}}}[{window}]))'
 )
@@ -193,6 +196,11 @@ def table(found: Sequence[Week]) -> Table:
 def markdown(found: Sequence[Week], *, window: str) -> str:
     """For a mail or a ticket."""
     titles = ["Namespace", "Pool", *(title.capitalize() for title, _, _ in _COLUMNS), "Alerts"]
-    rows = [f"| {' | '.join(one_line(cell).replace('|', '/') for cell in _cells(week))} |" for week in found]
+    rows = [f"| {' | '.join(map(_plain, _cells(week)))} |" for week in found]
     head = f"# Pools, the last {window}\n\n| {' | '.join(titles)} |\n|{'---|' * len(titles)}"
     return "\n".join([head, *rows])
+
+
+def _plain(cell: str) -> str:
+    """A cell whose signs are only signs."""
+    return _MARKED.sub(r"\\\g<0>", one_line(cell))

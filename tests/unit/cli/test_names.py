@@ -24,6 +24,8 @@ WITH_A_POOL = (
     ["rollout", "get"],
     ["rollout", "history"],
     ["dlq", "list"],
+    ["cost"],
+    ["report"],
 )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, lines, meant, rollout_of
-from workerpool_operator.cli.terminal import Console, wide
+from workerpool_operator.cli.terminal import Console, say, wide
 from workerpool_operator.domain.rollout.commands import Verb
 
 if TYPE_CHECKING:
@@ -257,5 +257,5 @@ def _fail(command: str, code: IntEnum, why: str) -> NoReturn:
 
 def _write(shown: list[str]) -> bool:
     for line in shown:
-        typer.echo(line)
+        say(line)
     return bool(shown)
