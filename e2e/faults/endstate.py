@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from e2e.faults.kubelet import is_ready
@@ -35,6 +35,7 @@ _KINDS = (
 _KUBERNETES_OWN = frozenset({("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")})
 _GIVEN_BY_SERVER = frozenset({"clusterIP", "clusterIPs"})
 _NAMED_AT_RANDOM = frozenset({"Pod", "ReplicaSet"})
+_DEPLOYMENT_CONTROLLERS = "deployment.kubernetes.io/"
 _HASH_LABEL = "pod-template-hash"
 
 
@@ -80,27 +81,36 @@ def _changes(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {json.dumps(found)} instead of {json.dumps(wanted)}"
 
 
-def is_settled(state: Iterable[str], sizes: Mapping[str, int]) -> bool:
-    """Whether exactly these pools are there, each at rest at its size in one version, and nothing of any other."""
+def is_settled(state: Sequence[str], sizes: Mapping[str, int], *, trying: bool = False) -> bool:
+    """Whether exactly these pools are there, each at rest at its size in one version, and nothing of any other.
+
+    `trying`: in two versions instead, of which one is a canary.
+    """
     objects = [json.loads(line) for line in state]
     pools = {one["name"]: one["status"] for one in objects if one["kind"] == "WorkerPool"}
-    owners = {one["labels"][POOL_LABEL] for one in objects if POOL_LABEL in one["labels"]}
     return (
         pools.keys() == sizes.keys()
-        and owners <= sizes.keys()
+        and set(owners(state)) <= sizes.keys()
         and not any(one["deleting"] for one in objects)
-        and all(_at_rest(pools[name], size=size) for name, size in sizes.items())
+        and all(_at_rest(pools[name], size=size, trying=trying) for name, size in sizes.items())
     )
 
 
-def _at_rest(status: Json, *, size: int) -> bool:
+def owners(state: Iterable[str]) -> list[str]:
+    """For each object that belongs to a pool, that pool's name."""
+    labels = (json.loads(line)["labels"] for line in state)
+    return [each[POOL_LABEL] for each in labels if POOL_LABEL in each]
+
+
+def _at_rest(status: Json, *, size: int, trying: bool) -> bool:
     conditions = {name: told for name, told, *_ in status["conditions"]}
+    wanted = {"Stalled": "False"} if trying else {"Ready": "True", "Progressing": "False", "Stalled": "False"}
     return (
         status["current"]
         and status["sizes"] == [size, size]
         and status["desired"] == size
-        and len(status["versions"]) == 1
-        and [conditions.get(name) for name in ("Ready", "Progressing", "Stalled")] == ["True", "False", "False"]
+        and len(status["versions"]) == (2 if trying else 1)
+        and wanted.items() <= conditions.items()
     )
 
 
@@ -110,7 +120,11 @@ def _line(kind: Kind, body: Json) -> str:
         "kind": kind.kind,
         "name": "" if kind.kind in _NAMED_AT_RANDOM else metadata["name"],
         "labels": {name: value for name, value in metadata.get("labels", {}).items() if name != _HASH_LABEL},
-        "annotations": metadata.get("annotations", {}),
+        "annotations": {
+            name: value
+            for name, value in metadata.get("annotations", {}).items()
+            if not name.startswith(_DEPLOYMENT_CONTROLLERS)
+        },
         "owners": _owners(kind, metadata),
         "deleting": "deletionTimestamp" in metadata,
         "status": _status(kind, body),

@@ -53,6 +53,10 @@ class OperatorProcess:
         """Start it."""
         self._daemon().ensure()
 
+    def stop(self) -> None:
+        """Ask it to end, as at a rollout, and wait until it has."""
+        self._daemon().stop()
+
     def kill(self) -> None:
         """End it as a power cut would, and wait until the kernel has let go of it."""
         self._daemon().stop(grace=0)

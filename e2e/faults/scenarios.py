@@ -5,12 +5,15 @@ They follow each other in one namespace, so that each starts from what the one b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from e2e.faults.collector import Script, ScriptedCollector
+from e2e.faults.endstate import is_settled
 from e2e.faults.witness import Witness
+from workerpool_operator.cli.rollout.state import meant
+from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 Json = dict[str, Any]
@@ -57,6 +60,12 @@ class Scenario:
     """It is over so soon. Kubernetes' garbage collector takes up to 30 s to learn of a new kind of owner."""
     faults: bool = True
     """Whether the operator is killed in it; else it only sets the stage."""
+    trying: bool = False
+    """It ends in the middle of a canary."""
+
+    def settled(self, state: Sequence[str]) -> bool:
+        """Whether this is how it ends."""
+        return is_settled(state, self.sizes, trying=self.trying)
 
 
 async def _create(stage: Stage) -> None:
@@ -84,6 +93,22 @@ async def _try_version(stage: Stage) -> None:
     """A canary of which nothing can be said, and that is taken then: each of its steps is a decision that is kept."""
     trial = {"strategy": "Canary", "steps": [{"weight": 50}], "analysis": {"onInconclusive": "Promote"}}
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:3"}, "rollout": trial}})
+
+
+async def _hold_version(stage: Stage) -> None:
+    """A canary that stays at its step until somebody says what is to become of it."""
+    trial = {"steps": [{"weight": 50, "pause": True}], "analysis": {"onInconclusive": "Hold"}}
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:4"}, "rollout": trial}})
+
+
+async def _abort(stage: Stage) -> None:
+    version = meant(await stage.kube.get(stage.ref(POOL)))
+    command = said(Command(verb=Verb.ABORT, version=version, id="f1"))
+    await stage.kube.merge_patch(stage.ref(POOL), {"metadata": {"annotations": {COMMAND_ANNOTATION: command}}})
+
+
+async def _give_up(stage: Stage) -> None:
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:3"}}})
 
 
 async def _enter_hpa(stage: Stage) -> None:
@@ -148,6 +173,17 @@ SCENARIOS = (
         deleted=SMALL,
         peak=SMALL + _SURGE,
     ),
+    Scenario(
+        name="canary-step",
+        act=_hold_version,
+        sizes={POOL: SMALL},
+        created=1,
+        deleted=1,
+        peak=SMALL + _SURGE,
+        trying=True,
+    ),
+    Scenario(name="rollback", act=_abort, sizes={POOL: SMALL}, created=1, deleted=1, peak=SMALL + _SURGE),
+    Scenario(name="give-up", act=_give_up, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL, faults=False),
     Scenario(name="enter-hpa", act=_enter_hpa, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL),
     Scenario(name="hpa-up", act=_scale_up, sizes={POOL: _LARGE}, created=_LARGE - SMALL, deleted=0, peak=_LARGE),
     Scenario(name="hpa-zero", act=_sleep, sizes={POOL: 0}, created=0, deleted=_LARGE, peak=_LARGE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from workerpool_operator.kube.kinds import Kind
 Json = dict[str, Any]
 
 _SERVER_SECONDS = 300
+_RETRY_SECONDS = 0.2
 _GONE = 410
 
 
@@ -29,8 +31,16 @@ async def follow(access: ClusterAccess, kind: Kind, *, on_event: Callable[[str, 
     """
     async with access.watch_session() as session:
         version = await _list(session, access.server + kind.path(), kind=kind, on_event=on_event)
+
+        def seen(newest: str) -> None:
+            nonlocal version
+            version = newest
+
         while True:
-            version = await _watch(session, access.server + kind.path(), version=version, on_event=on_event)
+            try:
+                await _watch(session, access.server + kind.path(), version=version, on_event=on_event, seen=seen)
+            except aiohttp.ClientConnectionError:  # an API server that is away for a while loses nothing
+                await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def _list(session: aiohttp.ClientSession, url: str, *, kind: Kind, on_event: Callable[[str, Json], None]) -> str:
@@ -43,8 +53,13 @@ async def _list(session: aiohttp.ClientSession, url: str, *, kind: Kind, on_even
 
 
 async def _watch(
-    session: aiohttp.ClientSession, url: str, *, version: str, on_event: Callable[[str, Json], None]
-) -> str:
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    version: str,
+    on_event: Callable[[str, Json], None],
+    seen: Callable[[str], None],
+) -> None:
     query = {
         "watch": "true",
         "resourceVersion": version,
@@ -60,7 +75,6 @@ async def _watch(
             event = json.loads(line)
             if event["type"] == "ERROR":
                 raise WatchLostError(f"{url}: {event['object'].get('message')}")
-            version = event["object"]["metadata"]["resourceVersion"]
             if event["type"] != "BOOKMARK":
                 on_event(event["type"], event["object"])
-    return version
+            seen(event["object"]["metadata"]["resourceVersion"])

@@ -1,60 +1,18 @@
-"""The wall clock of a server that a test starts, set as somebody sets that of its machine, while it runs.
+"""The wall clock of a server that a test starts; see `e2e.support.clock`."""
 
-An offset is added to what the server reads; monotonic time goes on.
-"""
-
-from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.preload import built
+import pytest
 
-_LIBRARY = r"""
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-
-static long offset(void) {
-  static int file = -1;
-  char text[32] = {0};
-  if (file < 0) file = open(getenv("CLOCK_OFFSET_FILE"), O_RDONLY | O_CLOEXEC);
-  return pread(file, text, sizeof text - 1, 0) > 0 ? atol(text) : 0;
-}
-
-int gettimeofday(struct timeval *now, void *zone) {
-  static int (*real)(struct timeval *, void *);
-  if (!real) real = dlsym(RTLD_NEXT, "gettimeofday");
-  int failed = real(now, zone);
-  now->tv_sec += offset();
-  return failed;
-}
-
-int clock_gettime(clockid_t clock, struct timespec *now) {
-  static int (*real)(clockid_t, struct timespec *);
-  if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-  int failed = real(clock, now);
-  if (clock == CLOCK_REALTIME) now->tv_sec += offset();
-  return failed;
-}
-"""
+from e2e.support import clock
+from e2e.support.preload import NoCompilerError
 
 
-class WallClock:
-    """Of one server: start it with `env`. Skips the test where there is no C compiler."""
+class WallClock(clock.WallClock):
+    """Skips the test where there is no C compiler."""
 
     def __init__(self, folder: Path) -> None:
-        self._library = built(folder, "clock", _LIBRARY)
-        self._offset = folder / "offset"
-        self.set(0)
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """For the server."""
-        return {**self._library, "CLOCK_OFFSET_FILE": str(self._offset)}
-
-    def set(self, seconds: int) -> None:
-        """By so many seconds ahead of ours, or behind."""
-        with self._offset.open("r+" if self._offset.exists() else "w") as file:
-            file.write(f"{seconds:+012d}\n")  # as long each time: a reader never finds a part of it
+        try:
+            super().__init__(folder)
+        except NoCompilerError as error:
+            pytest.skip(str(error))

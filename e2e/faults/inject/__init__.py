@@ -12,7 +12,19 @@ can end the client after any one write, which is how every crash point of a reco
 `proxy.in_thread()` runs it beside a test that blocks; `python -m e2e.faults.inject --help` runs it alone.
 """
 
-from e2e.faults.inject.faults import Answer, CutStream, Delay, Drop, DropEvents, Fault, LoseAnswer, Match, ReorderEvents
+from e2e.faults.inject.faults import (
+    Answer,
+    CutStream,
+    Delay,
+    Drop,
+    DropEvents,
+    EndWatch,
+    Fault,
+    LateEvents,
+    LoseAnswer,
+    Match,
+    ReorderEvents,
+)
 from e2e.faults.inject.proxy import FaultProxy
 from e2e.faults.inject.rules import Injection, Rules
 from e2e.faults.inject.upstream import Upstream
@@ -24,9 +36,11 @@ __all__ = [
     "Delay",
     "Drop",
     "DropEvents",
+    "EndWatch",
     "Fault",
     "FaultProxy",
     "Injection",
+    "LateEvents",
     "LoseAnswer",
     "Match",
     "ReorderEvents",

@@ -103,7 +103,10 @@ class CutStream:
 
 @dataclass(frozen=True, slots=True)
 class DropEvents:
-    """Leave out of a watch the events (JSON as sent) that the regular expression `pattern` is found in."""
+    """Leave out of a watch the events (JSON as sent) that the regular expression `pattern` is found in.
+
+    Of watches that began under it, and for as long as it is in force: what comes later is delivered again.
+    """
 
     pattern: str
 
@@ -123,11 +126,33 @@ class ReorderEvents:
         return _Reordering(re.compile(self.pattern.encode()))
 
 
+@dataclass(frozen=True, slots=True)
+class LateEvents:
+    """Deliver each event of a watch so many seconds after it came: what the client knows is that old."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndWatch:
+    """Answer a watch with an event of type ERROR, as a server does that cannot go on; 410: the version is gone."""
+
+    code: int = 410
+
+    def line(self) -> bytes:
+        """The one event of the stream."""
+        return b'{"type":"ERROR","object":' + Answer(self.code).body() + b"}\n"
+
+
 class EventFilter:
     """Turns the lines of one watch into those that are delivered."""
 
     def feed(self, line: bytes) -> Iterator[bytes]:
         """The lines to deliver now that `line` arrived."""
+        yield line
+
+    def rest(self, line: bytes) -> Iterator[bytes]:
+        """The same when the fault is over."""
         yield line
 
 
@@ -154,6 +179,13 @@ class _Reordering(EventFilter):
         if held is not None:
             yield held
 
+    def rest(self, line: bytes) -> Iterator[bytes]:
+        """What was held back goes first: that is the order in which they came."""
+        held, self._held = self._held, None
+        if held is not None:
+            yield held
+        yield line
 
-Fault = Answer | Delay | Drop | LoseAnswer | CutStream | DropEvents | ReorderEvents
+
+Fault = Answer | Delay | Drop | LoseAnswer | CutStream | DropEvents | ReorderEvents | LateEvents | EndWatch
 EVENT_FAULTS: Final = (DropEvents, ReorderEvents)

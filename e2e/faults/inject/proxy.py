@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,8 +21,10 @@ from e2e.faults.inject.faults import (
     CutStream,
     Delay,
     Drop,
+    EndWatch,
     EventFilter,
     Fault,
+    LateEvents,
     LoseAnswer,
     Match,
     Request,
@@ -46,10 +48,17 @@ class FaultProxy:
         """Prepare. `port` 0: a free one. `tls`: what to present; plain HTTP without it."""
         self.rules = Rules()
         self.writes = WritePoints()
+        self.requests = 0
+        """How many have come from the client."""
         self._upstream = upstream
         self._port = port
         self._tls = tls
         self._streams: dict[int, web.BaseRequest] = {}  # requests are not hashable
+
+    @property
+    def port(self) -> int:
+        """Of the loopback, once it runs."""
+        return self._port
 
     @property
     def url(self) -> str:
@@ -77,7 +86,11 @@ class FaultProxy:
 
     def cut_streams(self, match: Match | None = None) -> int:
         """Cut the watches that are open now (those that match); gives back how many."""
-        wanted = [request for request in list(self._streams.values()) if not match or match.fits(_seen(request))]
+        wanted = [
+            request
+            for request in list(self._streams.values())
+            if _is_open(request) and (not match or match.fits(_seen(request)))
+        ]
         for request in wanted:
             self._loop.call_soon_threadsafe(_abort, request)
         return len(wanted)
@@ -120,6 +133,7 @@ class FaultProxy:
             loop.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests += 1
         seen = _seen(request)
         write, verdict = self.writes.begin(seen.method, seen.target)
         if verdict is Verdict.REFUSE:
@@ -128,6 +142,8 @@ class FaultProxy:
         if isinstance(fault, Answer):
             headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
             return web.json_response(body=fault.body(), status=fault.status, headers=headers)
+        if isinstance(fault, EndWatch):
+            return web.Response(body=fault.line(), content_type="application/json")
         if isinstance(fault, Drop):
             return _abort(request)
         if isinstance(fault, Delay):
@@ -182,7 +198,7 @@ class FaultProxy:
         self._streams[id(request)] = request
         try:
             left = fault.after_bytes if isinstance(fault, CutStream) else None
-            async for chunk in _chunks(answer, fault, read):
+            async for chunk in self._chunks(answer, fault, read):
                 if left is not None and len(chunk) >= left:
                     await response.write(chunk[:left])
                     return _abort(request)
@@ -195,23 +211,52 @@ class FaultProxy:
             self._streams.pop(id(request), None)
         return response
 
+    async def _chunks(
+        self, answer: aiohttp.ClientResponse, fault: Fault | None, read: bytes | None
+    ) -> AsyncIterator[bytes]:
+        if read is not None:
+            yield read
+        elif isinstance(fault, LateEvents):
+            async for line in _late(answer, fault.seconds):
+                yield line
+        elif isinstance(fault, EVENT_FAULTS):
+            lines: EventFilter = fault.filter()
+            async for line in answer.content:
+                for delivered in lines.feed(line) if self.rules.in_force(fault) else lines.rest(line):
+                    yield delivered
+        else:
+            async for chunk in answer.content.iter_any():
+                yield chunk
 
-async def _chunks(answer: aiohttp.ClientResponse, fault: Fault | None, read: bytes | None) -> AsyncIterator[bytes]:
-    if read is not None:
-        yield read
-        return
-    if not isinstance(fault, EVENT_FAULTS):
-        async for chunk in answer.content.iter_any():
-            yield chunk
-        return
-    lines: EventFilter = fault.filter()
-    async for line in answer.content:
-        for delivered in lines.feed(line):
-            yield delivered
+
+async def _late(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterator[bytes]:
+    """Its lines, each so long after it came."""
+    came: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    async def read() -> None:
+        with suppress(aiohttp.ClientError):
+            async for line in answer.content:
+                came.put_nowait((loop.time(), line))
+        came.put_nowait((loop.time(), b""))
+
+    reading = asyncio.create_task(read())
+    try:
+        while line := (due := await came.get())[1]:
+            await asyncio.sleep(due[0] + seconds - loop.time())
+            yield line
+    finally:
+        reading.cancel()
+        await asyncio.wait({reading})
 
 
 def _seen(request: web.BaseRequest) -> Request:
     return Request(request.method, request.raw_path, watch=request.query.get("watch") in ("true", "1"))
+
+
+def _is_open(request: web.BaseRequest) -> bool:
+    """Whether the client is still there: what is streamed to it may end only with the next event."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _abort(request: web.BaseRequest) -> web.StreamResponse:

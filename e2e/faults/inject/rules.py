@@ -60,6 +60,11 @@ class Rules:
         with self._lock:
             self._injections = ()
 
+    def in_force(self, fault: Fault) -> bool:
+        """Whether this very fault has not been removed."""
+        with self._lock:
+            return any(injection.fault is fault for injection in self._injections)
+
     def take(self, request: Request) -> Fault | None:
         """The fault for this request, counted as met."""
         with self._lock:

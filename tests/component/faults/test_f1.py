@@ -12,11 +12,11 @@ from e2e.faults.scenarios import SCENARIOS
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
 EVERY = 7
-"""Which write points: few enough for some four minutes, and at least one in each scenario."""
+"""Which write points: few enough for some five minutes, and at least one in each scenario."""
 EVERY_OF_PLACES = 9
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(540)
 async def test_an_operator_killed_after_a_write_comes_to_the_same_end(
     plane: ControlPlane, crds: None, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -19,7 +20,9 @@ from e2e.faults.inject import (
     Delay,
     Drop,
     DropEvents,
+    EndWatch,
     FaultProxy,
+    LateEvents,
     LoseAnswer,
     Match,
     ReorderEvents,
@@ -36,6 +39,8 @@ class Toy:
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, bytes, str]] = []
         self.open_watches = asyncio.Event()
+        self.go_on = asyncio.Event()
+        """After the second event of a watch with `slow`."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -46,6 +51,8 @@ class Toy:
         await response.prepare(request)
         for event in EVENTS:
             await response.write(json.dumps(event).encode() + b"\n")
+            if request.query.get("slow") and event is EVENTS[1]:
+                await self.go_on.wait()
         self.open_watches.set()
         if request.query.get("forever"):
             await asyncio.sleep(3600)
@@ -185,6 +192,53 @@ async def test_events_are_left_out(proxy: FaultProxy, client: aiohttp.ClientSess
 async def test_events_come_in_the_wrong_order(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
     proxy.fault(Match(watch=True), ReorderEvents('"ADDED"'))
     assert await events(client) == ["MODIFIED", "ADDED", "DELETED"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "first"),
+    [
+        (DropEvents("ADDED|DELETED"), ["MODIFIED"]),
+        (ReorderEvents("ADDED|DELETED"), ["MODIFIED", "ADDED"]),
+    ],
+)
+async def test_events_pass_again_when_the_fault_is_over(
+    toy: tuple[Toy, str],
+    proxy: FaultProxy,
+    client: aiohttp.ClientSession,
+    fault: DropEvents | ReorderEvents,
+    first: list[str],
+) -> None:
+    """Also in a watch that began under it, as a network mends under connections that stay."""
+    async with asyncio.timeout(5), AsyncExitStack() as stack:
+        with proxy.fault(Match(watch=True), fault):
+            answer = await stack.enter_async_context(client.get("/pods?watch=true&slow=1"))
+            assert [json.loads(await answer.content.readline())["type"] for _ in first] == first
+        toy[0].go_on.set()
+        assert [json.loads(line)["type"] async for line in answer.content] == ["DELETED"]
+
+
+async def test_events_come_late_and_in_order(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
+    proxy.fault(Match(watch=True), LateEvents(0.2))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await events(client) == ["ADDED", "MODIFIED", "DELETED"]
+    assert 0.2 <= loop.time() - began < 0.6, "they wait together, not one after the other"
+
+
+async def test_a_watch_may_be_told_that_its_version_is_gone(
+    toy: tuple[Toy, str], proxy: FaultProxy, client: aiohttp.ClientSession
+) -> None:
+    proxy.fault(Match(watch=True), EndWatch())
+    async with client.get("/pods?watch=true") as answer:
+        event = json.loads(await answer.content.readline())
+    assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+    assert toy[0].requests == []
+
+
+async def test_requests_are_counted(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
+    for _ in range(3):
+        await events(client)
+    assert proxy.requests == 3
 
 
 async def test_writes_are_counted_and_nothing_else(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
