@@ -32,11 +32,19 @@ EPILOG: Final = """**Examples**
     wpool ui --prometheus http://127.0.0.1:9090
 """
 
+_LOOK_SECONDS: Final = 3.0
+
 
 def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Pools of this namespace only; all by default.", show_default=False),
+        typer.Option(
+            "--namespace",
+            "-n",
+            callback=cluster.named,
+            help="Pools of this namespace only; all by default.",
+            show_default=False,
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0: a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in your browser.")] = True,
@@ -51,6 +59,8 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     async def serve(access: "ClusterAccess") -> None:
         from workerpool_operator.ui.server import served  # noqa: PLC0415  see cluster.asked
 
+        if namespace is not None:
+            await _there_is(access, namespace)
         async with contextlib.AsyncExitStack() as stack:
             ended = await stack.enter_async_context(_told_to_end())
             page = served(access, namespace=namespace, port=port, prometheus=prometheus)
@@ -65,6 +75,25 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
                 await ended.wait()
 
     asked("ui", serve, context=context)
+
+
+async def _there_is(access: "ClusterAccess", namespace: str) -> None:
+    """Refuse a namespace that there is none of; what cannot be seen now, the page will tell.
+
+    Raises:
+        TroubleError: see above.
+    """
+    from workerpool_operator.kube import Kube, KubeError, ObjectRef, errors, kinds  # noqa: PLC0415  see cluster.asked
+
+    try:
+        async with Kube(access, timeout_seconds=_LOOK_SECONDS) as kube:
+            await kube.get(ObjectRef(kinds.NAMESPACE, "", namespace))
+    except errors.NotFound:
+        raise TroubleError(
+            f"there is no namespace {namespace}: `kubectl get namespaces` shows those that there are"
+        ) from None
+    except KubeError:
+        return
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from workerpool_operator.domain.desired import RuleSettings
+from workerpool_operator.domain.watched import VARIABLE, watched
 from workerpool_operator.metrics import Prices
 
 STREAM_SERVICE: Final = "workerpool-operator-stream"
 EXTERNAL_METRICS_SERVICE: Final = "workerpool-operator-external-metrics"
 LEASE_NAME: Final = "workerpool-operator"
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 HELP: Final = """Environment:
   POD_NAMESPACE                namespace of the operator and its Lease (required)
@@ -98,7 +97,7 @@ class OperatorConfig:
         return cls(
             namespace=_required(env, "POD_NAMESPACE"),
             pod=env.get("POD_NAME") or os.uname().nodename,
-            watch_namespaces=_names(env, "WATCH_NAMESPACES"),
+            watch_namespaces=_watched(env),
             collector_image=_required(env, "COLLECTOR_IMAGE"),
             collector_pull_policy=env.get("COLLECTOR_IMAGE_PULL_POLICY", "IfNotPresent"),
             collector_replicas=_number(env, "COLLECTOR_REPLICAS", default=1),
@@ -122,13 +121,11 @@ def _required(env: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Names of namespaces, each once. Something that holds none would look after all: more than was meant."""
-    text = env.get(name, "")
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if text and not all(_NAMESPACE.fullmatch(one) for one in found or ("",)):
-        raise ConfigError(f"{name} is {text!r}: write the names of namespaces, as name,name")
-    return found
+def _watched(env: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return watched(env.get(VARIABLE, ""))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from workerpool_operator.domain.desired import VERSION_LABEL
+from workerpool_operator.domain.trouble import troubles
 from workerpool_operator.ui.chart import Interval, interval
 from workerpool_operator.ui.shared import UNKNOWN, Row, condition, pod_word, rollout_of
 from workerpool_operator.ui.state import State
@@ -63,18 +64,15 @@ def pool_line(pool: Json) -> PoolLine:
 
 
 def pool_state(pool: Json) -> State:
-    """Ready, on its way, or in need of somebody."""
-    stalled = condition(pool, "Stalled")
-    if stalled.get("status") == "True":
-        return State(str(stalled.get("reason") or "Stalled"), "bad")
+    """Ready, on its way, or in need of somebody: by the same rule as `wpool doctor`."""
+    if (worst := next(iter(troubles(pool)), None)) is not None and worst.grave:
+        return State(worst.reason or f"{worst.type}={worst.status}", "bad")
     ready = condition(pool, "Ready")
     if ready.get("status") == "True":
         return State("Ready", "good")
     if ready.get("status") == "Unknown" or not ready:
         return State("Unknown", "none")
-    if condition(pool, "Progressing").get("status") == "True":
-        return State("Progressing", "busy")
-    return State(str(ready.get("reason") or "Not ready"), "bad")
+    return State("Progressing", "busy")
 
 
 def _canary_words(rollout: Json) -> tuple[str, str]:

@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import of_somebody, wpool
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
@@ -48,3 +50,40 @@ async def test_what_is_missing_is_told_with_its_remedy(plane: ControlPlane, kube
     for_people = await doctor(plane, "--namespace", namespace)
     assert "BAD   operator: is not installed" in for_people.stdout
     assert "helm install workerpool-operator" in for_people.stdout
+
+
+async def test_a_namespace_that_there_is_none_of(plane: ControlPlane) -> None:
+    """It has no pools, and is not well for that."""
+    shown = await wpool(plane, "doctor", "--namespace", "nosuch")
+    assert shown.returncode == 1
+    assert "BAD   namespace nosuch: there is none of this name" in shown.stdout
+    assert "are well" not in shown.stdout
+
+
+async def test_who_may_not_see_namespaces_is_told_nothing_false(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """There is one, and it has no pools."""
+    own = of_somebody(plane, namespace, tmp_path, verbs="get,list,watch", resource="workerpools")
+    shown = await wpool(plane, "doctor", "--namespace", namespace, "--json", kubeconfig=own)
+    found = {finding["subject"]: finding for finding in json.loads(shown.stdout)}
+    assert f"namespace {namespace}" not in found
+    assert (
+        found["pools"]["text"]
+        == f"there are none in {namespace}, and you may not see whether there is such a namespace"
+    )
+
+
+async def test_a_pool_whose_image_cannot_be_had_is_told_though_it_is_on_its_way(
+    plane: ControlPlane, kube: Kube, namespace: str
+) -> None:
+    await kube.create(pool_body(namespace=namespace))
+    at = {"lastTransitionTime": "2026-01-02T03:04:05Z"}
+    ready = {"type": "Ready", "status": "False", "reason": "ImagePullFailed", "message": "pod a: not found"} | at
+    progressing = {"type": "Progressing", "status": "True", "reason": "Scaling", "message": "1 wanted"} | at
+    ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+    await kube.merge_patch(ref, {"status": {"conditions": [ready, progressing]}}, subresource="status")
+    shown = await wpool(plane, "doctor", "--namespace", namespace, "--json")
+    found = {finding["subject"]: finding for finding in json.loads(shown.stdout)}
+    assert found[f"pool {namespace}/thumbs"]["text"] == "Ready=False (ImagePullFailed): pod a: not found"
+    assert "imagePullSecrets" in found[f"pool {namespace}/thumbs"]["remedy"]

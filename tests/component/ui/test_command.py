@@ -64,3 +64,11 @@ async def test_without_an_api_server_the_page_waits_for_it(plane: ControlPlane, 
     process.terminate()
     await process.communicate()
     assert process.returncode == 0
+
+
+async def test_a_namespace_that_there_is_none_of(plane: ControlPlane) -> None:
+    """An empty table would look as if it had no pools."""
+    process = await wpool_ui("--namespace", "nosuch", kubeconfig=plane.kubeconfig)
+    _, said = await process.communicate()
+    assert process.returncode == 3
+    assert "there is no namespace nosuch" in " ".join(said.decode().split())

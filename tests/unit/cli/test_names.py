@@ -43,3 +43,12 @@ def test_no_name_at_all_stands_for_all(command: list[str], tmp_path: Path) -> No
     """It goes as far as asking the cluster."""
     shown = CliRunner().invoke(app, command, env={"KUBECONFIG": str(tmp_path / "none")})
     assert shown.exit_code == 3
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["ui", "--no-browser"], ["get"], ["tls"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["", "A_b", "a/b"])
+def test_a_namespace_that_is_no_name_is_wrong_usage(command: list[str], name: str, tmp_path: Path) -> None:
+    """It would ask for those of all, or for something else."""
+    env = {"KUBECONFIG": str(tmp_path / "none"), "NO_COLOR": "1", "COLUMNS": "300"}
+    shown = CliRunner().invoke(app, [*command, "--namespace", name], env=env)
+    assert (shown.exit_code, f"{name!r} is no name" in shown.stderr) == (2, True), shown.output

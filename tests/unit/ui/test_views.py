@@ -25,7 +25,10 @@ def body(**status: Any) -> dict[str, Any]:
         ([condition("Ready", "Unknown")], "Unknown", "none"),
         ([condition("Ready", "True")], "Ready", "good"),
         ([condition("Ready", "False", "WorkersNotReady")], "WorkersNotReady", "bad"),
-        ([condition("Ready", "False"), condition("Progressing", "True")], "Progressing", "busy"),
+        ([condition("Ready", "False", "NoWorkers"), condition("Progressing", "True")], "Progressing", "busy"),
+        ([condition("Ready", "False", "ImagePullFailed"), condition("Progressing", "True")], "ImagePullFailed", "bad"),
+        ([condition("Ready", "True"), condition("QueueReachable", "False", "Unreachable")], "Unreachable", "bad"),
+        ([condition("Ready", "True"), condition("Placed", "False", "Moving")], "Ready", "good"),
         ([condition("Ready", "True"), condition("Stalled", "True", "WorkersStuck")], "WorkersStuck", "bad"),
     ],
 )

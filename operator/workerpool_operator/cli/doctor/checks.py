@@ -1,77 +1,29 @@
 """From what was seen in a cluster to findings: pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-Json = Mapping[str, Any]
+from workerpool_operator.cli.doctor import pools
+from workerpool_operator.cli.doctor.seen import (
+    INSTALL,
+    OPERATOR_SELECTOR,
+    VERSION_LABEL,
+    Finding,
+    Hidden,
+    Json,
+    Level,
+    Seen,
+    some,
+)
 
 OLDEST_KUBERNETES: Final = (1, 30)
 """As in the chart's `kubeVersion`."""
-OPERATOR_SELECTOR: Final = "app.kubernetes.io/name=workerpool-operator"
 _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
-VERSION_LABEL: Final = "app.kubernetes.io/version"
-_WATCHED: Final = "WATCH_NAMESPACES"
-_LEFT_ALONE: Final = "the operator looks after other namespaces only"
-_MOST: Final = 20
-"""Pools in trouble that are told one by one."""
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    GOOD = "good"
-    NOTE = "note"
-    """Works, with less than there could be."""
-    BAD = "bad"
-    """Something does not work."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    level: Level
-    text: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """What you may not see, or what could not be read: why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A cluster, as far as its user may see it. None: it is not there."""
-
-    kubernetes: tuple[int, int] | None
-    definition: Json | Hidden | None
-    """The CustomResourceDefinition of WorkerPool."""
-    wanted: Json
-    """The one that this release brings."""
-    release: str
-    """Of this command."""
-    operators: Sequence[Json] | Hidden
-    """Deployments of the operator, in all namespaces."""
-    slot: Json | Hidden | None
-    """The APIService of external metrics."""
-    rules_served: bool
-    """Whether PrometheusRules are known here."""
-    pools: Sequence[Json] | Hidden
-    namespaces: Mapping[str, Json] = field(default_factory=dict)
-    """Those with pools, by name."""
-    refused: Sequence[str] = ()
-    """What this user may not do that the commands need, such as `create pods/exec`."""
 
 
 def findings(seen: Seen) -> list[Finding]:
     """All of them, in the order in which they should be mended."""
-    checks = (_kubernetes, _definition, _operator, _slot, _rules, _namespaces, _pools, _rights)
+    checks = (_kubernetes, _definition, _operator, _slot, _rules, _namespaces, pools.check, _rights)
     return [finding for check in checks for finding in check(seen)]
 
 
@@ -102,7 +54,7 @@ def _definition(seen: Seen) -> Iterator[Finding]:
                 subject=subject,
                 level=Level.BAD,
                 text="WorkerPool is not known in this cluster",
-                remedy="install the operator: helm install workerpool-operator charts/workerpool-operator",
+                remedy=f"install the operator: {INSTALL}",
             )
         case definition:
             missing, surplus = fields(seen.wanted) - fields(definition), fields(definition) - fields(seen.wanted)
@@ -154,7 +106,7 @@ def _operator(seen: Seen) -> Iterator[Finding]:
             subject=subject,
             level=Level.BAD,
             text="is not installed: pools are kept as they are",
-            remedy="helm install workerpool-operator charts/workerpool-operator",
+            remedy=INSTALL,
         )
         return
     names = [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in seen.operators]
@@ -247,65 +199,6 @@ def _namespaces(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def _pools(seen: Seen) -> Iterator[Finding]:
-    if isinstance(seen.pools, Hidden):
-        yield Finding(subject="pools", level=Level.BAD, text=f"cannot be listed: {seen.pools.why}")
-        return
-    troubled = 0
-    watched = _watched(seen.operators)
-    for pool in seen.pools:
-        metadata = pool["metadata"]
-        left_alone = watched and metadata.get("namespace", "") not in watched
-        said = [_LEFT_ALONE] if left_alone else list(_said(pool))
-        troubled += bool(said)
-        if troubled <= _MOST:
-            for text in said:
-                name = f"{metadata.get('namespace', '')}/{metadata['name']}"
-                yield Finding(
-                    subject=f"pool {name}",
-                    level=Level.BAD,
-                    text=text,
-                    remedy="helm upgrade with the namespace among watchNamespaces"
-                    if left_alone
-                    else f"wpool get {metadata['name']} -n {metadata.get('namespace', '')} --watch",
-                )
-    if troubled > _MOST:
-        yield Finding(subject="pools", level=Level.BAD, text=f"{troubled - _MOST} more are in trouble")
-    elif not troubled:
-        yield Finding(subject="pools", level=Level.GOOD, text=f"all {len(seen.pools)} are well")
-
-
-def _watched(operators: Sequence[Json] | Hidden) -> frozenset[str]:
-    """The namespaces that the operator looks after; empty: all of them, or nobody may see which."""
-    found: set[str] = set()
-    for one in () if isinstance(operators, Hidden) else operators:
-        pod: Json = one.get("spec", {}).get("template", {}).get("spec", {})
-        settings = {
-            variable["name"]: variable.get("value", "")
-            for container in pod.get("containers", ())
-            for variable in container.get("env", ())
-        }
-        if not (named := settings.get(_WATCHED)):
-            return frozenset()
-        found |= {name.strip() for name in named.split(",")}
-    return frozenset(found)
-
-
-def _said(pool: Json) -> Iterator[str]:
-    """By its conditions; a pool that waits for its workers is on its way, and not in trouble."""
-    told = {one["type"]: one for one in (pool.get("status") or {}).get("conditions") or ()}
-    if not told:
-        yield "the operator has not looked at it yet"
-        return
-    for kind, bad in (("QueueReachable", "False"), ("ScalingActive", "False"), ("Stalled", "True")):
-        one = told.get(kind, {})
-        if one.get("status") == bad:
-            yield f"{kind}={bad} ({one.get('reason')}): {one.get('message') or 'no more is known'}"
-    ready, progressing = told.get("Ready", {}), told.get("Progressing", {})
-    if ready.get("status") == "False" and progressing.get("status") != "True":
-        yield f"Ready=False ({ready.get('reason')}): {ready.get('message') or 'no more is known'}"
-
-
 def _rights(seen: Seen) -> Iterator[Finding]:
     if seen.refused:
         yield Finding(
@@ -316,9 +209,3 @@ def _rights(seen: Seen) -> Iterator[Finding]:
         )
     else:
         yield Finding(subject="your rights", level=Level.GOOD, text="all commands can be used")
-
-
-def some(names: set[str], most: int = 3) -> str:
-    """The first of them, and how many more there are."""
-    shown = sorted(names)[:most]
-    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode
-from workerpool_operator.cli.doctor.checks import Finding, Level, findings
+from workerpool_operator.cli.doctor.checks import findings
+from workerpool_operator.cli.doctor.seen import Finding, Level
 from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ _SIGNS: Final = {Level.GOOD: ("ok  ", "green"), Level.NOTE: ("note", "yellow"), 
 def doctor(  # noqa: D103  typer: the help text is HELP, and options are arguments
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Only this one's pools; by default those of all.", show_default=False),
+        typer.Option(
+            "--namespace",
+            "-n",
+            callback=cluster.named,
+            help="Only this one's pools; by default those of all.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON array of findings.")] = False,
     context: cluster.Context = None,

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from workerpool_operator import __version__
 from workerpool_operator.api.crd import POOL, definition
-from workerpool_operator.cli.doctor.checks import OPERATOR_SELECTOR, Hidden, Seen
+from workerpool_operator.cli.doctor.seen import OPERATOR_SELECTOR, Hidden, Seen
 from workerpool_operator.kube import ClusterAccess, Kind, Kube, ObjectRef, errors, kinds
 
 T = TypeVar("T")
@@ -37,13 +37,14 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
     """
     async with Kube(access) as kube:
         kubernetes = await kube.server_version()
-        found, operators, slot, rules_served, pools, refused = await asyncio.gather(
+        found, operators, slot, rules_served, pools, refused, there = await asyncio.gather(
             _one(kube, ObjectRef(DEFINITION, "", POOL.name)),
             _visible(kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()),
             _one(kube, ObjectRef(API_SERVICE, "", _SLOT)),
             _served(kube, kinds.PROMETHEUS_RULE),
             _pools(kube, namespace),
             _refused(kube, namespace),
+            _one(kube, ObjectRef(kinds.NAMESPACE, "", namespace or "default")),
         )
         names = set() if isinstance(pools, Hidden) else {pool["metadata"]["namespace"] for pool in pools}
         spaces = await asyncio.gather(*(_one(kube, ObjectRef(kinds.NAMESPACE, "", name)) for name in sorted(names)))
@@ -56,6 +57,8 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
         slot=slot,
         rules_served=rules_served,
         pools=pools,
+        only=namespace or "",
+        only_there=there if isinstance(there, Hidden) else there is not None,
         namespaces={name: space for name, space in zip(sorted(names), spaces, strict=True) if isinstance(space, dict)},
         refused=refused,
     )

@@ -2,48 +2,14 @@
 
 import copy
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
+from tests.unit.cli.doctor.seen import WELL, operator, pool, slot, told
 from workerpool_operator.api.crd import definition
-from workerpool_operator.cli.doctor.checks import Finding, Hidden, Level, Seen, fields, findings
-
-RELEASE: Final = "1.2.3"
-
-
-def operator(*, ready: int = 2, release: str = RELEASE, namespace: str = "system") -> dict[str, Any]:
-    labels = {"app.kubernetes.io/version": release}
-    metadata = {"name": "workerpool-operator", "namespace": namespace, "labels": labels}
-    return {"metadata": metadata, "status": {"readyReplicas": ready}}
-
-
-def slot(service: str = "workerpool-operator-external-metrics", *, available: str = "True") -> dict[str, Any]:
-    told = [{"type": "Available", "status": available, "message": "no endpoints"}]
-    return {"spec": {"service": {"namespace": "system", "name": service}}, "status": {"conditions": told}}
-
-
-def pool(name: str = "thumbs", **told: str) -> dict[str, Any]:
-    conditions = [{"type": kind, "status": status, "reason": "R", "message": "m"} for kind, status in told.items()]
-    return {"metadata": {"name": name, "namespace": "media"}, "status": {"conditions": conditions}}
-
-
-WELL: Final = Seen(
-    kubernetes=(1, 36),
-    definition=definition(),
-    wanted=definition(),
-    release=RELEASE,
-    operators=[operator()],
-    slot=slot(),
-    rules_served=True,
-    pools=[pool(Ready="True")],
-    namespaces={"media": {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}},
-)
-
-
-def told(seen: Seen, subject: str) -> Finding:
-    [found] = [finding for finding in findings(seen) if finding.subject == subject]
-    return found
+from workerpool_operator.cli.doctor.checks import fields, findings
+from workerpool_operator.cli.doctor.seen import Hidden, Level
 
 
 def with_property(name: str) -> dict[str, Any]:
@@ -127,40 +93,3 @@ def test_the_place_of_external_metrics(found: Any, level: Level, says: str) -> N
     finding = told(replace(WELL, slot=found), "external metrics")
     assert finding.level is level
     assert says in finding.text
-
-
-@pytest.mark.parametrize(
-    ("conditions", "says"),
-    [
-        ({"Ready": "True", "QueueReachable": "False"}, ["QueueReachable=False (R): m"]),
-        ({"Ready": "True", "Stalled": "True"}, ["Stalled=True (R): m"]),
-        ({"Ready": "True", "Stalled": "False"}, []),
-        ({"Ready": "False", "Progressing": "True"}, []),
-        ({"Ready": "False", "Progressing": "False"}, ["Ready=False (R): m"]),
-        ({}, ["the operator has not looked at it yet"]),
-    ],
-)
-def test_a_pool_speaks_by_its_conditions(conditions: dict[str, str], says: list[str]) -> None:
-    found = findings(replace(WELL, pools=[pool(**conditions)]))
-    assert [finding.text for finding in found if finding.subject == "pool media/thumbs"] == says
-
-
-def test_of_many_pools_in_trouble_the_rest_is_counted() -> None:
-    found = findings(replace(WELL, pools=[pool(f"p{number}", Stalled="True") for number in range(25)]))
-    assert told(replace(WELL, pools=[pool(f"p{n}", Stalled="True") for n in range(25)]), "pools").text.startswith(
-        "5 more"
-    )
-    assert len([finding for finding in found if finding.subject.startswith("pool media/")]) == 20
-
-
-def test_a_pool_where_the_operator_does_not_look_is_told_of() -> None:
-    """It has no status, and never will have; what an operator looks after stands in its Deployment."""
-    env = [{"name": "POD_NAME"}, {"name": "WATCH_NAMESPACES", "value": "mail, office"}]
-    limited = operator() | {"spec": {"template": {"spec": {"containers": [{"env": env}]}}}}
-    found = told(replace(WELL, operators=[limited]), "pool media/thumbs")
-    assert (found.level, found.text) == (Level.BAD, "the operator looks after other namespaces only")
-    assert "watchNamespaces" in found.remedy
-    env[1]["value"] = "mail,media"
-    assert told(replace(WELL, operators=[limited]), "pools").level is Level.GOOD
-    env[1]["value"] = ""
-    assert told(replace(WELL, operators=[limited]), "pools").level is Level.GOOD
