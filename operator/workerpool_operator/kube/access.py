@@ -27,6 +27,8 @@ from kubernetes.aio.client import Configuration, rest
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+from workerpool_operator.kube.kubeconfig import examine, plugin_answers
+
 _log = structlog.stdlib.get_logger(__name__)
 
 PROGRAM: Final = "workerpool-operator"
@@ -104,9 +106,10 @@ class ClusterAccess:
             with _explained(f"kubeconfig {path}"):
                 if not _exists(path):
                     raise ConfigException("there is no such file; name one in KUBECONFIG")
-                await load_kube_config(
-                    str(path), context=context, client_configuration=configuration, persist_config=False
-                )
+                with plugin_answers(examine(path, context=context)):
+                    await load_kube_config(
+                        str(path), context=context, client_configuration=configuration, persist_config=False
+                    )
                 if not configuration.host:
                     raise ConfigException("its cluster has no server")
 

@@ -1,9 +1,12 @@
 """Credentials that change while the process lives."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from kubernetes.aio.client import Configuration
 
 from workerpool_operator.kube.access import RETRY_SECONDS, AccessError, ClusterAccess
@@ -77,10 +80,20 @@ async def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "malformed"),
+        ("", "is empty: `kubectl config view`"),
+        ("# nothing\n", "is empty"),
         ("clusters: [", "malformed"),
-        ("[1]", "malformed"),
-        (KUBECONFIG.replace("users:", "people:"), "malformed"),
+        ("[1]", "holds no mapping with clusters, users and contexts"),
+        ("just words", "holds no mapping"),
+        (KUBECONFIG.replace("users:", "people:"), "its context names user u, and there is none of this name"),
+        (KUBECONFIG.replace("[{name: u, user: {token: abc}}]", "null"), "its context names user u"),
+        (KUBECONFIG.replace("[{name: u, user: {token: abc}}]", "{u: {token: abc}}"), "users in .* is no list"),
+        (KUBECONFIG.replace("{name: u, user: {token: abc}}", "u"), "an entry of users in .* has no name"),
+        (
+            KUBECONFIG.replace("cluster: {server: 'https://api.example:6443'}", "cluster: null"),
+            "has no mapping cluster",
+        ),
+        (KUBECONFIG.replace("{cluster: c, user: u}", "[]"), "c of contexts in .* has no mapping context"),
         (KUBECONFIG.replace("token: abc", "client-certificate-data: x, client-key-data: x"), "malformed"),
         (KUBECONFIG.replace("current-context: c", "current-context: other"), "other"),
         (KUBECONFIG.replace("token: abc", "tokenFile: /none/token"), "/none/token"),
@@ -147,3 +160,77 @@ async def test_the_namespace_is_that_of_the_named_context(tmp_path: Path, contex
     path.write_text(json.dumps(config))
     access = await ClusterAccess.from_kubeconfig(path, context=context)
     assert (access.namespace, access.server) == (namespace, "https://10.0.0.1")
+
+
+def with_plugin(command: str, **fields: Any) -> str:
+    """A kubeconfig as providers of clusters write it."""
+    config = yaml.safe_load(KUBECONFIG)
+    config["users"][0]["user"] = {
+        "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": command, **fields}
+    }
+    return yaml.safe_dump(config)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[[str], str]:
+    """A program of these lines of a shell; its path."""
+
+    def write(lines: str) -> str:
+        path = tmp_path / "plugin"
+        path.write_text(f"#!/bin/sh\n{lines}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return write
+
+
+async def found(tmp_path: Path, content: str) -> ClusterAccess:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    return await ClusterAccess.find(path)
+
+
+async def test_a_credential_plugin_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    """With what the kubeconfig says of it; nobody is asked without credentials."""
+    hint = "Install it\n  from the provider"
+    with pytest.raises(AccessError) as error:
+        await found(tmp_path, with_plugin("no-such-plugin", installHint=hint))
+    assert "user u logs in by the program no-such-plugin, which is not installed here" in str(error.value)
+    assert "It says: Install it from the provider. Install it, or" in str(error.value)
+
+
+async def test_a_credential_plugin_is_looked_for_where_it_will_be(tmp_path: Path) -> None:
+    """The kubeconfig may give it another PATH."""
+    with pytest.raises(AccessError, match="the program sh, which is not installed here"):
+        await found(tmp_path, with_plugin("sh", env=[{"name": "PATH", "value": str(tmp_path)}]))
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("echo expired >&2; exit 3", "process returned 3. .*expired"),
+        ("echo nonsense", "failed to decode"),
+        ("echo '{}'", "missing key 'apiVersion'"),
+    ],
+)
+async def test_a_credential_plugin_that_fails_is_told(
+    tmp_path: Path, plugin: Callable[[str], str], capfd: pytest.CaptureFixture[str], lines: str, why: str
+) -> None:
+    """In our words, and not only in a log beside."""
+    with pytest.raises(AccessError, match=f"by which user u logs in, gives no credentials: .*{why}"):
+        await found(tmp_path, with_plugin(plugin(lines)))
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_credential_plugin_that_answers_gives_the_token(
+    tmp_path: Path, plugin: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it gave stays while it fails for a moment."""
+    monkeypatch.setattr("workerpool_operator.kube.access.RETRY_SECONDS", 0.0)
+    api = '"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"'
+    answer = f'echo \'{{{api}, "status": {{"token": "given"}}}}\''
+    access = await found(tmp_path, with_plugin(plugin(answer)))
+    assert await access.authorization() == "Bearer given"
+    plugin("exit 1")
+    access.refused()
+    assert await access.authorization() == "Bearer given"
