@@ -1,18 +1,25 @@
 """`wpool` at a real API server."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 from typer.testing import CliRunner
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.support.crds import kubectl
+from workerpool_operator import __version__
 from workerpool_operator.cli.main import app
+from workerpool_operator.cli.standing import LEASE_NAME
+from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 COMMAND = [sys.executable, "-m", "workerpool_operator.cli"]
 
@@ -51,7 +58,7 @@ async def started(plane: ControlPlane, *words: str, **env: str) -> asyncio.subpr
 
 def of_nobody(plane: ControlPlane, namespace: str, folder: Path) -> Path:
     """A kubeconfig of someone without any right: a service account that nothing is bound to."""
-    return _kubeconfig(plane, namespace, folder, "nobody")
+    return kubeconfig_of(plane, namespace, folder, "nobody")
 
 
 def of_somebody(plane: ControlPlane, namespace: str, folder: Path, *, verbs: str, resource: str) -> Path:
@@ -60,10 +67,11 @@ def of_somebody(plane: ControlPlane, namespace: str, folder: Path, *, verbs: str
     kubectl(plane, "create", "role", "somebody", f"--verb={verbs}", f"--resource={resource}", *where)
     account = f"--serviceaccount={namespace}:somebody"
     kubectl(plane, "create", "rolebinding", "somebody", "--role=somebody", account, *where)
-    return _kubeconfig(plane, namespace, folder, "somebody")
+    return kubeconfig_of(plane, namespace, folder, "somebody")
 
 
-def _kubeconfig(plane: ControlPlane, namespace: str, folder: Path, account: str) -> Path:
+def kubeconfig_of(plane: ControlPlane, namespace: str, folder: Path, account: str) -> Path:
+    """A kubeconfig of a service account of this name, which is made for it."""
     kubectl(plane, "create", "serviceaccount", account, "--namespace", namespace)
     token = kubectl(plane, "create", "token", account, "--namespace", namespace).strip()
     config = yaml.safe_load(plane.kubeconfig.read_text("utf-8"))
@@ -74,3 +82,39 @@ def _kubeconfig(plane: ControlPlane, namespace: str, folder: Path, account: str)
     own = folder / account
     own.write_text(yaml.safe_dump(config), "utf-8")
     return own
+
+
+@contextlib.asynccontextmanager
+async def deployed_operator(
+    kube: Kube, namespace: str, *, release: str = __version__, runs: bool = True
+) -> AsyncIterator[str]:
+    """Its Deployment as the chart makes it, and its Lease as if it ran; its namespace and name."""
+    labels = {"app.kubernetes.io/name": "workerpool-operator", "app.kubernetes.io/version": release}
+    pod = {"serviceAccountName": "workerpool-operator", "containers": [{"name": "operator", "image": "operator:0"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": "workerpool-operator", "namespace": namespace, "labels": labels}
+    await kube.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    try:
+        async with held_lease(kube, namespace) if runs else contextlib.nullcontext():
+            yield f"{namespace}/workerpool-operator"
+    finally:
+        await kube.delete(ObjectRef(kinds.DEPLOYMENT, namespace, "workerpool-operator"))
+
+
+@contextlib.asynccontextmanager
+async def held_lease(kube: Kube, namespace: str) -> AsyncIterator[None]:
+    """As a leader has just renewed it, by a clock that goes before ours."""
+    renewed = (datetime.now(UTC) + timedelta(seconds=45)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    ref = ObjectRef(kinds.LEASE, namespace, LEASE_NAME)
+    lease: dict[str, Any] = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": ref.name, "namespace": namespace},
+        "spec": {"holderIdentity": "somebody", "renewTime": renewed},
+    }
+    await kube.create(lease)
+    try:
+        yield
+    finally:
+        await kube.delete(ref)

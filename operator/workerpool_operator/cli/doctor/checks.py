@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from workerpool_operator.cli.doctor import pools
+from workerpool_operator.cli.doctor import alerts, operator_rights, pools, rights
 from workerpool_operator.cli.doctor.seen import (
     INSTALL,
     OPERATOR_SELECTOR,
@@ -15,6 +15,7 @@ from workerpool_operator.cli.doctor.seen import (
     Seen,
     some,
 )
+from workerpool_operator.cli.tls import METRICS_SERVICE
 
 OLDEST_KUBERNETES: Final = (1, 30)
 """As in the chart's `kubeVersion`."""
@@ -23,7 +24,17 @@ _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 
 def findings(seen: Seen) -> list[Finding]:
     """All of them, in the order in which they should be mended."""
-    checks = (_kubernetes, _definition, _operator, _slot, _rules, _namespaces, pools.check, _rights)
+    checks = (
+        _kubernetes,
+        _definition,
+        _operator,
+        operator_rights.check,
+        _slot,
+        alerts.check,
+        _namespaces,
+        pools.check,
+        rights.check,
+    )
     return [finding for check in checks for finding in check(seen)]
 
 
@@ -151,7 +162,7 @@ def _slot(seen: Seen) -> Iterator[Finding]:
             )
         case slot:
             service: Json = slot["spec"].get("service") or {}
-            ours = service.get("name") == "workerpool-operator-external-metrics"
+            ours = service.get("name") == METRICS_SERVICE
             where = f"{service.get('namespace')}/{service.get('name')}"
             conditions: Sequence[Json] = (slot.get("status") or {}).get("conditions") or ()
             told: Json = next((one for one in conditions if one.get("type") == "Available"), {})
@@ -175,18 +186,6 @@ def _slot(seen: Seen) -> Iterator[Finding]:
                 )
 
 
-def _rules(seen: Seen) -> Iterator[Finding]:
-    if seen.rules_served:
-        yield Finding(subject="alerts", level=Level.GOOD, text="PrometheusRules are known here")
-    else:
-        yield Finding(
-            subject="alerts",
-            level=Level.NOTE,
-            text="PrometheusRules are not known here, so pools have no alerts",
-            remedy="install the prometheus-operator, or take the rules from docs/how-to/alerts.md",
-        )
-
-
 def _namespaces(seen: Seen) -> Iterator[Finding]:
     for name, namespace in sorted(seen.namespaces.items()):
         labels: Json = namespace["metadata"].get("labels") or {}
@@ -197,15 +196,3 @@ def _namespaces(seen: Seen) -> Iterator[Finding]:
                 text="takes pods that are less restricted than workers are",
                 remedy=f"kubectl label namespace {name} {_ENFORCE}=restricted",
             )
-
-
-def _rights(seen: Seen) -> Iterator[Finding]:
-    if seen.refused:
-        yield Finding(
-            subject="your rights",
-            level=Level.NOTE,
-            text=f"you may not {', '.join(seen.refused)}",
-            remedy="some commands will say so; ask for a role with these",
-        )
-    else:
-        yield Finding(subject="your rights", level=Level.GOOD, text="all commands can be used")

@@ -6,7 +6,12 @@ from typing import Any, Final, TypeVar
 
 from workerpool_operator import __version__
 from workerpool_operator.api.crd import POOL, definition
+from workerpool_operator.cli.doctor.look_rights import held
+from workerpool_operator.cli.doctor.operator_rights import Held
+from workerpool_operator.cli.doctor.pools import watched_by
+from workerpool_operator.cli.doctor.rights import ALL, Right
 from workerpool_operator.cli.doctor.seen import OPERATOR_SELECTOR, Hidden, Seen
+from workerpool_operator.domain.desired import MANAGED_BY_LABEL, MANAGER, POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kind, Kube, ObjectRef, errors, kinds
 
 T = TypeVar("T")
@@ -16,17 +21,10 @@ DEFINITION: Final = Kind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
 API_SERVICE: Final = Kind("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
+_PROMETHEUS: Final = Kind("monitoring.coreos.com", "v1", "prometheuses", "Prometheus")
+_THANOS_RULER: Final = Kind("monitoring.coreos.com", "v1", "thanosrulers", "ThanosRuler")
+_OF_POOLS: Final = f"{MANAGED_BY_LABEL}={MANAGER},{POOL_LABEL}"
 _SLOT: Final = "v1beta1.external.metrics.k8s.io"
-_NEEDED: Final = (
-    ("get", "workerpool.dev", "workerpools", ""),
-    ("list", "workerpool.dev", "workerpools", ""),
-    ("watch", "workerpool.dev", "workerpools", ""),
-    ("list", "", "pods", ""),
-    ("watch", "", "pods", ""),
-    ("create", "", "pods", "exec"),
-    ("get", "", "pods", "proxy"),
-)
-"""Verb, group, resource and subresource that the commands ask with."""
 
 
 async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
@@ -35,19 +33,22 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
     Raises:
         KubeError: it cannot be asked at all.
     """
+    own = namespace or access.namespace
     async with Kube(access) as kube:
         kubernetes = await kube.server_version()
-        found, operators, slot, rules_served, pools, refused, there = await asyncio.gather(
+        found, operators, slot, rules_served, pools, refused = await asyncio.gather(
             _one(kube, ObjectRef(DEFINITION, "", POOL.name)),
             _visible(kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()),
             _one(kube, ObjectRef(API_SERVICE, "", _SLOT)),
             _served(kube, kinds.PROMETHEUS_RULE),
-            _pools(kube, namespace),
-            _refused(kube, namespace),
-            _one(kube, ObjectRef(kinds.NAMESPACE, "", namespace or "default")),
+            _listed(kube, kinds.WORKER_POOL, namespace=namespace),
+            _refused(kube, own),
         )
+        there = await _one(kube, ObjectRef(kinds.NAMESPACE, "", namespace)) if namespace else {}
         names = set() if isinstance(pools, Hidden) else {pool["metadata"]["namespace"] for pool in pools}
         spaces = await asyncio.gather(*(_one(kube, ObjectRef(kinds.NAMESPACE, "", name)) for name in sorted(names)))
+        rules, evaluators = await _alerts(kube, namespace) if rules_served else ([], [])
+        lacking = await _held(kube, operators, names)
     return Seen(
         kubernetes=kubernetes,
         definition=found,
@@ -56,11 +57,15 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
         operators=operators,
         slot=slot,
         rules_served=rules_served,
+        rules=rules,
+        evaluators=evaluators,
+        held=lacking,
         pools=pools,
         only=namespace or "",
         only_there=there if isinstance(there, Hidden) else there is not None,
         namespaces={name: space for name, space in zip(sorted(names), spaces, strict=True) if isinstance(space, dict)},
         refused=refused,
+        own=own,
     )
 
 
@@ -78,9 +83,10 @@ async def _visible(reading: Awaitable[T]) -> T | Hidden:
         return Hidden("you may not read it")
 
 
-async def _pools(kube: Kube, namespace: str | None) -> list[Json] | Hidden:
+async def _listed(kube: Kube, kind: Kind, *, namespace: str | None = None, selector: str = "") -> list[Json] | Hidden:
+    """All of a kind; none of one that the cluster does not know."""
     try:
-        return await _visible(kube.list(kinds.WORKER_POOL, namespace=namespace).all())
+        return await _visible(kube.list(kind, namespace=namespace, label_selector=selector).all())
     except errors.KindNotServed:
         return []
 
@@ -96,11 +102,28 @@ async def _served(kube: Kube, kind: Kind) -> bool:
     return True
 
 
-async def _refused(kube: Kube, namespace: str | None) -> list[str]:
-    questions = [
-        {"verb": verb, "group": group, "resource": resource, "subresource": below, "namespace": namespace or ""}
-        for verb, group, resource, below in _NEEDED
-    ]
-    answers = await asyncio.gather(*(kube.may(question) for question in questions))
-    refused = [needed for needed, may in zip(_NEEDED, answers, strict=True) if not may]
-    return [f"{verb} {resource}{'/' if below else ''}{below}" for verb, _, resource, below in refused]
+async def _alerts(kube: Kube, namespace: str | None) -> tuple[list[Json] | Hidden, list[Json] | Hidden]:
+    """The pools' rules, and what evaluates rules."""
+    rules = await _listed(kube, kinds.PROMETHEUS_RULE, namespace=namespace, selector=_OF_POOLS)
+    evaluators: list[Json] = []
+    for kind in (_PROMETHEUS, _THANOS_RULER):
+        found = await _listed(kube, kind)
+        if isinstance(found, Hidden):
+            return rules, found
+        evaluators += [one | {"kind": kind.kind} for one in found]
+    return rules, evaluators
+
+
+async def _held(kube: Kube, operators: list[Json] | Hidden, namespaces: set[str]) -> list[Held]:
+    """Of each operator, in the namespaces with pools where it looks after some only."""
+    found: list[Held] = []
+    for operator in () if isinstance(operators, Hidden) else operators:
+        named = watched_by(operator)
+        asked = sorted(namespaces & set(named)) or sorted(named)[:1]
+        found.append(await held(kube, operator, namespaces=asked))
+    return found
+
+
+async def _refused(kube: Kube, namespace: str) -> list[Right]:
+    answers = await asyncio.gather(*(kube.may(right.question(namespace)) for right in ALL))
+    return [right for right, may in zip(ALL, answers, strict=True) if not may]

@@ -86,14 +86,14 @@ def _left_alone(namespace: str, seen: Seen) -> str | None:
     """What to do where no operator looks after the namespace; None where one does, or nobody may see it."""
     if isinstance(seen.operators, Hidden) or not seen.operators:
         return None
-    named = [_watched(one) for one in seen.operators]
+    named = [watched_by(one) for one in seen.operators]
     if not all(named) or any(namespace in names for names in named):
         return None
     last, names = seen.operators[-1], [*named[-1], namespace]
     return upgrade(last, f"--set 'watchNamespaces={{{','.join(names)}}}'")
 
 
-def _watched(operator: Json) -> Sequence[str]:
+def watched_by(operator: Json) -> Sequence[str]:
     """The namespaces that it looks after; none: all of them, or nobody can tell which."""
     pod: Json = operator.get("spec", {}).get("template", {}).get("spec", {})
     settings = {

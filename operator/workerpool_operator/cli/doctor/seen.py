@@ -1,9 +1,13 @@
 """What `wpool doctor` has seen of a cluster, and what it says of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from workerpool_operator.cli.doctor.operator_rights import Held
+    from workerpool_operator.cli.doctor.rights import Right
 
 Json = Mapping[str, Any]
 
@@ -59,14 +63,22 @@ class Seen:
     rules_served: bool
     """Whether PrometheusRules are known here."""
     pools: Sequence[Json] | Hidden
+    rules: Sequence[Json] | Hidden = ()
+    """The pools' PrometheusRules."""
+    evaluators: Sequence[Json] | Hidden = ()
+    """Resources of the prometheus-operator that evaluate rules: Prometheus, ThanosRuler."""
+    held: Sequence["Held"] = ()
+    """Of each operator, which rights it lacks."""
     only: str = ""
     """The namespace whose pools were asked for; empty: those of all."""
     only_there: bool | Hidden = True
     """Whether there is such a namespace."""
     namespaces: Mapping[str, Json] = field(default_factory=dict)
     """Those with pools, by name."""
-    refused: Sequence[str] = ()
-    """What this user may not do that the commands need, such as `create pods/exec`."""
+    refused: Collection["Right"] = ()
+    """What this user may not do that some command needs."""
+    own: str = ""
+    """The namespace in which that was asked."""
 
 
 def upgrade(operator: Json, *words: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.cli.doctor.seen import WELL, operator, pool, slot, told
 from workerpool_operator.api.crd import definition
 from workerpool_operator.cli.doctor.checks import fields, findings
+from workerpool_operator.cli.doctor.rights import Right
 from workerpool_operator.cli.doctor.seen import Hidden, Level
 
 
@@ -34,7 +35,7 @@ def test_what_is_not_good_has_a_remedy() -> None:
         rules_served=False,
         namespaces={"media": {"metadata": {}}},
         pools=[pool(Ready="False")],
-        refused=["create pods/exec"],
+        refused=[Right("create", "pods/exec")],
     )
     found = findings(bad)
     assert [finding.subject for finding in found if finding.level is Level.GOOD] == []

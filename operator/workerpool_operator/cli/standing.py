@@ -1,0 +1,71 @@
+"""Whether an operator runs that would do what a command has written.
+
+It is written all the same, and not refused: it is what somebody wishes of the pool, and holds for the operator that
+comes back (who stops a pool while the operator is away wants it to stay stopped); and who may not list Deployments
+cannot see that none runs, so a refusal would hold for some users and not for others. But nothing is done, so the
+command says so and ends with exit code 3, as one does that waited in vain. Only a node is not drained: its order is
+taken back in the end, so to write it would do nothing at all.
+
+Imported only where a cluster is asked: the Kubernetes client takes a second.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from workerpool_operator.cli.doctor.seen import INSTALL, OPERATOR_SELECTOR
+from workerpool_operator.kube import ClusterAccess, Kube, KubeError, kinds
+
+Json = Mapping[str, Any]
+
+LEASE_NAME: Final = "workerpool-operator"
+_SECONDS: Final = 5.0
+_FRESH: Final = timedelta(minutes=1)
+"""A leader renews its Lease every few seconds; the rest is for clocks that differ."""
+
+
+async def nobody(access: ClusterAccess) -> str:
+    """Why nothing is done and what to do; empty where an operator runs, or that cannot be seen. Never raises."""
+    with contextlib.suppress(TimeoutError, KubeError):
+        async with asyncio.timeout(_SECONDS), Kube(access) as kube:
+            operators = await kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()
+            leases = await _leases(kube)
+            return told(operators, leases, now=datetime.now(UTC))
+    return ""
+
+
+def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) -> str:
+    """See `nobody`. Who holds one of the Leases runs, wherever that is: outside of the cluster, or not yet ready."""
+    if any((one.get("status") or {}).get("readyReplicas") for one in operators):
+        return ""
+    if any(_held(lease, now=now) for lease in leases):
+        return ""
+    if operators:
+        metadata: Json = operators[0]["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        return (
+            f"no replica of the operator ({namespace}/{name}) is ready, which does it as soon as one is. "
+            f"`kubectl -n {namespace} describe pods -l {OPERATOR_SELECTOR}` tells why"
+        )
+    return (
+        "no operator is installed in this cluster, only its resource definitions. One that is installed does it: "
+        f"{INSTALL}"
+    )
+
+
+def _held(lease: Json, *, now: datetime) -> bool:
+    spec: Json = lease.get("spec") or {}
+    try:
+        renewed = datetime.fromisoformat(str(spec.get("renewTime")))
+    except ValueError:
+        return False
+    return bool(spec.get("holderIdentity")) and abs(now - renewed) < _FRESH
+
+
+async def _leases(kube: Kube) -> Sequence[Json]:
+    try:
+        return await kube.list(kinds.LEASE, field_selector=f"metadata.name={LEASE_NAME}").all()
+    except KubeError:
+        return ()
