@@ -12,6 +12,7 @@ import typer
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError, asked
+from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 HELP: Final = """Show pools in a browser, live: all of them, one with charts and log, budgets, cost.
 
 It serves on 127.0.0.1 only, and asks the cluster with your own rights, as kubectl does; what you may not see is left
-out and said. The link is good once, for one browser; Enter prints another one. Ctrl-C ends it.
+out and said. While the API server does not answer, page and terminal say so, and the page goes on by itself. The link
+is good once, for one browser; Enter prints another one. Ctrl-C ends it.
 
-Exit codes: 0 ended by you; 2 wrong usage; 3 there is no cluster to ask, or the port is taken.
+Exit codes: 0 ended by you; 2 wrong usage; 3 there is no cluster to ask, no such namespace, or the port is
+taken.
 """
 EPILOG: Final = """**Examples**
 
@@ -59,11 +62,15 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     async def serve(access: "ClusterAccess") -> None:
         from workerpool_operator.ui.server import served  # noqa: PLC0415  see cluster.asked
 
+        def tell(trouble: str) -> None:
+            said = f"wpool ui: {access.server}: {trouble or 'The API server answers again.'}"
+            Console(stderr=True).print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
         if namespace is not None:
             await _there_is(access, namespace)
         async with contextlib.AsyncExitStack() as stack:
             ended = await stack.enter_async_context(_told_to_end())
-            page = served(access, namespace=namespace, port=port, prometheus=prometheus)
+            page = served(access, namespace=namespace, port=port, prometheus=prometheus, tell=tell)
             try:
                 guard = await stack.enter_async_context(page)
             except OSError as error:

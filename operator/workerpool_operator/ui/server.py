@@ -1,7 +1,8 @@
 """The page on the user's own machine: routes, the guard before them, and what is said when something is wrong."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import structlog
@@ -78,11 +79,28 @@ async def harden(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(guards.HEADERS)
 
 
+async def _tell_trouble(hub: Hub, tell: Callable[[str], None]) -> None:
+    """Say each change, until it is cancelled."""
+    said = ""
+    while True:
+        if hub.pulse.trouble != said:
+            said = hub.pulse.trouble
+            tell(said)
+        await hub.bell.wait(seconds=1)
+
+
 @contextlib.asynccontextmanager
 async def served(
-    access: ClusterAccess, *, namespace: str | None = None, port: int = 0, prometheus: str = ""
+    access: ClusterAccess,
+    *,
+    namespace: str | None = None,
+    port: int = 0,
+    prometheus: str = "",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Guard]:
     """Serve the page on 127.0.0.1; `port` 0: a free one. The guard has the link.
+
+    `tell` hears why the API server cannot be asked, as soon as it cannot, and an empty text when it can again.
 
     Raises:
         OSError: the port is taken.
@@ -98,6 +116,10 @@ async def served(
             await web.TCPSite(runner, _ADDRESS, port).start()
             guard.port = runner.addresses[0][1]
             async with hub.running():
-                yield guard
+                telling = asyncio.create_task(_tell_trouble(hub, tell))
+                try:
+                    yield guard
+                finally:
+                    telling.cancel()
         finally:
             await runner.cleanup()

@@ -54,13 +54,16 @@ async def test_what_cannot_be_is_said(plane: ControlPlane, tmp_path: Path) -> No
 
 
 async def test_without_an_api_server_the_page_waits_for_it(plane: ControlPlane, tmp_path: Path) -> None:
-    """It begins all the same, since the page goes on by itself."""
+    """It begins all the same, since the page goes on by itself; and says so where it runs."""
     away = tmp_path / "kubeconfig"
     text = await asyncio.to_thread(plane.kubeconfig.read_text, "utf-8")
     await asyncio.to_thread(away.write_text, text.replace(plane.url, "https://127.0.0.1:9"), "utf-8")
     process = await wpool_ui(kubeconfig=away)
     assert process.stdout is not None
+    assert process.stderr is not None
     assert (await process.stdout.readline()).startswith(b"http://127.0.0.1:")
+    said = (await asyncio.wait_for(process.stderr.readline(), 60)).decode()
+    assert said.startswith("wpool ui: https://127.0.0.1:9: The API server does not answer.")
     process.terminate()
     await process.communicate()
     assert process.returncode == 0

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
+from tests.support.apiserver import eventually
 from tests.support.attacks import attack
 from tests.support.crds import kubectl
 from tests.support.page import Page
@@ -331,8 +332,10 @@ async def test_an_api_server_that_is_away_for_a_while(plane: ControlPlane, kube:
     async with Proxy(address.port) as proxy:
         access.configuration.host = f"https://{address.hostname}:{proxy.port}"
         row = f"pool:{namespace}/thumbs"
-        async with served(access, namespace=namespace) as guard, Page(guard) as page:
+        said: list[str] = []
+        async with served(access, namespace=namespace, tell=said.append) as guard, Page(guard) as page:
             await page.until("live/pools?since=0", text=">5<", within=row)
+            assert said == []
             proxy.freeze()
             assert "does not answer" in await page.until("live/pools?since=0", text="does not", within="banner")
             assert "thumbs" in await page.get(f"pool/{namespace}/thumbs")
@@ -344,3 +347,12 @@ async def test_an_api_server_that_is_away_for_a_while(plane: ControlPlane, kube:
                 async for _ in messages:
                     if "does not answer" not in page.shown["banner"]:
                         break
+            await eventually(lambda: "" in said)
+        assert "does not answer" in said[0]
+
+
+async def test_an_api_server_that_is_away_from_the_start(access: ClusterAccess) -> None:
+    """No table without a word: the page says why there is nothing in it."""
+    access.configuration.host = "https://127.0.0.1:9"
+    async with served(access) as guard, Page(guard) as page:
+        assert "The API server does not answer" in await page.get()

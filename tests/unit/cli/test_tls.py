@@ -1,6 +1,7 @@
 """`wpool tls`: a Secret that the operator can be installed with."""
 
 import base64
+import re
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from workerpool_operator.cli.main import app
 from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE, STREAM_SERVICE
 from workerpool_operator.serve.tls import ServerCertificate
 
+HELPERS = Path(__file__).parents[3] / "charts" / "workerpool-operator" / "templates" / "_helpers.tpl"
+
 
 def written(*words: str) -> dict[str, Any]:
     done = CliRunner().invoke(app, ["tls", *words])
@@ -29,7 +32,11 @@ def certificate(secret: dict[str, Any], key: str) -> x509.Certificate:
 
 
 def test_the_services_are_the_operators() -> None:
+    """As it calls them itself, and as the chart makes them."""
     assert (tls.STREAM_SERVICE, tls.METRICS_SERVICE) == (STREAM_SERVICE, EXTERNAL_METRICS_SERVICE)
+    text = HELPERS.read_text("utf-8")
+    made = dict(re.findall(r'define "workerpool\.(streamService|metricsService)" -}}([a-z-]+){{-', text))
+    assert made == {"streamService": tls.STREAM_SERVICE, "metricsService": tls.METRICS_SERVICE}
 
 
 def test_it_is_for_the_services_of_that_namespace() -> None:
