@@ -29,7 +29,7 @@ They are stable.
 | 0 | done, or shown |
 | 1 | it answered, and there is nothing to show or to do; for commands that look for faults: there are some |
 | 2 | wrong usage: nothing was asked |
-| 3 | the cluster, or what was named in it, cannot be asked, or the output not be written; standard error says why |
+| 3 | the cluster or what was named in it cannot be asked, nothing runs that would do it, or the output not be written |
 | 141 | nobody reads the output any more, as in `wpool logs thumbs \\| head -1`: by SIGPIPE, as other programs |
 
 A command that has others says so below.

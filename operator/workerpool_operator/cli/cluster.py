@@ -67,7 +67,7 @@ class ExitCode(IntEnum):
     """It answered, and there is nothing to show."""
     USAGE = 2
     UNREACHABLE = 3
-    """The cluster, or what was asked for in it, cannot be asked."""
+    """The cluster, or what was asked for in it, cannot be asked, or nothing runs in it that would do it."""
 
 
 class TroubleError(Exception):
@@ -80,10 +80,12 @@ def asked(
     *,
     context: str | None,
     for_operator: bool = False,
+    dry_run: bool = False,
 ) -> T:
     """The answer of the cluster to `question`; where there is none, says why and exits.
 
-    `for_operator`: what is written is for the operator to do. One that is older may not know it, which is said then.
+    `for_operator`: what is written is for the operator to do. One that is older may not know it, and there may be
+    none, which is said then; not in a `dry_run`, which writes nothing.
     """
     # Imported here because it brings the Kubernetes client, which takes a second.
     import aiohttp  # noqa: PLC0415
@@ -98,6 +100,8 @@ def asked(
         server = access.server
         try:
             answer = await question(access)
+            if for_operator and not dry_run:
+                await expect_operator(access)
         except TroubleError:
             note = await older(access)
             raise
@@ -126,6 +130,18 @@ async def older(access: "ClusterAccess") -> str:
     from workerpool_operator.cli import older  # noqa: PLC0415  see asked
 
     return await older.older(access)
+
+
+async def expect_operator(access: "ClusterAccess", *, but: str = "it is written, and nothing is done") -> None:
+    """Go on only if an operator runs, or that cannot be seen.
+
+    Raises:
+        TroubleError: none runs; it says what has become of what was asked (`but`), why, and what to do.
+    """
+    from workerpool_operator.cli import standing  # noqa: PLC0415  see asked
+
+    if why := await standing.nobody(access):
+        raise TroubleError(f"{but}: {why}")
 
 
 def with_note(said: str, note: str) -> str:

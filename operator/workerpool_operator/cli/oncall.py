@@ -22,7 +22,8 @@ THROTTLE_HELP: Final = """Let a pool's workers begin fewer jobs per second for a
 It reaches running workers within seconds, restarts none, and ends by itself; `--off` ends it now. The pool's own
 `delivery.rateLimitPerSecond` goes on counting where it is lower. Jobs wait meanwhile, and are lost nowhere.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or its broker can keep no rate.
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, its broker can keep no rate, or no
+operator runs that would do it.
 """
 THROTTLE_EPILOG: Final = """**Examples**
 
@@ -37,7 +38,8 @@ RESTART_HELP: Final = """Replace all workers of a pool by new ones of the same i
 For what pods read only when they start: a Secret, a ConfigMap, an image whose tag has moved. Busy workers end their
 jobs first. `wpool get POOL --watch` shows how far it is. It asks first.
 
-Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or no operator runs
+that would do it.
 """
 RESTART_EPILOG: Final = """**Examples**
 
@@ -69,7 +71,7 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
     async def write(access: "ClusterAccess") -> None:
         await slow_down(access, namespace, pool, said, dry_run=dry_run)
 
-    asked("throttle", write, context=context, for_operator=True)
+    asked("throttle", write, context=context, for_operator=True, dry_run=dry_run)
     if said is None:
         done, would = f"{pool}: no throttle any more", "have no throttle any more"
     else:
@@ -91,7 +93,7 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     async def write(access: "ClusterAccess") -> None:
         await annotate(access, namespace, pool, said, dry_run=dry_run)
 
-    asked("restart", write, context=context, for_operator=True)
+    asked("restart", write, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is"
     consent.tell(pool, done=done, would="have its workers replaced by new ones", dry_run=dry_run)
 

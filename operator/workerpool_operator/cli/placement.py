@@ -18,8 +18,8 @@ MIGRATE_HELP: Final = """Move a pool's workers to its primary or secondary place
 It is an annotation of the pool, so what is in Git does not undo it; it holds until the next migrate. With
 `placement.failback: Manual`, `--to primary` also lets workers come back after a failover. It asks first.
 
-Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or the pool has no
-such place.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, the pool has no such
+place, or no operator runs that would do it.
 """
 MIGRATE_EPILOG: Final = """**Examples**
 
@@ -33,7 +33,8 @@ REASSIGN_HELP: Final = """Give a pool another primary place: its workers move th
 
 It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead. It asks first.
 
-Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or refuses the change.
+Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, refuses the change, or
+no operator runs that would do it.
 """
 REASSIGN_EPILOG: Final = """**Examples**
 
@@ -58,7 +59,7 @@ def migrate(  # noqa: D103, PLR0917  typer: the help text is MIGRATE_HELP, and o
     async def write(access: "ClusterAccess") -> None:
         await move(access, namespace, pool, to=to, dry_run=dry_run)
 
-    asked("migrate", write, context=context, for_operator=True)
+    asked("migrate", write, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are"
     consent.tell(pool, done=done, would=f"have its workers move to the {to} place", dry_run=dry_run)
 
@@ -81,7 +82,7 @@ def reassign(  # noqa: D103, PLR0917  typer: the help text is REASSIGN_HELP, and
     async def write(access: "ClusterAccess") -> None:
         await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
 
-    asked("reassign", write, context=context, for_operator=True)
+    asked("reassign", write, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are"
     consent.tell(pool, done=done, would=f"have {primary} as its primary place, and move there", dry_run=dry_run)
 

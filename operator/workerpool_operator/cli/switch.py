@@ -17,7 +17,7 @@ Stronger than minReplicas, schedules and all else that asks for workers; `wpool 
 so what applies the pool from Git may undo it. It asks first, and needs your own right to `patch` the pool.
 
 Exit codes: 0 written, with `--wait` also done; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be
-asked, or it was not done in time.
+asked, no operator runs that would do it, or it was not done in time.
 """
 STOP_EPILOG: Final = """**Examples**
 
@@ -31,7 +31,7 @@ START_HELP: Final = """Start a pool that was stopped: it has as many workers aga
 
 It needs your own right to `patch` the pool.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or no operator runs that would do it.
 """
 START_EPILOG: Final = """**Examples**
 
@@ -55,9 +55,10 @@ def stop(  # noqa: D103, PLR0917  typer: the help text is STOP_HELP, and options
     async def question(access: "ClusterAccess") -> None:
         await suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
         if wait and not dry_run:
+            await cluster.expect_operator(access)
             await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
 
-    asked("stop", question, context=context, for_operator=True)
+    asked("stop", question, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait"
     would = "be stopped: its workers finish their jobs and go, and jobs wait"
     consent.tell(pool, done=done, would=would, dry_run=dry_run)
@@ -72,7 +73,7 @@ def start(  # noqa: D103  typer: the help text is START_HELP
     async def question(access: "ClusterAccess") -> None:
         await suspend(access, namespace, pool, wanted=False, dry_run=dry_run)
 
-    asked("start", question, context=context, for_operator=True)
+    asked("start", question, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: started; wpool get {pool} --watch shows its workers come"
     would = "be started: as many workers come as its queues ask for"
     consent.tell(pool, done=done, would=would, dry_run=dry_run)

@@ -18,7 +18,7 @@ from workerpool_operator.cli.adopt.translate import ADOPTED_FROM
 from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 WORDS = ("adopt", "deployment/thumbs", "--queue", EXAMPLE)
 
 

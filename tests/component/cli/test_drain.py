@@ -13,7 +13,7 @@ from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORK
 from workerpool_operator.domain.scaling import DRAIN, overrides
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 
 async def node(kube: Kube, name: str) -> ObjectRef:

@@ -13,7 +13,7 @@ from tests.support.selectors import ACCEPTED, REFUSED
 from workerpool_operator.cli.main import app
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 

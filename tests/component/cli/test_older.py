@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import Shown, of_somebody, wpool
+from tests.component.cli.running import Shown, deployed_operator, of_somebody, wpool
 from tests.support.crds import CRDS, KubectlError, kubectl
 from tests.support.pools import pool_body
 from workerpool_operator import __version__
@@ -80,13 +80,8 @@ async def pool(kube: Kube, namespace: str) -> ObjectRef:
 @pytest_asyncio.fixture
 async def older_operator(kube: Kube, namespace: str) -> AsyncIterator[str]:
     """Its Deployment, as an earlier chart has made it; its name."""
-    labels = {"app.kubernetes.io/name": "workerpool-operator", "app.kubernetes.io/version": "0.0.9"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "operator", "image": "operator:0"}]}}
-    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
-    metadata = {"name": "workerpool-operator", "namespace": namespace, "labels": labels}
-    await kube.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
-    yield f"{namespace}/workerpool-operator"
-    await kube.delete(ObjectRef(kinds.DEPLOYMENT, namespace, "workerpool-operator"))
+    async with deployed_operator(kube, namespace, release="0.0.9") as name:
+        yield name
 
 
 def words_of(shown: Shown) -> str:
@@ -121,7 +116,7 @@ class TestDefinition:
 
     @pytest.mark.parametrize("words", [["throttle", "thumbs", "5"], ["restart", "thumbs", "--yes"]], ids=" ".join)
     async def test_what_is_written_as_an_annotation_is_said_to_be_in_doubt(
-        self, plane: ControlPlane, pool: ObjectRef, words: list[str]
+        self, plane: ControlPlane, pool: ObjectRef, operator: str, words: list[str]
     ) -> None:
         """Such an operator may act on it, or not."""
         shown = await wpool(plane, *words, "-n", pool.namespace)
@@ -207,6 +202,8 @@ class TestOperator:
         assert shown.returncode == 5
         assert "does the operator run? The operator in this cluster" in words_of(shown)
 
-    async def test_one_of_this_release_is_not_talked_about(self, plane: ControlPlane, pool: ObjectRef) -> None:
+    async def test_one_of_this_release_is_not_talked_about(
+        self, plane: ControlPlane, pool: ObjectRef, operator: str
+    ) -> None:
         for words in (["stop", "thumbs", "--yes"], ["start", "thumbs"], ["restart", "thumbs", "--yes"]):
             assert (await wpool(plane, *words, "-n", pool.namespace)).stderr == ""

@@ -58,6 +58,7 @@ async def test_the_answer_to_a_command_is_waited_for(
         await ask.wait_for_answer(access, namespace, "thumbs", command="8", seconds=30)
 
 
+@pytest.mark.usefixtures("operator")
 async def test_the_end_of_a_rollout_is_waited_for(
     access: ClusterAccess, kube: Kube, namespace: str, generation: int
 ) -> None:

@@ -10,7 +10,7 @@ from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 
 async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, namespace: str) -> None:

@@ -120,6 +120,16 @@ NEEDS: Final[Mapping[str, tuple[Right, ...]]] = {
     "flame": _POD_EXEC,
     "sweep": _NONE,
     "bench": _NONE,
+    "chaos": (
+        *_pools("get list"),
+        *_all("get list create delete", "pods"),
+        *_all("create get", "pods/exec"),
+        *_all("list create patch delete", "networkpolicies", "networking.k8s.io"),
+        *_all("get list create patch delete", "services"),
+        *_all("list create delete", "jobs", "batch"),
+        *_all("get", "deployments", "apps"),
+        *_all("get list patch", "nodes", cluster=True),
+    ),
 }
 """By the words of the command."""
 ALL: Final = tuple(dict.fromkeys(right for rights in NEEDS.values() for right in rights))

@@ -25,7 +25,7 @@ It needs your own right to `patch` the pools; for a node also to `list` pods, to
 cordoned yet, to `patch` it. Ctrl-C gives a node up as `--timeout` does; asked again, it goes on.
 
 Exit codes: 0 nothing is left; 1 there was nothing to drain, or you said no; 2 wrong usage; 3 the cluster, or what was
-named in it, cannot be asked, or it was not done in time.
+named in it, cannot be asked, no operator runs that would do it, or it was not done in time.
 """
 EPILOG: Final = """**Examples**
 
@@ -78,9 +78,10 @@ def _drain_pool(
     async def empty(access: "ClusterAccess") -> None:
         await switch.suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
         if not dry_run:
+            await cluster.expect_operator(access)
             await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
 
-    asked("drain", empty, context=context, for_operator=True)
+    asked("drain", empty, context=context, for_operator=True, dry_run=dry_run)
     done = f"{pool}: no worker is left; wpool start {pool} starts it again"
     consent.tell(pool, done=done, would=f"be stopped: {workers} workers finish their jobs and go", dry_run=dry_run)
 
@@ -111,9 +112,10 @@ def _drain_node(
         if dry_run:
             await draining.rehearse(access, narrowed(access), there)
         else:
+            await cluster.expect_operator(access, but="nothing was done")
             await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
 
-    asked("drain", leave, context=context, for_operator=True)
+    asked("drain", leave, context=context, for_operator=True, dry_run=dry_run)
     done = f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that"
     would = f"be cordoned, and these leave it: {draining.told(there)}"
     consent.tell(node, done=done, would=would, dry_run=dry_run)

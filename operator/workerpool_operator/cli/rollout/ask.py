@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from workerpool_operator.cli import cluster
-from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.cluster import TroubleError, expect_operator
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, ended, history, meant, rollout_of
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
@@ -53,10 +53,12 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
 
     Raises:
         NoRolloutError: the pool has none.
+        TroubleError: no operator runs that would decide.
         NotInTimeError: it has not ended in time; the message says where it is.
         KubeError: the pool cannot be read.
     """
     last: dict[str, Any] = {}
+    looked = False
     try:
         async with asyncio.timeout(seconds or None):
             async for body in changes(access, namespace, name):
@@ -65,6 +67,9 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
                     raise NoRolloutError
                 if (end := ended(body)) is not None:
                     return end
+                if not looked:  # one that goes later comes back, or is told of by --timeout
+                    await expect_operator(access, but="nothing is decided")
+                    looked = True
     except TimeoutError:
         pass
     raise NotInTimeError(
@@ -111,6 +116,18 @@ async def wait_for_answer(
     except TimeoutError:
         pass
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
+
+
+async def expect_answers(access: ClusterAccess) -> None:
+    """Go on to wait only if an operator runs, or that cannot be seen.
+
+    Raises:
+        NotInTimeError: none runs.
+    """
+    try:
+        await expect_operator(access, but="written, and nobody answers")
+    except TroubleError as error:
+        raise NotInTimeError(str(error)) from None
 
 
 async def known(access: ClusterAccess, namespace: str, name: str) -> list[Known]:

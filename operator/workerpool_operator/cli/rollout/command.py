@@ -26,8 +26,8 @@ that moment: it does nothing to a later one. It needs your own right to `patch` 
 waited for; a dry run (`--dry-run`) has the API server check the command, and cannot know that answer.
 
 Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout, or (`history`) no versions, or you said no; 2 wrong
-usage; 3 the cluster, or the pool, cannot be asked; 4 the version was rejected (`status`); 5 not in time; 6 the operator
-refused the command.
+usage; 3 the cluster, or the pool, cannot be asked, or no operator runs that would decide (`status`); 4 the version was
+rejected (`status`); 5 not in time, or no operator runs that would answer; 6 the operator refused the command.
 """
 
 ANSWER_SECONDS: Final = 30.0
@@ -224,6 +224,7 @@ def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: b
         told = await ask.tell(access, where, pool, verb, version=version, dry_run=dry_run)
         if dry_run:
             return [consent.rehearsed(pool, f"tell the operator to {verb} version {told.version}")]
+        await ask.expect_answers(access)
         return lines(await ask.wait_for_answer(access, where, pool, command=told.id, seconds=ANSWER_SECONDS))
 
     _write(_answered(command, tell, context=context))

@@ -52,7 +52,7 @@ def test_what_is_missing_is_told_by_command() -> None:
     found = [one for one in findings(replace(WELL, refused=[PATCH, EXEC], own="media")) if one.subject == "your rights"]
     assert [one.level for one in found] == [Level.NOTE] * len(found)
     texts = [one.text for one in found]
-    assert "wpool job status, dump, flame: you may not create pods/exec in media" in texts
+    assert "wpool job status, dump, flame, chaos: you may not create pods/exec in media" in texts
     [patching] = [text for text in texts if "patch workerpools" in text]
     assert patching.startswith(
         "wpool adopt, throttle, stop, start, drain, restart, migrate, reassign, ui, rollout promote"

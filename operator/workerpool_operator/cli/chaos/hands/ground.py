@@ -9,7 +9,7 @@ from typing import Any, Final
 from workerpool_operator.cli.chaos.cleanup import leftovers, undo
 from workerpool_operator.cli.chaos.eyes import is_ready, restarts
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.doctor.checks import OPERATOR_SELECTOR
+from workerpool_operator.cli.doctor.seen import OPERATOR_SELECTOR
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL
 from workerpool_operator.domain.desired.names import COLLECTOR
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
