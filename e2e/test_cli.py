@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from typing import IO
 
 import pytest
 
-from e2e.cli import done, started, wpool
+from e2e.cli import Follower, done, wpool
 from e2e.scene import Scene, all_at_once, assert_nothing_lost, new_scene
 from e2e.support.stack import Stack
 from e2e.support.wait import wait_for
@@ -39,34 +37,6 @@ def shop(stack: Stack) -> Iterator[Scene]:
 def here(scene: Scene) -> tuple[str, str]:
     """What names the pool."""
     return POOL, f"--namespace={scene.namespace}"
-
-
-class Follower:
-    """What a command writes while it goes on."""
-
-    def __init__(self, scene: Scene, *words: str) -> None:
-        self.lines: list[str] = []
-        self.process = started(scene, *words)
-        assert self.process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
-        self._reader.start()
-
-    def _read(self, stream: IO[str]) -> None:
-        with stream as lines:
-            self.lines.extend(lines)
-
-    def wait_for(self, pattern: str) -> str:
-        """The first line with this in it."""
-
-        def found() -> str:
-            return next((line for line in list(self.lines) if re.search(pattern, line)), "")
-
-        return wait_for(found, seconds=60, what=f"a line with {pattern!r}")
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
-        self._reader.join(timeout=10)
 
 
 def test_get_shows_a_line_and_watches(shop: Scene) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e2e.cli import done, wpool
+from e2e.cli import Follower, done, wpool
 from e2e.scene import Scene, all_at_once, assert_nothing_lost
 from e2e.support.wait import wait_for
 from tests.support.alertmanager import alertmanager_in
@@ -85,13 +85,22 @@ def test_drain_empties_a_node_and_interrupts_no_job(scene: Scene) -> None:
 
 
 def test_migrate_and_reassign_move_workers(scene: Scene) -> None:
-    """From the primary place to the secondary one and back, and to another primary one."""
+    """From the primary place to the secondary one and back, and to another primary one; how far they are is shown."""
     first, second = two_nodes(scene)
     places = {"primary": {"nodeSelector": {HOST: first}}, "secondary": {"nodeSelector": {HOST: second}}}
     scene.apply("placed", scaling={"minReplicas": 2, "maxReplicas": 2}, placement=places)
     scene.wait_workers("placed", 2)
     assert nodes_of(scene, "placed") == [first] * 2
-    done(scene, "migrate", "placed", at(scene), "--to", "secondary", "--yes")
+    assert "would have its workers move" in done(
+        scene, "migrate", "placed", at(scene), "--to", "secondary", "--dry-run"
+    )
+    follower = Follower(scene, "get", "placed", at(scene), "--watch")
+    try:
+        follower.wait_for("2/2")
+        done(scene, "migrate", "placed", at(scene), "--to", "secondary", "--yes")
+        follower.wait_for(r"Moving: .*; move: \d ready in the secondary place, \d still in the primary place")
+    finally:
+        follower.end()
     wait_for(lambda: nodes_of(scene, "placed") == [second] * 2, seconds=60, what=f"both on {second}")
     done(scene, "migrate", "placed", at(scene), "--to", "primary", "--yes")
     wait_for(lambda: nodes_of(scene, "placed") == [first] * 2, seconds=60, what=f"both on {first}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from e2e.scene import Scene
+from e2e.support.wait import wait_for
 
 TRIED: Final = {
     "adopt": "test_adopt.py::test_a_running_deployment_is_adopted_and_no_job_is_cut_off",
@@ -82,6 +85,35 @@ def started(scene: Scene, *words: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+class Follower:
+    """What a command writes while it goes on."""
+
+    def __init__(self, scene: Scene, *words: str) -> None:
+        self.lines: list[str] = []
+        self.process = started(scene, *words)
+        assert self.process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream as lines:
+            self.lines.extend(lines)
+
+    def wait_for(self, pattern: str) -> str:
+        """The first line with this in it."""
+
+        def found() -> str:
+            return next((line for line in list(self.lines) if re.search(pattern, line)), "")
+
+        return wait_for(found, seconds=60, what=f"a line with {pattern!r}")
+
+    def end(self) -> None:
+        """Stop it, and read what is left."""
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        self._reader.join(timeout=10)
 
 
 def done(scene: Scene, *words: str, seconds: float = 120) -> str:
