@@ -152,7 +152,7 @@ class TestDefinition:
             (["top", "thumbs"], 1),
             (["checklist", "thumbs"], 1),
             (["rollout", "get", "thumbs"], 1),
-            (["rollout", "history", "thumbs"], 0),
+            (["rollout", "history", "thumbs"], 1),
         ],
         ids=lambda one: " ".join(one) if isinstance(one, list) else str(one),
     )
