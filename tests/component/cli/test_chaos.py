@@ -176,14 +176,15 @@ async def test_a_policy_that_is_not_the_workers_alone_is_left_alone(
     assert not await exists(kube, policy(namespace))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_puts_back_what_was_broken(
-    plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef
+    plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef, number: signal.Signals
 ) -> None:
-    """SIGTERM, as Ctrl-C."""
+    """As Ctrl-C does; a terminal that is closed is one too."""
     await kube.merge_patch(pool, ALLOW)
     running = await started(plane, *cut(namespace, "--for", "600", "--yes"))
     await eventually(lambda: exists(kube, policy(namespace)))
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(number)
     said, complained = await running.communicate()
     assert running.returncode == 130, said + complained
     assert b"stopped, and put back" in said

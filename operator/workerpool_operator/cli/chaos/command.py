@@ -246,7 +246,8 @@ async def _played(access: "ClusterAccess", wish: _Wish) -> Row:
     me = asyncio.current_task()
     assert me is not None
     if threading.current_thread() is threading.main_thread():  # signals come to no other
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the latter is a terminal that was closed
+            asyncio.get_running_loop().add_signal_handler(number, me.cancel)
     async with contextlib.AsyncExitStack() as stack:
         ground = await stack.enter_async_context(_ground(access, wish))
         await _assert_allowed(ground, wish.scenario)

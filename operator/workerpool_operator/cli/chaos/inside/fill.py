@@ -25,24 +25,35 @@ def main(arguments: list[str]) -> int:
     if size > most:
         print(f"{folder} is on a file system of {size} MiB, which may be the node's own", file=sys.stderr)
         return 1
+    written = fill(folder, create=True)
     if os.fork() == 0:
         os.setsid()
         for number in range(3):
             os.close(number)
         try:
-            time.sleep(seconds)
+            keep_full(folder, seconds)
         finally:
             clear(folder)
             os._exit(0)
-    written = fill(folder)
     print(f"{folder}: no space left, after {written >> 10} KiB of {size} MiB")
     return 0
 
 
-def fill(folder: str) -> int:
+def keep_full(folder: str, seconds: float) -> None:
+    """Take what others give back, until the time is over or somebody has taken the file away."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            fill(folder, create=False)
+        except FileNotFoundError:
+            return
+        time.sleep(0.2)
+
+
+def fill(folder: str, *, create: bool) -> int:
     """Bytes that went into it."""
     written = 0
-    file = os.open(Path(folder) / NAME, os.O_WRONLY | os.O_CREAT, 0o600)
+    file = os.open(Path(folder) / NAME, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0), 0o600)
     try:
         for chunk in (CHUNK, 1):
             while True:
