@@ -114,7 +114,7 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 
 ##@ Measure
 .PHONY: bench bench-canary bench-metrics-api bench-pools bench-predictive bench-reaction bench-reaction-smoke bench-scale
-.PHONY: bench-workers faults faults-f1 storm
+.PHONY: bench-workers chaos faults faults-f1 storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-reaction JSON=
@@ -150,6 +150,10 @@ bench-predictive: setup-python ## The floor by forecast on a working day, simula
 
 bench-canary: setup-python ## The judge of canaries: how often and how soon it is right, simulated (JSON=FILE)
 	$(RUN) python -m bench.canary $(JSON_FLAG)
+
+chaos: setup-cluster ## Every scenario of wpool chaos on real pods: expected, observed, recovery, jobs lost (JSON=FILE)
+	scripts/setup.sh postgres
+	$(RUN) python -m e2e.chaos $(JSON_FLAG) $(ARGS)
 
 # ARGS="--only F2 F3", ARGS=--resume, ARGS=--pods (also what takes the cluster), ARGS=--report (into docs/reliability.md)
 faults: setup ## The fault matrix F1 to F13, one row each: hours, and it can be resumed (JSON=FILE)
