@@ -116,6 +116,10 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     async def older(_: Any) -> str:
         return ""
 
+    async def operator_runs(_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(ask, "expect_answers", operator_runs)
     monkeypatch.setattr(ClusterAccess, "find", find)
     monkeypatch.setattr(cluster, "older", older)
 
