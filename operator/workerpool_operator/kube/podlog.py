@@ -24,6 +24,9 @@ _AGAIN_SECONDS: Final = 1.0
 _MOST_PAUSE_SECONDS: Final = 30.0
 _MOST_IDLE_ROUNDS: Final = 2
 """A container that has stopped may be started anew at any time, so that it is looked at every few seconds."""
+_GONE: Final = "unable to retrieve container logs for"
+"""What a kubelet answers with status 200, and without a time, for a container that it has removed."""
+_NONE: Final = "that container is gone, and its log with it; of those that have ended a node keeps the last one"
 _MOST_BETWEEN: Final = 10_000
 """Lines of a container that came and ended unseen."""
 
@@ -76,7 +79,7 @@ class PodLog:
         """What it has written so far; with `follow` also what it writes, until it stops.
 
         Raises:
-            LogError: it cannot be read.
+            LogError: it cannot be read; LogNoneError: the container is gone.
             aiohttp.ClientError, TimeoutError: the connection broke.
         """
         url = self.access.server + kinds.POD.path(namespace=self.namespace, name=self.pod, subresource="log")
@@ -89,6 +92,8 @@ class PodLog:
                 try:
                     at, text = stamped(raw)
                 except ValueError:
+                    if raw.startswith(_GONE):
+                        raise LogNoneError(_NONE) from None
                     continue  # half of one whose beginning is gone
                 if want.since is None or at >= want.since:
                     yield at, text
@@ -168,7 +173,7 @@ def _query(want: Want, *, follow: bool) -> dict[str, str]:
 def _refusal(status: int, said: str, *, previous: bool) -> LogError:
     match status:
         case 400 if previous:
-            return LogNoneError("the container before its last restart is gone, and its log with it")
+            return LogNoneError(_NONE)
         case 404:
             return LogGoneError("there is no such pod any more")
         case 403:

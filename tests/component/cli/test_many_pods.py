@@ -4,6 +4,7 @@ The API server is played: a real one takes minutes to be given so many.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.component
 
 PODS = 10_000
 BORN = "2026-01-02T03:04:05Z"
+NEWEST = f"thumbs-{PODS - 1:05}"
 
 
 def pod(number: int) -> dict[str, Any]:
@@ -44,6 +46,8 @@ class PlayedServer:
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
+        self.executed: list[str] = []
+        """Names of pods in which something was to be run."""
         self._pods = [pod(number) for number in range(PODS)]
 
     def app(self) -> web.Application:
@@ -51,6 +55,8 @@ class PlayedServer:
         app.router.add_get("/apis/workerpool.dev/v1alpha1/namespaces/media/workerpools/thumbs", self._pool)
         app.router.add_get("/apis/events.k8s.io/v1/namespaces/media/events", self._events)
         app.router.add_get("/api/v1/namespaces/media/pods", self._page)
+        app.router.add_get("/api/v1/namespaces/media/pods/{pod}", self._one)
+        app.router.add_get("/api/v1/namespaces/media/pods/{pod}/exec", self._exec)
         app.router.add_get("/api/v1/namespaces/media/pods/{pod}/log", self._log)
         app.router.add_get("/api/v1/namespaces/media/pods/{pod}/proxy/metrics", self._metrics)
         return app
@@ -71,7 +77,17 @@ class PlayedServer:
 
     async def _log(self, request: web.Request) -> web.Response:
         self.asked["log"] += 1
-        return web.Response(text=f"{BORN} hello from {request.match_info['pod']}\n")
+        name = request.match_info["pod"]
+        told = json.dumps({"event": "resizing", "job_id": "4711", "attempt": 3})
+        return web.Response(text=f"{BORN} {told if name == NEWEST else f'hello from {name}'}\n")
+
+    async def _one(self, request: web.Request) -> web.Response:
+        self.asked["pod"] += 1
+        return web.json_response(self._pods[int(request.match_info["pod"].removeprefix("thumbs-"))])
+
+    async def _exec(self, request: web.Request) -> web.Response:
+        self.executed.append(request.match_info["pod"])
+        return web.Response(status=403)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         self.asked["metrics"] += 1
@@ -127,5 +143,18 @@ async def test_logs_reads_the_newest_of_them(kubeconfig: Path, played: PlayedSer
     """A line of each, and how many were not read."""
     shown = await wpool(kubeconfig, "logs", "thumbs", "--tail", "1")
     assert len(shown.stdout.splitlines()) == logs_command.MOST_PODS == played.asked["log"]
-    assert f"hello from thumbs-{PODS - 1:05}" in shown.stdout
+    assert NEWEST in shown.stdout
     assert f"only the newest {logs_command.MOST_PODS} of {PODS} workers are read" in shown.stderr
+
+
+async def test_job_status_looks_at_the_newest_of_them(kubeconfig: Path, played: PlayedServer) -> None:
+    """At the logs of 500, and at what 50 of them are doing; and says how many those are of how many."""
+    played.executed.clear()
+    shown = await wpool(kubeconfig, "job", "status", "thumbs", "4711", "--output", "json")
+    told = json.loads(shown.stdout)
+    assert (told["state"], told["attempt"], told["worker"]) == ("started", 3, NEWEST)
+    assert played.asked["log"] == logs_command.MOST_PODS
+    assert set(played.executed) == {f"thumbs-{PODS - number:05}" for number in range(1, 51)}
+    assert f"only the newest 50 of {PODS} workers were asked" in told["by"]
+    assert "50 of 10000 workers did not answer" in told["by"]
+    assert "you may not run anything there" in told["by"]

@@ -38,7 +38,18 @@ async def unread(plane: ControlPlane, *words: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize(
-    "words", ["get", "get -o json", "describe thumbs", "logs thumbs", "init", "--help", "get --help", "completion bash"]
+    "words",
+    [
+        "get",
+        "get -o json",
+        "describe thumbs",
+        "logs thumbs",
+        "ui --no-browser",
+        "init",
+        "--help",
+        "get --help",
+        "completion bash",
+    ],
 )
 async def test_a_command_that_nobody_reads_ends_quietly(
     plane: ControlPlane, kube: Kube, namespace: str, words: str

@@ -207,14 +207,21 @@ async def test_one_that_is_new_is_shown_from_its_first_container_on() -> None:
         assert await followed(log, 1, after=NOON) == (["second"], [])
 
 
-async def test_that_there_is_no_container_before_is_told_as_such() -> None:
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b"previous terminated container not found"),
+        (200, b"unable to retrieve container logs for containerd://80301bb3f48b8608228e7b87736e38179bd9381e"),
+    ],
+)
+async def test_that_there_is_no_container_before_is_told_as_such(status: int, body: bytes) -> None:
+    """A kubelet says it in two ways: of one that there was not, and of one that it has removed."""
+
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(
-            status=400, body=b'{"kind": "Status", "message": "previous terminated container not found"}'
-        )
+        return web.Response(status=status, body=body)
 
     async with log_of(answer) as log:
-        with pytest.raises(LogNoneError, match="the container before its last restart is gone"):
+        with pytest.raises(LogNoneError, match="that container is gone, and its log with it"):
             _ = [text async for _, text in log.lines(Want(previous=True))]
 
 
