@@ -9,7 +9,7 @@ from tests.component.cli.running import wpool
 from tests.support.pools import pool_body
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 OPERATOR, PERSON = "workerpool-operator", "wpool"
 
