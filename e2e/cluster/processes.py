@@ -176,6 +176,8 @@ class Daemon:
     def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         argv, env = list(self.argv), {**os.environ, **self.env}
+        if "TMPDIR" not in self.env:
+            env.pop("TMPDIR", None)  # it outlives who starts it, whose folder for temporary files may not
         if self.join:
             argv = ["/bin/sh", "-c", _JOIN, "sh", *argv]
             env["JOIN_CGROUPS"] = " ".join(map(str, self.join))

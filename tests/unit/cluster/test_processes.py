@@ -53,6 +53,16 @@ def test_stopping_ends_it_and_leaves_no_zombie(daemon: Daemon) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_the_folder_for_temporary_files_is_not_that_of_who_starts_it(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A test's is gone when the test is over, and the cluster stays: its containers could be started no more."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    daemon.ensure()
+    seen = Path(f"/proc/{running(daemon).pid}/environ").read_bytes().split(b"\0")
+    assert not [one for one in seen if one.startswith(b"TMPDIR=")]
+
+
 def test_one_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     stubborn = Daemon(name="stubborn", argv=("/bin/sh", "-c", script), home=tmp_path, grace=0.2)
