@@ -74,7 +74,7 @@ def is_full(volume: Path) -> bool:
 @ROOT
 def test_a_volume_is_full_stays_full_and_is_given_back(volume: Path) -> None:
     """Also what another one frees meanwhile is taken; and nobody has to come for the end of it."""
-    done = subprocess.run(words("fill", str(volume), "3", "100"), check=True, capture_output=True, text=True)
+    done = subprocess.run(words("fill", str(volume), "10", "100"), check=True, capture_output=True, text=True)
     assert "no space left" in done.stdout
     assert is_full(volume)
     (volume / "other").unlink()

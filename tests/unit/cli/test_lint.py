@@ -180,7 +180,6 @@ def test_each_fault_is_a_line_with_its_field(tmp_path: Path) -> None:
         "kind: Pod\n",
         "- 1\n",
         "\x00",
-        "kind: WorkerPool\n",
         "a: &a [*a]",
         "{[a]: b}",
         "{~: b}",
@@ -193,6 +192,36 @@ def test_a_file_without_anything_to_check_is_wrong_usage(tmp_path: Path, text: s
     shown = CliRunner().invoke(app, ["lint", str(file)])
     assert (shown.exit_code, "Traceback" in shown.output) == (2, False)
     assert CliRunner().invoke(app, ["lint", str(tmp_path / "none")]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {"apiVersion": "workerpool.dev/v1alpha2", "kind": "WorkerPool"},
+            "no kind WorkerPool in workerpool.dev/",
+        ),
+        (
+            {"apiVersion": "workerpool.dev/v1alpha1", "kind": "Workerpool"},
+            "no kind Workerpool in workerpool.dev/",
+        ),
+        ({"apiVersion": "apps/v1", "kind": "WorkerPool"}, "and not of apps/v1"),
+        ({"kind": "WorkerPoolBudget"}, "and not of no apiVersion"),
+    ],
+)
+def test_what_is_nearly_ours_is_refused(tmp_path: Path, body: dict[str, Any], words: str) -> None:
+    """As kubectl does, which finds no such kind; another object beside it does not hide that."""
+    shown = CliRunner().invoke(app, ["lint", written(tmp_path, pool_body("fine"), body)])
+    assert (shown.exit_code, "fine: valid" in shown.stdout) == (1, True)
+    assert words in shown.stderr
+
+
+def test_a_file_of_others_beside_ours_is_told(tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("kind: Pod\n", "utf-8")
+    shown = CliRunner().invoke(app, ["lint", written(tmp_path, pool_body("fine")), str(other)])
+    assert shown.exit_code == 0
+    assert f"{other}: nothing of ours in it" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ _BY_REASON: Final[dict[str, str]] = {
         "wpool rollout abort {pool} -n {namespace} goes back to the stable version, promote takes the new one"
     ),
     Reason.FAILED_OVER: (
-        "bring the nodes of the primary place back, or give the pool another one: wpool reassign {pool} -n {namespace}"
+        "bring the nodes of the primary place back, or give the pool another one: wpool reassign {pool} -n {namespace} "
+        "--primary LABEL=VALUE"
     ),
     Reason.FAILBACK_WAITS: "wpool migrate {pool} --to primary -n {namespace} lets them come back",
     Reason.FAILING_BACK: "wpool get {pool} -n {namespace} --watch shows how far they are; nothing is to be done",

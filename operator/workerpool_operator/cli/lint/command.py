@@ -37,16 +37,25 @@ def lint(  # noqa: D103  typer: the help text is HELP
     files: Annotated[list[str], typer.Argument(help="YAML files, or - for standard input.", show_default=False)],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are faults, too.")] = False,
 ) -> None:
-    from workerpool_operator.cli.lint.verdict import definition, examine  # noqa: PLC0415  it brings an interpreter of CEL
+    from workerpool_operator.cli.lint.verdict import (  # noqa: PLC0415  it brings an interpreter of CEL
+        definition,
+        examine,
+        nearly_ours,
+    )
 
     errors, checked, refused = Console(stderr=True, soft_wrap=True), 0, 0
     for file in files:
+        before = checked + refused
         for number, document in enumerate(_documents(file), start=1):
             of = definition(document.body)
+            name = one_line(_name(document.body) or f"document {number}")
             if of is None:
+                if why := nearly_ours(document.body):
+                    refused += 1
+                    errors.print(f"{file}: {name}: error: {one_line(why)}", style="red", markup=False, highlight=False)
                 continue
             checked += 1
-            about = f"{file}: {of.kind} {one_line(_name(document.body) or f'document {number}')}"
+            about = f"{file}: {of.kind} {name}"
             faults = examine(document, of)
             refused += any(strict or not fault.warning for fault in faults)
             for fault in faults:
@@ -54,7 +63,9 @@ def lint(  # noqa: D103  typer: the help text is HELP
                 errors.print(f"{about}: {sign}: {fault}", style=style, markup=False, highlight=False)
             if not faults:
                 say(f"{about}: valid")
-    if not checked:
+        if checked + refused == before and len(files) > 1:
+            say(f"{file}: nothing of ours in it")
+    if not (checked or refused):
         raise typer.BadParameter(f"there is no WorkerPool or WorkerPoolBudget of {API_VERSION} in {', '.join(files)}")
     if refused:
         raise typer.Exit(ExitCode.NOTHING)

@@ -19,6 +19,18 @@ def definition(body: Mapping[str, Any]) -> Definition | None:
     return next((of for of in DEFINITIONS if of.kind == body.get("kind")), None)
 
 
+def nearly_ours(body: Mapping[str, Any]) -> str:
+    """Why an object that says it is of our group is none that the API server would take; empty for others' objects.
+
+    kubectl refuses it: "no matches for kind".
+    """
+    version, kind = str(body.get("apiVersion", "")), str(body.get("kind", ""))
+    kinds = [of.kind for of in DEFINITIONS]
+    if version.partition("/")[0] == API_VERSION.partition("/")[0]:
+        return f"there is no kind {kind} in {version}, but {' and '.join(kinds)} in {API_VERSION}"
+    return f"{kind} is a kind of {API_VERSION}, and not of {version or 'no apiVersion'}" if kind in kinds else ""
+
+
 def examine(document: Document, of: Definition) -> list[Fault]:
     """All its faults: keys that are there twice, fields that nobody knows, and then the order of its fields."""
     body, schema = document.body, _schema(of.kind)

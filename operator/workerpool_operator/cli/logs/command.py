@@ -287,7 +287,10 @@ def moment(since: str) -> datetime | None:
         return None
     if (found := _SPAN.fullmatch(since)) is None:
         raise typer.BadParameter("--since is how far back, as a number and s, m, h or d: such as 10m")
-    return datetime.now(UTC) - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    try:
+        return datetime.now(UTC) - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    except OverflowError:
+        raise typer.BadParameter(f"--since {since} is before all time") from None
 
 
 def _level(text: str) -> Level | None:
