@@ -39,8 +39,8 @@ class Row:
     failover_timeout_seconds: int
     leader_seconds: float
     """Until another operator held the Lease."""
-    samples_fresh_seconds: float
-    """Age of the oldest reading that counted meanwhile, as the other collector has it."""
+    samples_fresh_seconds: float | None
+    """Age of the oldest reading that counted meanwhile, as the other collector has it; None: it could not be asked."""
     jobs: int | None
     jobs_lost: int | None
     """None: not known, which is not good enough."""
@@ -54,7 +54,9 @@ class Row:
     def ok(self) -> bool:
         """Whether it is as it has to be."""
         in_time = self.failover_seconds <= self.failover_timeout_seconds + 30 and self.leader_seconds < 20
-        return in_time and self.samples_fresh_seconds < 10 and (self.jobs_lost, self.failback_interrupted) == (0, 0)
+        fresh = self.samples_fresh_seconds is not None and self.samples_fresh_seconds < 10
+        unharmed = (self.jobs_lost, self.jobs_dead, self.failback_interrupted) == (0, 0, 0)
+        return in_time and self.leader_seconds > 0 and fresh and unharmed
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Watch:
     before: str
     began: float
     leader_seconds: float = 0.0
-    oldest: float = 0.0
+    oldest: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -82,7 +84,7 @@ class Watch:
             holder = str(lease["spec"].get("holderIdentity", ""))
             if not self.leader_seconds and holder and not holder.startswith(self.before):
                 self.leader_seconds = time.monotonic() - self.began
-            self.oldest = max([self.oldest, *ages])
+            self.oldest = max([*ages, *([] if self.oldest is None else [self.oldest])], default=None)
 
     def stop(self) -> None:
         """Look no more."""
@@ -122,7 +124,7 @@ def play(scene: Scene) -> Row:
         failover_seconds=round(begun - killed, 1),
         failover_timeout_seconds=TIMEOUT_SECONDS,
         leader_seconds=round(watch.leader_seconds, 1),
-        samples_fresh_seconds=round(watch.oldest, 1),
+        samples_fresh_seconds=None if watch.oldest is None else round(watch.oldest, 1),
         jobs=report.jobs_done,
         jobs_lost=report.jobs_lost,
         jobs_dead=report.jobs_dead,
