@@ -1,73 +1,76 @@
-"""The Job that looks into a pool's queues: what it is given, and what it is not."""
+"""What is made of the end of the Job that moves dead letters, and of what it wrote."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from tests.support.pools import pool, queue
 from workerpool_operator.cli.cluster import TroubleError
-from workerpool_operator.cli.dlq.job import image_of, job
-
-SECRET = {"secretKeyRef": {"name": "redis", "key": "password"}}
-DEPLOYMENT = {
-    "spec": {
-        "template": {
-            "spec": {
-                "imagePullSecrets": [{"name": "registry"}],
-                "serviceAccountName": "workerpool-collector",
-                "containers": [{"image": "operator:1", "imagePullPolicy": "Never", "env": [{"name": "A"}]}],
-            }
-        }
-    }
-}
+from workerpool_operator.cli.dlq import run
+from workerpool_operator.cli.dlq.run import cut_off, understood
+from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
 
-def made(**spec: Any) -> dict[str, Any]:
-    return job(pool(**spec), ["list"], name="thumbs-dlq-1", image=image_of(DEPLOYMENT), seconds=60)
+def ended(phase: str, **terminated: Any) -> dict[str, Any]:
+    return {"status": {"phase": phase, "containerStatuses": [{"state": {"terminated": terminated}}]}}
 
 
-def pod(body: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = body["spec"]["template"]["spec"]
-    return found
+def test_what_came_to_its_end_by_itself_was_not_cut_off() -> None:
+    """Then what it wrote is all there is, and nothing written is nothing there."""
+    assert cut_off(ended("Succeeded", exitCode=0, reason="Completed")) == ""
+    assert understood("", cut_off="") == []
 
 
-def test_it_mounts_the_pools_credentials_and_no_token() -> None:
-    found = pod(made(queues=[queue(credentials={"password": SECRET})]))
-    [credentials] = [volume for volume in found["volumes"] if volume["name"] == "credentials"]
-    [source] = credentials["projected"]["sources"]
-    assert source["secret"]["name"] == "redis"
-    assert found["automountServiceAccountToken"] is False
-    assert "serviceAccountName" not in found
-    env = {one["name"]: one["value"] for one in found["containers"][0]["env"]}
-    assert env["QUEUE_MAIN_PASSWORD_FILE"] == "/credentials/main/password"
-    assert all(name.startswith("QUEUE_") for name in env)
+@pytest.mark.parametrize(
+    ("pod", "why"),
+    [
+        (ended("Failed", exitCode=137, reason="OOMKilled"), "OOMKilled, exit code 137"),
+        ({"status": {"phase": "Failed", "reason": "Evicted"}}, "Evicted"),
+        ({"status": {"phase": "Failed", "containerStatuses": [{}]}}, "Kubernetes does not say why"),
+    ],
+)
+def test_what_was_ended_is_told_with_why(pod: dict[str, Any], why: str) -> None:
+    """Half of an answer is none: jobs may have been moved that nobody would hear of."""
+    assert cut_off(pod) == why
+    with pytest.raises(TroubleError, match=why):
+        understood('{"count": 5}\n', cut_off=cut_off(pod))
 
 
-def test_it_runs_the_collectors_image_and_nothing_else_of_it() -> None:
-    found = pod(made())
-    container = found["containers"][0]
-    assert (container["image"], container["imagePullPolicy"]) == ("operator:1", "Never")
-    assert found["imagePullSecrets"] == [{"name": "registry"}]
+def test_the_last_words_of_what_was_ended_are_told() -> None:
+    with pytest.raises(TroubleError, match="No module named workerpool"):
+        understood("python: No module named workerpool\n", cut_off="Error, exit code 1")
 
 
-def test_it_is_no_worker_of_the_pool_and_does_not_outlive_it() -> None:
-    """With the label of workers it would be counted as one."""
-    body = made()
-    assert "workerpool.dev/pool" not in body["metadata"]["labels"]
-    assert "workerpool.dev/pool" not in body["spec"]["template"]["metadata"]["labels"]
-    [owner] = body["metadata"]["ownerReferences"]
-    assert (owner["name"], owner.get("controller")) == ("thumbs", None)
-    assert body["spec"]["ttlSecondsAfterFinished"] > 0
-    assert (body["spec"]["backoffLimit"], body["spec"]["activeDeadlineSeconds"]) == (0, 60)
+def test_what_libraries_write_beside_the_answer_is_passed_over() -> None:
+    assert understood('x.py:1: DeprecationWarning: y\n{"count": 5}\n', cut_off="") == [{"count": 5}]
 
 
-def test_kubernetes_fills_in_nothing() -> None:
-    """`$(NAME)` in an argument would be replaced by a variable's value."""
-    found = job(pool(), ["--job-id=$(QUEUE_MAIN_URL)"], name="n", image=image_of(DEPLOYMENT), seconds=60)
-    assert pod(found)["containers"][0]["args"] == ["--job-id=$$(QUEUE_MAIN_URL)"]
+def test_what_it_says_itself_of_its_failure_comes_first() -> None:
+    with pytest.raises(TroubleError, match="cannot be asked: QueueUnavailable"):
+        understood('{"error": "QueueUnavailable: x"}', cut_off="Error, exit code 1")
 
 
-def test_a_pool_without_queues_of_its_own_is_told() -> None:
-    address = {"url": "http://prometheus:9090", "query": "x"}
-    with pytest.raises(TroubleError, match="has no queue whose dead letters"):
-        made(queues=[{"name": "main", "prometheus": address}])
+class Server:
+    """Cannot be asked at first, and then shows a pod that has ended."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers = list(answers)
+
+    def list(self, *_: Any, **__: Any) -> "Server":
+        return self
+
+    async def all(self) -> Any:
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return [answer]
+
+
+async def test_a_short_loss_of_the_api_server_ends_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To give up would delete the Job, in the midst of what it moves."""
+    monkeypatch.setattr(run, "_LOOK_SECONDS", 0.0)
+    done = ended("Succeeded", exitCode=0)
+    job = ObjectRef(kinds.JOB, "media", "thumbs-dlq-1")
+    server = Server(errors.Unavailable("connection reset"), errors.RequestTimeout("late"), done)
+    assert await run._ended(cast("Kube", server), job, seconds=60) == done
+    with pytest.raises(errors.Forbidden):
+        await run._ended(cast("Kube", Server(errors.Forbidden("no"))), job, seconds=60)

@@ -40,7 +40,7 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
     """What the Job said: the JSON objects of its log.
 
     Raises:
-        TroubleError: it could not be run, failed, or took too long.
+        TroubleError: it could not be run, failed, was ended in its midst, or took too long.
         KubeError: the API server refuses it.
     """
     async with Kube(access) as kube:
@@ -63,7 +63,7 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
         ref = ObjectRef(kinds.JOB, where.namespace, name)
         try:
             pod = await _ended(kube, ref, seconds=where.seconds)
-            return _understood(await _log(access, where.namespace, pod["metadata"]["name"]))
+            return understood(await _log(access, where.namespace, pod["metadata"]["name"]), cut_off=cut_off(pod))
         finally:
             # Where even this fails, Kubernetes deletes it some minutes after its end.
             with contextlib.suppress(errors.KubeError):
@@ -76,9 +76,17 @@ async def _ended(kube: Kube, ref: ObjectRef, *, seconds: float) -> Mapping[str, 
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
-                pods = await kube.list(
-                    kinds.POD, namespace=ref.namespace, label_selector=f"batch.kubernetes.io/job-name={ref.name}"
-                ).all()
+                try:
+                    pods = await kube.list(
+                        kinds.POD, namespace=ref.namespace, label_selector=f"batch.kubernetes.io/job-name={ref.name}"
+                    ).all()
+                except errors.KubeError as error:
+                    if not error.retryable:
+                        raise
+                    # The Job goes on meanwhile, and may be in the midst of moving jobs.
+                    state = f"cannot be seen ({error})"
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    continue
                 for pod in pods:
                     if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
                         return pod
@@ -115,11 +123,21 @@ async def _log(access: ClusterAccess, namespace: str, pod: str) -> str:
         return text
 
 
-def _understood(text: str) -> list[Json]:
-    """Its lines.
+def cut_off(pod: Mapping[str, Any]) -> str:
+    """Why the pod ended without having done it all, as Kubernetes says; empty: it came to its end by itself."""
+    status = pod.get("status") or {}
+    if status.get("phase") != "Failed":
+        return ""
+    ends = [(one.get("state") or {}).get("terminated") or {} for one in status.get("containerStatuses") or ()]
+    told = [f"{one.get('reason', 'Error')}, exit code {one.get('exitCode')}" for one in ends if one.get("exitCode")]
+    return "; ".join(filter(None, [status.get("reason", ""), *told])) or "Kubernetes does not say why"
+
+
+def understood(text: str, *, cut_off: str) -> list[Json]:
+    """Its lines; what libraries write beside them is passed over.
 
     Raises:
-        TroubleError: it says that it failed, or there is nothing that could be an answer.
+        TroubleError: it says that it failed, or was ended before it was done.
     """
     found, other = [], list[str]()
     for line in text.splitlines():
@@ -134,6 +152,10 @@ def _understood(text: str) -> list[Json]:
     failed = next((said["error"] for said in found if set(said) == {"error"}), None)
     if failed is not None:
         raise TroubleError(f"the pool's queue cannot be asked: {failed}")
-    if other:
-        raise TroubleError(f"the Job has failed: {other[-1][:500]}")
+    if cut_off:
+        last = f", after it said {other[-1][:500]!r}" if other else ""
+        raise TroubleError(
+            f"the Job was ended before it was done ({cut_off}{last}). What it has moved or deleted until then is so: "
+            "`wpool dlq list` shows what is left"
+        )
     return found
