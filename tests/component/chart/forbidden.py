@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-TENANT: Final = "tenant"
+TENANT: Final = "asked-tenant"
 """A namespace with pools."""
-FOREIGN: Final = "foreign"
+FOREIGN: Final = "asked-foreign"
 """One that an operator of single namespaces does not look after, and of which no collector is."""
 HOME: Final = "workerpool-system"
 
