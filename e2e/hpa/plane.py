@@ -168,7 +168,7 @@ async def hpa_stage(
         operator.start()
         try:
             # The API server would look again only half a minute after it found nobody.
-            await until(lambda: _answers(own_api), seconds=60, what=f"the metrics port; see {operator.log}")
+            await until(lambda: _answers(own_api), seconds=100, what=f"the metrics port; see {operator.log}")
             await stage.register(own_api)
             yield stage
         finally:
