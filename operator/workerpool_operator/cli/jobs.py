@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked
+from workerpool_operator.cli.examples import examples
 from workerpool_operator.cli.job_state import Found, Seen, State, told
 from workerpool_operator.cli.logs import command as logs_command
 from workerpool_operator.cli.logs.kept import Sought
@@ -28,9 +30,7 @@ Json = Mapping[str, Any]
 HELP: Final = """Look for single jobs of a pool."""
 
 
-def _examples(*words: str) -> str:
-    return "**Examples**\n\n" + "\n\n".join(f"    wpool job {one}" for one in words) + "\n"
-
+_examples: Final = partial(examples, "job")
 
 EPILOG: Final = _examples("status thumbs 4711")
 STATUS_HELP: Final = """Tell what has become of a job: state, attempt, version and last error, and how that is known.

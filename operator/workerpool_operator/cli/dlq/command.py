@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode, asked, confirmed
+from workerpool_operator.cli.examples import examples
 from workerpool_operator.cli.terminal import Console, one_line, say, wide
 
 if TYPE_CHECKING:
@@ -31,9 +33,7 @@ its queue cannot be asked.
 """
 
 
-def _examples(*words: str) -> str:
-    return "**Examples**\n\n" + "\n\n".join(f"    wpool dlq {one}" for one in words) + "\n"
-
+_examples: Final = partial(examples, "dlq")
 
 EPILOG: Final = _examples("list thumbs", "show thumbs 4711", "redrive thumbs --reason max_attempts --dry-run")
 

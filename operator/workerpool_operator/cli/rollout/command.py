@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from enum import IntEnum, StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
+from workerpool_operator.cli.examples import examples
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, lines, meant, rollout_of
 from workerpool_operator.cli.terminal import Console, say, wide
 from workerpool_operator.domain.rollout.commands import Verb
@@ -33,9 +35,7 @@ rejected (`status`); 5 not in time, or no operator runs that would answer; 6 the
 ANSWER_SECONDS: Final = 30.0
 
 
-def _examples(*words: str) -> str:
-    return "**Examples**\n\n" + "\n\n".join(f"    wpool rollout {one}" for one in words) + "\n"
-
+_examples: Final = partial(examples, "rollout")
 
 EPILOG: Final = _examples("get thumbs", "status thumbs --timeout 7200", "abort thumbs")
 
