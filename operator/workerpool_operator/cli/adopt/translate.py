@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from workerpool_operator.api import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, MAX_NAME, WorkerSpec
+from workerpool_operator.cli.adopt import beside
 from workerpool_operator.domain.desired.names import COMPONENT_LABEL, MANAGED_BY_LABEL, MANAGER, USABLE_LABEL, WORKER
 from workerpool_operator.domain.desired.template import DRAIN_MARGIN_SECONDS
 
@@ -38,6 +39,9 @@ _OF_POD: Final = (
 )
 _ACCOUNT: Final = ("serviceAccountName", "serviceAccount")
 """The second is an old name of the first; the API server writes both."""
+_READ_OF_POD: Final = frozenset(
+    {*_OF_POD, *_ACCOUNT, "containers", "initContainers", "securityContext", "terminationGracePeriodSeconds"}
+)
 _HARMLESS: Final[Mapping[str, Any]] = {
     "restartPolicy": "Always",
     "dnsPolicy": "ClusterFirst",
@@ -146,6 +150,8 @@ def _worker(pod: Json, main: Json) -> tuple[Json, list[str]]:
     lost: list[str] = []
     given, contract = _without_contract(given, lost)
     given = _without_foreign_volumes(given, lost)
+    sidecars = beside.taken_over(pod, volumes={volume["name"] for volume in given.get("volumes", ())})
+    given |= {"sidecars": sidecars} if sidecars else {}
     try:
         made = WorkerSpec.model_validate(given | contract).to_json()
     except ValidationError as error:
@@ -153,6 +159,7 @@ def _worker(pod: Json, main: Json) -> tuple[Json, list[str]]:
         raise NotAdoptableError(f"{place}: {error.errors()[0]['msg']}") from None
     lost += _lost(given, made, "")
     kept = {key: made[key] for key in given if key in made}
+    kept |= {"sidecars": beside.without_defaults(made["sidecars"], of=sidecars)} if sidecars else {}
     user = _user(pod, main)
     grace = int(pod.get("terminationGracePeriodSeconds") or 30)
     drain = max(1, grace - DRAIN_MARGIN_SECONDS) if grace > DRAIN_MARGIN_SECONDS else grace
@@ -225,11 +232,11 @@ def _probe(given: Json | None, path: str) -> Json | None:
 
 def _unknown_of_pod(pod: Json, main: Json) -> Iterator[str]:
     for key, value in pod.items():
-        known = {*_OF_POD, *_ACCOUNT, "containers", "securityContext", "terminationGracePeriodSeconds"}
-        if key in known or value in (None, [], {}):
+        if key in _READ_OF_POD or value in (None, [], {}):
             continue
         if _HARMLESS.get(key) != value:
             yield key
+    yield from beside.unknown(pod, main, safe=_SECURITY)
     yield from (f"container {one['name']}" for one in pod["containers"] if one["name"] != main["name"])
     yield from _unsafe(pod.get("securityContext") or {}, {"runAsUser", "fsGroup", "fsGroupChangePolicy", "runAsGroup"})
 

@@ -54,7 +54,7 @@ def test_what_a_pool_can_take_over_is_taken_over() -> None:
         ({"securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}, {}, ["securityContext.capabilities"]),
         ({"env": [{"name": "QUEUE_MAIN_URL", "value": "x"}]}, {}, ["env QUEUE_MAIN_URL (the operator sets it)"]),
         ({}, {"hostNetwork": True}, ["hostNetwork"]),
-        ({}, {"initContainers": [{"name": "init"}]}, ["initContainers"]),
+        ({}, {"initContainers": [{"name": "init"}]}, ["init container init"]),
         ({}, {"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}}, ["securityContext.sysctls"]),
         ({}, {"volumes": [{"name": "models", "hostPath": {"path": "/"}}]}, ["volume models (hostPath)"]),
         ({"volumeMounts": [{"name": "models", "mountPath": "/m", "subPathExpr": "$(A)"}]}, {}, ["subPathExpr"]),
