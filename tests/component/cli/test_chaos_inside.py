@@ -13,7 +13,8 @@ import pytest
 
 from e2e.support.postgres_server import PostgresServer
 from e2e.support.wait import wait_for
-from workerpool_operator.cli.chaos.inside import fill, program
+from workerpool_operator.cli.chaos.hands.kill import BY_LIMIT
+from workerpool_operator.cli.chaos.inside import fill, kill, program
 
 pytestmark = pytest.mark.component
 ROOT = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nsenter"), reason="needs root, and util-linux")
@@ -50,6 +51,24 @@ def test_the_first_process_of_a_container_is_killed_from_within() -> None:
         killer = subprocess.run([*inside, *words("kill", port)], check=False, timeout=60)
         assert killer.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}, "it goes with the namespace"
         assert shell.wait(timeout=10) != 0
+
+
+@ROOT
+def test_without_python_a_limit_is_enough_for_one_that_works() -> None:
+    """By util-linux alone; a first process that does nothing would outlive it."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with subprocess.Popen([*unshare, sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        port = int(shell.stdout.readline())
+        [first] = Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()
+        subprocess.run(["nsenter", f"--target={first}", "--pid", "--mount", *BY_LIMIT], check=True)
+
+        def ended() -> bool:
+            for _ in range(200):
+                kill.knock(port)
+            return shell.poll() is not None
+
+        wait_for(ended, seconds=60, what="the end of a first process with work to do")
 
 
 @pytest.fixture

@@ -73,7 +73,8 @@ async def _read(stream: aiohttp.ClientWebSocketResponse, target: Target, command
     status: dict[str, Any] = json.loads(channels[_ERROR])
     if status.get("status") != "Success":
         why = said or status.get("message", "for no reason that it told")
-        raise RemoteError(f"{target}: {' '.join(command[:3])} failed: {why}")
+        # Not more than a line of it: a command may bring its program as a word.
+        raise RemoteError(f"{target}: {' '.join(command[:3]).partition(chr(10))[0]} failed: {why}")
     return channels[_STDOUT].decode()
 
 

@@ -13,6 +13,11 @@ from workerpool_operator.cli.look.remote import RemoteError, Target, run_in
 from workerpool_operator.kube import ObjectRef, errors, kinds
 
 _KILL_SECONDS: Final = 35.0
+_SEEN_SECONDS: Final = 10.0
+_LIMITED_SECONDS: Final = 30.0
+BY_LIMIT: Final = ("prlimit", "--pid", "1", "--cpu=1:1")
+"""What the program does by Python, for images without one; a process that does nothing outlives it."""
+_IDLE: Final = "it uses no CPU time; the limit on it stands, so it ends when it has used a second in all"
 _HEALTH_PORT: Final = 8080
 
 Find = Callable[[Ground], Awaitable[list[Json]]]
@@ -49,15 +54,22 @@ class KilledProcesses:
         container = pod["spec"]["containers"][0]
         ports = [str(port["containerPort"]) for port in container.get("ports", ())] or [str(_HEALTH_PORT)]
         target = Target(pod["metadata"]["namespace"], name(pod), container["name"])
-        said = ""
-        try:
-            await run_in(self._ground.access, target, program("kill", *ports), seconds=_KILL_SECONDS)
-        except RemoteError as error:  # also what is told where it worked: the connection ends with the process
-            said = str(error)
+        said, seconds = await self._run(target, program("kill", *ports)), _SEEN_SECONDS
+        if is_not_there(said):
+            said, seconds = await self._run(target, BY_LIMIT) or _IDLE, _LIMITED_SECONDS
+        failed = f"{name(pod)} could not be killed from within:"
+        if is_not_there(said):
+            raise TroubleError(f"{failed} its image has neither Python nor prlimit (util-linux)")
         # Not longer than a while: where it worked, the kubelet has told so by now.
-        await until(
-            lambda: self._died(pod), seconds=10, otherwise=f"{name(pod)} could not be killed from within: {said}"
-        )
+        await until(lambda: self._died(pod), seconds=seconds, otherwise=f"{failed} {said}")
+
+    async def _run(self, target: Target, command: Sequence[str]) -> str:
+        """Why it failed; also what is told where it worked, since the connection ends with the process."""
+        try:
+            await run_in(self._ground.access, target, command, seconds=_KILL_SECONDS)
+        except RemoteError as error:
+            return str(error)
+        return ""
 
     async def healed(self) -> bool:
         """See `Hands`."""
@@ -167,3 +179,8 @@ async def brokers(ground: Ground) -> list[Json]:
 def told(pods: Sequence[Json]) -> str:
     """Names, for the blast radius."""
     return ", ".join(map(name, pods)) or "none"
+
+
+def is_not_there(said: str) -> bool:
+    """Whether a container runtime has said that there is no such program; runc and crun have their own words."""
+    return ("executable file" in said and "not found" in said) or "no such file" in said
