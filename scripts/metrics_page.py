@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import Metric
 
 from workerpool.telemetry import exposition
-from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, Metrics
+from workerpool.telemetry.metrics import BATCH_JOBS, Histogram, LockMetrics, Metrics
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.metrics import CollectorMetrics
 from workerpool_operator.metrics import (
@@ -115,6 +115,8 @@ def worker() -> list[Metric]:
     metrics = Metrics(pool="thumbnails", version="0123abcd", slots={"io": 1})
     metrics.queue_depth["main"] = 0
     metrics.lanes["io"].first_late = 0
+    metrics.locks["crm"] = LockMetrics()
+    metrics.circuits["crm"] = False
     metrics.lanes["io"].batches = Histogram(BATCH_JOBS)
     return _own(exposition.families(metrics))
 

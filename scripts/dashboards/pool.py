@@ -387,6 +387,13 @@ DEBUG: Final = Dashboard(
                         Query("sum by (pod) (rate(worker_context_switches_total{POOL}[$__rate_interval]))", "{{pod}}"),
                     ),
                 ),
+                Panel(
+                    title="Waits for locks, 95 %",
+                    about="For an endpoint's turn, or for another one who fills a cache's value.",
+                    unit=Unit.SECONDS,
+                    runbook="LockContention",
+                    queries=(Query(_quantile(0.95, "worker_lock_wait_seconds", by="lock"), "{{lock}}"),),
+                ),
             ),
         ),
     ),

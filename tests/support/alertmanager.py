@@ -7,15 +7,19 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from e2e.cluster.api import wait_until
 from e2e.cluster.ports import free_port
 
+NOBODY: Final = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+"""Settings by which it tells nobody."""
+
 
 @contextlib.contextmanager
-def alertmanager_in(folder: Path) -> Iterator[str]:
+def alertmanager_in(folder: Path, *, settings: str = NOBODY) -> Iterator[str]:
     """Its address; what it keeps is in the folder. Skips where there is none, and fails under CI."""
     program = shutil.which("prometheus-alertmanager")
     if program is None:
@@ -23,10 +27,10 @@ def alertmanager_in(folder: Path) -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    settings, port = folder / "alertmanager.yml", free_port()
-    settings.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    file, port = folder / "alertmanager.yml", free_port()
+    file.write_text(settings)
     arguments = [
-        f"--config.file={settings}",
+        f"--config.file={file}",
         f"--storage.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",

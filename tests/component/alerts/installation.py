@@ -62,6 +62,20 @@ def waits(*, slow: float) -> tuple[Series, ...]:
     )
 
 
+def turns_at(*, waits: float) -> tuple[Series, ...]:
+    """Jobs of two workers wait this share of their time for their turn at one endpoint, and less for another."""
+    return tuple(
+        series
+        for pod in ("w0", "w1")
+        for series in (
+            counter("worker_lock_wait_seconds_sum", 4 * waits, lock="crm", pod=pod),
+            counter("worker_lock_wait_seconds_sum", 0.1, lock="cache:rates", pod=pod),
+            counter("job_processing_seconds_sum", 3, lane="io", pod=pod),
+            counter("job_processing_seconds_sum", 1, lane="thread", pod=pod),
+        )
+    )
+
+
 def target(kind: str, value: float) -> tuple[Series, ...]:
     """Two operators export it, as while another one begins to lead."""
     return tuple(gauge("workerpool_threshold", value, kind=kind, pod=pod) for pod in ("o0", "o1"))
@@ -223,6 +237,7 @@ STORIES: Final[dict[str, Story]] = {
         fires=saturated(limited=True), at=17, before=13, silent=saturated(limited=False), labels=POOL
     ),
     "ThreadPoolSaturated": Story(fires=threads(wedged=6), at=6, before=4, silent=threads(wedged=1), labels=POOL),
+    "LockContention": Story(fires=turns_at(waits=0.8), at=12, before=8, silent=turns_at(waits=0.2), labels=POOL),
     "EventLoopBlocked": Story(
         fires=(gauge("worker_loop_lag_seconds", 0.8, pod="w0"),),
         at=6,
