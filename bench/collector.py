@@ -56,7 +56,7 @@ class Observed:
         if error:
             raise SystemExit(f"{pool}/{queue} could not be read: {error}")
 
-    def _told(self, *_: str) -> None:
+    def _told(self, *_: object, **__: object) -> None:
         self._heard.set()
 
     async def reading(self, pool: str, at_least: int) -> tuple[float, int]:

@@ -101,7 +101,7 @@ def operator() -> list[Metric]:
 
 def collector() -> list[Metric]:
     """A collector's."""
-    board = Board(announce=lambda *_: None)
+    board = Board(announce=lambda *_, **__: None)
     board.configure((PoolConfig(name="thumbnails", uid="1", queues=({"name": "main"},)),))
     reading = QueueSample(
         queue="main", age_seconds=0, waiting=0, in_flight=0, oldest_age_seconds=0, arrivals_total=0, dead_letters=0

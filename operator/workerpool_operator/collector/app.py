@@ -71,8 +71,8 @@ class Collector:
                 await asyncio.gather(stopping, *tasks, return_exceptions=True)
                 await self._samplers.stop()
 
-    def _announce(self, what: str, pool: str) -> None:
-        self._uplink.announce(what, pool)
+    def _announce(self, what: str, pool: str, *, within: float = 0.0) -> None:
+        self._uplink.announce(what, pool, within=within)
 
     def _began(self, pool: str) -> None:
         self._samplers.stir(pool)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
 from workerpool_operator.protocol import (
@@ -26,6 +26,13 @@ EXPECTED_AFTER_SECONDS: Final = 30.0
 """A worker is expected to be seen in Prometheus so long after it became ready: the targets are found within some
 seconds and scraped every 10. Without this, a pool that grows or changes its version for minutes would always have a few
 workers that look missing."""
+SAME_WAITS_SECONDS: Final = 2.0
+"""What a worker repeats goes up so late at most, with what the others of its pool have said by then: the message is of
+all of them, so that a message for each report would cost the square of their number. With the time between two reports
+this stays below what the operator takes for silence."""
+WORK_WAITS_SECONDS: Final = 0.25
+WORK_WAITS_PER_WORKER_SECONDS: Final = 0.002
+"""A worker that has more or fewer jobs than before: at once in a small pool, and with others of a large one."""
 _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
@@ -126,13 +133,20 @@ class PoolBoard:
     read_id: str = ""
 
 
+class Announce(Protocol):
+    """Who hears of every change."""
+
+    def __call__(self, what: str, pool: str, *, within: float = 0.0) -> None:
+        """A subject has changed; it is soon enough to tell of that so many seconds later."""
+
+
 class Board:
-    """All pools of the namespace. `announce(subject)` hears of every change, `began(pool)` of jobs that begin."""
+    """All pools of the namespace. `announce` hears of every change, `began(pool)` of jobs that begin."""
 
     def __init__(
         self,
         *,
-        announce: Callable[[str, str], None],
+        announce: Announce,
         began: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -192,9 +206,22 @@ class Board:
         if state.uid in self.pods:
             before = self.worker(pool, state.uid)
             self.workers.setdefault(pool, {})[state.uid] = state
-            self._announce("workers", pool)
+            self._announce("workers", pool, within=self._may_wait(pool, before, state))
             if _started(state) > _started(before):
                 self._began(pool)
+
+    def _may_wait(self, pool: str, before: WorkerState | None, said: WorkerState) -> float:
+        """Seconds for which what a worker says now need not go up.
+
+        None while its pool is fenced: the operator waits for each word then.
+        """
+        known = self.pools.get(pool)
+        fenced = known is not None and bool(known.fenced) and known.fence_until > self._clock()
+        if fenced or before is None or _standing(before) != _standing(said):
+            return 0.0
+        if _work(before) != _work(said):
+            return min(WORK_WAITS_SECONDS, WORK_WAITS_PER_WORKER_SECONDS * len(self.workers[pool]))
+        return SAME_WAITS_SECONDS
 
     def worker(self, pool: str, uid: str) -> WorkerState | None:
         """A worker as it was last heard."""
@@ -307,6 +334,20 @@ class Board:
 
 def _started(state: WorkerState | None) -> int:
     return state.report.counters.started if state is not None and state.report is not None else 0
+
+
+def _standing(state: WorkerState) -> object:
+    """What the operator acts upon at once."""
+    said = state.report
+    told = (
+        None if said is None else (said.fence, said.draining, said.paused, said.slots, said.most_slots, said.troubles)
+    )
+    return (state.connected, state.source, state.boot_id, told)
+
+
+def _work(state: WorkerState) -> object:
+    said = state.report
+    return None if said is None else (said.in_flight, said.remaining_seconds is None)
 
 
 def _finite(number: float | None) -> float | None:

@@ -5,9 +5,11 @@ lower than the highest seen is refused: a leader that does not know yet that it 
 """
 
 import asyncio
+import math
 import random
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -60,7 +62,10 @@ class Uplink:
         self._obey = obey
         self._links: dict[str, Outbox] = {}
         self._dialers: dict[str, asyncio.Task[None]] = {}
-        self._changed: dict[tuple[str, str], None] = {}
+        self._due: dict[tuple[str, str], float] = {}
+        """Subject -> when it goes up at the latest."""
+        self._next = math.inf
+        """The first of those times, when it was last looked at."""
         self._wake = asyncio.Event()
         self._highest_epoch = -1
 
@@ -69,10 +74,13 @@ class Uplink:
         """Replicas that hear us now."""
         return len(self._links)
 
-    def announce(self, what: str, pool: str) -> None:
-        """A subject has changed: it goes up within a moment."""
-        self._changed[what, pool] = None
-        self._wake.set()
+    def announce(self, what: str, pool: str, *, within: float = 0.0) -> None:
+        """A subject has changed: it goes up within a moment, or so many seconds later at most."""
+        due = time.monotonic() + within
+        if due < self._due.get((what, pool), math.inf):
+            self._due[what, pool] = due
+            if due < self._next:
+                self._wake.set()
 
     async def run(self) -> None:
         """Keep a connection to each replica until cancelled."""
@@ -88,13 +96,11 @@ class Uplink:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _gather(self) -> None:
-        """Compose what has changed, once for all links, a moment after the first change."""
+        """Compose what is due, once for all links, a moment after the first of it."""
         while True:
-            await self._wake.wait()
+            await self._until_due()
             await asyncio.sleep(GATHER_SECONDS)
-            self._wake.clear()
-            changed, self._changed = self._changed, {}
-            for what, pool in changed:
+            for what, pool in self._take_due():
                 try:
                     message = self._compose(what, pool)
                 except Exception:  # noqa: BLE001  one pool's fault must not silence the others
@@ -103,6 +109,24 @@ class Uplink:
                 if message is not None:
                     for outbox in self._links.values():
                         outbox.send(f"{what}/{pool}", message)
+
+    async def _until_due(self) -> None:
+        while True:
+            self._wake.clear()
+            self._next = min(self._due.values(), default=math.inf)
+            left = self._next - time.monotonic()
+            if left <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left if math.isfinite(left) else None):
+                    await self._wake.wait()
+
+    def _take_due(self) -> list[tuple[str, str]]:
+        now = time.monotonic()
+        subjects = [subject for subject, due in self._due.items() if due <= now]
+        for subject in subjects:
+            del self._due[subject]
+        return subjects
 
     async def _follow_replicas(self) -> None:
         loop = asyncio.get_running_loop()

@@ -51,7 +51,7 @@ class Sampling:
     def __init__(self, kind: str, **fields: Any) -> None:
         self.read_at: list[float] = []
         self.watches = 0
-        self.board = Board(announce=lambda *_: None, began=self.began)
+        self.board = Board(announce=lambda *_, **__: None, began=self.began)
         self.samplers = Samplers(self.board, connect=self._connect, observer=self)
         queue: dict[str, Any] = {"name": "main", kind: fields}
         self.pools = (PoolConfig(name="web", uid="1", queues=(queue,)),)

@@ -49,7 +49,7 @@ class Sampling:
     server: RedisServer
     credentials: Path
     polls: int = 0
-    board: Board = field(default_factory=lambda: Board(announce=lambda *_: None))
+    board: Board = field(default_factory=lambda: Board(announce=lambda *_, **__: None))
     samplers: Samplers = field(init=False)
 
     def __post_init__(self) -> None:

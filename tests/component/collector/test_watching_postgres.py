@@ -37,7 +37,7 @@ class Sampling:
     """Running samplers of one queue."""
 
     credentials: Path
-    board: Board = field(default_factory=lambda: Board(announce=lambda *_: None))
+    board: Board = field(default_factory=lambda: Board(announce=lambda *_, **__: None))
     samplers: Samplers = field(init=False)
 
     def __post_init__(self) -> None:

@@ -85,7 +85,7 @@ class Scene:
         self.streams.attach(Peer(namespace=namespace, pod="collector"), self)
         self.store = Store()
         self.reconciler = pool_reconciler(kube=kube, store=self.store, streams=self.streams)
-        self.board = Board(announce=lambda *_: None)
+        self.board = Board(announce=lambda *_, **__: None)
         self.url = ""
 
     @asynccontextmanager

@@ -106,7 +106,7 @@ async def sampling(source: Source, *, pools: tuple[PoolConfig, ...] = POOLS) -> 
     def began(pool: str) -> None:
         told.samplers.stir(pool)
 
-    board = Board(announce=lambda *_: None, began=began, clock=now)
+    board = Board(announce=lambda *_, **__: None, began=began, clock=now)
     board.configure(pools)
     told = Told(board, Samplers(board, connect=connect, observer=Polls()), [])
     told.samplers.apply(pools)

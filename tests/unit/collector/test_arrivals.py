@@ -21,7 +21,7 @@ class Bench:
     def __init__(self, *, predictive: Predictive | None = DAILY, queues: tuple[dict[str, str], ...] = QUEUES) -> None:
         self.now, self.wall = 1000.0, MONDAY * WIDTH
         self.told: list[tuple[str, str]] = []
-        self.board = Board(announce=lambda *_: None, clock=lambda: self.now)
+        self.board = Board(announce=lambda *_, **__: None, clock=lambda: self.now)
         self.counter = ArrivalCounter(
             self.board,
             announce=lambda what, pool: self.told.append((what, pool)),

@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def board(clock: Clock) -> Board:
-    return Board(announce=lambda *_: None, clock=clock)
+    return Board(announce=lambda *_, **__: None, clock=clock)
 
 
 def conditions(**kinds: tuple[str, str]) -> dict[str, Any]:

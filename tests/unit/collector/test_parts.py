@@ -23,7 +23,7 @@ class Clock:
 
 def board() -> tuple[Board, Clock, list[tuple[str, str]]]:
     clock, announced = Clock(), list[tuple[str, str]]()
-    made = Board(announce=lambda what, pool: announced.append((what, pool)), clock=clock)
+    made = Board(announce=lambda what, pool, **_: announced.append((what, pool)), clock=clock)
     made.configure((PoolConfig(name="web", uid="1", queues=({"name": "main"},)),))
     return made, clock, announced
 

@@ -22,7 +22,7 @@ def told() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def board(told: list[tuple[str, str]]) -> Board:
-    made = Board(announce=lambda what, pool: told.append((what, pool)))
+    made = Board(announce=lambda what, pool, **_: told.append((what, pool)))
     made.configure((PoolConfig(name="web", uid="1", queues=()),))
     return made
 
@@ -68,7 +68,7 @@ def test_a_pod_that_is_well_and_whose_worker_is_heard_is_not_spoken_of(board: Bo
 def test_of_a_pod_whose_worker_was_never_heard_it_is_told_for_how_long_it_is_known() -> None:
     """On a node that is lost, to a collector that came later, a pod looks well for as long as Kubernetes says so."""
     times = iter([0.0, 40.0])
-    board = Board(announce=lambda _what, _pool: None, clock=lambda: next(times))
+    board = Board(announce=lambda *_, **__: None, clock=lambda: next(times))
     board.configure((PoolConfig(name="web", uid="1", queues=()),))
     board.pod_seen(replace(WELL, deployment="web-1-2", was_ready=False))
     assert pods(board) == (PodReport(uid="u", version="v", node="n", deployment="web-1-2", unheard_seconds=40),)

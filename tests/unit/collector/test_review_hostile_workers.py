@@ -18,7 +18,7 @@ from workerpool_operator.protocol.outbox import Outbox
 
 
 def board() -> Board:
-    made = Board(announce=lambda *_: None)
+    made = Board(announce=lambda *_, **__: None)
     made.configure((PoolConfig(name="web", uid="1", queues=({"name": "main"},)),))
     return made
 
@@ -90,7 +90,7 @@ class Polls:
 async def test_an_address_that_nobody_can_dial_is_told_like_any_other_trouble(url: str, tmp_path: Path) -> None:
     """The CRD lets a few through, such as a port above 65535: the queue says so instead of saying nothing."""
     told = asyncio.Event()
-    known = Board(announce=lambda *_: told.set())
+    known = Board(announce=lambda *_, **__: told.set())
     queue: dict[str, Any] = {"name": "main", "redisStream": {"url": url, "stream": "s", "group": "g"}}
     pools = (PoolConfig(name="web", uid="1", queues=(queue,)),)
     known.configure(pools)

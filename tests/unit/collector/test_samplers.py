@@ -254,7 +254,7 @@ async def test_a_broker_that_does_not_answer_is_read_over_another_connection_the
 async def test_a_pool_that_is_changed_or_removed_ends_its_watch_and_closes_the_broker() -> None:
     source, next_source = Source(), Source()
     sources = [next_source, source]
-    board = Board(announce=lambda *_: None, clock=now)
+    board = Board(announce=lambda *_, **__: None, clock=now)
 
     class Polls:
         def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:

@@ -10,7 +10,7 @@ from workerpool_operator.protocol import PoolConfig
 
 async def test_who_asks_for_one_pool_is_not_sent_the_others() -> None:
     """A name that it does not know is no pool; without one it tells of all."""
-    board = Board(announce=lambda *_: None)
+    board = Board(announce=lambda *_, **__: None)
     names = ("mail", "thumbs")
     board.configure(tuple(PoolConfig(name=name, uid=name, queues=({"name": "main"},)) for name in names))
     app = open_app(CollectorRegistry(), board, connected=lambda: 2)
