@@ -89,8 +89,13 @@ class Evidence:
 
     def _take_progress(self, report: WorkerReport, *, at: float) -> None:
         said, known = report.counters, self._progress.get(report.uid)
+        if known is not None and at < known[1] + REPEATED_SECONDS:
+            return
         now = Progress(report.boot_id, said.started, said.processed + said.failed, said.run_seconds)
-        if not now.sensible or (known is not None and at < known[1] + REPEATED_SECONDS):
+        if known is not None and now == known[0]:
+            self._progress[report.uid] = (now, at)
+            return
+        if not now.sensible:
             return
         if known is not None:
             self._service = served(self._service, known[0], now, at=at)

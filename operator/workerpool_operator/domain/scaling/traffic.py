@@ -99,11 +99,11 @@ class Service:
 def served(before: Service, last: Progress, now: Progress, *, at: float) -> Service:
     """After a worker has told of its progress since its `last` word.
 
-    Another process, or counts that fell: nothing can be concluded from the difference. Old attempts lose their weight
+    Another process, counts that fell or did not move: nothing can be concluded. Old attempts lose their weight
     only by new ones, and never all of it: the mean of a pool at rest stays, and one odd job does not replace it.
     """
     begun, ended = now.begun - last.begun, now.ended - last.ended
-    if now.boot_id != last.boot_id or min(begun, ended) < 0:
+    if now.boot_id != last.boot_id or min(begun, ended) < 0 or not (begun or ended):
         return before
     after = replace(before, begun=before.begun + begun)
     if not ended or now.seconds is None or last.seconds is None or now.seconds < last.seconds:
