@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from e2e.faults import endstate
@@ -16,7 +16,7 @@ from e2e.faults.matrix.rows import Trial
 from e2e.faults.scenarios import POOL, Stage
 from e2e.support.wait import NotInTimeError, until
 from workerpool_operator.domain.desired import COLLECTOR_NAME, POOL_LABEL
-from workerpool_operator.kube import ObjectRef, kinds, ref_of
+from workerpool_operator.kube import errors, kinds, ref_of
 from workerpool_operator.kube.kinds import Kind
 
 Json = dict[str, Any]
@@ -93,8 +93,9 @@ class Drifts:
     number: str = "F8"
     what: str = (
         "Each object that the operator makes for a pool and its collector deleted, and labels, owner, image, size and "
-        "contents changed. What is watched is put back at once, all else by the comparison, every 15 s here. Workers "
-        "that Kubernetes itself replaces when its Deployment is deleted or changed are not called needless."
+        "contents changed. What is watched is put back at once, all else by the comparison, every 15 s here. Time to "
+        "converge: from the drift until all was seen to be as before, with what Kubernetes itself does for it. Workers "
+        "that it replaces when their Deployment is deleted or changed are not called needless."
     )
     pods: bool = False
     points: None = None
@@ -113,50 +114,105 @@ class Drifts:
 async def _try(lane: Lane, stage: Stage, drift: Drift) -> Trial:
     before = _comparable(await lane.state(stage))
     ledger, requests = lane.witness.open(stage.namespace), lane.requests
-    ref = await _target(lane, stage, drift)
+    target = await _target(lane, stage, drift)
     lane.forget_writes()
-    began = last = time.monotonic()
-    if drift.patch is None:
-        await lane.kube.delete(ref)
-    else:
-        await lane.kube.merge_patch(ref, drift.patch)
-    broken: list[str] = []
-    state: list[str] = []
+    began = time.monotonic()
+    struck = await _strike(lane, drift, target)
+    broken = [] if struck else ["the fault never struck"]
+    after = Aftermath(began=began)
 
     async def back() -> bool:
-        nonlocal state, last
-        last = max([began, *(write.at for write in lane.writes(stage))])
-        if time.monotonic() - last < CALM_SECONDS:
-            return False
         state = _comparable(await lane.state(stage))
-        return not endstate.difference(before, state)
+        same = not endstate.difference(before, state)
+        if same and drift.patch is None:
+            same = await _is_another(lane, target)
+        writes = [write.at for write in lane.writes(stage)]
+        return after.looked(state, same=same, writes=writes, now=time.monotonic())
 
-    limit = _AT_ONCE_SECONDS if drift.watched else RESYNC_SECONDS + _AT_ONCE_SECONDS
     try:
         await until(back, seconds=60, what="all is as it was")
     except NotInTimeError as error:
-        broken.append(f"{error}:\n{endstate.difference(before, state)}")
-    took = last - began
-    if not broken and took > limit:
-        broken.append(f"put back after {took:.1f} s, not within {limit:g} s")
+        broken.append(f"{error}:\n{endstate.difference(before, after.state)}")
+    else:
+        broken += after.late(_AT_ONCE_SECONDS if drift.watched else RESYNC_SECONDS + _AT_ONCE_SECONDS)
     needless = 0 if drift.restarts else len(ledger.created) + len(ledger.deleted)
     if needless:
         broken.append(f"{needless} workers were made or ended")
     return Trial(
         name=drift.name,
-        converged_seconds=took,
+        injected=int(struck),
+        converged_seconds=after.converged,
         broken=tuple(broken),
-        orphans=sum(1 for pool in endstate.owners(state) if pool != POOL),
+        orphans=sum(1 for pool in endstate.owners(after.state) if pool != POOL),
         needless_restarts=needless,
         api_calls=lane.requests - requests,
     )
 
 
-async def _target(lane: Lane, stage: Stage, drift: Drift) -> ObjectRef:
+@dataclass(kw_only=True)
+class Aftermath:
+    """What comes after a drift. Times by the monotonic clock; it began when the fault was put in."""
+
+    began: float
+    state: list[str] = field(default_factory=list)
+    """As it was seen last."""
+    _same_since: float | None = None
+    _last_write: float | None = None
+
+    @property
+    def converged(self) -> float | None:
+        """Seconds from the fault until all was seen to be as before it, and stayed so; None: it was not."""
+        return None if self._same_since is None else self._same_since - self.began
+
+    def looked(self, state: list[str], *, same: bool, writes: Sequence[float], now: float) -> bool:
+        """Take in a look, and when the operator has written; gives whether all is as it was, and calm."""
+        self.state, self._last_write = state, max(writes, default=None)
+        if not same:
+            self._same_since = None
+        elif self._same_since is None:
+            self._same_since = now
+        calm_since = max([self._same_since or now, *writes])
+        return same and now - calm_since >= CALM_SECONDS
+
+    def late(self, limit: float) -> list[str]:
+        """What is wrong with when the operator wrote; what Kubernetes does after that is not its time.
+
+        Nothing comes back without a write of its own.
+        """
+        if self._last_write is None:
+            return ["all is as it was, and the operator has written nothing"]
+        took = self._last_write - self.began
+        return [f"put back after {took:.1f} s, not within {limit:g} s"] if took > limit else []
+
+
+async def _strike(lane: Lane, drift: Drift, target: Json) -> bool:
+    """Do it; gives whether anything is different by it."""
+    ref, metadata = ref_of(target), target["metadata"]
+    if drift.patch is not None:
+        patched = await lane.kube.merge_patch(ref, drift.patch)
+        return bool(patched["metadata"]["resourceVersion"] != metadata["resourceVersion"])
+    await lane.kube.delete(ref, uid=metadata["uid"])
+    try:
+        found = await lane.kube.get(ref)
+    except errors.NotFound:
+        return True
+    return bool(found["metadata"]["uid"] != metadata["uid"])
+
+
+async def _is_another(lane: Lane, target: Json) -> bool:
+    """Whether one was made in the place of this object, which was deleted."""
+    try:
+        found = await lane.kube.get(ref_of(target))
+    except errors.NotFound:
+        return False
+    return bool(found["metadata"]["uid"] != target["metadata"]["uid"])
+
+
+async def _target(lane: Lane, stage: Stage, drift: Drift) -> Json:
     """Find the one object that is meant."""
     bodies = await lane.kube.list(drift.kind, namespace=stage.namespace, label_selector=_MANAGER_LABEL).all()
     [body] = [one for one in bodies if (one["metadata"]["name"] == COLLECTOR_NAME) is drift.collectors]
-    return ref_of(body)
+    return body
 
 
 def _comparable(state: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from e2e.faults.matrix import __main__ as command
 from e2e.faults.matrix.catalogue import catalogue
+from e2e.faults.matrix.drift import Aftermath
 from e2e.faults.matrix.ground import Ground
 from e2e.faults.matrix.leaders import intruders
 from e2e.faults.matrix.report import BEGIN, END, PAGE, report, write_into
@@ -182,6 +183,27 @@ def test_who_writes_without_the_lease_is_found_in_the_audit_log(tmp_path: Path) 
     assert intruders(log) == []
     log.write_text(log.read_text() + json.dumps(written("09", "operator-a")) + "\n")
     assert intruders(log) == ["operator-a wrote deployments n/d while operator-b held the Lease"]
+
+
+def test_a_drift_is_over_when_all_has_been_as_before_it_for_a_while() -> None:
+    """Its time is from the drift to the first look that saw all back; one that did not begins it anew."""
+    after = Aftermath(began=100.0)
+    assert not after.looked(["bad"], same=False, writes=[], now=100.1)
+    assert not after.looked(["good"], same=True, writes=[103.0], now=103.1)
+    assert not after.looked(["bad"], same=False, writes=[103.0], now=104.3)
+    assert not after.looked(["good"], same=True, writes=[103.0, 105.0], now=105.2)
+    assert after.looked(["good"], same=True, writes=[103.0, 105.0], now=106.3)
+    assert after.converged == pytest.approx(5.2)
+    assert after.late(5.0) == []
+    assert after.late(4.0) == ["put back after 5.0 s, not within 4 s"]
+
+
+def test_a_drift_that_nobody_has_put_back_was_none() -> None:
+    """All as before without a write of the operator: then the fault did not strike, or somebody else mended it."""
+    after = Aftermath(began=100.0)
+    assert not after.looked(["good"], same=True, writes=[], now=100.1)
+    assert after.looked(["good"], same=True, writes=[], now=101.2)
+    assert after.late(5.0) == ["all is as it was, and the operator has written nothing"]
 
 
 def test_strange_resources_are_the_same_each_time() -> None:
