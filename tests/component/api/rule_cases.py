@@ -7,24 +7,16 @@ from tests.component.api import (
     delivery_rules,
     kafka_rules,
     placement_rules,
+    queue_rules,
     rabbitmq_rules,
     rollout_rules,
     scaling_rules,
     sidecar_rules,
 )
-from tests.support.pools import queue
-from workerpool_operator.api.brokers import KINDS
-
-TLS_URL: dict[str, Any] = {"redisStream": {"url": "rediss://redis:6379/0", "stream": "s", "group": "g"}}
-SECRET = {"secretKeyRef": {"name": "redis", "key": "password"}}
 
 
 def worker(**fields: Any) -> dict[str, Any]:
     return {"worker": fields}
-
-
-def url(address: str) -> dict[str, Any]:
-    return {"queues": [queue(redisStream={"url": address})]}
 
 
 def mount(path: str, *, name: str = "data", volume: str = "data") -> dict[str, Any]:
@@ -44,6 +36,7 @@ _PARTS = (
     broker_rules,
     kafka_rules,
     rabbitmq_rules,
+    queue_rules,
     scaling_rules,
     rollout_rules,
     placement_rules,
@@ -121,33 +114,17 @@ ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
         imagePullPolicy="Always",
         priorityClassName="high",
     ),
-    "eight queues": {"queues": [queue(f"q{n}") for n in range(8)]},
-    "longest queue name": {"queues": [queue("q" * 32)]},
-    "credentials": {"queues": [queue(credentials={"username": SECRET, "password": SECRET})]},
-    "tls": {
-        "queues": [
-            queue(tls={"caRef": {"kind": "ConfigMap", "name": "ca"}, "clientCertRef": {"name": "cert"}}, **TLS_URL)
-        ]
-    },
-    "url without port and database": url("redis://redis.media.svc"),
-    "url with an address": url("redis://10.0.0.1:6379"),
-    "url with the last port": url("redis://redis:65535"),
-    "url with an IPv6 address": url("redis://[fd00::1]:6379/15"),
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
     "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
-KIND_WORDS = f"set exactly one kind of broker: {', '.join(KINDS)}"
 ENV_WORDS = "this variable is set by the operator: choose another name, or set the pool's own field"
 MOUNT_WORDS = "/credentials and /var/run/secrets/workerpool.dev are mounted by the operator: choose another path"
 LABEL_WORDS = "app.kubernetes.io/component are the operator's: choose other keys"
 ANNOTATION_WORDS = "those that change seccomp or AppArmor are the operator's: choose other keys"
 KEY_WORDS = "keys are written as name or example.com/name, with at most 63 characters in the name"
-URL_WORDS = (
-    "write the url as redis://HOST:PORT/DB with a port from 1 to 65535, without a path, options or fragment behind it"
-)
 ACCOUNT_WORDS = "workerpool-collector is the account of the namespace's collector: make one for the workers"
 NAME_WORDS = "names of objects have only a-z, 0-9, '-' and '.', and start and end with a letter or digit"
 ROOT_WORDS = "must be above 0, because workers never run as root: write an id such as 10001"
@@ -357,67 +334,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         ANNOTATION_WORDS,
     ),
     "annotation key": (worker(podAnnotations={"/a": "c"}), "spec.worker.podAnnotations", KEY_WORDS),
-    "Secret with a path for a name": (
-        {"queues": [queue(credentials={"password": {"secretKeyRef": {"name": "../x", "key": "k"}}})]},
-        "spec.queues[0].credentials.password.secretKeyRef.name",
-        "names of objects have only a-z, 0-9, '-' and '.'",
-    ),
-    "key with a path": (
-        {"queues": [queue(credentials={"password": {"secretKeyRef": {"name": "x", "key": "../k"}}})]},
-        "spec.queues[0].credentials.password.secretKeyRef.key",
-        "should match",
-    ),
-    "no queue": ({"queues": []}, "spec.queues", "at least 1 items"),
-    "nine queues": ({"queues": [queue(f"q{n}") for n in range(9)]}, "spec.queues", "at most 8 items"),
-    "queue named twice": ({"queues": [queue(), queue()]}, "spec.queues[1]", "Duplicate value"),
-    "queue in capitals": (
-        {"queues": [queue("Main")]},
-        "spec.queues[0].name",
-        "name a queue with a-z, 0-9 and '-', starting and ending with a letter or digit",
-    ),
-    "queue of no kind": (
-        {"queues": [{"name": "main"}]},
-        "spec.queues[0]",
-        KIND_WORDS,
-    ),
-    "queue of two kinds": (
-        {"queues": [queue(postgres={"url": "postgresql://postgres/jobs", "queue": "q"})]},
-        "spec.queues[0]",
-        KIND_WORDS,
-    ),
-    "stream with a space": (
-        {"queues": [queue(redisStream={"stream": "a b"})]},
-        "spec.queues[0].redisStream.stream",
-        "write it in printable ASCII without spaces",
-    ),
-    "group with a space": (
-        {"queues": [queue(redisStream={"group": "a b"})]},
-        "spec.queues[0].redisStream.group",
-        "write it in printable ASCII without spaces",
-    ),
-    "url of another kind": (
-        url("http://metadata.internal/"),
-        "spec.queues[0].redisStream.url",
-        "the url must start with redis:// or rediss://, such as redis://redis:6379/0",
-    ),
-    "url with a password": (
-        url("redis://:hunter2@redis:6379/0"),
-        "spec.queues[0].redisStream.url",
-        "leave user and password out of the url: put them into a Secret and name it in credentials",
-    ),
-    "url with options": (
-        url("redis://redis:6379/0?ssl_cert_reqs=none"),
-        "spec.queues[0].redisStream.url",
-        URL_WORDS,
-    ),
-    "url with a port that is none": (url("redis://redis:65536/0"), "spec.queues[0].redisStream.url", URL_WORDS),
-    "url without a host": (url("redis:///0"), "spec.queues[0].redisStream.url", URL_WORDS),
-    "url with a variable": (url("redis://$(HOST):6379"), "spec.queues[0].redisStream.url", URL_WORDS),
-    "tls on a plain url": (
-        {"queues": [queue(tls={"caRef": {"name": "ca"}})]},
-        "spec.queues[0]",
-        "tls needs an encrypted connection: write the url as rediss://, or leave tls out",
-    ),
     "disruption of all and more": (
         {"disruption": {"maxUnavailable": "101%"}},
         "spec.disruption.maxUnavailable",

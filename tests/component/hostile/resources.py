@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tests.component.api.queue_rules import URL_WORDS, url
 from tests.component.api.rule_cases import (
     ACCOUNT_WORDS,
     ANNOTATION_WORDS,
@@ -11,10 +12,8 @@ from tests.component.api.rule_cases import (
     MOUNT_WORDS,
     NAME_WORDS,
     ROOT_WORDS,
-    URL_WORDS,
     env,
     mount,
-    url,
     volume,
     worker,
 )

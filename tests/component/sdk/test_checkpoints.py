@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, broker, jobs, take
+from tests.component.sdk.conformance import Open, another, broker, jobs, take
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, assert_arrived, broker, counts, jobs, take, told
+from tests.component.sdk.conformance import Open, another, assert_arrived, broker, counts, jobs, take, told
 from workerpool import Queue
 from workerpool.broker import Broker, DeadJob, DeadJobs, DeadLetter, DeathReason, NewJob, Retry
 

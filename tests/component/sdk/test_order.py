@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, broker, counts, jobs, take
+from tests.component.sdk.conformance import Open, another, broker, counts, jobs, take
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken, TenantLimit

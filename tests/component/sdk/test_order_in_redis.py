@@ -6,7 +6,7 @@ from collections import deque
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, counts, take
+from tests.component.sdk.conformance import Open, another, counts, take
 from tests.component.sdk.test_order import LOW, NORMAL, new, nothing, one, put_in_order
 from tests.support.redis import RedisServer
 from workerpool.broker import DeadLetter, DeathReason, Priority, Retry, Taken

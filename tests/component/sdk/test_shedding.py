@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import LEASE, Open, another, broker, counts, jobs, take
+from tests.component.sdk.conformance import LEASE, Open, another, broker, counts, jobs, take
 from tests.component.sdk.test_order import new, one
 from tests.support.waiting import until
 from workerpool import Job, Queue, Worker

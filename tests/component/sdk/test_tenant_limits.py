@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import LEASE, Open, another, broker, take
+from tests.component.sdk.conformance import LEASE, Open, another, broker, take
 from tests.component.sdk.test_order import new, nothing, one
 from tests.support.redis import RedisServer
 from tests.support.waiting import until

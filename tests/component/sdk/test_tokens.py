@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import Open, another, broker
+from tests.component.sdk.conformance import Open, another, broker
 from workerpool import ConfigurationError
 from workerpool.broker import Broker, Tokens
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.sdk.test_broker_conformance import LEASE, Open, another, assert_arrived, broker, counts, take, told
+from tests.component.sdk.conformance import LEASE, Open, another, assert_arrived, broker, counts, take, told
 from tests.support.redis import RedisServer
 from workerpool import broker as brokers
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken, TraceContext

@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ("operator", "workers", "e2e", "bench", "scripts", "tests", "charts", "examples")
-LONGEST = 450
-"""Lines. The aim is 400; beyond this a file is to be divided."""
+LONGEST = 400
+"""Lines. A file that is longer is to be divided."""
 # Put together, so that this file is not the one that is found.
 HALF_DONE = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "Not" + "ImplementedError"]))
 ONE_MACHINE = re.compile("|".join(["/" + "root/", "/" + "work/"]))
