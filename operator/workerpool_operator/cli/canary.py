@@ -12,6 +12,7 @@ from typing import Any
 
 from workerpool_operator.api.docs import member_docs
 from workerpool_operator.cli.get.rows import condition
+from workerpool_operator.cli.hints import where
 from workerpool_operator.domain.rollout.judge import Cause
 from workerpool_operator.domain.rollout.steps import State, Wait, load_state
 
@@ -62,25 +63,30 @@ class Canary:
         return tuple(line for line in found if line)
 
 
-def canary_of(pool: Json) -> Canary | None:
-    """None where versions take over without a canary, or the operator has said nothing yet."""
+def canary_of(pool: Json, *, context: str | None = None) -> Canary | None:
+    """None where versions take over without a canary, or the operator has said nothing yet.
+
+    `context`: the one that was named for the cluster, for commands that a sentence names.
+    """
     said: Json = (pool.get("status") or {}).get("rollout") or {}
     if not said:
         return None
-    return _tried(pool, said) if said.get("canary") else _between(pool, said)
+    return _tried(pool, said) if said.get("canary") else _between(pool, said, context)
 
 
-def _between(pool: Json, said: Json) -> Canary:
+def _between(pool: Json, said: Json, context: str | None) -> Canary:
     stable, wanted = str(said.get("stable") or ""), str(said.get("wanted") or "")
     if wanted and wanted in (said.get("rejected") or ()):
         healthy = condition(pool, "CanaryHealthy")
         why = str(healthy.get("message") or "") if healthy.get("reason") == "CanaryRejected" else ""
         told = f"version {wanted}, which the pool asks for, was tried and rejected; {stable} runs"
+        here = where(namespace=pool["metadata"].get("namespace"), context=context)
+        retry = f"wpool rollout retry {pool['metadata']['name']}{here}"
         return Canary(
             phase=Phase.REJECTED,
             said=told,
             verdict=why,
-            waits="another version, or wpool rollout retry: it is not tried again by itself",
+            waits=f"another version, or {retry}: it is not tried again by itself",
         )
     if wanted and wanted != stable:
         return Canary(

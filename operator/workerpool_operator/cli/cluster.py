@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
+from workerpool_operator.cli.hints import in_context
 from workerpool_operator.cli.pool_names import complete
 from workerpool_operator.cli.terminal import Console, one_line
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 PROGRAM: Final = "wpool"
 """As whom commands write: `metadata.managedFields` tell it."""
+_LATER_SECONDS: Final = 2.0
+"""For how long it is still found out whether an operator runs when all else is known."""
 _NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -32,7 +35,10 @@ def checked(value: Any) -> Any:
     """
     for name in [value] if isinstance(value, str) else value or []:
         if not _NAME.fullmatch(name):
-            raise typer.BadParameter(f"{one_line(name)!r} is no name: names have a-z, 0-9, '-' and '.' only")
+            raise typer.BadParameter(
+                f"{one_line(name)!r} is no name: names have a-z, 0-9, '-' and '.', at most 253 of them, and begin and "
+                "end with a letter or digit"
+            )
     return value
 
 
@@ -79,13 +85,18 @@ def asked(
     question: Callable[["ClusterAccess"], Awaitable[T]],
     *,
     context: str | None,
+    of_operator: bool = False,
     for_operator: bool = False,
+    expected: bool = False,
     dry_run: bool = False,
 ) -> T:
     """The answer of the cluster to `question`; where there is none, says why and exits.
 
+    `of_operator`: what is shown is what the operator has written, and old where there is none: a line says so.
+
     `for_operator`: what is written is for the operator to do. One that is older may not know it, and there may be
-    none, which is said then; not in a `dry_run`, which writes nothing.
+    none, which is said then, unless the question has looked for one itself (`expected`); not in a `dry_run`, which
+    writes nothing.
     """
     # Imported here because it brings the Kubernetes client, which takes a second.
     import aiohttp  # noqa: PLC0415
@@ -99,30 +110,56 @@ def asked(
         access = await ClusterAccess.find(context=context, program=PROGRAM)
         server = access.server
         try:
-            answer = await question(access)
-            if for_operator and not dry_run:
-                await expect_operator(access)
+            if of_operator:
+                answer, note = await _shown(question(access), access)
+            else:
+                answer = await question(access)
+                note = await _done(access, looks=not (expected or dry_run)) if for_operator else ""
         except TroubleError:
             note = await older(access)
             raise
-        note = await older(access) if for_operator else ""
         return answer
 
     try:
         answer = asyncio.run(ask())
     except TroubleError as error:
-        fail(command, with_note(str(error), note))
+        fail(command, in_context(with_note(str(error), note), context))
     except AccessError as error:
         fail(command, f"{error}. `kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose")
     except KubeError as error:
-        fail(command, sentence(error, server=server))
+        fail(command, in_context(sentence(error, server=server), context))
     except (aiohttp.ClientError, *_NETWORK) as error:
         if isinstance(error, BrokenPipeError) and not isinstance(error, aiohttp.ClientError):
             raise  # nobody reads what is written here: see cli.pipe, as for all that is about files
         fail(command, f"{server} does not answer: {str(error) or type(error).__name__}")
     if note:
-        Console(stderr=True).print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        remark(in_context(note, context))
     return answer
+
+
+def remark(text: str) -> None:
+    """A line on standard error, beside what is shown."""
+    Console(stderr=True).print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+async def _done(access: "ClusterAccess", *, looks: bool) -> str:
+    """What is to be said of an operator for which something was written."""
+    if looks:
+        await expect_operator(access)
+    return await older(access)
+
+
+async def _shown(question: Awaitable[T], access: "ClusterAccess") -> tuple[T, str]:
+    """The answer, and that it may be old where no operator runs: found out meanwhile, and not waited for long."""
+    from workerpool_operator.cli import standing  # noqa: PLC0415  see asked
+
+    looking = asyncio.create_task(standing.shown_by_nobody(access))
+    try:
+        answer = await question
+        done, _ = await asyncio.wait({looking}, timeout=_LATER_SECONDS)
+        return answer, looking.result() if done else ""
+    finally:
+        looking.cancel()
 
 
 async def older(access: "ClusterAccess") -> str:
@@ -159,6 +196,8 @@ def sentence(error: Exception, *, server: str) -> str:
             then = "Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md"
         case errors.NotFound():
             then = "`wpool get --all-namespaces` shows the pools that there are"
+        case errors.Conflict() if not isinstance(error, errors.AlreadyExists):
+            then = "Others write it at the same moment, each time: run this again"
         case errors.Unavailable() | errors.RequestTimeout():
             then = f"Is {server} the cluster that you mean? `kubectl config current-context` tells"
         case errors.UnknownField():
@@ -193,27 +232,14 @@ async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> 
 
 
 async def patch_pool(
-    access: "ClusterAccess",
-    namespace: str | None,
-    name: str,
-    patch: dict[str, Any],
-    *,
-    resource_version: str | None = None,
-    dry_run: bool = False,
+    access: "ClusterAccess", namespace: str | None, name: str, patch: dict[str, Any], *, dry_run: bool = False
 ) -> None:
-    """Merge this into a WorkerPool, with fields that the cluster knows only. The one way in which commands change one.
-
-    `dry_run`: the API server checks it, with all that would admit or refuse it, and writes nothing.
-
-    Raises:
-        KubeError: it may not be written; UnknownField: the resource definition of this cluster is older; Conflict: the
-            pool is not of `resource_version` any more.
-    """
-    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see asked
+    """Merge this into a WorkerPool; see `writing.write`."""
+    from workerpool_operator.cli.writing import write  # noqa: PLC0415  see asked
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415
 
     async with Kube(access) as kube:
-        ref = ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name)
-        await kube.merge_patch(ref, patch, resource_version=resource_version, strict=True, dry_run=dry_run)
+        await write(kube, ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name), patch, dry_run=dry_run)
 
 
 def fail(command: str, why: str) -> NoReturn:

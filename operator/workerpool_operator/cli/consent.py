@@ -24,6 +24,7 @@ QUESTIONS: Final = {
     "stop": "Stop {pool}? Its workers end their jobs and go; what is enqueued waits until it is started again.",
     "drain": "Stop {pool}, so that its {workers} workers end their jobs and go? What is enqueued waits until it is "
     "started again.",
+    "cordon-node": "Cordon {node}, so that nothing new comes onto it? No worker is there that would have to leave it.",
     "drain-node": "Cordon {node}, and have these leave it: {workers}?",
     "hold-size": "Keep the number of workers of {pool} as it is, whatever comes into the queues?",
     "abort": "Go back from version {version} of {pool}? It is not tried again by itself.",

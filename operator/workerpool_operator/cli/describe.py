@@ -1,7 +1,7 @@
 """`wpool describe`: all that is known of one pool, on one page."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from workerpool_operator.cli import cluster, events
 from workerpool_operator.cli.cluster import asked
 from workerpool_operator.cli.explain.page import Page
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, age, known
+from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.cli.rollout.state import lines, rollout_of
 from workerpool_operator.cli.terminal import Console, folding
@@ -26,7 +27,8 @@ Json = Mapping[str, Any]
 HELP: Final = """Show all that is known of a pool: what was asked for, its size and why, queues, versions, rollout,
 place, pods, conditions, what a person on call has said, and its latest events.
 
-Takes `get` of the pool; without `list` of pods or events those are left out, and that is said.
+Takes `get` of the pool; without `list` of pods or events those are left out, and that is said. Where no operator runs,
+which takes `list` of Deployments to see, a line on standard error says that what it wrote may be old.
 
 Exit codes: 0 shown; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """
@@ -55,8 +57,11 @@ def describe(  # noqa: D103  typer: the help text is HELP
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
 ) -> None:
-    seen = asked("describe", lambda access: look(access, namespace or access.namespace, pool), context=context)
-    show(seen, folding(), now=datetime.now(UTC))
+    def question(access: "ClusterAccess") -> Awaitable[Seen]:
+        return look(access, namespace or access.namespace, pool)
+
+    seen = asked("describe", question, context=context, of_operator=True)
+    show(seen, folding(), now=datetime.now(UTC), context=context)
 
 
 async def look(access: "ClusterAccess", namespace: str, name: str) -> Seen:
@@ -84,17 +89,17 @@ async def look(access: "ClusterAccess", namespace: str, name: str) -> Seen:
     return Seen(pool=body, pods=pods, events=happened)
 
 
-def show(seen: Seen, console: Console, *, now: datetime) -> None:
+def show(seen: Seen, console: Console, *, now: datetime, context: str | None = None) -> None:
     """Print the page."""
-    for title, told in _sections(seen, now=now):
+    for title, told in _sections(seen, now=now, context=context):
         console.print(Text(f"{title}:", style="bold"))
         for part in told:
             shown = Text(part) if isinstance(part, str) else part
             console.print(Padding(shown, (0, 0, 0, 2), expand=False))
 
 
-def _sections(seen: Seen, *, now: datetime) -> Iterator[tuple[str, Sequence[str | Table]]]:
-    pool, page = seen.pool, Page.of(seen.pool, now=now)
+def _sections(seen: Seen, *, now: datetime, context: str | None) -> Iterator[tuple[str, Sequence[str | Table]]]:
+    pool, page = seen.pool, Page.of(seen.pool, now=now, context=context)
     row = Row.of(pool, now=now)
     yield (
         f"{row.namespace}/{row.name}",
@@ -121,7 +126,7 @@ def _sections(seen: Seen, *, now: datetime) -> Iterator[tuple[str, Sequence[str 
     pods = seen.pods
     told = pods if isinstance(pods, str) else ", ".join(f"{count} {state}" for state, count in sorted(pods.items()))
     yield "Pods", [told or "none"]
-    yield "Conditions", [_conditions(pool, now=now)]
+    yield "Conditions", [_conditions(pool, now=now, context=context)]
     happened = seen.events
     yield "Events", [happened if isinstance(happened, str) else _events(happened, now=now)]
 
@@ -150,10 +155,11 @@ def _versions(status: Json) -> Iterator[str]:
         yield f"{one.get('hash')} ({one.get('role') or UNKNOWN}) {one.get('image', '')}: {counts}"
 
 
-def _conditions(pool: Json, *, now: datetime) -> Table | str:
+def _conditions(pool: Json, *, now: datetime, context: str | None) -> Table | str:
     found = (pool.get("status") or {}).get("conditions") or ()
     if not found:
-        return "none: the operator has not seen this pool. Does it run? `wpool doctor` tells"
+        here = where(namespace=pool["metadata"].get("namespace"), context=context)
+        return f"none: the operator has not seen this pool. Does it run? `wpool doctor{here}` tells"
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("TYPE", "STATUS", "SINCE", "REASON", "MESSAGE"):
         table.add_column(column, overflow="fold")

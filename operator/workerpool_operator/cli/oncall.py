@@ -10,6 +10,7 @@ import typer
 
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
+from workerpool_operator.cli.hints import where
 from workerpool_operator.domain.desired import RESTART_ANNOTATION
 from workerpool_operator.domain.scaling import THROTTLE, Throttle
 
@@ -94,7 +95,8 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
         await annotate(access, namespace, pool, said, dry_run=dry_run)
 
     asked("restart", write, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{pool}: its workers are replaced; wpool get {pool} --watch shows how far that is"
+    here = where(namespace=namespace, context=context)
+    done = f"{pool}: its workers are replaced; wpool get {pool}{here} --watch shows how far that is"
     consent.tell(pool, done=done, would="have its workers replaced by new ones", dry_run=dry_run)
 
 

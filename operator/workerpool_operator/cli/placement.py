@@ -1,5 +1,6 @@
 """`wpool migrate` and `wpool reassign`: where a pool's workers belong, said by a person."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -7,7 +8,9 @@ import typer
 from workerpool_operator.api import PLACE_ANNOTATION, label_fault
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
+from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.oncall import annotate
+from workerpool_operator.cli.places import labels
 from workerpool_operator.domain.placement import PRIMARY, SECONDARY
 
 if TYPE_CHECKING:
@@ -31,7 +34,8 @@ MIGRATE_EPILOG: Final = """**Examples**
 """
 REASSIGN_HELP: Final = """Give a pool another primary place: its workers move there, one at a time, idle ones first.
 
-It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead. It asks first.
+It changes `spec.placement.primary.nodeSelector`: a pool that is kept in Git is changed there instead. It asks first,
+and says so where no node has such labels now, if you may list nodes.
 
 Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, refuses the change, or
 no operator runs that would do it.
@@ -60,7 +64,8 @@ def migrate(  # noqa: D103, PLR0917  typer: the help text is MIGRATE_HELP, and o
         await move(access, namespace, pool, to=to, dry_run=dry_run)
 
     asked("migrate", write, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{pool}: its workers belong to the {to} place; wpool get {pool} --watch shows how far they are"
+    here = where(namespace=namespace, context=context)
+    done = f"{pool}: its workers belong to the {to} place; wpool get {pool}{here} --watch shows how far they are"
     consent.tell(pool, done=done, would=f"have its workers move to the {to} place", dry_run=dry_run)
 
 
@@ -77,13 +82,18 @@ def reassign(  # noqa: D103, PLR0917  typer: the help text is REASSIGN_HELP, and
     except LabelsError as error:
         raise typer.BadParameter(str(error)) from None
 
+    if consent.asks("reassign", yes=yes, dry_run=dry_run):
+        consent.somebody_there("reassign")
+    if asked("reassign", lambda access: no_node_has(access, selector), context=context):
+        cluster.remark(f"no node has {labels(selector)} now: workers get no place there before one has")
     consent.ask("reassign", yes=yes, dry_run=dry_run, pool=pool)
 
     async def write(access: "ClusterAccess") -> None:
         await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
 
     asked("reassign", write, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{pool}: its primary place is {primary}; wpool get {pool} --watch shows how far its workers are"
+    here = where(namespace=namespace, context=context)
+    done = f"{pool}: its primary place is {primary}; wpool get {pool}{here} --watch shows how far its workers are"
     consent.tell(pool, done=done, would=f"have {primary} as its primary place, and move there", dry_run=dry_run)
 
 
@@ -123,10 +133,37 @@ async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to:
 async def change_primary(
     access: "ClusterAccess", namespace: str | None, name: str, *, selector: dict[str, str], dry_run: bool = False
 ) -> None:
-    """Write the selector in the place of the one that is there, onto the pool as it was read."""
-    body = await pool_of(access, namespace, name)
-    primary = (body["spec"].get("placement") or {}).get(PRIMARY) or {}
-    gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
-    patch = {"spec": {"placement": {PRIMARY: {"nodeSelector": gone | selector}}}}
-    version = body["metadata"]["resourceVersion"]
-    await cluster.patch_pool(access, namespace, name, patch, resource_version=version, dry_run=dry_run)
+    """Write the selector in the place of the one that is there, onto the pool as it was read.
+
+    Raises:
+        KubeError: see `writing.rewrite`.
+    """
+    from workerpool_operator.cli.writing import rewrite  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415
+
+    def replaced(body: dict[str, Any]) -> dict[str, Any]:
+        primary = (body["spec"].get("placement") or {}).get(PRIMARY) or {}
+        gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
+        return {"spec": {"placement": {PRIMARY: {"nodeSelector": gone | selector}}}}
+
+    async with Kube(access) as kube:
+        await rewrite(
+            kube,
+            ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name),
+            replaced,
+            dry_run=dry_run,
+        )
+
+
+async def no_node_has(access: "ClusterAccess", selector: Mapping[str, str]) -> bool:
+    """Whether no node has these labels; False where its user may not see that."""
+    from workerpool_operator.kube import Kube, errors, kinds  # noqa: PLC0415  see cluster.asked
+
+    wanted = ",".join(f"{key}={value}" for key, value in selector.items())
+    async with Kube(access) as kube:
+        try:
+            async for _ in kube.list(kinds.NODE, label_selector=wanted, chunk=1):
+                return False
+        except errors.Forbidden:
+            return False
+    return True

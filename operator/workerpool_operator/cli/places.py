@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from workerpool_operator.api import PLACE_ANNOTATION, Reason
 from workerpool_operator.cli.get.rows import age, condition
+from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.pods import lost_nodes, pod_state
 from workerpool_operator.domain.desired import PLACE_LABEL, place_key
 from workerpool_operator.domain.placement import PRIMARY, SECONDARY
@@ -45,6 +46,8 @@ class PlaceLine:
 class Placed:
     """All places of a pool, as its status says it."""
 
+    namespace: str
+    pool: str
     status: str
     """Of the condition `Placed`: True, False or Unknown."""
     reason: str
@@ -107,6 +110,8 @@ def placed(pool: Json, pods: Iterable[Json]) -> Placed | None:
     lines = [(name, key, labels(_selectors(pool)[name])) for name, key in keys.items()]
     lines += [("", key, "named before, or none") for key in former]
     return Placed(
+        namespace=str(pool["metadata"].get("namespace", "")),
+        pool=str(pool["metadata"]["name"]),
         status=str(told.get("status") or "Unknown"),
         reason=str(told.get("reason") or "Unknown"),
         message=str(told.get("message") or ""),
@@ -163,8 +168,11 @@ def progress(view: Placed) -> str:
     return ""
 
 
-def told(view: Placed, *, now: datetime) -> Iterator[str]:
-    """The state in sentences: whether the workers are where they belong, what is in use since when, what ends it."""
+def told(view: Placed, *, now: datetime, context: str | None = None) -> Iterator[str]:
+    """The state in sentences: whether the workers are where they belong, what is in use since when, what ends it.
+
+    `context`: the one that was named for the cluster, for commands that a sentence names.
+    """
     since = f", for {age(view.since, now=now)}" if view.since else ""
     yield f"Placed={view.status}{since}: {view.reason}" + (f": {view.message}" if view.message else "")
     if view.active:
@@ -173,17 +181,18 @@ def told(view: Placed, *, now: datetime) -> Iterator[str]:
     if view.home:
         who = "as wpool migrate said, until it says otherwise" if view.told else "as the pool says"
         yield f"they belong to the {view.home} place, {who}"
-    if until := _until(view):
+    if until := _until(view, context):
         yield until
 
 
-def _until(view: Placed) -> str:
+def _until(view: Placed, context: str | None) -> str:
     """What ends the present state."""
     match view.reason:
         case Reason.FAILED_OVER | Reason.FAILING_BACK if not view.by_hand:
             return "until that place has had its workers for a minute: they come back by themselves (failback: Auto)"
         case Reason.FAILED_OVER | Reason.FAILING_BACK | Reason.FAILBACK_WAITS:
-            return f"until somebody says so (failback: Manual): wpool migrate POOL --to {view.home}"
+            here = where(namespace=view.namespace, context=context)
+            return f"until somebody says so (failback: Manual): wpool migrate {view.pool} --to {view.home}{here}"
         case Reason.MOVING:
             return "until the last worker has moved: idle ones first, and busy ones end their jobs"
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, hints
 from workerpool_operator.cli.cluster import ExitCode, TroubleError, asked, fail, pool_of
 from workerpool_operator.cli.web import Server
 
@@ -115,7 +115,8 @@ def silence(  # noqa: D103, PLR0917  typer: the help text is HELP, and options a
         made = server.put(found)
     except TroubleError as error:
         fail("silence", str(error))
-    typer.echo(f"{where}/{pool}: {told}, as {made}; `wpool silence {pool} -n {where} --end` ends it")
+    here = hints.where(namespace=where, context=context)
+    typer.echo(f"{where}/{pool}: {told}, as {made}; `wpool silence {pool}{here} --end` ends it")
 
 
 def _end(server: Alertmanager, mine: list[dict[str, Any]], what: str, *, dry_run: bool) -> None:

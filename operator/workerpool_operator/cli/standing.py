@@ -6,12 +6,16 @@ cannot see that none runs, so a refusal would hold for some users and not for ot
 command says so and ends with exit code 3, as one does that waited in vain. Only a node is not drained: its order is
 taken back in the end, so to write it would do nothing at all.
 
+A command that only shows what the operator has written says that it may be old, on standard error, and changes
+nothing else: its exit code is for what it shows.
+
 Imported only where a cluster is asked: the Kubernetes client takes a second.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -26,33 +30,59 @@ _FRESH: Final = timedelta(minutes=1)
 """A leader renews its Lease every few seconds; the rest is for clocks that differ."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """That no operator runs."""
+
+    what: str
+    does: str
+    """What becomes of what was written for it."""
+    remedy: str
+
+
 async def nobody(access: ClusterAccess) -> str:
     """Why nothing is done and what to do; empty where an operator runs, or that cannot be seen. Never raises."""
+    absent = await _absence(access)
+    return f"{absent.what}{absent.does}{absent.remedy}" if absent else ""
+
+
+async def shown_by_nobody(access: ClusterAccess) -> str:
+    """That what is shown may be old, why, and what to do; empty and errors as `nobody`."""
+    absent = await _absence(access)
+    return f"what the operator has written may be old: {absent.what}: {absent.remedy}" if absent else ""
+
+
+async def _absence(access: ClusterAccess) -> Absence | None:
+    """One request where an operator is ready, else two."""
     with contextlib.suppress(TimeoutError, KubeError):
         async with asyncio.timeout(_SECONDS), Kube(access) as kube:
             operators = await kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()
-            leases = await _leases(kube)
+            leases = () if _ready(operators) else await _leases(kube)
             return told(operators, leases, now=datetime.now(UTC))
-    return ""
+    return None
 
 
-def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) -> str:
-    """See `nobody`. Who holds one of the Leases runs, wherever that is: outside of the cluster, or not yet ready."""
-    if any((one.get("status") or {}).get("readyReplicas") for one in operators):
-        return ""
-    if any(_held(lease, now=now) for lease in leases):
-        return ""
+def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) -> Absence | None:
+    """None where one runs. Who holds one of the Leases does, wherever: outside of the cluster, or not yet ready."""
+    if _ready(operators) or any(_held(lease, now=now) for lease in leases):
+        return None
     if operators:
         metadata: Json = operators[0]["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        return (
-            f"no replica of the operator ({namespace}/{name}) is ready, which does it as soon as one is. "
-            f"`kubectl -n {namespace} describe pods -l {OPERATOR_SELECTOR}` tells why"
+        return Absence(
+            what=f"no replica of the operator ({namespace}/{name}) is ready",
+            does=", which does it as soon as one is. ",
+            remedy=f"`kubectl -n {namespace} describe pods -l {OPERATOR_SELECTOR}` tells why",
         )
-    return (
-        "no operator is installed in this cluster, only its resource definitions. One that is installed does it: "
-        f"{INSTALL}"
+    return Absence(
+        what="no operator is installed in this cluster, only its resource definitions",
+        does=". One that is installed does it: ",
+        remedy=INSTALL,
     )
+
+
+def _ready(operators: Sequence[Json]) -> bool:
+    return any((one.get("status") or {}).get("readyReplicas") for one in operators)
 
 
 def _held(lease: Json, *, now: datetime) -> bool:

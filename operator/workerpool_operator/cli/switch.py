@@ -7,6 +7,7 @@ import typer
 
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked
+from workerpool_operator.cli.hints import where
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -58,7 +59,7 @@ def stop(  # noqa: D103, PLR0917  typer: the help text is STOP_HELP, and options
             await cluster.expect_operator(access)
             await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
 
-    asked("stop", question, context=context, for_operator=True, dry_run=dry_run)
+    asked("stop", question, context=context, for_operator=True, expected=wait, dry_run=dry_run)
     done = f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait"
     would = "be stopped: its workers finish their jobs and go, and jobs wait"
     consent.tell(pool, done=done, would=would, dry_run=dry_run)
@@ -74,7 +75,8 @@ def start(  # noqa: D103  typer: the help text is START_HELP
         await suspend(access, namespace, pool, wanted=False, dry_run=dry_run)
 
     asked("start", question, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{pool}: started; wpool get {pool} --watch shows its workers come"
+    here = where(namespace=namespace, context=context)
+    done = f"{pool}: started; wpool get {pool}{here} --watch shows its workers come"
     would = "be started: as many workers come as its queues ask for"
     consent.tell(pool, done=done, would=would, dry_run=dry_run)
 

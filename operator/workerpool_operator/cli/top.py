@@ -25,7 +25,8 @@ HELP: Final = """Show which pools have the most work, or what each worker of one
 
 Pools are told from their status and come by what waits. Workers tell their jobs, CPU and memory themselves: two
 readings of up to 100 of them (ready ones first), three seconds apart, through the API server, which takes `get` of
-`pods/proxy`. More are not shown.
+`pods/proxy`. More are not shown. Where no operator runs, which takes `list` of Deployments to see, a line on standard
+error says that what it wrote of the pools may be old.
 
 Exit codes: 0 shown; 1 there is nothing to show; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """
@@ -73,9 +74,9 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
             where = None if everywhere else namespace or access.namespace
             return pools_table(await kube.list(kinds.WORKER_POOL, namespace=where).all(), everywhere=everywhere), ""
 
-    table, trouble = asked("top", question, context=context)
+    table, trouble = asked("top", question, context=context, of_operator=True)
     if trouble:
-        Console(stderr=True, soft_wrap=True).print(trouble, style="yellow", markup=False, highlight=False)
+        cluster.remark(trouble)
     if not table.row_count:
         Console(stderr=True).print("no workers" if pool else "no pools")
         raise typer.Exit(ExitCode.NOTHING)

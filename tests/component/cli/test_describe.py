@@ -13,7 +13,7 @@ from tests.support.pools import pool_body
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 
 def event(namespace: str, kind: str, name: str, reason: str, *, type_: str = "Normal") -> dict[str, Any]:

@@ -93,7 +93,9 @@ class TestNode:
         await worker(kube, namespace, "a", on=ref.name)
         shown = await wpool(plane, "drain", "thumbs", "-n", namespace, "--node", ref.name, "--yes", "--timeout", "1")
         assert shown.returncode == 3
-        assert f"still has {namespace}/thumbs 1. They stay now" in " ".join(shown.stderr.split())
+        told = " ".join(shown.stderr.split())
+        assert f"still has {namespace}/thumbs 1. They stay now" in told
+        assert f"`wpool describe thumbs -n {namespace}` tells" in told
         assert await annotation(kube, pool) == other
 
     async def test_a_dry_run_and_a_no_change_nothing(
@@ -111,15 +113,29 @@ class TestNode:
         assert "unschedulable" not in (await kube.get(ref)).get("spec", {})
         assert await annotation(kube, pool) == ""
 
-    async def test_nothing_there_is_told(self, plane: ControlPlane, kube: Kube, namespace: str) -> None:
-        """A node without workers is not cordoned, and one that does not exist is said to."""
+    async def test_a_node_without_workers_is_cordoned_too(
+        self, plane: ControlPlane, kube: Kube, namespace: str
+    ) -> None:
+        """Again and again: who empties a node twice, or one of twenty that has no worker, is not told of a failure."""
         ref = await node(kube, f"n-{namespace}")
-        shown = await wpool(plane, "drain", "--node", ref.name, "--yes")
-        assert (shown.returncode, shown.stderr) == (1, f"no worker of a pool is on {ref.name}\n")
+        dry = await wpool(plane, "drain", "--node", ref.name, "--dry-run")
+        assert (dry.returncode, "nothing is to be moved" in dry.stdout) == (0, True)
         assert "unschedulable" not in (await kube.get(ref)).get("spec", {})
+        for _ in range(2):
+            shown = await wpool(plane, "drain", "--node", ref.name, "--yes")
+            assert (shown.returncode, shown.stderr) == (0, "")
+            assert f"{ref.name}: no worker of a pool was there, so nothing was to be moved" in shown.stdout
+            assert (await kube.get(ref))["spec"]["unschedulable"] is True
+
+    async def test_what_is_not_there_is_told(self, plane: ControlPlane, kube: Kube, namespace: str) -> None:
+        """No node; or no pool, for which none is cordoned."""
         missing = await wpool(plane, "drain", "--node", "nowhere", "--yes")
         assert missing.returncode == 3
         assert "there is no node nowhere" in missing.stderr
+        ref = await node(kube, f"n-{namespace}")
+        misspelt = await wpool(plane, "drain", "nosuch", "--node", ref.name, "-n", namespace, "--yes")
+        assert (misspelt.returncode, "nosuch" in misspelt.stderr) == (3, True)
+        assert "unschedulable" not in (await kube.get(ref)).get("spec", {})
 
     async def test_without_rights_it_says_which(
         self, plane: ControlPlane, kube: Kube, namespace: str, tmp_path: Any
@@ -154,7 +170,7 @@ class TestPool:
         await kube.merge_patch(pool, {"status": done}, subresource="status")
         shown = await waiting
         assert shown.returncode == 0
-        assert shown.stdout.endswith("thumbs: no worker is left; wpool start thumbs starts it again\n")
+        assert shown.stdout.endswith(f"no worker is left; wpool start thumbs -n {namespace} starts it again\n")
 
     async def test_nothing_named_is_wrong_usage(self, plane: ControlPlane) -> None:
         shown = await wpool(plane, "drain")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import termios
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import yaml
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.support.pools import pool_body
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
+CURSOR_UP, CURSOR_SHOWN = "\x1b[1A", "\x1b[?25h"
 _COMMAND = [sys.executable, "-m", "workerpool_operator.cli", "get"]
 
 
@@ -69,6 +72,22 @@ async def test_pools_for_machines(plane: ControlPlane, pools: str) -> None:
     assert [pool["metadata"]["name"] for pool in all_of_them["items"]] == ["mails", "thumbs"]
 
 
+@pytest.mark.parametrize("output", ["json", "yaml"])
+async def test_a_listing_of_one_is_a_list(plane: ControlPlane, kube: Kube, namespace: str, output: str) -> None:
+    """As kubectl's: who reads it by a program reads `items` however many there are. One that was named is itself."""
+    await kube.create(pool_body("thumbs", namespace))
+
+    async def shown(*words: str) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((await wpool(plane, *words, "-n", namespace, "-o", output)).stdout)
+        return found
+
+    listed = await shown()
+    assert (listed["kind"], [one["metadata"]["name"] for one in listed["items"]]) == ("List", ["thumbs"])
+    of_two = await shown("thumbs", "nosuch")
+    assert (of_two["kind"], len(of_two["items"])) == ("List", 1)
+    assert (await shown("thumbs"))["kind"] == "WorkerPool"
+
+
 async def test_a_pool_that_is_not_there_and_a_namespace_without_any(plane: ControlPlane, namespace: str) -> None:
     missing = await wpool(plane, "nobody", "-n", namespace)
     assert (missing.returncode, missing.stdout) == (3, "")
@@ -104,6 +123,73 @@ async def test_a_pool_is_followed_until_it_is_gone(
         await kube.delete(ObjectRef(kinds.WORKER_POOL, pools, "thumbs"))
         assert await process.wait() == 3
         assert b"was deleted" in await process.stderr.read()
+
+
+class Terminal:
+    """What a command writes to one, and the end of it that the command has."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+        termios.tcsetwinsize(self.theirs, (60, 200))
+        os.set_blocking(self._ours, False)
+        self._text = ""
+        self._grown = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._ours, self._read)
+
+    def _read(self) -> None:
+        try:
+            self._text += os.read(self._ours, 65_536).decode(errors="replace")
+        except OSError:  # nobody has the other end any more
+            asyncio.get_running_loop().remove_reader(self._ours)
+        self._grown.set()
+
+    async def wait_for(self, *words: str) -> str:
+        """All that was written since the last time, once it has all of these words."""
+        async with asyncio.timeout(60):
+            while not all(word in self._text for word in words):
+                self._grown.clear()
+                await self._grown.wait()
+        text, self._text = self._text, ""
+        return text
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._ours)
+        os.close(self._ours)
+        os.close(self.theirs)
+
+
+async def test_on_a_terminal_a_tree_is_drawn_anew(plane: ControlPlane, kube: Kube, pools: str) -> None:
+    """In its own place, with the pods and why nothing is known of their jobs; the cursor is there again at the end."""
+    labels = {POOL_LABEL: "thumbs", COMPONENT_LABEL: WORKER}
+    spec = {"automountServiceAccountToken": False, "containers": [{"name": "worker", "image": "thumbs:1"}]}
+    metadata = {"name": "thumbs-a", "namespace": pools, "labels": labels}
+    await kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    terminal = Terminal()
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND, "thumbs", "-n", pools, "--watch",
+        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig), "TERM": "xterm-256color", "NO_COLOR": "1"},
+        stdin=terminal.theirs,
+        stdout=terminal.theirs,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        await terminal.wait_for(
+            f"{pools}/thumbs", "4 wanted", "thumbs-a", "no node yet", "pods do not tell of their jobs"
+        )
+        await tell(kube, pools, "thumbs", 9)
+        drawn = await terminal.wait_for("9 wanted")
+        assert CURSOR_UP in drawn, "over what was there before"
+        await kube.delete(ObjectRef(kinds.WORKER_POOL, pools, "thumbs"))
+        await terminal.wait_for(CURSOR_SHOWN)
+        async with asyncio.timeout(60):
+            assert await process.wait() == 3
+            assert b"was deleted" in await process.stderr.read()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+        terminal.close()
 
 
 async def test_a_rollout_and_a_move_are_followed_without_a_terminal(

@@ -1,13 +1,15 @@
 """No operator and its resource definitions, as `helm uninstall` leaves a cluster: who writes for one is told."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import deployed_operator, held_lease, of_somebody, wpool
+from tests.component.cli.running import deployed_operator, held_lease, of_somebody, started, wpool
 from tests.support.pools import pool_body
+from workerpool_operator.cli import cluster, standing
 from workerpool_operator.cli.standing import LEASE_NAME
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.kube import Kube, ObjectRef, kinds
@@ -16,6 +18,15 @@ pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtu
 
 WHY = "no operator is installed in this cluster, only its resource definitions"
 DO = "helm install workerpool-operator charts/workerpool-operator --namespace workerpool-system"
+HELM = f"{DO} --create-namespace"
+SHOWN = [
+    ["get"],
+    ["get", "thumbs", "-o", "json"],
+    ["top"],
+    ["describe", "thumbs"],
+    ["explain", "thumbs"],
+    ["checklist", "thumbs"],
+]
 WRITTEN = [
     ["stop", "thumbs", "--yes"],
     ["stop", "thumbs", "--wait", "--yes"],
@@ -99,6 +110,50 @@ async def test_a_node_is_left_as_it_is(plane: ControlPlane, kube: Kube, pool: Ob
     await kube.delete(node)
 
 
+@pytest.mark.parametrize("words", SHOWN, ids=" ".join)
+async def test_what_is_shown_is_said_to_be_old(
+    plane: ControlPlane, kube: Kube, pool: ObjectRef, words: list[str]
+) -> None:
+    """In one line beside what is shown, which is the same as ever, and so is the exit code."""
+    shown = await wpool(plane, *words, "-n", pool.namespace)
+    assert shown.stderr.splitlines() == [f"what the operator has written may be old: {WHY}: {HELM}"]
+    async with held_lease(kube, pool.namespace):
+        with_one = await wpool(plane, *words, "-n", pool.namespace)
+    assert with_one.stderr == ""
+    assert (shown.returncode, shown.stdout.split()[:4]) == (with_one.returncode, with_one.stdout.split()[:4])
+
+
+async def test_what_is_followed_is_said_to_be_old(plane: ControlPlane, pool: ObjectRef) -> None:
+    """As soon as that is seen."""
+    process = await started(plane, "get", "thumbs", "-n", pool.namespace, "--watch")
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            line = (await process.stderr.readline()).decode()
+        assert line == f"what the operator has written may be old: {WHY}: {HELM}\n"
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_who_is_slow_to_tell_whether_one_runs_holds_nothing_up(
+    plane: ControlPlane, pool: ObjectRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for is shown, and nothing is said."""
+    entered = asyncio.Event()
+
+    async def never(_: object) -> str:
+        entered.set()
+        await asyncio.Event().wait()
+        return "x"
+
+    monkeypatch.setattr(standing, "shown_by_nobody", never)
+    monkeypatch.setattr(cluster, "_LATER_SECONDS", 0.05)
+    shown = await wpool(plane, "get", "-n", pool.namespace)
+    assert entered.is_set()
+    assert (shown.returncode, shown.stderr, "thumbs" in shown.stdout) == (0, "", True)
+
+
 async def test_one_of_which_no_replica_is_ready_is_told_too(plane: ControlPlane, kube: Kube, pool: ObjectRef) -> None:
     async with deployed_operator(kube, pool.namespace, runs=False) as name:
         shown = await wpool(plane, "stop", "thumbs", "--yes", "-n", pool.namespace)
@@ -118,5 +173,6 @@ async def test_who_may_not_see_operators_is_told_nothing_false(
 ) -> None:
     """There may be one."""
     own = of_somebody(plane, pool.namespace, tmp_path, verbs="get,list,watch,patch", resource="workerpools")
-    shown = await wpool(plane, "stop", "thumbs", "--yes", kubeconfig=own)
-    assert (shown.returncode, shown.stderr) == (0, "")
+    for words in (["stop", "thumbs", "--yes"], ["get", "thumbs"]):
+        shown = await wpool(plane, *words, kubeconfig=own)
+        assert (shown.returncode, shown.stderr) == (0, "")

@@ -1,9 +1,16 @@
 """`wpool migrate` and `wpool reassign` against a real API server: what is written is what the operator understands."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import of_somebody, wpool
+from tests.support.crds import kubectl
 from tests.support.pools import pool_body
 from workerpool_operator import api
+from workerpool_operator import kube as kube_package
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.placement import change_primary, move
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
@@ -54,6 +61,71 @@ async def test_a_pool_without_places_gets_one(access: ClusterAccess, kube: Kube,
     placement = api.parse(await kube.get(ref)).spec.placement
     assert placement is not None
     assert placement.primary.node_selector == {"zone": "c"}
+
+
+class Busy(Kube):
+    """The operator writes the pool's status after each of the first readings."""
+
+    left = 3
+
+    async def get(self, ref: ObjectRef, **words: Any) -> dict[str, Any]:
+        body: dict[str, Any] = await super().get(ref, **words)
+        if ref.kind is kinds.WORKER_POOL and Busy.left:
+            Busy.left -= 1
+            status = {"status": {"replicas": Busy.left}}
+            await super().merge_patch(ref, status, subresource="status")
+        return body
+
+
+async def test_the_operators_own_writes_are_not_in_the_way(
+    access: ClusterAccess, kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change is made anew of what is there then."""
+    ref = await made(kube, namespace, placement={"primary": A, "secondary": B})
+    monkeypatch.setattr(kube_package, "Kube", Busy)
+    monkeypatch.setattr(Busy, "left", 3)
+    await change_primary(access, namespace, "thumbs", selector={"zone": "c"})
+    assert Busy.left == 0
+    placement = api.parse(await kube.get(ref)).spec.placement
+    assert placement is not None
+    assert placement.primary.node_selector == {"zone": "c"}
+
+
+async def test_labels_that_no_node_has_are_told(
+    plane: ControlPlane, kube: Kube, namespace: str, operator: str, tmp_path: Path
+) -> None:
+    """Before the question, and not in the way: such a node may come. Who may not list nodes is told nothing false."""
+    await made(kube, namespace)
+    label = {"tests.workerpool.dev/zone": namespace}
+    words = ["reassign", "thumbs", "--primary", f"tests.workerpool.dev/zone={namespace}", "--yes", "-n", namespace]
+    absent = await wpool(plane, *words)
+    told = f"no node has tests.workerpool.dev/zone={namespace} now"
+    assert (absent.returncode, told in " ".join(absent.stderr.split())) == (0, True), absent.stderr
+    own = of_somebody(plane, namespace, tmp_path, verbs="get,patch", resource="workerpools")
+    assert (await wpool(plane, *words, kubeconfig=own)).stderr == ""
+    node = ObjectRef(kinds.NODE, "", f"{namespace}-n")
+    await kube.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name, "labels": label}})
+    there = await wpool(plane, *words)
+    await kube.delete(node)
+    assert (there.returncode, there.stderr) == (0, "")
+
+
+async def test_what_is_to_be_typed_next_can_be_pasted(
+    plane: ControlPlane, kube: Kube, namespace: str, operator: str
+) -> None:
+    """It asks for the same pool of the same cluster."""
+    await made(kube, namespace, placement={"primary": A, "secondary": B})
+    context = kubectl(plane, "config", "current-context").strip()
+    here = ["-n", namespace, "--context", context]
+    again = f"wpool get thumbs -n {namespace} --context {context} --watch shows"
+    for words in (
+        ["migrate", "thumbs", "--to", "secondary", "--yes"],
+        ["reassign", "thumbs", "--primary", "zone=c", "--yes"],
+        ["restart", "thumbs", "--yes"],
+        ["start", "thumbs"],
+    ):
+        assert again in (await wpool(plane, *words, *here)).stdout
+    assert f"wpool get thumbs -n {namespace} --watch" in (await wpool(plane, "start", "thumbs", *here[:2])).stdout
 
 
 async def test_the_servers_refusal_is_passed_on(access: ClusterAccess, kube: Kube, namespace: str) -> None:

@@ -8,7 +8,8 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import wpool
 from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
-from workerpool_operator.kube import Kube, ObjectRef, kinds
+from workerpool_operator.cli import standing
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
@@ -33,6 +34,27 @@ async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, na
     started = await wpool(plane, "start", "thumbs", "-n", namespace)
     assert started.returncode == 0
     assert (await kube.get(ref))["spec"]["suspend"] is False
+
+
+@pytest.mark.parametrize("words", [["stop", "thumbs", "--yes"], ["stop", "thumbs", "--wait", "--yes"]], ids=" ".join)
+async def test_an_operator_is_looked_for_once(
+    plane: ControlPlane, kube: Kube, namespace: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is waited for what it does."""
+    looks = 0
+    look = standing.nobody
+
+    async def counted(access: ClusterAccess) -> str:
+        nonlocal looks
+        looks += 1
+        return await look(access)
+
+    monkeypatch.setattr(standing, "nobody", counted)
+    await kube.create(pool_body(namespace=namespace, suspend=True))
+    ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+    await kube.merge_patch(ref, {"status": {"observedGeneration": 1, "replicas": 0}}, subresource="status")
+    assert (await wpool(plane, *words, "-n", namespace)).returncode == 0
+    assert looks == 1
 
 
 async def test_one_that_does_not_become_empty_is_told(plane: ControlPlane, kube: Kube, namespace: str) -> None:

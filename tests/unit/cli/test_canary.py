@@ -141,5 +141,5 @@ def test_one_that_was_rejected_is_told_with_why() -> None:
     assert canary.lines == (
         "version bb, which the pool asks for, was tried and rejected; aa runs",
         "bb was rejected: failures at 9 times the stable rate",
-        "waits: another version, or wpool rollout retry: it is not tried again by itself",
+        "waits: another version, or wpool rollout retry thumbs -n media: it is not tried again by itself",
     )

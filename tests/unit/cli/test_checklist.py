@@ -63,6 +63,19 @@ def test_what_is_missing_is_open(spec: dict[str, Any], subject: str) -> None:
     assert still_open(**spec) == [subject]
 
 
+def test_what_is_left_by_hand_is_taken_away_by_what_is_written_there() -> None:
+    """With the pool's own name, and without what is not there."""
+    [both] = found(annotations={"workerpool.dev/paused": "true", "workerpool.dev/freeze": "in"}, suspend=True)[
+        "overrides"
+    ]
+    assert both.remedy == (
+        "take them away: kubectl annotate wpool thumbs workerpool.dev/paused- workerpool.dev/freeze- -n media, then "
+        "wpool start thumbs -n media"
+    )
+    [stopped] = found(suspend=True)["overrides"]
+    assert stopped.remedy == "take them away: wpool start thumbs -n media"
+
+
 def test_a_digest_pins_an_image() -> None:
     assert still_open(worker=READY["worker"] | {"image": "thumbs@sha256:" + "0" * 64}) == []
 
@@ -70,6 +83,10 @@ def test_a_digest_pins_an_image() -> None:
 def test_a_pool_that_the_operator_has_not_seen_is_not_ready() -> None:
     told = {point.subject: point for point in points(pool_body(**READY))}
     assert {told[name].state for name in ("ready", "queues", "alerts")} == {State.OPEN}
+    assert (told["ready"].remedy, told["queues"].remedy) == (
+        "wpool describe thumbs -n media",
+        "wpool doctor -n media",
+    )
 
 
 def test_every_open_point_has_its_remedy_and_markdown_has_boxes() -> None:

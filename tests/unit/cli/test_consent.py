@@ -83,4 +83,4 @@ def test_the_page_asks_what_the_commands_ask_and_nothing_else() -> None:
     }
     assert {verb for verb, confirm in found.items() if not confirm} == {"promote", "pause", "throttle"}
     asked = {verb.removesuffix("-secondary") for verb, confirm in found.items() if confirm}
-    assert set(QUESTIONS) - asked == {"undo", "drain", "drain-node"}, "which the page has no button for"
+    assert set(QUESTIONS) - asked == {"undo", "drain", "drain-node", "cordon-node"}, "which the page has no button for"

@@ -30,12 +30,20 @@ WITH_A_POOL = (
 
 
 @pytest.mark.parametrize("command", WITH_A_POOL, ids=" ".join)
-@pytest.mark.parametrize("name", ["", "A_b", "a/b", "-"])
+@pytest.mark.parametrize("name", ["", "A_b", "a/b", "-", "a.", ".a", "a" * 254])
 def test_what_is_no_name_is_wrong_usage(command: list[str], name: str, tmp_path: Path) -> None:
     """An empty one is what an unset variable of a shell leaves."""
     env = {"KUBECONFIG": str(tmp_path / "none"), "NO_COLOR": "1", "COLUMNS": "300"}
     shown = CliRunner().invoke(app, [*command, "--", name], env=env)
-    assert (shown.exit_code, f"{name!r} is no name" in shown.stderr) == (2, True), shown.output
+    assert (shown.exit_code, f"{name!r} is no name" in " ".join(shown.stderr.split())) == (2, True), shown.output
+
+
+def test_the_rule_that_it_breaks_is_in_the_words(tmp_path: Path) -> None:
+    """Its characters alone are not the whole rule."""
+    env = {"KUBECONFIG": str(tmp_path / "none"), "NO_COLOR": "1", "COLUMNS": "300"}
+    shown = CliRunner().invoke(app, ["get", "a."], env=env)
+    assert "'a.' is no name" in shown.stderr
+    assert "begin and end with a letter or digit" in shown.stderr
 
 
 @pytest.mark.parametrize("command", [["get"], ["events"], ["top"]], ids=" ".join)

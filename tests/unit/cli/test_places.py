@@ -121,8 +121,14 @@ def test_the_state_is_told_with_why_since_and_until(body: dict[str, Any], senten
 @pytest.mark.parametrize(
     ("body", "until"),
     [
-        (pool("FailbackWaits", failback="Manual", lost=1), "(failback: Manual): wpool migrate POOL --to primary"),
-        (pool("FailedOver", failback="Manual", lost=1, told_to="secondary"), "wpool migrate POOL --to secondary"),
+        (
+            pool("FailbackWaits", failback="Manual", lost=1),
+            "(failback: Manual): wpool migrate thumbs --to primary -n media",
+        ),
+        (
+            pool("FailedOver", failback="Manual", lost=1, told_to="secondary"),
+            "wpool migrate thumbs --to secondary -n media",
+        ),
         (pool("Moving", told_to="secondary"), "until the last worker has moved"),
     ],
 )

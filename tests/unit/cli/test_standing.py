@@ -34,7 +34,7 @@ def test_the_lease_is_the_operators() -> None:
 )
 def test_one_that_runs_is_not_talked_about(operators: list[Any], leases: list[Any]) -> None:
     """By its Deployment, or by its Lease."""
-    assert standing.told(operators, leases, now=NOW) == ""
+    assert standing.told(operators, leases, now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,14 @@ def test_one_that_runs_is_not_talked_about(operators: list[Any], leases: list[An
 def test_none_at_all(leases: list[Any]) -> None:
     """A Lease that nobody holds, or holds no longer, stays behind."""
     said = standing.told([], leases, now=NOW)
-    assert said.startswith("no operator is installed in this cluster")
-    assert "--namespace workerpool-system --create-namespace" in said
+    assert said is not None
+    assert said.what.startswith("no operator is installed in this cluster")
+    assert "--namespace workerpool-system --create-namespace" in said.remedy
 
 
 @pytest.mark.parametrize("ready", [None, 0])
 def test_one_that_is_not_ready(ready: int | None) -> None:
     said = standing.told([operator(ready)], [lease("me", ago=90)], now=NOW)
-    assert "no replica of the operator (system/workerpool-operator) is ready" in said
+    assert said is not None
+    assert said.what == "no replica of the operator (system/workerpool-operator) is ready"
+    assert "kubectl -n system describe pods" in said.remedy

@@ -12,6 +12,7 @@ from workerpool_operator.cli import cluster
 from workerpool_operator.cli.adopt.queues import EXAMPLE, parse_queue
 from workerpool_operator.cli.adopt.translate import Adoption, NotAdoptableError, Wish, translate
 from workerpool_operator.cli.cluster import TroubleError, asked, confirmed
+from workerpool_operator.cli.hints import in_context
 from workerpool_operator.cli.terminal import Console, one_line
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ def adopt(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are
 
     async def hand_over(access: "ClusterAccess") -> str:
         await cluster.expect_operator(access, but="nothing was done")  # a pool without one gets no workers
-        return await _hand_over(access, made, where, deployment, seconds=timeout)
+        return await _hand_over(access, made, where, deployment, seconds=timeout, context=context)
 
-    late = asked("adopt", hand_over, context=context, for_operator=True)
+    late = asked("adopt", hand_over, context=context, for_operator=True, expected=True)
     if late:
         _tell(late)
         raise typer.Exit(NOT_IN_TIME)
@@ -143,15 +144,21 @@ async def _checked(access: "ClusterAccess", made: Adoption) -> None:
         await kube.create(made.pool, dry_run=True, strict=True)
 
 
-async def _hand_over(access: "ClusterAccess", made: Adoption, where: str, name: str, *, seconds: float) -> str:
+async def _hand_over(
+    access: "ClusterAccess", made: Adoption, where: str, name: str, *, seconds: float, context: str | None
+) -> str:
     """Why it is not done yet; empty: it is."""
     from workerpool_operator.cli.adopt.handover import Handover, NotInTimeError  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415
 
     async with Kube(access) as kube:
         deployment = ObjectRef(kinds.DEPLOYMENT, where, name)
+
+        def tell(step: str) -> None:
+            typer.echo(in_context(step, context))
+
         try:
-            await Handover(kube=kube, deployment=deployment, pool=made.pool, tell=typer.echo).run(seconds=seconds)
+            await Handover(kube=kube, deployment=deployment, pool=made.pool, tell=tell).run(seconds=seconds)
         except NotInTimeError as error:
             return str(error)
     return ""

@@ -16,6 +16,8 @@ from typing import Any, Final, TypeAlias
 
 from workerpool_operator.cli.adopt.translate import ADOPTED_FROM
 from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.writing import write
 from workerpool_operator.domain.desired import MANAGED_BY_LABEL, MANAGER, POOL_LABEL
 from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
@@ -107,18 +109,21 @@ class Handover:
             NotInTimeError: `seconds` are over.
             KubeError: a write or a reading was refused.
         """
-        where = "the pool is made"
+        stage = "the pool is made"
         try:
             async with asyncio.timeout(seconds):
                 workers = await self._made()
-                where = f"the pool has not {workers} ready workers yet; of the Deployment nothing was taken away"
+                stage = f"the pool has not {workers} ready workers yet; of the Deployment nothing was taken away"
                 await self._ready(workers)
-                where = "the Deployment is being taken down"
+                stage = "the Deployment is being taken down"
                 await self._taken_down(workers)
         except TimeoutError:
-            raise NotInTimeError(f"not done within {seconds:g} s: {where}. Run it again to go on") from None
-        await self.kube.merge_patch(self._pool, {"metadata": {"annotations": {FORCE_ACTIVE: None}}})
-        self.tell(f"the pool sizes itself now; kubectl delete deployment {self.deployment.name} when you are content")
+            raise NotInTimeError(f"not done within {seconds:g} s: {stage}. Run it again to go on") from None
+        await write(self.kube, self._pool, {"metadata": {"annotations": {FORCE_ACTIVE: None}}})
+        here = where(namespace=self.deployment.namespace)
+        self.tell(
+            f"the pool sizes itself now; kubectl delete deployment {self.deployment.name}{here} when you are content"
+        )
 
     async def _made(self) -> int:
         """The pool is there, with as many workers forced as the Deployment has. How many that are."""
@@ -142,7 +147,7 @@ class Handover:
             self.tell(f"pool {self._pool.name}: there already, gone on with")
             return max(int(forced), workers)
         patch = {"metadata": {"annotations": {FORCE_ACTIVE: str(workers)}}}
-        await self.kube.merge_patch(self._pool, patch)
+        await write(self.kube, self._pool, patch)
         return workers
 
     async def _ready(self, workers: int) -> None:

@@ -15,7 +15,7 @@ import typer
 
 from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
-from workerpool_operator.cli import cluster
+from workerpool_operator.cli import cluster, hints
 from workerpool_operator.cli.chaos.judge import Row
 from workerpool_operator.cli.chaos.marks import ALLOWED, ALLOWED_LABEL, MEANS, allows
 from workerpool_operator.cli.chaos.play import Jobs, Play
@@ -203,7 +203,7 @@ async def _before(access: "ClusterAccess", wish: _Wish) -> list[str]:
         if left:
             raise TroubleError(
                 f"an earlier play has left {', '.join(str(ref) for ref, _ in left)}: "
-                f"`wpool chaos stop {wish.pool}` first"
+                f"`wpool chaos stop {wish.pool}{hints.where(namespace=ground.namespace)}` first"
             )
         lines = await blast_radius(wish.scenario.name, ground)
     lasts = "until it has healed" if wish.scenario.heals_itself else f"for {wish.options['seconds']:g} s"

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from workerpool_operator.cli.get.rows import condition
+from workerpool_operator.cli.hints import where
 from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE, FREEZE, PAUSED
 
 Json = Mapping[str, Any]
@@ -58,10 +59,12 @@ def _judged(subject: str, good: object, *, yes: str, no: str, remedy: str) -> Po
 def _ready(pool: Json) -> Iterator[Point]:
     told = condition(pool, "Ready")
     words = str(told.get("message") or told.get("reason") or "the operator has not written any status")
-    yield _judged("ready", told.get("status") == "True", yes=words, no=words, remedy="wpool describe POOL")
+    here = where(namespace=pool["metadata"].get("namespace"))
+    remedy = f"wpool describe {pool['metadata']['name']}{here}"
+    yield _judged("ready", told.get("status") == "True", yes=words, no=words, remedy=remedy)
     queue = condition(pool, "QueueReachable")
     words = str(queue.get("message") or queue.get("reason") or "not known yet")
-    yield _judged("queues", queue.get("status") == "True", yes="can be read", no=words, remedy="wpool doctor")
+    yield _judged("queues", queue.get("status") == "True", yes="can be read", no=words, remedy=f"wpool doctor{here}")
 
 
 def _image(pool: Json) -> Iterator[Point]:
@@ -153,14 +156,18 @@ def _spread(pool: Json) -> Iterator[Point]:
 
 
 def _by_hand(pool: Json) -> Iterator[Point]:
-    left = [key for key in pool["metadata"].get("annotations") or {} if key in {PAUSED, FREEZE, FORCE_ACTIVE}]
-    left += ["spec.suspend"] if (pool.get("spec") or {}).get("suspend") else []
+    name, here = pool["metadata"]["name"], where(namespace=pool["metadata"].get("namespace"))
+    said = [key for key in pool["metadata"].get("annotations") or {} if key in {PAUSED, FREEZE, FORCE_ACTIVE}]
+    stopped = bool((pool.get("spec") or {}).get("suspend"))
+    left = [*said, *(["spec.suspend"] if stopped else [])]
+    ends = [f"kubectl annotate wpool {name} {' '.join(f'{key}-' for key in said)}{here}"] if said else []
+    ends += [f"wpool start {name}{here}"] if stopped else []
     yield _judged(
         "overrides",
         not left,
         yes="nobody holds the pool by hand",
         no=f"left over from a test: {', '.join(left)}",
-        remedy="take them away: kubectl annotate wpool POOL KEY-, wpool start POOL",
+        remedy=f"take them away: {', then '.join(ends)}",
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -13,11 +13,13 @@ from rich.text import Text
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.checklist.checks import Point, State, points
 from workerpool_operator.cli.cluster import ExitCode, asked, pool_of
+from workerpool_operator.cli.hints import in_context
 from workerpool_operator.cli.terminal import Console, one_line, say
 
 HELP: Final = """The list to go through before a pool goes live: what the pool itself tells, and what only people know.
 
-It only reads: takes `get` of the pool. `--output markdown` is for a ticket, with boxes to tick.
+It only reads: takes `get` of the pool. Where no operator runs, which takes `list` of Deployments to see, a line on
+standard error says that what it wrote may be old. `--output markdown` is for a ticket, with boxes to tick.
 
 Exit codes: 0 nothing that could be looked at is open; 1 something is; 2 wrong usage; 3 the cluster, or the pool, cannot
 be asked.
@@ -45,7 +47,8 @@ def checklist(  # noqa: D103  typer: the help text is HELP
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
-    found = points(asked("checklist", lambda access: pool_of(access, namespace, pool), context=context))
+    body = asked("checklist", lambda access: pool_of(access, namespace, pool), context=context, of_operator=True)
+    found = [replace(point, remedy=in_context(point.remedy, context)) for point in points(body)]
     match output:
         case Output.JSON:
             typer.echo(json.dumps([asdict(point) for point in found], indent=2))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,13 +13,15 @@ from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import ExitCode
 from workerpool_operator.cli.doctor.checks import findings
 from workerpool_operator.cli.doctor.seen import Finding, Level
+from workerpool_operator.cli.hints import in_context
 from workerpool_operator.cli.terminal import Console
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
 
 HELP: Final = """Look for what keeps pools from working: Kubernetes, the resource definition, the operator, the place of
-the external metrics API, alerts, Pod Security, the pools' own words, and your rights. Each finding has its remedy.
+the external metrics API, whether alerts are evaluated and metrics read, Pod Security, the pools' own words, and your
+rights. Each finding has its remedy.
 
 It only reads, with your own rights; what you may not see is left out and said.
 
@@ -55,7 +57,8 @@ def doctor(  # noqa: D103  typer: the help text is HELP, and options are argumen
     async def question(access: "ClusterAccess") -> list[Finding]:
         from workerpool_operator.cli.doctor.look import look  # noqa: PLC0415  see cluster.asked
 
-        return findings(await look(access, namespace=namespace))
+        told = findings(await look(access, namespace=namespace))
+        return [replace(finding, remedy=in_context(finding.remedy, context)) for finding in told]
 
     found = cluster.asked("doctor", question, context=context)
     if as_json:

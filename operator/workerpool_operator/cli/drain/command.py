@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workerpool_operator.cli import cluster, consent, switch
-from workerpool_operator.cli.cluster import ExitCode, asked, named
+from workerpool_operator.cli.cluster import asked, named
+from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ until `wpool start`.
 
 `wpool drain --node NODE` cordons the node, so that nothing new comes onto it, and has the workers of all pools leave
 it; with POOL only those of that pool. Each pool goes on with as many workers as before: one at a time ends its jobs,
-takes no more and goes, and the next one follows when another has taken its place elsewhere. After `--timeout` the
-rest stay, and the node stays cordoned: `kubectl uncordon NODE` ends that.
+takes no more and goes, and the next one follows when another has taken its place elsewhere. A node without workers is
+cordoned too. After `--timeout` the rest stay, and the node stays cordoned: `kubectl uncordon NODE` ends that.
 
 It needs your own right to `patch` the pools; for a node also to `list` pods, to `get` the node and, where it is not
 cordoned yet, to `patch` it. Ctrl-C gives a node up as `--timeout` does; asked again, it goes on.
 
-Exit codes: 0 nothing is left; 1 there was nothing to drain, or you said no; 2 wrong usage; 3 the cluster, or what was
-named in it, cannot be asked, no operator runs that would do it, or it was not done in time.
+Exit codes: 0 nothing is left, or there was nothing; 1 you said no; 2 wrong usage; 3 the cluster, or what was named in
+it, cannot be asked, no operator runs that would do it, or it was not done in time.
 """
 EPILOG: Final = """**Examples**
 
@@ -81,8 +82,9 @@ def _drain_pool(
             await cluster.expect_operator(access)
             await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
 
-    asked("drain", empty, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{pool}: no worker is left; wpool start {pool} starts it again"
+    asked("drain", empty, context=context, for_operator=True, expected=True, dry_run=dry_run)
+    here = where(namespace=namespace, context=context)
+    done = f"{pool}: no worker is left; wpool start {pool}{here} starts it again"
     consent.tell(pool, done=done, would=f"be stopped: {workers} workers finish their jobs and go", dry_run=dry_run)
 
 
@@ -99,23 +101,29 @@ def _drain_node(
     from workerpool_operator.cli.drain import node as draining  # noqa: PLC0415  see cluster.asked
 
     def narrowed(access: "ClusterAccess") -> draining.Target:
-        where = namespace or (access.namespace if pool else None)
-        return draining.Target(node=node, namespace=where, pool=pool)
+        within = namespace or (access.namespace if pool else None)
+        return draining.Target(node=node, namespace=within, pool=pool)
 
     there = asked("drain", lambda access: draining.look(access, narrowed(access)), context=context)
-    if not there:
-        typer.echo(f"no worker of {pool or 'a pool'} is on {node}", err=True)
-        raise typer.Exit(ExitCode.NOTHING)
-    consent.ask("drain-node", yes=yes, dry_run=dry_run, node=node, workers=draining.told(there))
+    if there:
+        consent.ask("drain-node", yes=yes, dry_run=dry_run, node=node, workers=draining.told(there))
+    else:
+        consent.ask("cordon-node", yes=yes, dry_run=dry_run, node=node)
 
     async def leave(access: "ClusterAccess") -> None:
         if dry_run:
             await draining.rehearse(access, narrowed(access), there)
         else:
-            await cluster.expect_operator(access, but="nothing was done")
+            if there:
+                await cluster.expect_operator(access, but="nothing was done")
             await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
 
-    asked("drain", leave, context=context, for_operator=True, dry_run=dry_run)
-    done = f"{node}: no worker of {pool or 'a pool'} is left; it is cordoned, kubectl uncordon {node} ends that"
-    would = f"be cordoned, and these leave it: {draining.told(there)}"
+    asked("drain", leave, context=context, for_operator=True, expected=True, dry_run=dry_run)
+    whose, uncordon = pool or "a pool", f"kubectl uncordon {node}{where(context=context)} ends that"
+    if there:
+        done = f"{node}: no worker of {whose} is left; it is cordoned, {uncordon}"
+        would = f"be cordoned, and these leave it: {draining.told(there)}"
+    else:
+        done = f"{node}: no worker of {whose} was there, so nothing was to be moved; it is cordoned, {uncordon}"
+        would = f"be cordoned; no worker of {whose} is there, so nothing is to be moved"
     consent.tell(node, done=done, would=would, dry_run=dry_run)

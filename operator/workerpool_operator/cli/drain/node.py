@@ -16,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.doctor.seen import some
+from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.writing import rewrite
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import DRAIN, Drain, overrides
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
@@ -52,6 +55,7 @@ async def look(access: ClusterAccess, target: Target) -> list[There]:
 
     Raises:
         TroubleError: there is no such node.
+        NotFound: there is no such pool.
         KubeError: it or its pods cannot be read.
     """
     async with Kube(access) as kube:
@@ -61,6 +65,8 @@ async def look(access: ClusterAccess, target: Target) -> list[There]:
             raise TroubleError(
                 f"there is no node {target.node}: `kubectl get nodes` shows those that there are"
             ) from None
+        if target.pool:  # a misspelt one has no workers anywhere, and the node would be cordoned for nothing
+            await kube.get(ObjectRef(kinds.WORKER_POOL, target.namespace or "", target.pool))
         return await _workers(kube, target)
 
 
@@ -138,9 +144,10 @@ def _late(node: str, there: Sequence[There], asked: Mapping[PoolKey, Drain]) -> 
             f"{told(newer)} came onto {node} although it is cordoned: they tolerate "
             "node.kubernetes.io/unschedulable, or somebody has uncordoned it"
         )
+    pages = {f"`wpool describe {name}{where(namespace=namespace)}`" for namespace, name in {one.pool for one in there}}
     return (
         f"{node} still has {told(there)}. They stay now, and it stays cordoned. They are busy, or no other node has "
-        "room for those that would take their places, or the operator does not run: wpool describe POOL tells"
+        f"room for those that would take their places, or the operator does not run: {some(pages)} tells"
     )
 
 
@@ -194,22 +201,14 @@ async def _write(
 
     A pool that has gone meanwhile has no workers to drain.
     """
-    ref = ObjectRef(kinds.WORKER_POOL, *pool)
-    while True:
-        with contextlib.suppress(errors.Conflict):  # somebody else has written it meanwhile: once more
-            try:
-                body = await kube.get(ref)
-            except errors.NotFound:
-                return
-            known = overrides(body["metadata"].get("annotations", {})).drains
-            others = [one for one in known if one.node != node and one.until > datetime.now(UTC)]
-            if said is None and before not in known:
-                return
-            text = ",".join(str(one) for one in (*others, *([said] if said else [])))
-            await kube.merge_patch(
-                ref,
-                {"metadata": {"annotations": {DRAIN: text or None}}},
-                resource_version=body["metadata"]["resourceVersion"],
-                dry_run=dry_run,
-            )
-            return
+
+    def ordered(body: dict[str, Any]) -> dict[str, Any] | None:
+        known = overrides(body["metadata"].get("annotations", {})).drains
+        if said is None and before not in known:
+            return None
+        others = [one for one in known if one.node != node and one.until > datetime.now(UTC)]
+        text = ",".join(str(one) for one in (*others, *([said] if said else [])))
+        return {"metadata": {"annotations": {DRAIN: text or None}}}
+
+    with contextlib.suppress(errors.NotFound):
+        await rewrite(kube, ObjectRef(kinds.WORKER_POOL, *pool), ordered, dry_run=dry_run)

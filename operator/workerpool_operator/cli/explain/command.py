@@ -21,7 +21,8 @@ HELP: Final = """Why a pool has its size, why its canary has its verdict, and wh
 What each target asks for, what limits it, how old the readings are; the canary's verdict with the criterion that it
 follows from, its figures, what is missing and what it waits for; the place, since when and until when.
 
-Everything is from the pool's status, as the operator wrote it: at once when a decision changes, else within 30 s.
+Everything is from the pool's status, as the operator wrote it: at once when a decision changes, else within 30 s. Where
+no operator runs, which takes `list` of Deployments to see, a line on standard error says that it may be old.
 Takes `get` of workerpools. docs/reference/scaling.md says what the terms and limits mean.
 
 Exit codes: 0 shown; 2 wrong usage; 3 the cluster cannot be asked, or there is no such pool.
@@ -50,8 +51,8 @@ def explain(  # noqa: D103  typer: the help text is HELP
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
-    found = asked("explain", lambda access: pool_of(access, namespace, pool), context=context)
-    page = Page.of(found, now=datetime.now(UTC))
+    found = asked("explain", lambda access: pool_of(access, namespace, pool), context=context, of_operator=True)
+    page = Page.of(found, now=datetime.now(UTC), context=context)
     if output is Output.JSON:
         typer.echo(json.dumps(asdict(page), indent=2))
     else:

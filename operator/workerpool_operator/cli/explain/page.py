@@ -58,12 +58,12 @@ class Page:
     troubles: tuple[str, ...]
 
     @classmethod
-    def of(cls, pool: Json, *, now: datetime) -> "Page":
-        """Of a WorkerPool."""
+    def of(cls, pool: Json, *, now: datetime, context: str | None = None) -> "Page":
+        """Of a WorkerPool. `context`: the one that was named for the cluster, for commands that the page names."""
         status: Json = pool.get("status") or {}
         scaling: Json = status.get("scaling") or {}
         texts = member_docs(Limiter)
-        canary, view = canary_of(pool), placed(pool, ())
+        canary, view = canary_of(pool, context=context), placed(pool, ())
         meanings = {limiter.value: " ".join(texts[limiter.name].split()) for limiter in Limiter}
         return cls(
             title=_title(pool, status, scaling),
@@ -74,7 +74,7 @@ class Page:
             budget=_budget(scaling.get("budget") or {}),
             downstream=_downstream(pool, scaling),
             canary=canary.lines if canary else (),
-            place=tuple(told(view, now=now)) if view else (),
+            place=tuple(told(view, now=now, context=context)) if view else (),
             troubles=tuple(_troubles(pool)),
         )
 

@@ -1,7 +1,7 @@
 """The command `wpool get`: options in, exit code out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 HELP: Final = """Show pools: a line each, or one as a live tree of its queues, versions and pods (`--watch`).
 
 The tree shows each pod's jobs in flight and jobs per minute where you may `get` `pods/proxy`; all else takes `get`,
-`list` and `watch` of workerpools and pods. `NO_COLOR=1` leaves colours out.
+`list` and `watch` of workerpools and pods. `NO_COLOR=1` leaves colours out. Where no operator runs, which takes `list`
+of Deployments to see, a line on standard error, or of the tree, says that what it wrote may be old.
 
 Exit codes: 0 shown; 1 there is none; 2 wrong usage; 3 the cluster cannot be asked, or a pool that was named is not
 there: those that are there are shown all the same.
@@ -83,14 +84,14 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
         where = None if everywhere else namespace or access.namespace
         return await _read(access, names, where, selector)
 
-    found, missing = asked("get", question, context=context)
+    found, missing = asked("get", question, context=context, of_operator=True)
     if missing:
         if found:
-            _write(found, output, everywhere=everywhere)
+            _write(found, output, everywhere=everywhere, alone=False)
         those = ", ".join(missing)
         cluster.fail("get", f"there is no {those}: `wpool get --all-namespaces` shows the pools that there are")
     if found or output in {Output.JSON, Output.YAML}:  # programs get a list, also an empty one
-        _write(found, output, everywhere=everywhere)
+        _write(found, output, everywhere=everywhere, alone=len(names) == 1)
     if not found:
         Console(stderr=True).print(
             "no pools" + ("" if everywhere else " in this namespace: --all-namespaces shows all")
@@ -118,12 +119,12 @@ async def _read(
     return sorted(found, key=lambda pool: (pool["metadata"].get("namespace", ""), pool["metadata"]["name"])), []
 
 
-def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool) -> None:
+def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool, alone: bool) -> None:
     match output:
         case Output.JSON:
-            typer.echo(json.dumps(_listed(pools), indent=2))
+            typer.echo(json.dumps(_listed(pools, alone=alone), indent=2))
         case Output.YAML:
-            typer.echo(yaml.safe_dump(_listed(pools), sort_keys=False), nl=False)
+            typer.echo(yaml.safe_dump(_listed(pools, alone=alone), sort_keys=False), nl=False)
         case Output.NAME:
             for pool in pools:
                 typer.echo(f"workerpool.workerpool.dev/{pool['metadata']['name']}")
@@ -133,13 +134,16 @@ def _write(pools: Sequence[dict[str, Any]], output: Output, *, everywhere: bool)
             wide().print(_table(rows, wide=output is Output.WIDE, everywhere=everywhere))
 
 
-def _listed(pools: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One as it is, several as kubectl lists them; without who wrote which field, which nobody asked for."""
+def _listed(pools: Sequence[dict[str, Any]], *, alone: bool) -> dict[str, Any]:
+    """One that was named `alone` as it is, all else as kubectl lists it, also where one is found.
+
+    Without who wrote which field, which nobody asked for.
+    """
     shown = [
         {**pool, "metadata": {key: value for key, value in pool["metadata"].items() if key != "managedFields"}}
         for pool in pools
     ]
-    return shown[0] if len(shown) == 1 else {"apiVersion": "v1", "kind": "List", "items": shown}
+    return shown[0] if alone else {"apiVersion": "v1", "kind": "List", "items": shown}
 
 
 def _table(rows: Sequence[Row], *, wide: bool, everywhere: bool) -> Table:
@@ -162,7 +166,11 @@ def _follow(name: str, namespace: str | None, context: str | None) -> None:
     from workerpool_operator.cli.get.follow import follow  # noqa: PLC0415  see cluster.asked
 
     console = Console()
+
+    def question(access: "ClusterAccess") -> Awaitable[None]:
+        return follow(access, namespace or access.namespace, name, console, context=context)
+
     try:
-        asked("get", lambda access: follow(access, namespace or access.namespace, name, console), context=context)
+        asked("get", question, context=context)
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.OK) from None

@@ -36,6 +36,8 @@ class Scene:
     """By name of the pod."""
     notes: Sequence[str] = ()
     now: datetime
+    context: str | None = None
+    """The one that was named for the cluster."""
 
 
 def tree(scene: Scene) -> Tree:
@@ -64,7 +66,7 @@ def tree(scene: Scene) -> Tree:
 
 
 def _rollout(found: Tree, scene: Scene) -> None:
-    canary = canary_of(scene.pool)
+    canary = canary_of(scene.pool, context=scene.context)
     if canary is None:
         return
     first, *more = canary.lines
@@ -78,7 +80,7 @@ def _places(found: Tree, scene: Scene) -> None:
     view = placed(scene.pool, scene.pods)
     if view is None:
         return
-    first, *more = told(view, now=scene.now)
+    first, *more = told(view, now=scene.now, context=scene.context)
     branch = found.add(Text(first, style="" if view.status == "True" else "yellow"))
     if how_far := progress(view):
         branch.add(Text(how_far, style="yellow"))
