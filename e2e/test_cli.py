@@ -79,25 +79,47 @@ def test_events_tell_what_happened(shop: Scene) -> None:
 
 
 def test_top_tells_who_has_work(shop: Scene) -> None:
-    """Of all pools, and of one its workers."""
-    assert POOL in done(shop, "top", f"--namespace={shop.namespace}")
-    workers = done(shop, "top", *here(shop))
-    assert all(pod["metadata"]["name"] in workers for pod in shop.workers(POOL).values())
+    """Of all pools, and of one its workers, with the figures that these tell themselves."""
+    header, *lines = done(shop, "top", f"--namespace={shop.namespace}").splitlines()
+    assert header.split() == ["POOL", "DEPTH", "OLDEST", "IN", "FLIGHT", "WORKERS", "LIMITED", "BY"]
+    assert [line.split()[:5] for line in lines] == [[POOL, "0", "-", "0", f"{WORKERS}/{WORKERS}"]]
+    header, *lines = done(shop, "top", *here(shop)).splitlines()
+    assert header.split() == ["WORKER", "STATE", "IN", "FLIGHT", "JOBS/MIN", "CPU", "%", "MEMORY", "MiB"]
+    rows = {row[0]: row[1:] for row in map(str.split, lines)}
+    assert set(rows) == {pod["metadata"]["name"] for pod in shop.workers(POOL).values()}
+    for state, in_flight, per_minute, cpu, memory in rows.values():
+        assert (state, in_flight, per_minute) == ("Ready", "0", "0")
+        assert int(cpu) < 100
+        assert int(memory) > 10, "a Python process that runs"
 
 
 def test_checklist_goes_through_a_pool(shop: Scene) -> None:
-    """What is open makes it end with 1, which a pipeline sees."""
-    shown = wpool(shop, "checklist", *here(shop), "--output", "markdown")
-    assert shown.returncode in {0, 1}, shown.stderr
-    assert "- [ ]" in shown.stdout
+    """What is so has its tick, and what is open makes it end with 1, which a pipeline sees."""
+    shown = wpool(shop, "checklist", *here(shop), "--output", "json")
+    points = {(one["subject"], one["text"]): one["state"] for one in json.loads(shown.stdout)}
+    states = {subject: state for (subject, _), state in points.items()}
+    assert (states["ready"], states["queues"], states["image"], states["overrides"]) == ("done",) * 4
+    assert ("queue main", "lets anybody in who reaches it") in points, "the broker of this test asks for no password"
+    assert (states["queue main"], states["handlers"]) == ("open", "ask")
+    assert shown.returncode == 1, shown.stderr
+    ticked = wpool(shop, "checklist", *here(shop), "--output", "markdown").stdout
+    assert "- [x] queues: can be read" in ticked
+    assert "- [ ] queue main: lets anybody in who reaches it" in ticked
 
 
 def test_doctor_looks_at_the_cluster(shop: Scene) -> None:
-    """Whatever it finds, it says what to do about it."""
+    """Of this one it is known what is well; and whatever it finds, it says what to do about it."""
     shown = wpool(shop, "doctor", f"--namespace={shop.namespace}", "--json")
     findings = json.loads(shown.stdout)
     assert shown.returncode == int(any(one["level"] == "bad" for one in findings)), shown.stdout
-    assert findings
+    found = {one["subject"]: one for one in findings}
+    for subject in ("Kubernetes", "resource definition", "operator", "operator's rights", "your rights"):
+        assert found[subject]["level"] == "good", found[subject]
+    assert found["resource definition"]["text"] == "that of this release"
+    for subject in ("alerts", "metrics of workers", "metrics of the operator"):
+        assert "cannot be seen" in found[subject]["text"], "no Prometheus resource is in this cluster"
+    assert not any(subject.startswith("pool ") for subject in found), "the pool is well"
+    assert [one["subject"] for one in findings if one["level"] != "good" and not one["remedy"]] == []
 
 
 def test_logs_are_of_all_workers_and_are_chosen(shop: Scene) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from workerpool_operator import __version__
 from workerpool_operator.api.crd import definition
-from workerpool_operator.cli.doctor.checks import fields, paths
+from workerpool_operator.cli.doctor.schema import fields, paths
 from workerpool_operator.cli.doctor.seen import OPERATOR_SELECTOR, VERSION_LABEL, some
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, kinds
 

@@ -11,6 +11,7 @@ import yaml
 from e2e.cluster import crds
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, CommandError, listed, operator_process
+from tests.component.cli.running import wpool
 from tests.support.apiserver import eventually
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -20,6 +21,27 @@ HOME = "monitored"
 RULE = ("-n", HOME, "get", "prometheusrule", "one", "-o", "json")
 MONITORS = {"PodMonitor", "ServiceMonitor"}
 SERVED = ("--api-versions", "monitoring.coreos.com/v1/PodMonitor,monitoring.coreos.com/v1/ServiceMonitor")
+PROMETHEUSES: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "prometheuses.monitoring.coreos.com",
+    },
+    "spec": {
+        "group": "monitoring.coreos.com",
+        "scope": "Namespaced",
+        "names": {"kind": "Prometheus", "plural": "prometheuses", "singular": "prometheus"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+"""Of the prometheus-operator's, what is read of it here."""
 
 
 def monitors(helm: Callable[..., str], *flags: str) -> list[dict[str, Any]]:
@@ -136,6 +158,36 @@ class TestOperator:
         metadata = json.loads(kubectl(*RULE))["metadata"]
         assert metadata["labels"]["release"] == "kps"
         assert [owner["name"] for owner in metadata["ownerReferences"]] == ["one"]
+
+    async def test_doctor_says_who_reads_the_metrics(
+        self, plane: ControlPlane, helm: Callable[..., str], kubectl: Callable[..., str]
+    ) -> None:
+        """Nobody without monitors, and nobody where the Prometheus selects others: by the chart's own monitors."""
+        kubectl("apply", "-f", "-", stdin=json.dumps(PROMETHEUSES))
+        kubectl("wait", "--for=condition=Established", "crd/prometheuses.monitoring.coreos.com", "--timeout=30s")
+        selectors = {
+            f"{what}Selector": {"matchLabels": {"release": "kps"}} for what in ("podMonitor", "serviceMonitor")
+        }
+        selectors |= {f"{what}NamespaceSelector": {} for what in ("podMonitor", "serviceMonitor")}
+        body = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": "main"}}
+        kubectl("-n", HOME, "apply", "-f", "-", stdin=json.dumps(body | {"spec": selectors}))
+        for flags, level, says in (
+            ((), "bad", "no {kind} names {whose}"),
+            (SERVED, "bad", "no Prometheus takes the {kind} of {whose}"),
+            ((*SERVED, "--set", "monitoring.labels.release=kps"), "good", "a Prometheus takes the {kind} of {whose}"),
+        ):
+            for monitor in monitors(helm, *flags):
+                kubectl("apply", "-f", "-", stdin=json.dumps(monitor))
+            shown = await wpool(plane, "doctor", "--namespace", HOME, "--json")
+            found = {finding["subject"]: finding for finding in json.loads(shown.stdout)}
+            for whose, kind in (("workers", "PodMonitor"), ("the operator", "ServiceMonitor")):
+                finding = found[f"metrics of {whose}"]
+                assert (finding["level"], says.format(kind=kind, whose=whose) in finding["text"]) == (level, True), (
+                    finding
+                )
+        for monitor in monitors(helm, *SERVED):
+            kubectl("-n", NAMESPACE, "delete", monitor["kind"], monitor["metadata"]["name"])
+        kubectl("delete", "crd", "prometheuses.monitoring.coreos.com")
 
     async def test_a_rule_that_is_left_alone_is_not_written_again(self, kubectl: Callable[..., str]) -> None:
         """It was listed, and found to say what it should."""

@@ -174,6 +174,25 @@ class TestDefinition:
         assert "apply crds/" in definition["remedy"]
 
 
+class TestRules:
+    """A definition with the fields of this release, and other rules: as one that was edited by hand."""
+
+    async def test_doctor_compares_more_than_fields(
+        self, plane: ControlPlane, pool: ObjectRef, operator: str, this_definition: None
+    ) -> None:
+        at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations"
+        patch = json.dumps([{"op": "remove", "path": at}])
+        kubectl(plane, "patch", "crd", "workerpools.workerpool.dev", "--type=json", "-p", patch)
+        try:
+            shown = await wpool(plane, "doctor", "--namespace", pool.namespace, "--json")
+        finally:
+            kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+        found: dict[str, Any] = {finding["subject"]: finding for finding in json.loads(shown.stdout)}
+        definition = found["resource definition"]
+        assert definition["level"] == "bad"
+        assert "asks something else of them: it lacks (spec: rule " in definition["text"]
+
+
 @pytest.mark.usefixtures("this_definition")
 class TestOperator:
     """Whose definitions were upgraded, and itself was not."""

@@ -1,9 +1,10 @@
 """From what was seen in a cluster to findings: pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from workerpool_operator.cli.doctor import alerts, operator_rights, pools, rights
+from workerpool_operator.cli.doctor import alerts, operator_rights, pools, rights, scraping
+from workerpool_operator.cli.doctor.schema import judged
 from workerpool_operator.cli.doctor.seen import (
     INSTALL,
     OPERATOR_SELECTOR,
@@ -13,7 +14,6 @@ from workerpool_operator.cli.doctor.seen import (
     Json,
     Level,
     Seen,
-    some,
 )
 from workerpool_operator.cli.tls import METRICS_SERVICE
 
@@ -31,6 +31,7 @@ def findings(seen: Seen) -> list[Finding]:
         operator_rights.check,
         _slot,
         alerts.check,
+        scraping.check,
         _namespaces,
         pools.check,
         rights.check,
@@ -68,43 +69,7 @@ def _definition(seen: Seen) -> Iterator[Finding]:
                 remedy=f"install the operator: {INSTALL}",
             )
         case definition:
-            missing, surplus = fields(seen.wanted) - fields(definition), fields(definition) - fields(seen.wanted)
-            if missing:
-                yield Finding(
-                    subject=subject,
-                    level=Level.BAD,
-                    text=f"older than this command: it lacks {some(missing)}",
-                    remedy="apply crds/ of the operator's release (Helm upgrades no definitions by itself)",
-                )
-            elif surplus:
-                yield Finding(
-                    subject=subject,
-                    level=Level.NOTE,
-                    text=f"newer than this command, which does not know {some(surplus)}",
-                    remedy="upgrade wpool",
-                )
-            else:
-                yield Finding(subject=subject, level=Level.GOOD, text="that of this release")
-
-
-def fields(definition: Json) -> set[str]:
-    """Paths of all properties of its stored version, such as `spec.scaling.mode`."""
-    versions: Sequence[Json] = definition["spec"]["versions"]
-    stored = next(version for version in versions if version.get("storage"))
-    return paths(stored["schema"]["openAPIV3Schema"])
-
-
-def paths(schema: Json) -> set[str]:
-    """As `fields`, of a schema."""
-    return set(_paths(schema, ()))
-
-
-def _paths(schema: Json, above: tuple[str, ...]) -> Iterator[str]:
-    for name, below in (schema.get("properties") or {}).items():
-        yield ".".join((*above, name))
-        yield from _paths(below, (*above, name))
-    if isinstance(schema.get("items"), Mapping):
-        yield from _paths(schema["items"], above)
+            yield judged(definition, seen)
 
 
 def _operator(seen: Seen) -> Iterator[Finding]:

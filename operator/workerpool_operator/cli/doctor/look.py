@@ -1,7 +1,7 @@
 """Reads a cluster for `wpool doctor`, with the user's own rights: what may not be read is not taken for absent."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final, TypeVar
 
 from workerpool_operator import __version__
@@ -22,6 +22,9 @@ DEFINITION: Final = Kind(
 )
 API_SERVICE: Final = Kind("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
 _PROMETHEUS: Final = Kind("monitoring.coreos.com", "v1", "prometheuses", "Prometheus")
+_PROMETHEUS_AGENT: Final = Kind("monitoring.coreos.com", "v1alpha1", "prometheusagents", "PrometheusAgent")
+_POD_MONITOR: Final = Kind("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
+_SERVICE_MONITOR: Final = Kind("monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor")
 _THANOS_RULER: Final = Kind("monitoring.coreos.com", "v1", "thanosrulers", "ThanosRuler")
 _OF_POOLS: Final = f"{MANAGED_BY_LABEL}={MANAGER},{POOL_LABEL}"
 _SLOT: Final = "v1beta1.external.metrics.k8s.io"
@@ -46,8 +49,12 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
         )
         there = await _one(kube, ObjectRef(kinds.NAMESPACE, "", namespace)) if namespace else {}
         names = set() if isinstance(pools, Hidden) else {pool["metadata"]["namespace"] for pool in pools}
-        spaces = await asyncio.gather(*(_one(kube, ObjectRef(kinds.NAMESPACE, "", name)) for name in sorted(names)))
-        rules, evaluators = await _alerts(kube, namespace) if rules_served else ([], [])
+        spaces = await _spaces(kube, names)
+        homes = await _spaces(kube, _homes(operators))
+        rules = await _listed(kube, kinds.PROMETHEUS_RULE, namespace=namespace, selector=_OF_POOLS)
+        evaluators = await _evaluators(kube)
+        monitors_served = await _served(kube, _POD_MONITOR) and await _served(kube, _SERVICE_MONITOR)
+        pod_monitors, service_monitors = await _listed(kube, _POD_MONITOR), await _listed(kube, _SERVICE_MONITOR)
         lacking = await _held(kube, operators, names)
     return Seen(
         kubernetes=kubernetes,
@@ -59,11 +66,15 @@ async def look(access: ClusterAccess, *, namespace: str | None) -> Seen:
         rules_served=rules_served,
         rules=rules,
         evaluators=evaluators,
+        monitors_served=monitors_served,
+        pod_monitors=pod_monitors,
+        service_monitors=service_monitors,
+        homes=homes,
         held=lacking,
         pools=pools,
         only=namespace or "",
         only_there=there if isinstance(there, Hidden) else there is not None,
-        namespaces={name: space for name, space in zip(sorted(names), spaces, strict=True) if isinstance(space, dict)},
+        namespaces=spaces,
         refused=refused,
         own=own,
     )
@@ -102,16 +113,26 @@ async def _served(kube: Kube, kind: Kind) -> bool:
     return True
 
 
-async def _alerts(kube: Kube, namespace: str | None) -> tuple[list[Json] | Hidden, list[Json] | Hidden]:
-    """The pools' rules, and what evaluates rules."""
-    rules = await _listed(kube, kinds.PROMETHEUS_RULE, namespace=namespace, selector=_OF_POOLS)
+def _homes(operators: list[Json] | Hidden) -> set[str]:
+    return set() if isinstance(operators, Hidden) else {one["metadata"]["namespace"] for one in operators}
+
+
+async def _spaces(kube: Kube, names: Iterable[str]) -> dict[str, Json]:
+    """Those of these namespaces that may be read, by name."""
+    asked = sorted(names)
+    found = await asyncio.gather(*(_one(kube, ObjectRef(kinds.NAMESPACE, "", name)) for name in asked))
+    return {name: space for name, space in zip(asked, found, strict=True) if isinstance(space, dict)}
+
+
+async def _evaluators(kube: Kube) -> list[Json] | Hidden:
+    """What evaluates rules, and what reads metrics."""
     evaluators: list[Json] = []
-    for kind in (_PROMETHEUS, _THANOS_RULER):
+    for kind in (_PROMETHEUS, _PROMETHEUS_AGENT, _THANOS_RULER):
         found = await _listed(kube, kind)
         if isinstance(found, Hidden):
-            return rules, found
+            return found
         evaluators += [one | {"kind": kind.kind} for one in found]
-    return rules, evaluators
+    return evaluators
 
 
 async def _held(kube: Kube, operators: list[Json] | Hidden, namespaces: set[str]) -> list[Held]:

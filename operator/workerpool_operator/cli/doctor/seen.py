@@ -66,7 +66,13 @@ class Seen:
     rules: Sequence[Json] | Hidden = ()
     """The pools' PrometheusRules."""
     evaluators: Sequence[Json] | Hidden = ()
-    """Resources of the prometheus-operator that evaluate rules: Prometheus, ThanosRuler."""
+    """Resources of the prometheus-operator that evaluate rules or read metrics: Prometheus, ThanosRuler, an agent."""
+    monitors_served: bool = True
+    """Whether PodMonitors and ServiceMonitors are known here."""
+    pod_monitors: Sequence[Json] | Hidden = ()
+    service_monitors: Sequence[Json] | Hidden = ()
+    homes: Mapping[str, Json] = field(default_factory=dict)
+    """The operators' namespaces, by name."""
     held: Sequence["Held"] = ()
     """Of each operator, which rights it lacks."""
     only: str = ""

@@ -10,7 +10,7 @@ RELEASE: Final = "1.2.3"
 
 
 def operator(*, ready: int = 2, release: str = RELEASE, namespace: str = "system") -> dict[str, Any]:
-    labels = {"app.kubernetes.io/version": release}
+    labels = {"app.kubernetes.io/name": "workerpool-operator", "app.kubernetes.io/version": release}
     metadata = {"name": "workerpool-operator", "namespace": namespace, "labels": labels}
     return {"metadata": metadata, "status": {"readyReplicas": ready}}
 
@@ -25,6 +25,24 @@ def pool(name: str = "thumbs", **told: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "media"}, "status": {"conditions": conditions}}
 
 
+POD_MONITOR: Final[dict[str, Any]] = {
+    "metadata": {"namespace": "system", "name": "workerpool-operator", "labels": {}},
+    "spec": {
+        "namespaceSelector": {"any": True},
+        "selector": {
+            "matchLabels": {"app.kubernetes.io/managed-by": "workerpool-operator"},
+            "matchExpressions": [
+                {"key": "app.kubernetes.io/component", "operator": "In", "values": ["worker", "collector"]}
+            ],
+        },
+    },
+}
+SERVICE_MONITOR: Final[dict[str, Any]] = {
+    "metadata": {"namespace": "system", "name": "workerpool-operator", "labels": {}},
+    "spec": {"selector": {"matchLabels": {"app.kubernetes.io/name": "workerpool-operator"}}},
+}
+"""As the chart has them."""
+
 WELL: Final = Seen(
     kubernetes=(1, 36),
     definition=definition(),
@@ -33,6 +51,9 @@ WELL: Final = Seen(
     operators=[operator()],
     slot=slot(),
     rules_served=True,
+    pod_monitors=[POD_MONITOR],
+    service_monitors=[SERVICE_MONITOR],
+    homes={"system": {"metadata": {"labels": {"team": "platform"}}}},
     pools=[pool(Ready="True")],
     namespaces={"media": {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}},
 )

@@ -41,7 +41,21 @@ def found(*evaluators: dict[str, Any], rules: Any = None) -> Finding:
 def test_rules_that_one_takes_are_well(evaluators: list[dict[str, Any]]) -> None:
     """One is enough; what cannot be decided is not called wrong."""
     assert found(*evaluators).level is Level.GOOD
-    assert "a Prometheus takes those of all 1 pools" in found(*evaluators).text
+    assert "a Prometheus takes that of the one pool" in found(*evaluators).text
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [([], "no pool has one yet"), ([rule(), rule()], "a Prometheus takes those of all 2 pools")],
+)
+def test_how_many_there_are_is_said(rules: list[dict[str, Any]], says: str) -> None:
+    finding = found(prometheus({}, namespaces={}), rules=rules)
+    assert (finding.level, says in finding.text) == (Level.GOOD, True)
+
+
+def test_an_agent_evaluates_no_rules() -> None:
+    agent = prometheus({}, namespaces={}) | {"kind": "PrometheusAgent"}
+    assert "no Prometheus resource is" in found(agent).text
 
 
 @pytest.mark.parametrize(
