@@ -98,13 +98,14 @@ async def test_the_pool_grows_before_the_deployment_shrinks(plane: ControlPlane,
     async with playing(kube, namespace) as played:
         shown = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--yes", "--timeout", "60")
         assert shown.returncode == 0, shown.stderr
-        assert "kubectl delete deployment thumbs" in shown.stdout
+        assert f"kubectl delete deployment thumbs -n {namespace} when" in shown.stdout
         await until(lambda: played.sizes[-1] == (0, 3), what="the end, seen by the players")
     assert all(pods + ready >= 3 for pods, ready in played.sizes), played.sizes
     assert [pods for pods, ready in played.sizes if ready < 3] == [3] * len(
         [1 for _, ready in played.sizes if ready < 3]
     )
-    assert {pods for pods, _ in played.sizes} == {3, 2, 1, 0}
+    steps = [f"Deployment thumbs: {size} -> {size - 1}" for size in (3, 2, 1)]
+    assert [line for line in shown.stdout.splitlines() if " -> " in line] == steps, "each, which players may not see"
     annotations = (await kube.get(played.pool))["metadata"]["annotations"]
     assert (annotations[ADOPTED_FROM], FORCE_ACTIVE in annotations) == ("thumbs", False)
 
