@@ -114,7 +114,7 @@ clean: ## Remove caches of tools from the checkout (not the cluster's binaries)
 
 ##@ Measure
 .PHONY: bench bench-canary bench-metrics-api bench-pools bench-predictive bench-reaction bench-reaction-smoke bench-scale
-.PHONY: bench-workers chaos faults faults-f1 storm
+.PHONY: bench-workers chaos faults faults-f1 soak storm
 bench: ## Every benchmark, one after the other
 	$(MAKE) bench-reaction-smoke JSON=
 	$(MAKE) bench-reaction JSON=
@@ -162,6 +162,10 @@ faults: setup ## The fault matrix F1 to F13, one row each: hours, and it can be 
 
 faults-f1: setup ## Kill the operator after every single write of a reconcile (JSON=FILE)
 	$(RUN) python -m e2e.faults.f1 $(JSON_FLAG)
+
+# ARGS="--hours 0.5 --warm-up 0.1" for less
+soak: setup ## Two hours of pools that come, change and go: what the operator has grown by then (JSON=FILE)
+	$(RUN) python -m e2e.faults.soak $(JSON_FLAG) $(ARGS)
 
 storm: setup-python ## Kill workers under load 200 times, and their broker: what is lost, what is done twice (JSON=FILE)
 	scripts/setup.sh redis postgres rabbitmq kafka go

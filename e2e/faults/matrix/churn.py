@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from e2e.faults import endstate
 from e2e.faults.collector import Script
 from e2e.faults.lane import Lane
 from e2e.faults.matrix.ground import Ground
 from e2e.faults.matrix.rows import Trial
-from e2e.faults.scenarios import QUEUE, Stage, pool_body
+from e2e.faults.scenarios import QUEUE, SMALL, Stage, pool_body
 from e2e.support.wait import NotInTimeError, until
 
-_POOLS = 10
+Json = dict[str, Any]
+
+_POOLS, _GROWN = 10, 3
 _ROUNDS, _SHORT_ROUNDS = 40, 2
 _WARM_ROUNDS = 10
 """Until then caches fill."""
@@ -48,9 +52,10 @@ class Churn:
 
     number: str = "F12"
     what: str = (
-        f"{_ROUNDS} times {_POOLS} pools made, scaled up and deleted. After each time nothing is left of them; the "
+        f"{_ROUNDS} times {_POOLS} new pools made, scaled up, given a new version, scaled down and deleted. After each "
+        "time nothing is left of them; the "
         f"operator's memory at the end is at most {_GROWTH_BYTES // 2**20} MiB above that after {_WARM_ROUNDS} rounds, "
-        f"and its open files at most {_MORE_FILES} more. Minutes, and not the days of a soak."
+        f"and its open files at most {_MORE_FILES} more. Hours of it: `make soak`."
     )
     pods: bool = False
     points: None = None
@@ -63,7 +68,9 @@ class Churn:
             for number in range(1, rounds + 1):
                 trial_broken: list[str] = []
                 requests, began = lane.requests, time.monotonic()
-                left = await _round(lane, stage, trial_broken)
+                left = await _round(lane, stage, number, trial_broken)
+                if left:
+                    trial_broken.append(f"{left} objects are left of pools that were deleted")
                 use = Use.of(lane.operator.pid())
                 if number == min(_WARM_ROUNDS, rounds):
                     warm = use
@@ -89,28 +96,57 @@ def _grown(warm: Use, use: Use) -> list[str]:
     return told
 
 
-async def _round(lane: Lane, stage: Stage, broken: list[str]) -> int:
-    names = [f"pool-{number}" for number in range(_POOLS)]
+async def _round(lane: Lane, stage: Stage, number: int, broken: list[str]) -> int:
+    try:
+        return await churned(lane, stage, [f"pool-{number}-{index}" for index in range(_POOLS)])
+    except NotInTimeError as error:
+        broken.append(str(error))
+    return len(endstate.owners(await lane.state(stage)))
+
+
+async def churned(lane: Lane, stage: Stage, names: Sequence[str]) -> int:
+    """Lead pools of these names, which nobody had before, through a life; gives how many objects are left of them.
+
+    Raises:
+        NotInTimeError: they do not get where they are to be.
+    """
     for name in names:
-        stage.collector.say(name, Script(queue=QUEUE, waiting=3))
+        stage.collector.say(name, Script(queue=QUEUE, waiting=_GROWN))
     await asyncio.gather(*(lane.kube.create(pool_body(stage, name)) for name in names))
 
     async def grown() -> bool:
-        return all(len(lane.witness.ready_workers(stage.namespace, name)) == 3 for name in names)
+        return all(len(lane.witness.ready_workers(stage.namespace, name)) == _GROWN for name in names)
+
+    async def changed() -> bool:
+        pools = [await lane.kube.get(stage.ref(name)) for name in names]
+        return all(_at_rest(pool, size=SMALL) for pool in pools)
 
     left = 0
 
     async def gone() -> bool:
         nonlocal left
-        left = len(endstate.owners(await lane.state(stage)))
+        left = sum(1 for owner in endstate.owners(await lane.state(stage)) if owner in names)
         return left == 0
 
-    try:
-        await until(grown, seconds=60, what="three workers of each pool")
-        for name in names:
-            stage.collector.silence(name)
-        await asyncio.gather(*(lane.kube.delete(stage.ref(name)) for name in names))
+    await until(grown, seconds=60, what=f"{_GROWN} workers of each pool")
+    for name in names:
+        stage.collector.say(name, Script(queue=QUEUE))
+    image = {"spec": {"worker": {"image": "worker:2"}}}
+    await asyncio.gather(*(lane.kube.merge_patch(stage.ref(name), image) for name in names))
+    await until(changed, seconds=60, what=f"{SMALL} workers of another version", pause=0.3)
+    for name in names:
+        stage.collector.silence(name)
+    await asyncio.gather(*(lane.kube.delete(stage.ref(name)) for name in names))
+    with suppress(NotInTimeError):
         await until(gone, seconds=60, what="nothing of any pool", pause=0.3)
-    except NotInTimeError as error:
-        broken.append(str(error))
     return left
+
+
+def _at_rest(pool: Json, *, size: int) -> bool:
+    status = pool.get("status", {})
+    return (
+        status.get("observedGeneration") == pool["metadata"]["generation"]
+        and status.get("readyReplicas") == status.get("replicas") == size
+        and len(status.get("versions", [])) == 1
+        and any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+    )

@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import sys
-import threading
 
+from e2e.faults.storm.leash import end_with_the_driver
 from e2e.faults.storm.store import Store
 from workerpool import Job, Worker
 
@@ -23,12 +22,6 @@ async def work(job: Job) -> None:
         await asyncio.sleep(job.payload["seconds"] - before)
 
 
-def end_with_the_driver() -> None:
-    """Leave when nobody holds the other end of our standard input any more, even if it could not say so."""
-    sys.stdin.read()
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=end_with_the_driver, daemon=True).start()
+    end_with_the_driver()
     worker.run()
