@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import signal
 import sys
-import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -60,7 +59,8 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     context: cluster.Context = None,
 ) -> None:
     async def serve(access: "ClusterAccess") -> None:
-        from workerpool_operator.ui.server import served  # noqa: PLC0415  see cluster.asked
+        from workerpool_operator.ui.browse import browsed  # noqa: PLC0415  see cluster.asked
+        from workerpool_operator.ui.server import served  # noqa: PLC0415
 
         def tell(trouble: str) -> None:
             said = f"wpool ui: {access.server}: {trouble or 'The API server answers again.'}"
@@ -77,7 +77,7 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
                 raise TroubleError(f"port {port} of 127.0.0.1 cannot be had: {error.strerror or error}") from None
             typer.echo(f"{guard.link}\n\nThe link is good once. Enter prints another one, Ctrl-C ends.")
             if browser:
-                await asyncio.to_thread(webbrowser.open, guard.link)
+                await stack.enter_async_context(browsed(guard))
             with _on_enter(lambda: typer.echo(guard.new_link())):
                 await ended.wait()
 

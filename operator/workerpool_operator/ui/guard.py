@@ -3,8 +3,10 @@
 The server listens on 127.0.0.1, where every user of the machine and every web page that the browser shows can knock.
 Against them stand, each enough for one attack, and none for all:
 
-- another user of the machine: knows neither the one-time token of the link nor the session's cookie. The cookie lies
-  below a random path, since browsers send cookies of 127.0.0.1 to **every** port of it, also to another user's server;
+- another user of the machine: knows neither the one-time token of the link nor the session's cookie. The link goes to
+  the user's terminal, and to the browser in a file of theirs (`browse`), since programs' arguments are for all to see.
+  The cookie lies below a random path, since browsers send cookies of 127.0.0.1 to **every** port of it, also to another
+  user's server;
 - DNS rebinding: the `Host` is not ours then;
 - a page elsewhere (cross-site request forgery, frames, scripts): the cookie is SameSite=Strict, a write needs our
   `Origin` (which has the port in it; SameSite has not), and no other page may frame or read ours.
