@@ -20,6 +20,8 @@ class Page:
         self.shown: dict[str, str] = {}
         """HTML by id of element, as the stream has brought it."""
         self.log: list[str] = []
+        self.position = ""
+        """How far a stream has come, as it has told."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -68,6 +70,8 @@ class Page:
 
     async def _messages(self, answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
         async for line in answer.content:
+            if line.startswith(b"id: "):
+                self.position = line[4:].decode().strip()
             if not line.startswith(b"data: "):
                 continue
             message = json.loads(line[6:])

@@ -25,10 +25,9 @@ from typing import Any, Final, Literal, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
-import msgspec
 
 from workerpool_operator import __version__
-from workerpool_operator.kube import errors
+from workerpool_operator.kube import answers, errors, kinds
 from workerpool_operator.kube.access import ClusterAccess
 from workerpool_operator.kube.kinds import ACCESS_REVIEW, SELF_ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
 from workerpool_operator.kube.listing import Entry, Listing, Page, entries_of, objects_of
@@ -257,12 +256,17 @@ class Kube:
         status = await self._review(SELF_ACCESS_REVIEW, {"resourceAttributes": resource})
         return status.get("allowed") is True
 
-    async def _review(self, kind: Kind, spec: Json) -> Json:
+    async def _review(self, kind: Kind, spec: Json | None = None) -> Json:
         """Ask for a review and give its status. Nothing is written, so the gate is not asked."""
-        body: Json = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": spec}
+        body: Json = {"apiVersion": kind.api_version, "kind": kind.kind} | ({} if spec is None else {"spec": spec})
         answer = await self._ask("create", kind, kind.path(), body=body, what=str(kind))
         status: Json = answer.get("status") or {}
         return status
+
+    async def whoami(self) -> str:
+        """The name by which the API server knows us; whoever is somebody may ask."""
+        status = await self._review(kinds.SELF_SUBJECT_REVIEW)
+        return str((status.get("userInfo") or {}).get("username") or "")
 
     async def server_version(self) -> tuple[int, int] | None:
         """(major, minor) of the API server that answers; None where it does not say it in numbers."""
@@ -314,7 +318,7 @@ class Kube:
 
     async def _ask(self, verb: Verb, kind: Kind, path: str, *, what: str, **more: Any) -> Json:
         """The same as `_call`, where the answer is one object."""
-        return _decoded(await self._call(verb, kind, path, what=what, **more), request=f"{verb} {what}")
+        return answers.decoded(await self._call(verb, kind, path, what=what, **more), request=f"{verb} {what}")
 
     async def _call(
         self,
@@ -368,6 +372,8 @@ class Kube:
             data = await response.read()
         except TimeoutError as error:
             raise errors.RequestTimeout(f"{request}: no answer within {timeout_seconds:g} s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise errors.Untrusted(answers.misfit(error.certificate_error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(f"{request}: {error or type(error).__name__}") from error
         if response.status not in _OK:
@@ -375,16 +381,6 @@ class Kube:
                 self._access.refused()
             raise errors.error_from_answer(response.status, data, headers=response.headers, request=request)
         return response.status, data
-
-
-def _decoded(data: bytes, *, request: str) -> Json:
-    try:
-        answer = msgspec.json.decode(data)
-    except ValueError as error:
-        raise errors.Unavailable(f"{request}: the answer is not JSON") from error
-    if not isinstance(answer, dict):
-        raise errors.Unavailable(f"{request}: the answer is not a JSON object")
-    return answer
 
 
 def _ref_for_write(obj: Mapping[str, Any]) -> ObjectRef:

@@ -17,6 +17,7 @@
     ├── Expired                 the resource version or continue token is too old (410)
     ├── TooManyRequests         throttled; `retry_after` says for how long
     ├── Unavailable             5xx, connection refused or reset, name not resolved, TLS failed
+    │   └── Untrusted           its certificate does not fit: `detail` is what does not
     ├── RequestTimeout          no answer in time: a write may or may not have happened
     └── NotLeader               the write was not sent: this process does not hold the lease
 
@@ -137,6 +138,10 @@ class Unavailable(KubeError):
     """The API server does not answer properly."""
 
     retryable = True
+
+
+class Untrusted(Unavailable):
+    """The certificate of the API server does not fit."""
 
 
 class RequestTimeout(KubeError):

@@ -89,6 +89,9 @@ ACCESS_REVIEW: Final = Kind(
 SELF_ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
+SELF_SUBJECT_REVIEW: Final = Kind(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
 
 KINDS: Final = (
     WORKER_POOL,

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from workerpool_operator.kube import Kube, KubeError, errors
-from workerpool_operator.ui.shared import Mirror
+from workerpool_operator.kube import ClusterAccess, Kube, KubeError, errors
+from workerpool_operator.ui.home import Home
+from workerpool_operator.ui.shared import Mirror, shown_by_nobody
 
 Json = dict[str, Any]
 Opener = Callable[[Callable[[float], None]], Mirror]
@@ -13,6 +14,7 @@ Opener = Callable[[Callable[[float], None]], Mirror]
 AWAY_SECONDS: Final = 1.0
 REFUSED_SECONDS: Final = 15.0
 PULSE_SECONDS: Final = 2.0
+STANDING_SECONDS: Final = 10.0
 
 
 class Bell:
@@ -95,11 +97,12 @@ class Pulse:
     """Whether the API server answers. A broken watch alone does not tell: it may be silent for minutes."""
 
     def __init__(
-        self, kube: Kube, *, bell: Bell, on_return: Callable[[], None], seconds: float = PULSE_SECONDS
+        self, kube: Kube, *, home: Home, bell: Bell, on_return: Callable[[], None], seconds: float = PULSE_SECONDS
     ) -> None:
         self.trouble = ""
         """Why the page stands still; empty while it does not."""
         self._kube = kube
+        self._home = home
         self._bell = bell
         self._on_return = on_return
         self._seconds = seconds
@@ -118,8 +121,37 @@ class Pulse:
         try:
             await self._kube.server_version()
         except errors.Unauthorized:
-            return "The API server no longer accepts your credentials. Sign in again, as you do for kubectl."
+            return f"The API server no longer accepts your credentials. {self._home.sign_in}"
+        except errors.Untrusted as error:
+            return (
+                f"The API server's certificate does not fit ({error.detail}), so nothing is asked of it and what you "
+                f"see is as it was. {self._home.certificate}"
+            )
         except KubeError as error:
             if error.retryable:
                 return "The API server does not answer. What you see is as it was; the page goes on by itself."
         return ""
+
+
+class Standing:
+    """Whether an operator runs, by the rule of the commands. Without one, what pools say of themselves is old."""
+
+    def __init__(self, access: ClusterAccess, *, bell: Bell) -> None:
+        self.trouble = ""
+        """That what is shown is old, and what to do; empty where one does, or the user may not see that."""
+        self._access = access
+        self._bell = bell
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(STANDING_SECONDS)
+
+    async def look(self) -> None:
+        """Ask now."""
+        why = await shown_by_nobody(self._access)
+        told = f"{why[:1].upper()}{why[1:]}"
+        if told != self.trouble:
+            self.trouble = told
+            self._bell.ring()

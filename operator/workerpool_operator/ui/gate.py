@@ -14,6 +14,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from workerpool_operator.ui.home import IN_CLUSTER
 from workerpool_operator.ui.render import Pages
 from workerpool_operator.ui.server import LARGEST_FORM, harden
 from workerpool_operator.ui.site import ROUTES, STATIC, asset, html
@@ -26,6 +27,7 @@ _VISITOR: Final = web.RequestKey("visitor", Visitor)
 _OPEN: Final = frozenset({"/healthz", *(f"/static/{name}" for name in STATIC)})
 """What everybody may have: there is nothing of the cluster in it."""
 _TOKEN: Final = re.compile(r"Bearer ([A-Za-z0-9\-._~+/]{1,8000}=*)")
+_STREAM: Final = "text/event-stream"
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -34,7 +36,7 @@ class Gate:
 
     def __init__(self, visitors: Visitors, *, server: str) -> None:
         self._visitors = visitors
-        self._pages = Pages(root="/", server=server, user_namespace="")
+        self._pages = Pages(root="/", server=server, home=IN_CLUSTER)
 
     def app(self) -> web.Application:
         """The application."""
@@ -56,6 +58,8 @@ class Gate:
         try:
             visitor = await self._visitors.admit(_token(said), _namespace(request))
         except NotAdmittedError as error:
+            if request.headers.get(hdrs.ACCEPT) == _STREAM:  # of a page that is shown, and says this on it
+                return web.Response(status=error.status, text=str(error))
             return self._message(error.status, str(error))
         request[_VISITOR] = visitor
         with visitor.asking():

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, ObjectRef, kinds
 from workerpool_operator.ui import views
-from workerpool_operator.ui.feed import AWAY_SECONDS, Bell, Feed, Pulse
+from workerpool_operator.ui.feed import AWAY_SECONDS, Bell, Feed, Pulse, Standing
+from workerpool_operator.ui.home import LOCAL, Home
 from workerpool_operator.ui.room import Room
 from workerpool_operator.ui.shared import Mirror
 
@@ -36,24 +37,26 @@ PROGRAM: Final = "wpool-ui"
 class Hub:
     """Use `running` as a context; afterwards nothing of it is left."""
 
-    def __init__(self, access: ClusterAccess, kube: Kube, *, namespace: str | None) -> None:
+    def __init__(self, access: ClusterAccess, kube: Kube, *, namespace: str | None, home: Home = LOCAL) -> None:
         """`namespace` None: all of them, and where they may not be listed, that of the context."""
         self.access = access
         self.kube = kube
         self.namespace = namespace
+        self.home = home
         self.bell = Bell()
         self.narrowed = False
         """Whether all pools were asked for, and only those of one namespace may be read."""
         self.pools = Feed("pools", self._open_pools, bell=self.bell)
         self.budgets = Feed("budgets", self._open_budgets, bell=self.bell)
-        self.pulse = Pulse(kube, bell=self.bell, on_return=self._reopen)
+        self.pulse = Pulse(kube, home=home, bell=self.bell, on_return=self._reopen)
+        self.standing = Standing(access, bell=self.bell)
         self._rooms: dict[tuple[str, str], Room] = {}
         self._rights: dict[str, Rights] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch pools and budgets."""
-        tasks = [asyncio.create_task(part.run()) for part in (self.pulse, self.budgets)]
+        tasks = [asyncio.create_task(part.run()) for part in (self.pulse, self.standing, self.budgets)]
         tasks += [asyncio.create_task(self._follow_pools()), asyncio.create_task(self._tidy())]
         try:
             yield
@@ -75,6 +78,11 @@ class Hub:
             except KubeError:
                 await asyncio.sleep(AWAY_SECONDS)
         await self.pools.run()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with all that is shown; empty while nothing is."""
+        return self.pulse.trouble or self.standing.trouble
 
     @property
     def table(self) -> dict[str, Json]:

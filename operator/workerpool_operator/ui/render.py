@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from workerpool_operator.ui import chart, places, verbs, views
+from workerpool_operator.ui.home import Home
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.room import Room
 from workerpool_operator.ui.words import amount, plain, seconds
@@ -35,8 +36,8 @@ _MARKS: Final = {"good": "✓", "busy": "◐", "bad": "▲", "none": "○"}
 class Pages:
     """Renders all pages of one server, whose paths begin with `root`."""
 
-    def __init__(self, *, root: str, server: str, user_namespace: str) -> None:
-        self._shared = {"root": root, "server": server, "user_namespace": user_namespace}
+    def __init__(self, *, root: str, server: str, home: Home) -> None:
+        self._shared = {"root": root, "server": server, "home": home}
         self._env = Environment(
             loader=PackageLoader("workerpool_operator.ui"),
             autoescape=True,
@@ -58,7 +59,7 @@ class Pages:
 
     def banner(self, hub: Hub) -> str:
         """What is wrong with the whole page; an empty element when nothing is."""
-        return self.page("banner.html", trouble=hub.pulse.trouble)
+        return self.page("banner.html", trouble=hub.trouble)
 
     def summary(self, hub: Hub) -> str:
         """The figures above the table of pools."""

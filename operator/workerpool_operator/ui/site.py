@@ -15,7 +15,16 @@ from workerpool_operator.ui.cost import Costs
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.render import SECTIONS, Pages
 from workerpool_operator.ui.shared import TroubleError
-from workerpool_operator.ui.stream import Outlet, open_stream, stream_page, stream_pool, stream_pools
+from workerpool_operator.ui.stream import (
+    EVERYBODY,
+    AskedLog,
+    Outlet,
+    open_stream,
+    stream_coming,
+    stream_page,
+    stream_pool,
+    stream_pools,
+)
 
 STATIC: Final = {
     "wpool.js": "text/javascript",
@@ -44,7 +53,7 @@ class Site:
     def __init__(self, hub: Hub, *, root: str, prometheus: str = "") -> None:
         self._hub = hub
         self._costs = Costs(prometheus)
-        self._pages = Pages(root=root, server=hub.access.server, user_namespace=hub.access.namespace)
+        self._pages = Pages(root=root, server=hub.access.server, home=hub.home)
         self._board = Board(self._pages.row)
 
     def answer(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -71,7 +80,7 @@ class Site:
                 rows=list(self._board.rows()),
                 revision=self._board.revision,
                 totals=views.totals(self._hub.pools.objects.values()),
-                trouble=self._hub.pulse.trouble,
+                trouble=self._hub.trouble,
                 namespace=self._hub.namespace,
             )
         )
@@ -82,8 +91,7 @@ class Site:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         pool = self._hub.pool(namespace, name)
         if pool is None:
-            why = self._hub.pools.refusal or f"There is no pool {namespace}/{name} any more, or there never was."
-            return self.message(404, why)
+            return self._no_pool(namespace, name)
         room = self._hub.room(namespace, name)
         rights = await self._hub.rights(namespace)
         may = rights.change if rights else None
@@ -95,9 +103,19 @@ class Site:
                 key=views.key_of(pool),
                 namespace=namespace,
                 name=name,
-                trouble=self._hub.pulse.trouble,
+                trouble=self._hub.trouble,
             )
         )
+
+    def _no_pool(self, namespace: str, name: str) -> web.Response:
+        """There is none, or it is not known yet: the page goes on by itself then."""
+        feed = self._hub.pools
+        if feed.refusal:
+            return self.message(403 if feed.forbidden else 503, feed.refusal)
+        if feed.read:
+            return self.message(404, f"There is no pool {namespace}/{name} any more, or there never was.")
+        about = {"namespace": namespace, "name": name, "trouble": self._hub.trouble}
+        return html(self._pages.page("coming.html", **about))
 
     async def do(self, request: web.Request) -> web.Response:
         """A button was pressed."""
@@ -110,6 +128,8 @@ class Site:
             message, status = str(error), 409
         except TroubleError as error:
             message, status = str(error), 422
+        except verbs.NotDoneError as error:
+            message, status = str(error), 503
         except errors.Forbidden as error:
             message, status = f"Not done, as you may not do this: {error.detail}", 403
         except KubeError as error:
@@ -121,7 +141,7 @@ class Site:
     async def budgets(self, _: web.Request) -> web.Response:
         """Who has what of budgets."""
         await self._settled()
-        return html(self._pages.page("budgets.html", trouble=self._hub.pulse.trouble, table=self._budget_table()))
+        return html(self._pages.page("budgets.html", trouble=self._hub.trouble, table=self._budget_table()))
 
     def _budget_table(self) -> str:
         feed = self._hub.budgets
@@ -130,11 +150,11 @@ class Site:
     async def cost(self, request: web.Request) -> web.Response:
         """What was used."""
         found = await self._costs.ask(request.query.get("window", "7d"), namespace=self._hub.namespace)
-        return html(self._pages.page("cost.html", trouble=self._hub.pulse.trouble, found=found))
+        return html(self._pages.page("cost.html", trouble=self._hub.trouble, found=found))
 
     async def live_pools(self, request: web.Request) -> web.StreamResponse:
         """Changes of the table."""
-        said = request.headers.get("Last-Event-ID") or request.query.get("since", "")
+        said = _since(request)
         since = int(said) if said.isdecimal() and said.isascii() else -1
         return await _streamed(
             request, lambda outlet: stream_pools(outlet, self._hub, self._pages, self._board, since=since)
@@ -149,12 +169,14 @@ class Site:
 
     async def live_pool(self, request: web.Request) -> web.StreamResponse:
         """Changes of one pool, and its log."""
-        log = request.query.get("log")
-        names = None if log is None else tuple(one for one in (log,) if one != "*")
         namespace, name = request.match_info["namespace"], request.match_info["name"]
+        if "coming" in request.query:
+            return await _streamed(request, lambda outlet: stream_coming(outlet, self._hub, self._pages))
+        log = request.query.get("log")
+        asked = None if log is None else AskedLog(pod="" if log == EVERYBODY else log, since=_since(request))
         return await _streamed(
             request,
-            lambda outlet: stream_pool(outlet, self._hub, self._pages, namespace=namespace, name=name, log=names),
+            lambda outlet: stream_pool(outlet, self._hub, self._pages, namespace=namespace, name=name, log=asked),
         )
 
     async def _settled(self) -> None:
@@ -165,11 +187,16 @@ class Site:
                     await self._hub.bell.wait(seconds=0.2)
 
 
+def _since(request: web.Request) -> str:
+    """How far this browser has come: what the browser itself repeats counts more than the address, which is older."""
+    return request.headers.get("Last-Event-ID") or request.query.get("since", "")
+
+
 async def _streamed(request: web.Request, stream: Callable[[Outlet], Awaitable[None]]) -> web.StreamResponse:
     """Send until the browser goes, which is no error."""
     response = await open_stream(request)
     with contextlib.suppress(ConnectionResetError):
-        await stream(Outlet(response))
+        await stream(Outlet(request, response))
     return response
 
 

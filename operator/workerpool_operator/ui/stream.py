@@ -7,25 +7,40 @@ A message is JSON: `patch`, a list of elements of the page by id, each with its 
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
 
 from workerpool_operator.ui.board import Board
 from workerpool_operator.ui.hub import Hub
-from workerpool_operator.ui.logtail import LogTail
+from workerpool_operator.ui.logtail import LogTail, Wanted, everybody
 from workerpool_operator.ui.render import SECTIONS, Pages
+from workerpool_operator.ui.room import Room
 
 TICK_SECONDS: Final = 1.0
 GATHER_SECONDS: Final = 0.05
 """Changes that come together are sent together."""
 _PING_TICKS: Final = 15
+EVERYBODY: Final = "*"
+"""As the log that is asked for: of all workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedLog:
+    """Whose lines a browser wants."""
+
+    pod: str
+    """Empty: of all workers of the pool."""
+    since: str = ""
+    """How far it has come, as it was told; empty: it has none yet."""
 
 
 class Outlet:
     """One browser tab. Sends an element only when its HTML is another than before."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+        self._request = request
         self._response = response
         self._sent: dict[str, str] = {}
         self._quiet = 0
@@ -36,12 +51,20 @@ class Outlet:
         self._sent |= elements
         return news
 
-    async def send(self, message: Mapping[str, object], *, revision: int = 0) -> None:
-        """A message, if there is anything in it; now and then a sign of life."""
+    async def send(self, message: Mapping[str, object], *, position: str = "0") -> None:
+        """A message, if there is anything in it; now and then a sign of life.
+
+        `position`: how far the browser has come with it, which it says when it connects again. `0`: nothing to say.
+
+        Raises:
+            ConnectionResetError: the browser has gone.
+        """
+        if self._request.transport is None or self._request.transport.is_closing():
+            raise ConnectionResetError
         filled = {key: value for key, value in message.items() if value}
         if filled:
             self._quiet = 0
-            await self._response.write(f"id: {revision}\ndata: {json.dumps(filled)}\n\n".encode())
+            await self._response.write(f"id: {position}\ndata: {json.dumps(filled)}\n\n".encode())
             return
         self._quiet += 1
         if self._quiet >= _PING_TICKS:
@@ -71,7 +94,7 @@ async def stream_pools(outlet: Outlet, hub: Hub, pages: Pages, board: Board, *, 
             for change in changes
         ]
         since = board.revision
-        await outlet.send({"patch": patch}, revision=since)
+        await outlet.send({"patch": patch}, position=str(since))
         await _news(hub)
 
 
@@ -82,26 +105,28 @@ async def stream_page(outlet: Outlet, hub: Hub, pages: Pages, elements: Callable
         await _news(hub)
 
 
+async def stream_coming(outlet: Outlet, hub: Hub, pages: Pages) -> None:
+    """A pool's page while pools are read for the first time: loaded anew as soon as it is known what there is."""
+    while not (hub.pools.read or hub.pools.refusal):
+        await outlet.send({"patch": outlet.changed({"banner": pages.banner(hub)})})
+        await _news(hub)
+    await outlet.send({"reload": True})
+
+
 async def stream_pool(
-    outlet: Outlet, hub: Hub, pages: Pages, *, namespace: str, name: str, log: tuple[str, ...] | None
+    outlet: Outlet, hub: Hub, pages: Pages, *, namespace: str, name: str, log: AskedLog | None
 ) -> None:
-    """One pool, until the browser goes. `log`: whose log lines to send; empty: all pods'."""
+    """One pool, until the browser goes."""
     if log is None:
-        await _pool_elements(outlet, hub, pages, namespace=namespace, name=name, tail=None)
+        await _pool_elements(outlet, hub, pages, namespace=namespace, name=name)
         return
-    room = hub.room(namespace, name)
-    for _ in range(20):
-        if log or room.pods.objects or room.pods.refusal:
-            break
-        await hub.bell.wait(seconds=0.25)
-    names = log or tuple(sorted(room.pods.objects))
-    tail = LogTail(hub.access, namespace=namespace, pods=names)
+    tail = LogTail(hub.access, namespace=namespace, named=not log.pod, since=log.since)
     async with tail.running():
-        await _pool_elements(outlet, hub, pages, namespace=namespace, name=name, tail=tail)
+        await _pool_elements(outlet, hub, pages, namespace=namespace, name=name, log=(log, tail))
 
 
 async def _pool_elements(
-    outlet: Outlet, hub: Hub, pages: Pages, *, namespace: str, name: str, tail: LogTail | None
+    outlet: Outlet, hub: Hub, pages: Pages, *, namespace: str, name: str, log: tuple[AskedLog, LogTail] | None = None
 ) -> None:
     while True:
         room, pool = hub.room(namespace, name), hub.pool(namespace, name)
@@ -113,9 +138,15 @@ async def _pool_elements(
             elements["gone"] = pages.page("gone.html", gone=False)
         elif hub.pools.read:
             elements["gone"] = pages.page("gone.html", gone=True)
-        lines = tail.take() if tail else []
-        await outlet.send({"patch": outlet.changed(elements), "log": lines})
+        lines, position = _lines(room, *log) if log else ([], "0")
+        await outlet.send({"patch": outlet.changed(elements), "log": lines}, position=position)
         await _news(hub)
+
+
+def _lines(room: Room, asked: AskedLog, tail: LogTail) -> tuple[list[str], str]:
+    """What has come since, of the workers that there are now."""
+    tail.look(Wanted(pods=(asked.pod,)) if asked.pod else everybody(room.pods.objects.values(), room.pods.refusal))
+    return tail.take()
 
 
 async def _news(hub: Hub) -> None:

@@ -15,11 +15,16 @@ from workerpool_operator.domain.scaling import THROTTLE, Throttle
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess
 from workerpool_operator.ui.shared import (
+    ANSWER_SECONDS,
     LabelsError,
+    NotInTimeError,
+    RefusedError,
     TroubleError,
     annotate,
     change_primary,
     destinations,
+    expect_answers,
+    expect_operator,
     keeps_rates,
     labels_of,
     meant,
@@ -29,6 +34,7 @@ from workerpool_operator.ui.shared import (
     slow_down,
     suspend,
     tell,
+    wait_for_answer,
 )
 from workerpool_operator.ui.words import plain
 
@@ -58,6 +64,10 @@ class Button:
 
 class StaleError(Exception):
     """What the page showed is not so any more; the text says what is."""
+
+
+class NotDoneError(Exception):
+    """It is written, and nobody does it; the text says why, and what to do."""
 
 
 def buttons(pool: Json) -> list[Button]:
@@ -178,6 +188,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
 
     Raises:
         StaleError: it does not fit any more, or never did.
+        NotDoneError: no operator runs that would do it, or none has answered in time.
         TroubleError: it cannot be done with this pool, or `said` is not what it takes.
         KubeError: the API server refuses, or does not answer.
     """
@@ -188,10 +199,26 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
     if button.version:
         if said.get("version") != button.version or meant(pool) != button.version:
             raise StaleError(f"The pool is at version {button.version} by now. Look again; nothing was done.")
-        await tell(access, namespace, name, Verb(verb), version=button.version)
-        return f"{button.label}: told the operator, which answers within seconds."
+        await _decide(access, namespace, name, button)
+        return f"{button.label}: done."
     await _write(access, namespace, name, verb, said)
+    try:
+        await expect_operator(access)
+    except TroubleError as error:
+        raise NotDoneError(f"{button.label}: {error}") from None
     return f"{button.label}: done."
+
+
+async def _decide(access: ClusterAccess, namespace: str, name: str, button: Button) -> None:
+    """Tell the operator, and hear what it says to that, as `wpool rollout` does."""
+    told = await tell(access, namespace, name, Verb(button.verb), version=button.version)
+    try:
+        await expect_answers(access)
+        await wait_for_answer(access, namespace, name, command=told.id, seconds=ANSWER_SECONDS)
+    except RefusedError as error:
+        raise StaleError(f"{button.label}: {error}. Nothing was done.") from None
+    except NotInTimeError as error:
+        raise NotDoneError(f"{button.label}: {error}") from None
 
 
 async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, said: Mapping[str, str]) -> None:

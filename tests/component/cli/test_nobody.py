@@ -9,8 +9,8 @@ import pytest_asyncio
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import deployed_operator, held_lease, of_somebody, started, wpool
 from tests.support.pools import pool_body
+from tests.support.standing import no_lease_is_left
 from workerpool_operator.cli import cluster, standing
-from workerpool_operator.cli.standing import LEASE_NAME
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
@@ -42,8 +42,7 @@ WRITTEN = [
 @pytest_asyncio.fixture(autouse=True)
 async def nobody_before(kube: Kube) -> None:
     """Operators of other tests, which end as they like, may have left a Lease that looks held."""
-    for lease in await kube.list(kinds.LEASE, field_selector=f"metadata.name={LEASE_NAME}").all():
-        await kube.delete(ObjectRef(kinds.LEASE, lease["metadata"]["namespace"], LEASE_NAME))
+    await no_lease_is_left(kube)
 
 
 @pytest_asyncio.fixture

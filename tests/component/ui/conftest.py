@@ -1,4 +1,4 @@
-"""A real Chromium."""
+"""A real Chromium, and an operator that is played."""
 
 import os
 import shutil
@@ -7,6 +7,23 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
+
+from tests.component.cli.running import held_lease
+from tests.support.standing import no_lease_is_left
+from workerpool_operator.kube import Kube
+
+
+@pytest_asyncio.fixture
+async def nobody(kube: Kube) -> None:
+    """No operator: those of other tests, which end as they like, may have left a Lease that looks held."""
+    await no_lease_is_left(kube)
+
+
+@pytest_asyncio.fixture
+async def operator(nobody: None, kube: Kube, namespace: str) -> AsyncIterator[None]:
+    """The Lease of one that runs; what it would do is played."""
+    async with held_lease(kube, namespace):
+        yield
 
 
 @pytest_asyncio.fixture

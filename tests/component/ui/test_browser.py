@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from e2e.cluster.controlplane import ControlPlane
+from tests.support.kubelet import played_kubelet
 from tests.support.pools import pool_body
 from tests.support.waiting import until
 from workerpool_operator.domain.desired import POOL_LABEL
@@ -23,8 +25,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("crds"), pytest.mark.
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 MANY = 1_000
+LOADS = 9
 PAINT_MS, UPDATE_MS = 1_000, 200
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
+MOST_TABS = 200
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -114,18 +118,54 @@ async def test_axe_finds_nothing(browser: Browser, guard: Guard, kube: Kube, nam
     """On each page, light and dark, wide and narrow; and nothing goes wrong in the console."""
     await rich(kube, namespace)
     page, wrong = await opened(browser, guard, color_scheme=scheme)
-    root, found = page.url, {}
+    root = page.url
+    found: dict[tuple[str, int, str], Any] = {}
     for width in (1440, 480):
         await page.set_viewport_size({"width": width, "height": 900})
         for path in ("", f"pool/{namespace}/thumbs", "budgets", "cost"):
             await page.goto(root + path)
-            await page.evaluate(AXE.read_text("utf-8"))
-            for violation in (await page.evaluate("axe.run()"))["violations"]:
-                found[path, width, violation["id"]] = [node["html"] for node in violation["nodes"]]
+            found |= {(path, width, what): where for what, where in (await violations(page)).items()}
     assert found == {}
     assert wrong == []
 
 
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_where_something_is_open(
+    *, browser: Browser, guard: Guard, kube: Kube, plane: ControlPlane, namespace: str, scheme: Any
+) -> None:
+    """A banner, a log with lines in it, a dialog, and what was said of a button that nobody does."""
+    await rich(kube, namespace)
+    page, wrong = await opened(browser, guard, color_scheme=scheme)
+    await holds(page, "document.getElementById('banner').textContent.includes('no operator is installed')")
+    found = {"banner": await violations(page)}
+    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    async with played_kubelet(plane, kube, name=f"node-{namespace}") as kubelet:
+        await kubelet.start_pod(namespace, "thumbs-2")
+        await kubelet.write("thumbs-2", "a line")
+        await page.select_option("#log-of", "*")
+        await holds(page, "document.getElementById('log').textContent.includes('a line')")
+        found["log"] = await violations(page)
+        await page.click("#button-stop")
+        await page.wait_for_selector("dialog[open]")
+        found["dialog"] = await violations(page)
+        await page.click("#ask-yes")
+        await holds(page, "document.getElementById('said').textContent.includes('nothing is done')")
+        found["said"] = await violations(page)
+        await kubelet.end_pod(namespace, "thumbs-2")
+    assert found == {"banner": {}, "log": {}, "dialog": {}, "said": {}}
+    # A button that is not done is no success, which a browser tells of by itself.
+    assert [line for line in wrong if "503" not in line] == []
+
+
+async def violations(page: Page) -> dict[str, Any]:
+    """What axe finds on the page as it is."""
+    await page.evaluate(AXE.read_text("utf-8"))
+    found = (await page.evaluate("axe.run()"))["violations"]
+    return {one["id"]: [node["html"] for node in one["nodes"]] for one in found}
+
+
+@pytest.mark.usefixtures("operator")
 async def test_the_keyboard_is_enough(browser: Browser, guard: Guard, kube: Kube, namespace: str) -> None:
     """Skip to the content, find a pool, open it, press a button that asks first, and leave it be; then do it."""
     await rich(kube, namespace)
@@ -133,30 +173,57 @@ async def test_the_keyboard_is_enough(browser: Browser, guard: Guard, kube: Kube
     await page.wait_for_selector("tr[id]")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
-    await page.focus("#find")
+    await page.keyboard.press("Enter")
+    await tab_to(page, "#find")
     await page.keyboard.type("THUMBS")
     await holds(page, "document.querySelectorAll('#pools tr:not(.out)').length === 1")
     assert await page.inner_text("#found") == "1 of 9"
-    for _ in range(20):
-        await page.keyboard.press("Tab")
-        if await page.evaluate("document.activeElement.closest('tbody') !== null"):
-            break
+    await tab_to(page, "tbody a")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#button-restart")
-    await page.focus("#button-restart")
+    await tab_to(page, "#button-restart")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("dialog[open]")
     await page.keyboard.press("Escape")
     await page.wait_for_selector("dialog[open]", state="detached")
     ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
     assert not (await kube.get(ref))["metadata"].get("annotations")
-    await page.focus("#button-restart")
+    assert await page.evaluate("document.activeElement.id") == "button-restart", "where one was before"
     await page.keyboard.press("Enter")
-    await page.focus("#ask-yes")
+    await page.wait_for_selector("dialog[open]")
+    for _ in range(6):
+        await page.keyboard.press("Tab")
+        inside = "document.activeElement === document.body || document.activeElement.closest('dialog') !== null"
+        assert await page.evaluate(inside), "a dialog keeps the focus"
+    await tab_to(page, "#ask-yes")
     await page.keyboard.press("Enter")
     await holds(page, "document.getElementById('said').textContent.endsWith('done.')")
     assert "workerpool.dev/restart" in (await kube.get(ref))["metadata"]["annotations"]
+    assert await page.evaluate("document.activeElement.id") == "button-restart"
+    await tab_to(page, "input[name=rate]")
+    await page.keyboard.type("7")
+    await page.keyboard.press("Enter")
+    await holds(page, "document.getElementById('said').textContent === 'Throttle: done.'")
+    assert (await kube.get(ref))["metadata"]["annotations"]["workerpool.dev/throttle"].startswith("7@")
+    await tab_to(page, "#log-of")
+    await page.keyboard.press("ArrowDown")
+    await holds(page, "document.getElementById('log').textContent.includes('thumbs-1 has no log yet')")
+    await tab_to(page, "#log")
+    await tab_to(page, "nav a[href$=budgets]", back=True)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#budgets")
     assert wrong == []
+
+
+async def tab_to(page: Page, selector: str, *, back: bool = False) -> None:
+    """As far as it is by the key alone; where one is can be seen."""
+    for _ in range(MOST_TABS):
+        await page.keyboard.press("Shift+Tab" if back else "Tab")
+        if await page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            assert await page.evaluate("document.activeElement.matches(':focus-visible')")
+            assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            return
+    raise AssertionError(f"{selector} is not reached by {MOST_TABS} presses of Tab")
 
 
 async def test_what_changes_comes_by_itself_and_leaves_the_focus(
@@ -206,7 +273,7 @@ async def test_a_thousand_pools_are_quick(
     page, _ = await opened(browser, guard)
     await holds(page, f"document.querySelectorAll('#pools tr').length === {MANY}")
     paints = []
-    for _ in range(5):
+    for _ in range(LOADS):
         await page.reload(wait_until="load")
         assert await page.locator("#pools tr").count() == MANY
         paints.append(round(await page.evaluate(PAINTED)))
@@ -216,7 +283,7 @@ async def test_a_thousand_pools_are_quick(
     if file := os.environ.get("E2E_UI_JSON"):
         await asyncio.to_thread(Path(file).write_text, json.dumps(figures) + "\n", "utf-8")
     print(figures)  # noqa: T201  what was measured
-    assert sorted(paints)[2] < PAINT_MS
+    assert max(paints) < PAINT_MS, "also the slowest of them"
     assert sorted(updates)[5] < UPDATE_MS
 
 

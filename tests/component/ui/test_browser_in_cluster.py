@@ -1,5 +1,6 @@
 """The page in the cluster in a real Chromium: `make e2e-ui`."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,24 +10,31 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.ui.test_browser import AXE, holds, rich
-from tests.component.ui.test_in_cluster import CHANGE, account
+from tests.component.ui.test_browser import holds, rich, violations
+from tests.component.ui.test_in_cluster import CHANGE, LOOK, account
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 from workerpool_operator.ui.gate import opened
-from workerpool_operator.ui.visitors import Visitors
+from workerpool_operator.ui.visitors import MOST_OF_ONE, Visitors
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("crds"), pytest.mark.timeout(300)]
 
 KEPT = "[document.cookie, localStorage.length, sessionStorage.length, location.href].join(' ')"
 
 
-@pytest_asyncio.fixture
-async def origin(access: ClusterAccess) -> AsyncIterator[str]:
-    """Where the page is served."""
+@contextlib.asynccontextmanager
+async def serving(access: ClusterAccess) -> AsyncIterator[str]:
+    """The page, and where it is."""
     ca = Path(access.configuration.ssl_ca_cert)
     visitors = Visitors(lambda token: ClusterAccess.with_token(access.server, token=token, ca=ca), check_seconds=1)
     async with opened(visitors, server=access.server, bind="127.0.0.1", port=0) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest_asyncio.fixture
+async def origin(access: ClusterAccess) -> AsyncIterator[str]:
+    """Where the page is served."""
+    async with serving(access) as origin:
+        yield origin
 
 
 async def sign_in(page: Page, token: str, namespace: str) -> None:
@@ -35,12 +43,7 @@ async def sign_in(page: Page, token: str, namespace: str) -> None:
     await page.press("#namespace", "Enter")
 
 
-async def violations(page: Page) -> dict[str, Any]:
-    await page.evaluate(AXE.read_text("utf-8"))
-    found = (await page.evaluate("axe.run()"))["violations"]
-    return {one["id"]: [node["html"] for node in one["nodes"]] for one in found}
-
-
+@pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_one_signs_in_looks_presses_and_is_forgotten(
     *, browser: Browser, origin: str, plane: ControlPlane, kube: Kube, namespace: str, scheme: Any
@@ -97,3 +100,36 @@ async def test_a_token_that_is_taken_back_signs_out(
     await kube.delete(ObjectRef(kinds.SERVICE_ACCOUNT, namespace, "changer"))
     await holds(page, "document.getElementById('login-said')?.textContent.includes('no longer accepts')")
     assert "thumbs" not in await page.inner_text("body")
+
+
+async def test_it_says_itself_that_it_does_not_answer(
+    browser: Browser, access: ClusterAccess, plane: ControlPlane, kube: Kube, namespace: str
+) -> None:
+    """By its own name, not by that of a command which its user has never heard of."""
+    await rich(kube, namespace)
+    token = account(plane, namespace, "looker", LOOK)
+    page = await browser.new_page()
+    async with serving(access) as origin:
+        await page.goto(f"{origin}/pool/{namespace}/thumbs")
+        await sign_in(page, token, namespace)
+        await holds(page, "document.getElementById('link')?.dataset.state === 'live'")
+    await holds(page, "document.getElementById('link').textContent === '▲ The page does not answer'")
+
+
+async def test_who_has_no_place_left_reads_why(
+    browser: Browser, origin: str, plane: ControlPlane, namespace: str
+) -> None:
+    """And may go on with one of those that there are, or sign out."""
+    token = account(plane, namespace, "looker", LOOK)
+    for number in range(MOST_OF_ONE):  # each in a context of its own: one keeps six connections to an address
+        page = await (await browser.new_context()).new_page()
+        await page.goto(origin)
+        await sign_in(page, token, f"made-up-{number}")
+        await holds(page, "document.getElementById('link')?.dataset.state === 'live'")
+    page = await (await browser.new_context()).new_page()
+    await page.goto(origin)
+    await sign_in(page, token, "made-up-too")
+    await holds(page, "document.body.textContent.includes('Your account has 8 places of this page already')")
+    assert await violations(page) == {}
+    await page.click("#sign-out")
+    await page.wait_for_selector("#login")

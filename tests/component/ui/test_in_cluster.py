@@ -1,6 +1,8 @@
 """The page in the cluster, before a real API server: without a token nothing, with one what its owner may."""
 
 import asyncio
+import contextlib
+import html
 import json
 import os
 import sys
@@ -14,10 +16,12 @@ import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.support.attacks import attack
+from tests.support.authority import Authority
 from tests.support.crds import kubectl
 from tests.support.pools import pool_body
 from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
+from workerpool_operator.ui import visitors
 from workerpool_operator.ui.gate import opened
 from workerpool_operator.ui.site import ROUTES
 from workerpool_operator.ui.visitors import Visitors
@@ -39,6 +43,11 @@ class Browser:
             assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
             assert not answer.cookies
             return answer.status, await answer.text()
+
+    def live(self, token: str, namespace: str) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """A stream, as the page's script opens it."""
+        headers = said(token, namespace) | {"Accept": "text/event-stream"}
+        return self.session.get(f"{self.origin}/live/budgets", headers=headers)
 
     async def press(self, pool: str, verb: str, token: str, **fields: str) -> tuple[int, str]:
         headers = said(token) | {"Accept": "application/json"}
@@ -82,9 +91,9 @@ async def pool(kube: Kube, namespace: str, name: str, depth: int) -> ObjectRef:
 async def browser(access: ClusterAccess) -> AsyncIterator[Browser]:
     """The page, which has no more than the API server's address and authority."""
     ca = Path(access.configuration.ssl_ca_cert)
-    visitors = Visitors(lambda token: ClusterAccess.with_token(access.server, token=token, ca=ca), check_seconds=0.4)
+    all_of_them = Visitors(lambda token: ClusterAccess.with_token(access.server, token=token, ca=ca), check_seconds=0.4)
     async with (
-        opened(visitors, server=access.server, bind="127.0.0.1", port=0) as port,
+        opened(all_of_them, server=access.server, bind="127.0.0.1", port=0) as port,
         aiohttp.ClientSession() as session,
     ):
         yield Browser(session, port)
@@ -139,6 +148,7 @@ async def test_a_token_that_the_cluster_does_not_know_shows_nothing(
     "what others may see and press on the page in the cluster, with a token that may less",
     stopped_by="all is read and written with the token that asks, and kept apart by token",
 )
+@pytest.mark.usefixtures("operator")
 async def test_each_sees_and_does_what_they_may(
     browser: Browser, plane: ControlPlane, kube: Kube, namespace: str
 ) -> None:
@@ -158,8 +168,7 @@ async def test_each_sees_and_does_what_they_may(
     await shows(looker, "You may not change this pool")
     await shows(nobody, "You may not list and watch pools here")
     for path in ("", at):
-        html = (await browser.get(path, nobody, namespace=namespace))[1]
-        assert "4711" not in html
+        assert "4711" not in (await browser.get(path, nobody, namespace=namespace))[1]
     status, told = await browser.press(f"{namespace}/thumbs", "stop", looker)
     assert status == 403
     assert "Not done, as you may not do this" in told
@@ -205,6 +214,86 @@ async def _until(stream: aiohttp.ClientResponse, what: bytes) -> bytes:
         while what not in seen:
             seen += await stream.content.readany()
     return seen
+
+
+@attack(
+    "all places of the page in the cluster, taken by one account with many namespaces or tokens",
+    stopped_by="an account has a few places and no more, and what nobody looks at makes room",
+)
+async def test_one_account_does_not_fill_the_page(browser: Browser, plane: ControlPlane, namespace: str) -> None:
+    """Not with looks at namespaces that it has made up, one after the other, and not with streams, nor more tokens."""
+    greedy, honest = account(plane, namespace, "greedy", LOOK), account(plane, namespace, "honest", LOOK)
+    another = account(plane, namespace, "greedy", LOOK)
+    for number in range(visitors.MOST):
+        assert (await browser.get("budgets", greedy, namespace=f"made-up-{number}"))[0] == 200
+    assert (await browser.get("budgets", honest, namespace=namespace))[0] == 200
+    async with contextlib.AsyncExitStack() as open_ones:
+        for number in range(visitors.MOST_OF_ONE):
+            stream = await open_ones.enter_async_context(browser.live(greedy, f"made-up-{number}"))
+            assert stream.status == 200
+        for token in (greedy, another):
+            status, told = await browser.get("", token, namespace="made-up-too")
+            assert status == 429
+            assert "Your account has 8 places of this page already" in told
+            async with browser.live(token, "made-up-too") as stream:
+                assert (stream.status, stream.content_type) == (429, "text/plain")
+                assert "Close a tab" in await stream.text()
+        assert (await browser.get("", greedy, namespace="made-up-0"))[0] == 200, "one of those that it has"
+        assert (await browser.get("", honest, namespace=namespace))[0] == 200
+        async with browser.live(honest, namespace) as stream:
+            assert stream.status == 200
+
+    async def admitted() -> bool:
+        return (await browser.get("", another, namespace="made-up-too"))[0] == 200
+
+    await until(admitted, what="a place again, once a tab is closed")
+
+
+async def test_who_finds_no_place_is_told_so(
+    browser: Browser, plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whom they are taken, and what to do; one that nobody looks at makes room."""
+    monkeypatch.setattr(visitors, "MOST", 2)
+    tokens = [account(plane, namespace, name, LOOK) for name in ("one", "two", "three")]
+    async with browser.live(tokens[0], namespace), browser.live(tokens[1], namespace):
+        status, told = await browser.get("", tokens[2], namespace=namespace)
+        assert status == 503
+        assert "places of this page are taken, by 2 accounts" in told
+        assert "Try again in a minute" in told
+        assert (await browser.get("", tokens[0], namespace=namespace))[0] == 200
+
+    async def admitted() -> bool:
+        return (await browser.get("", tokens[2], namespace=namespace))[0] == 200
+
+    await until(admitted, what="a place, now that nobody looks")
+
+
+async def test_an_api_server_with_another_certificate(access: ClusterAccess, tmp_path: Path) -> None:
+    """Is sent no token, and said not to fit: its owner is to look at what the page trusts."""
+    ca = Authority(tmp_path / "another").ca
+    strict = Visitors(lambda token: ClusterAccess.with_token(access.server, token=token, ca=ca))
+    async with (
+        opened(strict, server=access.server, bind="127.0.0.1", port=0) as port,
+        aiohttp.ClientSession() as session,
+    ):
+        status, told = await Browser(session, port).get("", "somebody")
+    assert status == 503
+    assert "certificate does not fit (unable to get local issuer certificate)" in html.unescape(told)
+    assert "kube-root-ca.crt" in told
+
+
+async def test_its_words_are_its_own(browser: Browser, plane: ControlPlane, namespace: str) -> None:
+    """It is no command of the user's, so it calls itself something else, and advises what can be done there."""
+    token = account(plane, namespace, "looker", LOOK)
+
+    async def narrowed() -> bool:
+        return "name another namespace where you sign in" in (await browser.get("", token))[1]
+
+    await until(narrowed, what="what is left out")
+    for path in ("", "budgets"):
+        told = (await browser.get(path, token))[1]
+        assert 'data-who="The page"' in told
+        assert "wpool ui" not in told
 
 
 async def test_the_program_runs_with_nothing_but_an_address(access: ClusterAccess, tmp_path: Path) -> None:

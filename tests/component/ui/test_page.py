@@ -13,10 +13,12 @@ import pytest_asyncio
 from e2e.cluster.controlplane import ControlPlane
 from tests.support.apiserver import eventually
 from tests.support.attacks import attack
+from tests.support.authority import Authority
 from tests.support.crds import kubectl
 from tests.support.page import Page
 from tests.support.pools import pool_body
 from tests.support.proxy import Proxy
+from tests.support.standing import answering
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 from workerpool_operator.ui.server import served
@@ -159,6 +161,7 @@ async def test_a_pool_that_goes_while_it_is_looked_at(page: Page, kube: Kube, na
     assert "<h1>" in await page.get("pool/%3Cscript%3E/nobody")
 
 
+@pytest.mark.usefixtures("operator")
 async def test_buttons_write_what_the_commands_write(page: Page, kube: Kube, namespace: str) -> None:
     """And say what came of it."""
     ref = await pool(kube, namespace)
@@ -191,6 +194,7 @@ async def test_buttons_write_what_the_commands_write(page: Page, kube: Kube, nam
     assert (await page.press(f"{namespace}/nobody", "restart"))[0] == 404
 
 
+@pytest.mark.usefixtures("operator")
 async def test_a_button_means_the_version_that_was_shown(page: Page, kube: Kube, namespace: str) -> None:
     """One that comes late does not hit the version after."""
     rollout = {"stable": "aa", "wanted": "bb", "canary": "bb", "step": 1, "weight": 10, "verdict": "Inconclusive"}
@@ -201,7 +205,8 @@ async def test_a_button_means_the_version_that_was_shown(page: Page, kube: Kube,
     status, said = await page.press(name, "abort", version="cc")
     assert (status, said) == (409, "The pool is at version bb by now. Look again; nothing was done.")
     assert not (await kube.get(ref))["metadata"].get("annotations")
-    assert (await page.press(name, "abort", version="bb"))[0] == 200
+    async with answering(kube, ref):
+        assert await page.press(name, "abort", version="bb") == (200, "Abort: done.")
     assert (await kube.get(ref))["metadata"]["annotations"]["workerpool.dev/command"].startswith("abort@bb#")
     assert (await page.press(name, "retry", version="bb"))[0] == 409
 
@@ -302,7 +307,7 @@ async def test_the_log_says_why_it_is_silent(page: Page, kube: Kube, namespace: 
     """Here no kubelet runs the pods, so there is nothing to read."""
     await pool(kube, namespace)
     await pod(kube, namespace, "thumbs-1")
-    for log, line in (("nobody", "no such pod"), ("*", "not started yet")):
+    for log, line in (("nobody", "no such pod"), ("*", "thumbs-1 has no log yet"), ("thumbs-1", "not started yet")):
         page.log.clear()
         async with page.live(f"live/pool/{namespace}/thumbs?log={log}") as messages:
             async for _ in messages:
@@ -349,6 +354,19 @@ async def test_an_api_server_that_is_away_for_a_while(plane: ControlPlane, kube:
                         break
             await eventually(lambda: "" in said)
         assert "does not answer" in said[0]
+
+
+async def test_an_api_server_with_another_certificate(access: ClusterAccess, tmp_path: Path) -> None:
+    """It answers, and is not asked: the page says what does not fit and what to do, and so does the terminal."""
+    access.configuration.ssl_ca_cert = str(Authority(tmp_path / "another").ca)
+    said: list[str] = []
+    async with served(access, tell=said.append) as guard, Page(guard) as page:
+        banner = await page.until("live/pools?since=0", text="certificate", within="banner")
+        assert "certificate does not fit (unable to get local issuer certificate)" in banner
+        assert "certificate-authority of your kubeconfig" in banner
+        assert "does not answer" not in banner
+        await eventually(lambda: bool(said))
+        assert said[0].startswith("The API server's certificate does not fit")
 
 
 async def test_an_api_server_that_is_away_from_the_start(access: ClusterAccess) -> None:

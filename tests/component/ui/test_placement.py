@@ -58,6 +58,7 @@ async def test_what_is_failed_over_and_since_when(page: Page, kube: Kube, namesp
     assert ">0/2<" in await page.until(live, text=">0/1<", within="placement")
 
 
+@pytest.mark.usefixtures("operator")
 async def test_a_pool_without_places_says_so(page: Page, kube: Kube, namespace: str) -> None:
     """It can be given one."""
     ref = await made(kube, namespace)
@@ -69,6 +70,7 @@ async def test_a_pool_without_places_says_so(page: Page, kube: Kube, namespace: 
     assert placement["primary"]["nodeSelector"] == {"zone": "a", "disk": "ssd"}
 
 
+@pytest.mark.usefixtures("operator")
 async def test_migrate_and_reassign_write_what_the_commands_write(page: Page, kube: Kube, namespace: str) -> None:
     """A press that comes late, for where the workers belong already, does nothing; what is refused is said."""
     ref = await made(kube, namespace, placement=BOTH)

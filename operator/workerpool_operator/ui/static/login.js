@@ -30,11 +30,15 @@
     async run(url) {
       let last = "";
       while (this.readyState !== 2) {
+        let why = "";
         try {
           const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
           const answer = await net.send(url, { headers, signal: this.over.signal });
           if (answer.status === 401) return signOut(OVER);
-          if (!answer.ok) throw new Error(answer.statusText);
+          if (!answer.ok) {
+            if (answer.headers.get("Content-Type").startsWith("text/plain")) why = await answer.text();
+            throw new Error(answer.statusText);
+          }
           this.readyState = 1;
           this.onopen();
           const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -48,7 +52,7 @@
         } catch { /* tried again below */ }
         if (this.readyState === 2) return;
         this.readyState = 0;
-        this.onerror();
+        this.onerror(why);
         await new Promise((done) => setTimeout(done, 1000));
       }
     }
@@ -96,8 +100,7 @@
     out.id = "sign-out";
     out.textContent = "Sign out";
     out.addEventListener("click", () => signOut(""));
-    const top = document.querySelector(".top");
-    if (top) top.append(out);
+    (document.querySelector(".top") || document.querySelector("main")).append(out);
     stop = wpool.start(net);
     const main = document.getElementById("main");
     if (main) main.focus();

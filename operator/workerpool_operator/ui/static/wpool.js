@@ -163,11 +163,12 @@ const wpool = (() => {
   }
 
   // --- the stream ------------------------------------------------------------------------------------------------------
-  const live = document.body.dataset.live, link = byId("link");
+  const { live, who } = document.body.dataset, link = byId("link");
+  // `last`: how far this tab has come, which the server is told when it is asked again: so nothing is shown twice.
   let source = null, last = null;
 
   function say(state, text) {
-    if (link.dataset.state === state) return;
+    if (link.dataset.state === state && link.textContent === text) return;
     link.dataset.state = state;
     link.textContent = text;
   }
@@ -204,8 +205,8 @@ const wpool = (() => {
     source = net.listen(address());
     source.onopen = () => say("live", "● live");
     source.onmessage = take;
-    source.onerror = () => {
-      say("lost", "▲ wpool ui does not answer");
+    source.onerror = (why) => {
+      say("lost", `▲ ${(typeof why === "string" && why) || `${who} does not answer`}`);
       if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
     };
   }
@@ -219,6 +220,7 @@ const wpool = (() => {
   if (logOf) {
     logOf.addEventListener("change", () => {
       log.replaceChildren();
+      last = null;
       listen();
     });
     logFind.addEventListener("input", () => {
@@ -249,7 +251,7 @@ const wpool = (() => {
       said.textContent = (await answer.json()).message;
       if (!answer.ok) said.dataset.bad = "";
     } catch {
-      said.textContent = "wpool ui does not answer: it is not known whether this was done.";
+      said.textContent = `${who} does not answer: it is not known whether this was done.`;
       said.dataset.bad = "";
     }
     button.disabled = false;
