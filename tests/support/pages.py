@@ -60,8 +60,9 @@ def play(
     section: str = "",
     without: Collection[str] = (),
     seconds: float = SECONDS,
+    at: Path | None = None,
 ) -> None:
-    """Do what the page says, or one section of it, or all `without` some.
+    """Do what the page says, or one section of it, or all `without` some; `at` a folder that is there already.
 
     Raises:
         AssertionError: something else comes out.
@@ -73,8 +74,8 @@ def play(
             compile(block.text, f"{page.name}: {block.file}", "exec")
     script = folder / "page.sh"
     script.write_text("".join(_script(found)), "utf-8")
-    work = folder / "work"
-    work.mkdir()
+    work = at or folder / "work"
+    work.mkdir(exist_ok=at is not None)
     with (folder / "output").open("w+", encoding="utf-8") as output:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", str(script)],
