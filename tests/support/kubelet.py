@@ -81,6 +81,13 @@ class PlayedKubelet:
         ended = {"terminated": {"exitCode": 1, "containerID": f"played://{self._restarts[name]}"}}
         await self._tell(namespace, name, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended)
 
+    async def finish(self, namespace: str, name: str) -> None:
+        """Its container ends for good, and its log can still be read."""
+        async with self._changed:
+            self._ended.add(name)
+            self._changed.notify_all()
+        await self._tell(namespace, name, phase="Succeeded", state={"terminated": {"exitCode": 0}})
+
     async def end_pod(self, namespace: str, name: str) -> None:
         """It is deleted, and its log ends."""
         await self._kube.delete(ObjectRef(kinds.POD, namespace, name))

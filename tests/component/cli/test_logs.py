@@ -242,9 +242,8 @@ async def test_more_workers_than_can_be_followed_are_told(
     monkeypatch.setattr(pods, "MOST_FOLLOWED", 1)
     troubles: list[str] = []
     logs = pods.PodLogs(access, kube, namespace=namespace, pool="thumbs")
-    following = asyncio.create_task(
-        logs.follow(Sought(), lambda _: None, chosen=lambda _: True, trouble=troubles.append)
-    )
+    follower = pods.Follower(show=lambda _: None, trouble=troubles.append)
+    following = asyncio.create_task(logs.follow(Sought(), follower, chosen=lambda _: True))
     try:
         await eventually(lambda: len(kubelet.following) == 1 and bool(troubles))
         assert troubles == ["1 more pods are not followed: choose by --version or --worker"]

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -137,6 +137,7 @@ class Printer:
 
     def __init__(self, choice: Choice, output: Output) -> None:
         self.shown = 0
+        self._told: set[str] = set()
         self._choice = choice
         self._output = output
         self._console = Console(soft_wrap=True)
@@ -159,6 +160,12 @@ class Printer:
         """Why something is missing."""
         self._errors.print(text, style="yellow", markup=False, highlight=False)
 
+    def trouble_once(self, text: str) -> None:
+        """The same, for what is so for many workers."""
+        if text not in self._told:
+            self._told.add(text)
+            self.trouble(text)
+
 
 async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: Asked, printer: Printer) -> None:
     """Write what there is, and go on if that is wanted.
@@ -166,7 +173,7 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
     Raises:
         KubeError: the pool or its pods cannot be read.
     """
-    from workerpool_operator.cli.logs.pods import PodLogs  # noqa: PLC0415  see cluster.asked
+    from workerpool_operator.cli.logs.pods import Follower, PodLogs  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.cli.logs.silent import has_log, was_restarted, why_silent  # noqa: PLC0415
     from workerpool_operator.domain.desired.names import VERSION_LABEL  # noqa: PLC0415
     from workerpool_operator.kube import Kube  # noqa: PLC0415
@@ -184,9 +191,15 @@ async def collect(access: "ClusterAccess", namespace: str, pool: str, wanted: As
         pods = PodLogs(access, kube, namespace=namespace, pool=pool)
         if wanted.follow:
             there = frozenset({pod["metadata"]["name"] async for pod in pods.pods() if has_log(pod)})
-            for line in await ask.gone(sought, there, trouble=printer.trouble):
+            for line in await ask.gone(sought, there, trouble=printer.trouble_once):
                 printer.show(line)
-            await pods.follow(sought, printer.show, chosen=chosen, trouble=printer.trouble)
+
+            async def kept(worker: str) -> Sequence[Line]:
+                only = replace(sought, choice=replace(sought.choice, worker=worker))
+                return await ask.gone(only, frozenset(), trouble=printer.trouble_once)
+
+            follower = Follower(show=printer.show, trouble=printer.trouble, kept=kept)
+            await pods.follow(sought, follower, chosen=chosen)
         found = [pod async for pod in pods.pods() if chosen(pod)]
         readable = [pod for pod in found if (was_restarted(pod) if sought.previous else has_log(pod))]
         read = newest(readable, MOST_PODS, printer.trouble)

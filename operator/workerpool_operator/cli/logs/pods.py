@@ -1,7 +1,7 @@
 """Lines of the pods of a pool that are there."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,21 @@ class Reading:
     """In the order of time."""
     unread: Mapping[str, str]
     """Pods of which nothing could be read -> why."""
+
+
+async def _nothing(_: str) -> Sequence[Line]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """Who hears what is followed."""
+
+    show: Callable[[Line], None]
+    trouble: Callable[[str], None]
+    """Why something is missing."""
+    kept: Callable[[str], Awaitable[Sequence[Line]]] = _nothing
+    """What a worker wrote so far, from elsewhere: for one whose node does not answer. By default nobody has it."""
 
 
 class PodLogs:
@@ -92,14 +107,7 @@ class PodLogs:
                     kept.add(name, line)
         return read >= MOST_LOOKED and (sought.tail is None or kept.of(name) < sought.tail)
 
-    async def follow(
-        self,
-        sought: Sought,
-        show: Callable[[Line], None],
-        *,
-        chosen: Callable[[Json], bool],
-        trouble: Callable[[str], None],
-    ) -> None:
+    async def follow(self, sought: Sought, follower: Follower, *, chosen: Callable[[Json], bool]) -> None:
         """Until cancelled; pods that come are followed from their first line on, those that go are let go.
 
         Raises:
@@ -112,7 +120,11 @@ class PodLogs:
         async with self._access.watch_session() as session:
             try:
                 while True:
-                    pods = [pod for pod in await self._there(first=before is None) if chosen(pod)]
+                    listed = await self._there(first=before is None)
+                    if listed is None:  # as if all were still there: who is let go is shown from the beginning again
+                        await asyncio.sleep(_LOOK_SECONDS)
+                        continue
+                    pods = [pod for pod in listed if chosen(pod)]
                     there = {pod["metadata"]["uid"]: pod for pod in _busiest_first(pods)}
                     before = set(there) if before is None else before
                     for task in streams.values():
@@ -124,60 +136,54 @@ class PodLogs:
                     for uid in new[: MOST_FOLLOWED - len(streams)]:
                         # Of who has come since, from the first line.
                         begin = sought if uid in before else None
-                        streams[uid] = asyncio.create_task(self._stay(session, there[uid], begin, show, trouble))
+                        streams[uid] = asyncio.create_task(self._stay(session, there[uid], begin, follower))
                     left_out = len(there) - len(streams.keys() & there.keys())
                     if left_out > told:
-                        trouble(f"{left_out} more pods are not followed: choose by --version or --worker")
+                        follower.trouble(f"{left_out} more pods are not followed: choose by --version or --worker")
                     told = left_out
-                    _tell_stuck(pods, stuck, trouble)
+                    _tell_stuck(pods, stuck, follower.trouble)
                     await asyncio.sleep(_LOOK_SECONDS)
             finally:
                 for task in streams.values():
                     task.cancel()
                 await asyncio.gather(*streams.values(), return_exceptions=True)
 
-    async def _there(self, *, first: bool) -> list[Json]:
+    async def _there(self, *, first: bool) -> list[Json] | None:
+        """None: it cannot be seen now."""
         try:
             return [pod async for pod in self.pods()]
         except KubeError as error:
             if first or not error.retryable:
                 raise
-            return []
+            return None
 
-    async def _stay(
-        self,
-        session: aiohttp.ClientSession,
-        pod: Json,
-        begin: Sought | None,
-        show: Callable[[Line], None],
-        trouble: Callable[[str], None],
-    ) -> None:
+    async def _stay(self, session: aiohttp.ClientSession, pod: Json, begin: Sought | None, follower: Follower) -> None:
         """Follow one pod until it is gone; `begin`: of what it has written so far, None: all."""
         name = pod["metadata"]["name"]
 
         def told(error: LogError) -> None:
             if not isinstance(error, LogPausedError):  # its container is being restarted
-                trouble(f"{name}: {error}; trying on")
+                follower.trouble(f"{name}: {error}; trying on")
 
         log = self._log(session, pod)
         try:
-            after = _BEGINNING if begin is None else await self._begun(session, pod, begin, show)
+            after = _BEGINNING if begin is None else await self._begun(session, pod, begin, follower)
             if has_ended(pod):
-                await self._rest(log, pod, after, show)
+                await self._rest(log, pod, after, follower.show)
                 return
             want = Want() if begin is None else Want(since=begin.since, tail=begin.tail)
             async with aclosing(log.follow(want, trouble=told, after=after)) as lines:
                 async for at, text in lines:
-                    show(self._line(pod, at, text))
+                    follower.show(self._line(pod, at, text))
         except LogGoneError:
             return
         except LogError as error:
-            trouble(f"{name}: {error}")
+            follower.trouble(f"{name}: {error}")
 
     async def _begun(
-        self, session: aiohttp.ClientSession, pod: Json, begin: Sought, show: Callable[[Line], None]
+        self, session: aiohttp.ClientSession, pod: Json, begin: Sought, follower: Follower
     ) -> datetime | None:
-        """Show what it has written so far; the time of the last line, None where that cannot be read now."""
+        """Show what it has written so far; the time of the last line, None where nobody knows that now."""
         kept, last = Kept(begin.tail), begin.since or _BEGINNING
         # At least one, to know from when on lines are new.
         want = Want(since=begin.since, tail=max(1, begin.looked_through))
@@ -187,10 +193,14 @@ class PodLogs:
                     last = at
                     if begin.choice.wants(line := self._line(pod, at, text)):
                         kept.add("", line)
-        except (LogError, aiohttp.ClientError, TimeoutError):
-            return None  # told by who goes on with it
+        except (LogError, aiohttp.ClientError, TimeoutError):  # told by who goes on with it
+            async with self._turn:
+                elsewhere = await follower.kept(pod["metadata"]["name"])
+            for line in elsewhere:
+                follower.show(line)
+            return elsewhere[-1].at if elsewhere else None
         for line in kept.all():
-            show(line)
+            follower.show(line)
         return last
 
     async def _rest(self, log: PodLog, pod: Json, after: datetime | None, show: Callable[[Line], None]) -> None:
