@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
-from typer._completion_classes import BashComplete, completion_init
+from typer._completion_classes import BashComplete
 from typer._completion_shared import get_completion_script
 
 from workerpool_operator.cli.terminal import one_line
@@ -35,9 +35,6 @@ class Shell(StrEnum):
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
-
-
-completion_init()  # or nobody would answer the script's questions
 
 
 _NO_FILES: Final = 4

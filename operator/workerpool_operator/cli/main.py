@@ -1,56 +1,228 @@
 """`wpool`: the commands, put together."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from typer._completion_classes import completion_init
 
 from workerpool_operator import __version__
-from workerpool_operator.cli import (
-    completion,
-    cost,
-    describe,
-    events,
-    jobs,
-    oncall,
-    placement,
-    report,
-    silence,
-    starter,
-    switch,
-    tls,
-    top,
-)
-from workerpool_operator.cli import ui as ui_command
-from workerpool_operator.cli.adopt import command as adopt_command
-from workerpool_operator.cli.bench import command as bench_command
-from workerpool_operator.cli.chaos import command as chaos_command
-from workerpool_operator.cli.check import command as check_command
-from workerpool_operator.cli.checklist import command as checklist_command
-from workerpool_operator.cli.dlq import command as dlq_command
-from workerpool_operator.cli.doctor import command as doctor_command
-from workerpool_operator.cli.drain import command as drain_command
-from workerpool_operator.cli.explain import command as explain_command
-from workerpool_operator.cli.get import command as get_command
-from workerpool_operator.cli.lint import command as lint_command
-from workerpool_operator.cli.load import command as load_command
-from workerpool_operator.cli.logs import command as logs_command
-from workerpool_operator.cli.look import command as look_command
+from workerpool_operator.cli.lazy import Place
 from workerpool_operator.cli.pipe import Command
-from workerpool_operator.cli.profile import command as profile_command
-from workerpool_operator.cli.rollout import command as rollout_command
-from workerpool_operator.cli.simulate import command as simulate_command
-from workerpool_operator.cli.size import command as size_command
-from workerpool_operator.cli.sweep import command as sweep_command
+
+PLACES: Final = {
+    "get": Place(
+        "get.command",
+        "get",
+        "Show pools: a line each, or one as a live tree of its queues, versions and pods (`--watch`).",
+    ),
+    "explain": Place(
+        "explain.command",
+        "explain",
+        "Why a pool has its size, why its canary has its verdict, and why its workers are where they are.",
+    ),
+    "describe": Place(
+        "describe",
+        "describe",
+        "Show all that is known of a pool.",
+    ),
+    "events": Place(
+        "events",
+        "events",
+        "Show what has happened to pools, and with a pool's name to its Deployments and pods as well.",
+    ),
+    "logs": Place(
+        "logs.command",
+        "logs",
+        "Show what the workers of a pool have written, all of them together, in the order of time.",
+    ),
+    "top": Place(
+        "top",
+        "top",
+        "Show which pools have the most work, or what each worker of one pool does and uses.",
+    ),
+    "adopt": Place(
+        "adopt.command",
+        "adopt",
+        "Write a WorkerPool from a running Deployment, and let it take over the work.",
+    ),
+    "throttle": Place(
+        "oncall",
+        "throttle",
+        "Let a pool's workers begin fewer jobs per second for a while, all of them together.",
+        texts="THROTTLE_",
+    ),
+    "stop": Place(
+        "switch",
+        "stop",
+        "Stop a pool: its workers finish their jobs and go, and what is enqueued waits.",
+        texts="STOP_",
+    ),
+    "start": Place(
+        "switch",
+        "start",
+        "Start a pool that was stopped: it has as many workers again as its queues ask for.",
+        texts="START_",
+    ),
+    "drain": Place(
+        "drain.command",
+        "drain",
+        "Empty a pool, or a node, of workers: idle ones go first, and no job is interrupted.",
+    ),
+    "restart": Place(
+        "oncall",
+        "restart",
+        "Replace all workers of a pool by new ones of the same image, as a new version would.",
+        texts="RESTART_",
+    ),
+    "migrate": Place(
+        "placement",
+        "migrate",
+        "Move a pool's workers to its primary or secondary place, one at a time, idle ones first.",
+        texts="MIGRATE_",
+    ),
+    "reassign": Place(
+        "placement",
+        "reassign",
+        "Give a pool another primary place: its workers move there, one at a time, idle ones first.",
+        texts="REASSIGN_",
+    ),
+    "dlq": Place(
+        "dlq.command",
+        "app",
+        "Look at a pool's dead letters, let them wait again, or delete them.",
+    ),
+    "ui": Place(
+        "ui",
+        "ui",
+        "Show pools in a browser, live: all of them, one with charts and log, budgets, cost.",
+    ),
+    "rollout": Place(
+        "rollout.command",
+        "app",
+        "Show how far a pool's new version is, wait for its end, or decide about it.",
+    ),
+    "init": Place(
+        "starter",
+        "init",
+        "Write a WorkerPool to begin with, each line explained.",
+    ),
+    "tls": Place(
+        "tls",
+        "tls",
+        "Write a Secret with a CA and a certificate for the operator, to install it without Helm.",
+    ),
+    "lint": Place(
+        "lint.command",
+        "lint",
+        "Check WorkerPools and WorkerPoolBudgets as `kubectl apply` would, without a cluster.",
+    ),
+    "checklist": Place(
+        "checklist.command",
+        "checklist",
+        "The list to go through before a pool goes live: what the pool itself tells, and what only people know.",
+    ),
+    "completion": Place(
+        "completion",
+        "completion",
+        "Print the script that makes a shell complete the words of `wpool`, and names of pools.",
+    ),
+    "job": Place(
+        "jobs",
+        "app",
+        "Look for single jobs of a pool.",
+    ),
+    "report": Place(
+        "report",
+        "report",
+        "Report what pools have done in a week: jobs, failures, waits, workers, cost and the alerts that fired.",
+    ),
+    "silence": Place(
+        "silence",
+        "silence",
+        "Silence the alerts of a pool for a while: for work that is known to trip them.",
+    ),
+    "cost": Place(
+        "cost",
+        "cost",
+        "Show what pools have used: worker-hours of each version, how much of that was idle, and the price.",
+    ),
+    "doctor": Place(
+        "doctor.command",
+        "doctor",
+        "Look for what keeps pools from working.",
+    ),
+    "chaos": Place(
+        "chaos.command",
+        "chaos",
+        "Break something on purpose, and see whether what is expected of it holds.",
+    ),
+    "load": Place(
+        "load.command",
+        "load",
+        "Feed a Redis queue on schedule, and measure what became of the jobs.",
+    ),
+    "size": Place(
+        "size.command",
+        "size",
+        "How many workers, slots and pods a load needs, worked out step by step.",
+    ),
+    "simulate": Place(
+        "simulate.command",
+        "simulation",
+        "Play a pool's scaling settings against a load, before anything is applied.",
+    ),
+    "check": Place(
+        "check.command",
+        "check",
+        "Find in the source of workers what overloads, hangs or stalls them; nothing of it is run.",
+    ),
+    "profile": Place(
+        "profile.command",
+        "profile",
+        "Run a handler 5 to 20 times, and tell what it does with its time and where it should run.",
+    ),
+    "dump": Place(
+        "look.command",
+        "dump",
+        "Show what a live worker is doing: its jobs in flight and their ages.",
+        texts="DUMP_",
+    ),
+    "flame": Place(
+        "look.command",
+        "flame_graph",
+        "Draw where a live worker's time goes, as a flame graph, by sampling it for some seconds.",
+        texts="FLAME_",
+    ),
+    "sweep": Place(
+        "sweep.command",
+        "sweep",
+        "Find how many jobs at a time what they call can take: the knee of throughput.",
+    ),
+    "bench": Place(
+        "bench.command",
+        "bench",
+        "Run the same jobs sequentially, in threads, in the event loop and in processes.",
+    ),
+}
+"""In the order of their list."""
+
+
+class Wpool(Command):
+    """All of them."""
+
+    places = PLACES
+
 
 app = typer.Typer(
     name="wpool",
-    cls=Command,
+    cls=Wpool,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
+completion_init()  # or nobody would answer the questions of a shell's script
 
 
 def _version(wanted: bool) -> None:
@@ -66,42 +238,3 @@ def main(
     ] = False,
 ) -> None:
     """Queue workers on Kubernetes, from your own machine."""
-
-
-app.command("get", help=get_command.HELP, epilog=get_command.EPILOG)(get_command.get)
-app.command("explain", help=explain_command.HELP, epilog=explain_command.EPILOG)(explain_command.explain)
-app.command("describe", help=describe.HELP, epilog=describe.EPILOG)(describe.describe)
-app.command("events", help=events.HELP, epilog=events.EPILOG)(events.events)
-app.command("logs", help=logs_command.HELP, epilog=logs_command.EPILOG)(logs_command.logs)
-app.command("top", help=top.HELP, epilog=top.EPILOG)(top.top)
-app.command("adopt", help=adopt_command.HELP, epilog=adopt_command.EPILOG)(adopt_command.adopt)
-app.command("throttle", help=oncall.THROTTLE_HELP, epilog=oncall.THROTTLE_EPILOG)(oncall.throttle)
-app.command("stop", help=switch.STOP_HELP, epilog=switch.STOP_EPILOG)(switch.stop)
-app.command("start", help=switch.START_HELP, epilog=switch.START_EPILOG)(switch.start)
-app.command("drain", help=drain_command.HELP, epilog=drain_command.EPILOG)(drain_command.drain)
-app.command("restart", help=oncall.RESTART_HELP, epilog=oncall.RESTART_EPILOG)(oncall.restart)
-app.command("migrate", help=placement.MIGRATE_HELP, epilog=placement.MIGRATE_EPILOG)(placement.migrate)
-app.command("reassign", help=placement.REASSIGN_HELP, epilog=placement.REASSIGN_EPILOG)(placement.reassign)
-app.add_typer(dlq_command.app, name="dlq", epilog=dlq_command.EPILOG)
-app.command("ui", help=ui_command.HELP, epilog=ui_command.EPILOG)(ui_command.ui)
-app.add_typer(rollout_command.app, name="rollout", epilog=rollout_command.EPILOG)
-app.command("init", help=starter.HELP, epilog=starter.EPILOG)(starter.init)
-app.command("tls", help=tls.HELP, epilog=tls.EPILOG)(tls.tls)
-app.command("lint", help=lint_command.HELP, epilog=lint_command.EPILOG)(lint_command.lint)
-app.command("checklist", help=checklist_command.HELP, epilog=checklist_command.EPILOG)(checklist_command.checklist)
-app.command("completion", help=completion.HELP, epilog=completion.EPILOG)(completion.completion)
-app.add_typer(jobs.app, name="job", epilog=jobs.EPILOG)
-app.command("report", help=report.HELP, epilog=report.EPILOG)(report.report)
-app.command("silence", help=silence.HELP, epilog=silence.EPILOG)(silence.silence)
-app.command("cost", help=cost.HELP, epilog=cost.EPILOG)(cost.cost)
-app.command("doctor", help=doctor_command.HELP, epilog=doctor_command.EPILOG)(doctor_command.doctor)
-app.command("chaos", help=chaos_command.HELP, epilog=chaos_command.EPILOG)(chaos_command.chaos)
-app.command("load", help=load_command.HELP, epilog=load_command.EPILOG)(load_command.load)
-app.command("size", help=size_command.HELP, epilog=size_command.EPILOG)(size_command.size)
-app.command("simulate", help=simulate_command.HELP, epilog=simulate_command.EPILOG)(simulate_command.simulation)
-app.command("check", help=check_command.HELP, epilog=check_command.EPILOG)(check_command.check)
-app.command("profile", help=profile_command.HELP, epilog=profile_command.EPILOG)(profile_command.profile)
-app.command("dump", help=look_command.DUMP_HELP, epilog=look_command.DUMP_EPILOG)(look_command.dump)
-app.command("flame", help=look_command.FLAME_HELP, epilog=look_command.FLAME_EPILOG)(look_command.flame_graph)
-app.command("sweep", help=sweep_command.HELP, epilog=sweep_command.EPILOG)(sweep_command.sweep)
-app.command("bench", help=bench_command.HELP, epilog=bench_command.EPILOG)(bench_command.bench)

@@ -10,15 +10,14 @@ import signal
 import sys
 from typing import Any, Final
 
-from typer.core import TyperGroup
-
-from workerpool_operator.cli.cluster import ExitCode
+from workerpool_operator.cli.exits import ExitCode
+from workerpool_operator.cli.lazy import LazyGroup
 
 _STATUS: Final = 141
 """What a shell makes of SIGPIPE; for systems without it."""
 
 
-class Command(TyperGroup):
+class Command(LazyGroup):
     """All commands, together."""
 
     def main(self, *args: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from workerpool_operator.cli.main import app
+from workerpool_operator.cli.main import PLACES, app
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 
@@ -42,6 +42,13 @@ def test_help_says_what_a_command_does(words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(app, [*words, "-h"]).exit_code == 0
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_the_list_of_commands_says_of_each_how_its_help_begins(name: str) -> None:
+    """It is written there as well, so that the list is had without the commands."""
+    begins = " ".join((FOUND[name,].help or "").split())
+    assert begins.startswith(PLACES[name].summary.removesuffix("."))
+
+
 @pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_a_command_has_an_example_of_words_that_it_knows(words: tuple[str, ...]) -> None:
     """An option that was renamed must not live on in an example."""
@@ -68,5 +75,12 @@ def test_exit_codes_are_told(words: tuple[str, ...]) -> None:
 def test_kubectl_finds_it_as_a_plugin() -> None:
     """kubectl runs an executable called kubectl-wpool for `kubectl wpool`; the package installs it."""
     text = (PAGE.parents[2] / "pyproject.toml").read_text("utf-8")
-    assert 'kubectl-wpool = "workerpool_operator.cli.main:app"' in text
-    assert 'kubectl_complete-wpool = "workerpool_operator.cli.completion:for_kubectl"' in text
+    assert 'kubectl-wpool = "workerpool_operator.cli.start:wpool"' in text
+    assert 'kubectl_complete-wpool = "workerpool_operator.cli.start:completing_for_kubectl"' in text
+
+
+def test_a_value_that_is_none_of_those_that_there_are_is_told_without_the_librarys_words() -> None:
+    shown = CliRunner().invoke(app, ["get", "--output", "xml"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert shown.exit_code == 2
+    assert "'xml' is not one of 'table', 'wide'" in shown.stderr
+    assert "Value error" not in shown.stderr
