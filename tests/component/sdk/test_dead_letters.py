@@ -77,6 +77,18 @@ async def test_redriven_jobs_wait_again_in_their_order_as_if_never_tried(broker:
     assert all(job.waited < 5 for job in again)
 
 
+@pytest.mark.parametrize("verb", ["redrive", "purge"])
+async def test_a_move_says_on_its_way_how_many_were_moved(broker: Broker, verb: str) -> None:
+    """Chunk by chunk, so that who is ended in its midst knows; together they are what it returns."""
+    await bury(broker, 3)
+    heard: list[int] = []
+    moved = await getattr(broker, verb)(DeadJobs(version="v1", moved=heard.append))
+    assert (moved, sum(heard)) == (3, 3)
+    heard.clear()
+    await bury(broker, 2, first=3)
+    assert await getattr(broker, verb)(DeadJobs(moved=heard.append)) == sum(heard) == 2
+
+
 async def test_a_job_without_an_id_of_its_own_keeps_the_one_it_was_given(broker: Broker) -> None:
     await broker.put(jobs(1))
     [first] = await take(broker, 1)

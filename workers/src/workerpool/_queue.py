@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -182,21 +182,26 @@ class Queue:
         """A page of the dead letters, oldest first; for the next one give the last one's `token` as `after`."""
         return await self._broker.dead_letters(limit=limit, after=after)
 
-    async def redrive(self, *, reason: str = "", job_id: str = "", version: str = "") -> int:
+    async def redrive(
+        self, *, reason: str = "", job_id: str = "", version: str = "", moved: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Let dead jobs wait again, in their order and with no attempt counted; return how many.
 
         All of them, or those that died for this reason (see `DeathReason`), or of this job id, or that this version of
         the workers gave up: what a bad version left is done by the one before, when it has gone. What dies meanwhile is
-        left. After an error some may have been moved: call it again for the others, no job is doubled.
+        left. After an error some may have been moved: call it again for the others, no job is doubled. `moved` hears of
+        each chunk how many it were.
 
         Raises:
             BrokerError: one of its kinds.
         """
-        return await self._broker.redrive(DeadJobs(reason=reason, job_id=job_id, version=version))
+        return await self._broker.redrive(DeadJobs(reason=reason, job_id=job_id, version=version, moved=moved))
 
-    async def purge(self, *, reason: str = "", job_id: str = "", version: str = "") -> int:
+    async def purge(
+        self, *, reason: str = "", job_id: str = "", version: str = "", moved: Callable[[int], None] = lambda _: None
+    ) -> int:
         """Delete dead letters for good, chosen as in `redrive`; return how many."""
-        return await self._broker.purge(DeadJobs(reason=reason, job_id=job_id, version=version))
+        return await self._broker.purge(DeadJobs(reason=reason, job_id=job_id, version=version, moved=moved))
 
     async def close(self) -> None:
         """Let go of the broker; with traces, send the last ones first, for at most 2 s."""

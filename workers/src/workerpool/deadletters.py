@@ -1,7 +1,8 @@
 """Look at the dead letters of this environment's queues, and move them: `python -m workerpool.deadletters list`.
 
 For where the queues' addresses and credentials are, as in a pod of the pool. Prints one JSON object a line: a dead
-letter, or `{"queue": ..., "count": ...}` for what was, or with `--dry-run` would be, redriven or purged. Exits with 1
+letter, or `{"queue": ..., "count": ...}` for what was, or with `--dry-run` would be, redriven or purged; and while that
+goes on, every second, `{"queue": ..., "so_far": ...}`, for who asks about one that was ended in its midst. Exits with 1
 after `{"error": ...}` when a queue cannot be asked, with 2 when the environment or the arguments are wrong.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from workerpool.broker import DeadJob, DeadJobs
 from workerpool.errors import ConfigurationError, WorkerpoolError
 
 _PAGE: Final = 200
+_SAY_SECONDS: Final = 1.0
 Json = dict[str, Any]
 
 
@@ -74,8 +77,25 @@ async def _of_one(queue: Queue, name: str, asked: argparse.Namespace) -> None:
             count += 1
     else:
         move = queue.redrive if asked.do == "redrive" else queue.purge
-        count = await move(reason=asked.reason, job_id=asked.job_id, version=asked.version)
+        moved = _Progress(name).moved
+        count = await move(reason=asked.reason, job_id=asked.job_id, version=asked.version, moved=moved)
     _say({"queue": name, "count": count})
+
+
+class _Progress:
+    """Says now and then how far a move is."""
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._count = 0
+        self._said = float("-inf")
+
+    def moved(self, jobs: int) -> None:
+        """So many more."""
+        self._count += jobs
+        if time.monotonic() - self._said >= _SAY_SECONDS:
+            self._said = time.monotonic()
+            _say({"queue": self._queue, "so_far": self._count})
 
 
 async def _wanted(queue: Queue, asked: argparse.Namespace) -> AsyncIterator[DeadJob]:

@@ -40,6 +40,7 @@ def dig_up(store: MemoryStore, which: DeadJobs) -> list[DeadJob]:
     dead = [job for job in store.dead.values() if which.match(job)]
     for job in dead:
         del store.dead[int(job.token)]
+    which.moved(len(dead))
     return dead
 
 

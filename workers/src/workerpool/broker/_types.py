@@ -1,6 +1,7 @@
 """What flows between brokers and who uses them: jobs in each of their places, limits, readings."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -228,6 +229,8 @@ class DeadJobs:
     job_id: str = ""
     version: str = ""
     """Of the worker that gave them up."""
+    moved: Callable[[int], None] = field(default=lambda _: None, compare=False, repr=False)
+    """Hears of each chunk, when it was let loose or deleted, how many it were."""
 
     def match(self, letter: DeadJob) -> bool:
         """Whether this one is among them."""

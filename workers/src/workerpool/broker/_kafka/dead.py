@@ -63,6 +63,7 @@ class DeadLetters:
             async with self._link.calling():
                 committed = Committed(ledger.base, ledger.text("dead"))
                 await self._link.commit(self._names.dead_group, self._partition, committed)
+            which.moved(len(chunk))
         if found:
             async with self._link.calling():
                 await self._link.delete_before(topic, {self._partition: ledger.base})

@@ -34,7 +34,9 @@ async def remove(link: NatsLink, names: Names, which: DeadJobs, *, redrive: bool
     if last is None:
         return 0
     if not redrive and which == DeadJobs():
-        return await stored.purge(link, names.stream, names.dead, below=last.sequence + 1)
+        purged = await stored.purge(link, names.stream, names.dead, below=last.sequence + 1)
+        which.moved(purged)
+        return purged
     moved = sequence = 0
     while (message := await _next(link, names, sequence)) is not None and message.sequence <= last.sequence:
         sequence = message.sequence
@@ -44,7 +46,9 @@ async def remove(link: NatsLink, names: Names, which: DeadJobs, *, redrive: bool
             headers = {name: value for name, value in message.headers.items() if name not in _DROPPED}
             [answer] = await link.ask([Request(names.jobs, message.payload, headers | {MESSAGE_ID: f">{sequence}"})])
             stored.pub_ack(answer.data)
-        moved += await stored.delete(link, names.stream, sequence)
+        one = int(await stored.delete(link, names.stream, sequence))
+        which.moved(one)
+        moved += one
     return moved
 
 

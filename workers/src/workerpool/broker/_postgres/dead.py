@@ -51,5 +51,6 @@ async def remove(link: PostgresLink, queue: int, channel: str, which: DeadJobs, 
             [row] = await link.rows(_REMOVE, *chosen)
         moved = int(row["removed"])
         total += moved
+        which.moved(moved)
         if moved < _CHUNK:
             return total

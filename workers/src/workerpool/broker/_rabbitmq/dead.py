@@ -59,8 +59,10 @@ class DeadLetters:
                     chunk.append(delivery)
                 if len(chunk) == _CHUNK:
                     removed += await self._settle(look, chunk, redrive=redrive)
+                    which.moved(len(chunk))
                     chunk = []
             removed += await self._settle(look, chunk, redrive=redrive)
+            which.moved(len(chunk))
         return removed
 
     async def _settle(self, look: "_Look", chunk: Sequence[Delivery], *, redrive: bool) -> int:

@@ -26,5 +26,6 @@ async def remove(link: RedisLink, keys: tuple[str, str, str], group: str, which:
             scripts.REDRIVE, keys, group, after, last, which.reason, which.job_id, int(redrive), which.version
         )
         moved += int(chunk)
+        which.moved(int(chunk))
         if not after:
             return moved

@@ -276,9 +276,10 @@ class SqliteBroker:
 
     async def _remove(self, which: DeadJobs, *, redrive: bool) -> int:
         last = await self._transact(dead.newest)
-        total = moved = await self._transact(lambda database: dead.remove(database, which, last, redrive=redrive))
+        total, moved = 0, dead.CHUNK
         while moved == dead.CHUNK:
             moved = await self._transact(lambda database: dead.remove(database, which, last, redrive=redrive))
+            which.moved(moved)
             total += moved
         return total
 
