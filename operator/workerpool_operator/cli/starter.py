@@ -11,7 +11,7 @@ import yaml
 from workerpool_operator.api.crd import POOL
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import confirmed
-from workerpool_operator.cli.lint.read import documents
+from workerpool_operator.cli.lint.read import documents, why_unread
 from workerpool_operator.cli.terminal import one_line
 
 HELP: Final = """Write a WorkerPool to begin with, each line explained.
@@ -127,5 +127,5 @@ def _refusal(text: str) -> str:
     try:
         [document] = documents(text)
     except yaml.YAMLError as error:
-        return one_line(str(error))
+        return one_line(why_unread(error))
     return "; ".join(str(fault) for fault in examine(document, POOL))

@@ -238,3 +238,22 @@ def test_lists_and_standard_input_are_read(tmp_path: Path) -> None:
     text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [pool_body("a"), pool_body("b")]})
     shown = CliRunner().invoke(app, ["lint", "-"], input=text)
     assert shown.stdout == "-: WorkerPool a: valid\n-: WorkerPool b: valid\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1,\nb: 2\n", "line 3, column 1: expected ',' or ']', but got '<stream end>' (while parsing a flow"),
+        ("a: \x00", "unacceptable character #x0000: special characters are not allowed"),
+        ("[" * 5000, "it is nested too deeply"),
+    ],
+    ids=["unclosed", "control character", "too deep"],
+)
+def test_what_is_no_yaml_is_told_on_one_line_with_its_place(text: str, words: str, tmp_path: Path) -> None:
+    """Not with the line ends of PyYAML's several lines spelled out."""
+    file = tmp_path / "pool.yaml"
+    file.write_text(text)
+    shown = CliRunner().invoke(app, ["lint", str(file)], env={"COLUMNS": "400", "NO_COLOR": "1"})
+    said = " ".join(shown.stderr.replace("│", " ").split())
+    assert (shown.exit_code, "\\n" in said) == (2, False)
+    assert f"is no YAML: {words}" in said

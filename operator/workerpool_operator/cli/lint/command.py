@@ -10,7 +10,7 @@ import yaml
 
 from workerpool_operator.api.pool import API_VERSION
 from workerpool_operator.cli.cluster import ExitCode
-from workerpool_operator.cli.lint.read import Document, documents
+from workerpool_operator.cli.lint.read import Document, documents, why_unread
 from workerpool_operator.cli.terminal import Console, one_line, say
 
 HELP: Final = """Check WorkerPools and WorkerPoolBudgets as `kubectl apply` would, without a cluster.
@@ -78,7 +78,7 @@ def _documents(file: str) -> list[Document]:
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file} cannot be read: {error}") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise typer.BadParameter(f"{file} is no YAML: {one_line(str(error))}") from error
+        raise typer.BadParameter(f"{file} is no YAML: {one_line(why_unread(error))}") from error
 
 
 def _name(body: Mapping[str, Any]) -> str:

@@ -58,6 +58,16 @@ def documents(text: str) -> Iterator[Document]:
         reader.dispose()
 
 
+def why_unread(error: yaml.YAMLError | RecursionError) -> str:
+    """What keeps a text from being YAML, on one line; PyYAML's own words are of several, with a piece of the text."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    return f"line {line}, column {column}: {error.problem}" + (f" ({error.context})" if error.context else "")
+
+
 def _items(body: Mapping[str, Any], doubled: tuple[Fault, ...]) -> Iterator[Document]:
     items = body.get("items")
     if body.get("kind") != "List" or not isinstance(items, list):

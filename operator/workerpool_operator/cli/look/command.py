@@ -168,7 +168,8 @@ def _understood(command: str, text: str) -> list[answers.Json]:
     try:
         return answers.processes(text)
     except (ValueError, KeyError, TypeError) as error:
-        cluster.fail(command, f"the answer makes no sense: {error}")
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        cluster.fail(command, f"the answer makes no sense: {why}")
 
 
 def _asked(command: str, where: _Where, words: Sequence[str], *, seconds: float) -> str:

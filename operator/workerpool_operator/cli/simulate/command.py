@@ -14,7 +14,7 @@ from workerpool_operator.api import InvalidPoolError, WorkerPool, parse, parse_b
 from workerpool_operator.api.crd import BUDGET, POOL
 from workerpool_operator.api.pool import API_VERSION
 from workerpool_operator.cli import plots
-from workerpool_operator.cli.lint.read import documents
+from workerpool_operator.cli.lint.read import documents, why_unread
 from workerpool_operator.cli.simulate import report
 from workerpool_operator.cli.simulate.deciding import TICK_SECONDS, Arrivals, Pods
 from workerpool_operator.cli.simulate.loads import Pattern, from_pattern, from_trace
@@ -178,7 +178,7 @@ def read(file: Path) -> Settings:
     try:
         found = list(documents(file.read_text("utf-8")))
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{file}: no YAML: {error}") from error
+        raise ValueError(f"{file}: no YAML: {why_unread(error)}") from error
     ours = [(each, of) for each in found if (of := definition(each.body)) is not None]
     if against := [f"{of.kind} {fault}" for each, of in ours for fault in examine(each, of) if not fault.warning]:
         raise ValueError(f"{file}: the API server would refuse it: {'; '.join(against)}")

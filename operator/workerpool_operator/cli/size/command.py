@@ -94,7 +94,8 @@ def _measured(file: Path) -> dict[str, float]:
         content: Any = json.loads(file.read_text())
         return {name: float(content[name]) for name in ("wait_seconds", "service_seconds")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is not what `wpool profile --json` writes: {error!r}") from error
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{file} is not what `wpool profile --json` writes: {why}") from error
 
 
 def _print(console: Console, worked_out: Answer) -> None:
