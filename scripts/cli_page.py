@@ -30,9 +30,15 @@ They are stable.
 | 1 | it answered, and there is nothing to show or to do; for commands that look for faults: there are some |
 | 2 | wrong usage: nothing was asked |
 | 3 | the cluster or what was named in it cannot be asked, nothing runs that would do it, or the output not be written |
+| 130 | interrupted by Ctrl-C; 143: by SIGTERM, 129: its terminal was closed. See below |
 | 141 | nobody reads the output any more, as in `wpool logs thumbs \\| head -1`: by SIGPIPE, as other programs |
 
 A command that has others says so below.
+
+What only shows what comes (`logs --follow`, `events --follow`, `get --watch`, `rollout get --watch`, `ui`) is over with
+Ctrl-C, exit code 0. A command that waits for something that it has begun takes back what would stay for nothing (the
+Kubernetes Job of `dlq`, the order of `drain --node`, what `chaos` broke), says in a sentence what goes on without it
+and how to look at that or undo it, and ends with 130. A second Ctrl-C ends it at once.
 
 ## What is asked first
 
@@ -41,6 +47,8 @@ One rule, for the commands and for [the page](../how-to/page.md). Asked is befor
 - what stops work, or keeps workers from coming: `stop`, `drain`, and on the page Hold size;
 - what gives up a trial, or the safety of its steps: `rollout abort`, `rollout undo`, `rollout promote --full`; and dead
   letters for good (`dlq purge`);
+- what may be more at once than what the workers call can bear: all dead letters (`dlq redrive` without `--job`,
+  `--reason` or `--version`), with their number;
 - what has all workers leave, since a job that outlasts the time that a worker has to go is interrupted: `restart`,
   `migrate`, `reassign`, `drain --node`, `adopt --apply`;
 - what breaks something on purpose (`chaos`), and what writes over a file of yours (`init --output`).

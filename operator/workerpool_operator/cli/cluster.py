@@ -1,15 +1,16 @@
 """What all commands that ask a cluster share: which cluster and namespace, and what is said when it does not answer."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from enum import IntEnum
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
+from workerpool_operator.cli import exits, interrupts
 from workerpool_operator.cli.hints import in_context
 from workerpool_operator.cli.pool_names import complete
 from workerpool_operator.cli.terminal import Console, one_line
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
 
 T = TypeVar("T")
+ExitCode = exits.ExitCode
 
 PROGRAM: Final = "wpool"
 """As whom commands write: `metadata.managedFields` tell it."""
 _LATER_SECONDS: Final = 2.0
 """For how long it is still found out whether an operator runs when all else is known."""
 _NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
+_OF_THE_CLUSTER: Final = ("namespaces", "nodes")
+"""Of what may be missing, what is in no namespace."""
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -65,17 +69,6 @@ def pool_argument(meaning: str) -> Any:
 Pool = Annotated[str, pool_argument("Name of the pool.")]
 
 
-class ExitCode(IntEnum):
-    """What a shell learns. Stable: part of the commands' interface."""
-
-    OK = 0
-    NOTHING = 1
-    """It answered, and there is nothing to show."""
-    USAGE = 2
-    UNREACHABLE = 3
-    """The cluster, or what was asked for in it, cannot be asked, or nothing runs in it that would do it."""
-
-
 class TroubleError(Exception):
     """Why a command cannot do what was asked, and what to do about it: shown as it is."""
 
@@ -97,6 +90,8 @@ def asked(
     `for_operator`: what is written is for the operator to do. One that is older may not know it, and there may be
     none, which is said then, unless the question has looked for one itself (`expected`); not in a `dry_run`, which
     writes nothing.
+
+    Where the command is ended while it waits, it says what goes on without it, see `interrupts.leaves`.
     """
     # Imported here because it brings the Kubernetes client, which takes a second.
     import aiohttp  # noqa: PLC0415
@@ -121,12 +116,12 @@ def asked(
         return answer
 
     try:
-        answer = asyncio.run(ask())
+        answer = interrupts.run(ask)
+    except interrupts.EndedError as ended:
+        _end(command, ended, context=context)
     except TroubleError as error:
         fail(command, in_context(with_note(str(error), note), context))
-    except AccessError as error:
-        fail(command, f"{error}. `kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose")
-    except KubeError as error:
+    except (AccessError, KubeError) as error:
         fail(command, in_context(sentence(error, server=server), context))
     except (aiohttp.ClientError, *_NETWORK) as error:
         if isinstance(error, BrokenPipeError) and not isinstance(error, aiohttp.ClientError):
@@ -145,7 +140,8 @@ def remark(text: str) -> None:
 async def _done(access: "ClusterAccess", *, looks: bool) -> str:
     """What is to be said of an operator for which something was written."""
     if looks:
-        await expect_operator(access)
+        with interrupts.leaves("It is written, and an operator that runs does it all the same"):
+            await expect_operator(access)
     return await older(access)
 
 
@@ -188,16 +184,21 @@ def with_note(said: str, note: str) -> str:
 
 def sentence(error: Exception, *, server: str) -> str:
     """What the API server's refusal means to a person, and what to do about it."""
-    from workerpool_operator.kube import KubeError, errors  # noqa: PLC0415  see asked
+    from workerpool_operator.kube import AccessError, KubeError, errors, kinds  # noqa: PLC0415  see asked
 
     said = error.detail if isinstance(error, KubeError) and error.detail else str(error)
     match error:
+        case AccessError():
+            then = "`kubectl config get-contexts` shows what there is; --context and KUBECONFIG choose"
         case errors.KindNotServed():
             then = "Is the operator installed in this cluster? docs: charts/workerpool-operator/README.md"
-        case errors.NotFound():
+        case errors.NotFound(resource="" | kinds.WORKER_POOL.plural):
             then = "`wpool get --all-namespaces` shows the pools that there are"
         case errors.Conflict() if not isinstance(error, errors.AlreadyExists):
             then = "Others write it at the same moment, each time: run this again"
+        case errors.NotFound():
+            everywhere = "" if error.resource in _OF_THE_CLUSTER else " --all-namespaces"
+            then = f"`kubectl get {error.resource}{everywhere}` shows those that there are"
         case errors.Unavailable() | errors.RequestTimeout():
             then = f"Is {server} the cluster that you mean? `kubectl config current-context` tells"
         case errors.UnknownField():
@@ -224,11 +225,50 @@ async def pool_of(access: "ClusterAccess", namespace: str | None, name: str) -> 
 
     Raises:
         KubeError: it cannot be read, or there is none.
+        TroubleError: there is not even such a namespace.
     """
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415  see asked
 
-    async with Kube(access) as kube:
-        return await kube.get(ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name))
+    where = namespace or access.namespace
+    async with Kube(access) as kube, within(access, where):
+        return await kube.get(ObjectRef(kinds.WORKER_POOL, where, name))
+
+
+@contextlib.asynccontextmanager
+async def within(access: "ClusterAccess", namespace: str) -> AsyncIterator[None]:
+    """For what is asked of a namespace: where something is missing, that may be the namespace.
+
+    Raises:
+        TroubleError: it is; see `expect_namespace`.
+    """
+    from workerpool_operator.kube import errors  # noqa: PLC0415  see asked
+
+    try:
+        yield
+    except errors.KindNotServed:
+        raise
+    except errors.NotFound:
+        await expect_namespace(access, namespace)
+        raise
+
+
+async def expect_namespace(access: "ClusterAccess", namespace: str) -> None:
+    """Go on only if there is such a namespace, or that cannot be seen: not every user may.
+
+    Raises:
+        TroubleError: there is none.
+    """
+    from workerpool_operator.kube import Kube, KubeError, ObjectRef, errors, kinds  # noqa: PLC0415  see asked
+
+    try:
+        async with Kube(access) as kube:
+            await kube.get(ObjectRef(kinds.NAMESPACE, "", namespace))
+    except errors.NotFound:
+        raise TroubleError(
+            f"there is no namespace {namespace}: `kubectl get namespaces` shows those that there are"
+        ) from None
+    except KubeError:
+        return
 
 
 async def patch_pool(
@@ -238,14 +278,25 @@ async def patch_pool(
     from workerpool_operator.cli.writing import write  # noqa: PLC0415  see asked
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415
 
-    async with Kube(access) as kube:
-        await write(kube, ObjectRef(kinds.WORKER_POOL, namespace or access.namespace, name), patch, dry_run=dry_run)
+    where = namespace or access.namespace
+    async with Kube(access) as kube, within(access, where):
+        await write(kube, ObjectRef(kinds.WORKER_POOL, where, name), patch, dry_run=dry_run)
 
 
 def fail(command: str, why: str) -> NoReturn:
     """Say why, and exit."""
-    Console(stderr=True).print(f"wpool {command}: {why}", style="red", highlight=False, markup=False, soft_wrap=True)
+    _red(f"wpool {command}: {why}")
     raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+def _end(command: str, ended: interrupts.EndedError, *, context: str | None) -> NoReturn:
+    if left := str(ended):
+        _red(f"wpool {command}: interrupted. {in_context(left, context)}")
+    raise typer.Exit(ended.status)
+
+
+def _red(text: str) -> None:
+    Console(stderr=True).print(text, style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def confirmed(question: str, *, yes: bool) -> None:

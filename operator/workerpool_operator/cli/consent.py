@@ -3,6 +3,7 @@
 Asked is before
 - what stops work, or keeps workers from coming: stop, drain, hold the size;
 - what gives up a trial, or the safety of its steps: abort, undo, promote fully; and dead letters for good (dlq purge);
+- what may be more at once than what the workers call can bear: all dead letters (dlq redrive without a choice);
 - what has all workers leave, since a job that outlasts the time that a worker has to go is interrupted: restart,
   migrate, reassign, drain a node, adopt with its hand-over;
 - what breaks something on purpose (chaos), and what writes over a file (init).
@@ -30,6 +31,9 @@ QUESTIONS: Final = {
     "abort": "Go back from version {version} of {pool}? It is not tried again by itself.",
     "undo": "Go back from version {version} of {pool} to the one before? It is not tried again by itself.",
     "promote-full": "Make version {version} of {pool} the stable one now, without the steps that are left?",
+    "purge": "Delete dead letters of {pool} for good ({which})?",
+    "redrive": "Let all {letters} dead letters {which}of {pool} wait again? They come to the workers at once, and to "
+    "what those call.",
     "restart": "Replace all workers of {pool} by new ones of the same image? Busy ones end their jobs first.",
     "migrate": "Move the workers of {pool} to the {place} place? One at a time, idle ones first; it holds until the "
     "next migrate.",

@@ -76,7 +76,8 @@ async def look(access: "ClusterAccess", namespace: str, name: str) -> Seen:
     pods: Mapping[str, int] | str
     happened: Sequence[events.Happening] | str
     async with Kube(access) as kube:
-        body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+        async with cluster.within(access, namespace):
+            body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
         listing = kube.list(kinds.POD, namespace=namespace, label_selector=f"{POOL_LABEL}={name}")
         try:
             pods = Counter([pod_state(pod) async for pod in listing])

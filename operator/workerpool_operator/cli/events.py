@@ -106,7 +106,10 @@ def events(  # noqa: D103, PLR0917  typer: the help text is HELP, and options ar
             await cluster.pool_of(access, where, pool)
         if follow:
             await _follow(access, where, pool, Follower(output=output, warnings=warnings))
-        return _written(await read(access, where, pool, warnings=warnings), output, everywhere=everywhere)
+        found = await read(access, where, pool, warnings=warnings)
+        if where is not None and not (pool or found):
+            await cluster.expect_namespace(access, where)
+        return _written(found, output, everywhere=everywhere)
 
     try:
         shown = asked("events", question, context=context)

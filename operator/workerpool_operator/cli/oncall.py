@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 THROTTLE_HELP: Final = """Let a pool's workers begin fewer jobs per second for a while, all of them together.
 
-It reaches running workers within seconds, restarts none, and ends by itself; `--off` ends it now. The pool's own
-`delivery.rateLimitPerSecond` goes on counting where it is lower. Jobs wait meanwhile, and are lost nowhere.
+It reaches running workers within seconds, restarts none, and ends by itself, by the API server's clock; `--off` ends it
+now. The pool's own `delivery.rateLimitPerSecond` goes on counting where it is lower. Jobs wait meanwhile, and are lost
+nowhere.
 
 Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, its broker can keep no rate, or no
 operator runs that would do it.
@@ -66,13 +67,14 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
 ) -> None:
     if (rate is None) != off:
         raise typer.BadParameter("say either how many jobs per second, or --off")
-    until = datetime.now(UTC) + timedelta(minutes=minutes)
-    said = None if rate is None else Throttle(per_second=round(rate, 3), until=until)
 
-    async def write(access: "ClusterAccess") -> None:
-        await slow_down(access, namespace, pool, said, dry_run=dry_run)
+    async def write(access: "ClusterAccess") -> "Throttle | None":
+        if rate is None:
+            await annotate(access, namespace, pool, {THROTTLE: None}, dry_run=dry_run)
+            return None
+        return await slow_down(access, namespace, pool, per_second=rate, minutes=minutes, dry_run=dry_run)
 
-    asked("throttle", write, context=context, for_operator=True, dry_run=dry_run)
+    said = asked("throttle", write, context=context, for_operator=True, dry_run=dry_run)
     if said is None:
         done, would = f"{pool}: no throttle any more", "have no throttle any more"
     else:
@@ -101,16 +103,28 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
 
 
 async def slow_down(
-    access: "ClusterAccess", namespace: str | None, name: str, said: Throttle | None, *, dry_run: bool = False
-) -> None:
-    """Write the throttle, or take it away.
+    access: "ClusterAccess",
+    namespace: str | None,
+    name: str,
+    *,
+    per_second: float,
+    minutes: float,
+    dry_run: bool = False,
+) -> Throttle:
+    """Write the throttle, and give it. It ends by the API server's clock: this machine's may be wrong.
 
     Raises:
         TroubleError: the workers of this pool cannot keep a rate together, so the annotation would say nothing.
     """
-    if said is not None and not keeps_rates(await pool_of(access, namespace, name)):
+    from workerpool_operator.kube import Kube, clock  # noqa: PLC0415  see cluster.asked
+
+    if not keeps_rates(await pool_of(access, namespace, name)):
         raise TroubleError(f"{name}: workers of a queue of this kind cannot keep a rate together")
-    await annotate(access, namespace, name, {THROTTLE: None if said is None else str(said)}, dry_run=dry_run)
+    async with Kube(access) as kube:
+        until = await clock.now(kube) + timedelta(minutes=minutes)
+    said = Throttle(per_second=round(per_second, 3), until=until)
+    await annotate(access, namespace, name, {THROTTLE: str(said)}, dry_run=dry_run)
+    return said
 
 
 def keeps_rates(body: dict[str, Any]) -> bool:

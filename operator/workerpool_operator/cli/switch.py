@@ -1,5 +1,6 @@
 """`wpool stop` and `wpool start`: whether a pool has workers at all, by its `spec.suspend`."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,6 +9,7 @@ import typer
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked
 from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.interrupts import leaves
 
 if TYPE_CHECKING:
     from workerpool_operator.kube import ClusterAccess
@@ -56,8 +58,10 @@ def stop(  # noqa: D103, PLR0917  typer: the help text is STOP_HELP, and options
     async def question(access: "ClusterAccess") -> None:
         await suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
         if wait and not dry_run:
-            await cluster.expect_operator(access)
-            await until_empty(access, namespace or access.namespace, pool, seconds=timeout)
+            place = namespace or access.namespace
+            with leaves(stays(place, pool)):
+                await cluster.expect_operator(access)
+                await until_empty(access, place, pool, seconds=timeout)
 
     asked("stop", question, context=context, for_operator=True, expected=wait, dry_run=dry_run)
     done = f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait"
@@ -110,7 +114,7 @@ async def until_empty(
     from workerpool_operator.cli.rollout.ask import changes  # noqa: PLC0415  see cluster.asked
 
     status: dict[str, object] = {}
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             async for body in changes(access, namespace, name):
                 status = body.get("status") or {}
@@ -118,10 +122,17 @@ async def until_empty(
                 if seen and not status.get("replicas") and not status.get("drainingReplicas"):
                     return
                 tell(f"{name}: {_left(status)}")
-    except TimeoutError:
-        pass
     raise TroubleError(
         f"{name} is suspended, and not empty after {seconds:g} s: {_left(status)}. Does the operator run?"
+    )
+
+
+def stays(namespace: str, name: str) -> str:
+    """What goes on with a pool that was stopped when nobody waits for its end any more."""
+    here = where(namespace=namespace)
+    return (
+        f"{name} stays stopped: its workers finish their jobs and go. `wpool get {name}{here} --watch` shows how far "
+        f"they are, `wpool start {name}{here}` starts it again"
     )
 
 

@@ -72,7 +72,10 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
 
         async with Kube(access) as kube:
             where = None if everywhere else namespace or access.namespace
-            return pools_table(await kube.list(kinds.WORKER_POOL, namespace=where).all(), everywhere=everywhere), ""
+            pools = await kube.list(kinds.WORKER_POOL, namespace=where).all()
+        if where is not None and not pools:
+            await cluster.expect_namespace(access, where)
+        return pools_table(pools, everywhere=everywhere), ""
 
     table, trouble = asked("top", question, context=context, of_operator=True)
     if trouble:

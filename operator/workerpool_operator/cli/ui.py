@@ -34,8 +34,6 @@ EPILOG: Final = """**Examples**
     wpool ui --prometheus http://127.0.0.1:9090
 """
 
-_LOOK_SECONDS: Final = 3.0
-
 
 def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
     namespace: Annotated[
@@ -67,7 +65,7 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
             Console(stderr=True).print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
         if namespace is not None:
-            await _there_is(access, namespace)
+            await cluster.expect_namespace(access, namespace)
         async with contextlib.AsyncExitStack() as stack:
             ended = await stack.enter_async_context(_told_to_end())
             page = served(access, namespace=namespace, port=port, prometheus=prometheus, tell=tell)
@@ -82,25 +80,6 @@ def ui(  # noqa: D103  typer: the help text is HELP, and options are arguments
                 await ended.wait()
 
     asked("ui", serve, context=context)
-
-
-async def _there_is(access: "ClusterAccess", namespace: str) -> None:
-    """Refuse a namespace that there is none of; what cannot be seen now, the page will tell.
-
-    Raises:
-        TroubleError: see above.
-    """
-    from workerpool_operator.kube import Kube, KubeError, ObjectRef, errors, kinds  # noqa: PLC0415  see cluster.asked
-
-    try:
-        async with Kube(access, timeout_seconds=_LOOK_SECONDS) as kube:
-            await kube.get(ObjectRef(kinds.NAMESPACE, "", namespace))
-    except errors.NotFound:
-        raise TroubleError(
-            f"there is no namespace {namespace}: `kubectl get namespaces` shows those that there are"
-        ) from None
-    except KubeError:
-        return
 
 
 @contextlib.asynccontextmanager

@@ -60,6 +60,7 @@ class KubeError(Exception):
         causes: tuple[Cause, ...] = (),
         retry_after: float | None = None,
         continue_token: str = "",
+        resource: str = "",
     ) -> None:
         headline = (type(self).__doc__ or "").partition("\n")[0].rstrip(".")
         super().__init__(f"{headline}: {detail}" if detail else headline)
@@ -71,6 +72,8 @@ class KubeError(Exception):
         """Seconds that the server asks to wait, where it says so."""
         self.continue_token = continue_token
         """Where a listing whose token expired can go on (inconsistently), if the server offers that."""
+        self.resource = resource
+        """What it is about, as the server says: the plural of a kind; empty: it does not say."""
 
     @property
     def code(self) -> str:
@@ -193,6 +196,7 @@ def error_from_answer(
         causes=causes,
         retry_after=_retry_after(headers, details),
         continue_token=(answer.get("metadata") or {}).get("continue", ""),
+        resource=str(details.get("kind", "")),
     )
 
 

@@ -5,13 +5,13 @@ A button names the version that its page showed, so one that comes late does not
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from workerpool_operator.domain.desired import RESTART_ANNOTATION
 from workerpool_operator.domain.rollout.commands import Verb
 from workerpool_operator.domain.rollout.steps import Wait
-from workerpool_operator.domain.scaling import THROTTLE, Throttle
+from workerpool_operator.domain.scaling import THROTTLE
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess
 from workerpool_operator.ui.shared import (
@@ -237,15 +237,11 @@ async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, sa
         case "reassign":
             await change_primary(access, namespace, name, selector=_labels(said))
         case "throttle":
-            await slow_down(access, namespace, name, _throttle(said))
+            rate = _number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
+            minutes = _number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
+            await slow_down(access, namespace, name, per_second=rate, minutes=minutes)
         case _:
-            await slow_down(access, namespace, name, None)
-
-
-def _throttle(said: Mapping[str, str]) -> Throttle:
-    rate = _number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
-    minutes = _number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
-    return Throttle(per_second=round(rate, 3), until=datetime.now(UTC) + timedelta(minutes=minutes))
+            await annotate(access, namespace, name, {THROTTLE: None})
 
 
 def _labels(said: Mapping[str, str]) -> dict[str, str]:

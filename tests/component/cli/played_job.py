@@ -40,12 +40,7 @@ class PlayedJobs:
 
     async def _play(self, pod: dict[str, Any]) -> None:
         name = pod["metadata"]["name"]
-        binding = {
-            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": self.kubelet.name},
-        }  # fmt: skip
-        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/binding"
-        await asyncio.to_thread(kubectl, self._plane, "create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
+        await self._place(name)
         container = pod["spec"]["containers"][0]
         done = await asyncio.to_thread(
             subprocess.run,
@@ -58,14 +53,33 @@ class PlayedJobs:
         )
         for line in (done.stdout + done.stderr).splitlines():
             await self.kubelet.write(name, line)
-        told: dict[str, Any] = {
-            "name": container["name"],
-            "image": "x",
-            "imageID": "",
-            "ready": False,
-            "restartCount": 0,
-        }
-        told["state"] = {"terminated": {"exitCode": done.returncode}}
-        status = {"phase": "Failed" if done.returncode else "Succeeded", "containerStatuses": [told]}
-        ref = ObjectRef(kinds.POD, self._namespace, name)
+        phase = "Failed" if done.returncode else "Succeeded"
+        await self._tell(pod, phase=phase, state={"terminated": {"exitCode": done.returncode}})
+
+    async def _place(self, name: str) -> None:
+        """Onto the node."""
+        binding = {
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": self.kubelet.name},
+        }  # fmt: skip
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/binding"
+        await asyncio.to_thread(kubectl, self._plane, "create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
+
+    async def _tell(self, pod: dict[str, Any], *, phase: str, state: dict[str, Any]) -> None:
+        """What the node says of it."""
+        name = pod["spec"]["containers"][0]["name"]
+        told = {"name": name, "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        ref = ObjectRef(kinds.POD, self._namespace, pod["metadata"]["name"])
+        status = {"phase": phase, "containerStatuses": [told]}
         await self._kube.merge_patch(ref, {"status": status}, subresource="status")
+
+
+class SlowJobs(PlayedJobs):
+    """Those whose programs say this, and do not end: a move of very many jobs."""
+
+    says = json.dumps({"queue": "main", "so_far": 1500})
+
+    async def _play(self, pod: dict[str, Any]) -> None:
+        await self._place(pod["metadata"]["name"])
+        await self.kubelet.write(pod["metadata"]["name"], self.says)
+        await self._tell(pod, phase="Running", state={"running": {"startedAt": "2026-01-02T03:04:05Z"}})

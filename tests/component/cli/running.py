@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from typer.testing import CliRunner
@@ -43,6 +43,14 @@ async def wpool(plane: ControlPlane, *words: str, kubeconfig: Path | None = None
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Shown(done.exit_code, done.stdout, done.stderr)
+
+
+class TwoHoursLate(datetime):
+    """The clock of a machine that is wrong."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Self:
+        return super().now(tz) - timedelta(hours=2)
 
 
 async def started(plane: ControlPlane, *words: str, **env: str) -> asyncio.subprocess.Process:

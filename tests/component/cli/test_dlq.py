@@ -2,26 +2,21 @@
 
 import asyncio
 import json
-import secrets
+import signal
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.played_job import PlayedJobs
-from tests.component.cli.played_loki import played_loki
-from tests.component.cli.running import Shown, of_nobody, of_somebody, wpool
+from tests.component.cli.dead_letters import collector, pool_of_dead
+from tests.component.cli.played_job import PlayedJobs, SlowJobs
+from tests.component.cli.running import Shown, deployed_operator, of_nobody, started, wpool
 from tests.support.apiserver import eventually
-from tests.support.crds import kubectl
-from tests.support.kubelet import played_kubelet
 from tests.support.pools import pool_body
 from tests.support.redis import RedisServer
-from workerpool import Queue
-from workerpool.broker import DeadLetter, DeathReason
-from workerpool.telemetry import fates
-from workerpool_operator.domain.desired.names import COLLECTOR_NAME
+from workerpool_operator.cli import cluster
+from workerpool_operator.cli.dlq import command
 from workerpool_operator.kube import Kube, kinds
 
 pytestmark = [
@@ -32,48 +27,26 @@ pytestmark = [
 ]
 
 
-def collector(namespace: str) -> dict[str, Any]:
-    """What of the namespace's collector is needed: its image."""
-    labels = {"a": "collector"}
-    pod = {"containers": [{"name": "collector", "image": "registry.example/operator:1"}]}
-    spec = {
-        "replicas": 0,
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": pod},
-    }
-    metadata = {"name": COLLECTOR_NAME, "namespace": namespace}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
 @pytest.fixture
 async def pool(
     plane: ControlPlane, kube: Kube, namespace: str, redis_server: RedisServer, redis_stream: str
 ) -> AsyncIterator[PlayedJobs]:
-    """A pool with three dead jobs, in a namespace that admits restricted pods only."""
-    kubectl(plane, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    stream = {"url": redis_server.url, "stream": redis_stream, "group": "g"}
-    await kube.create(pool_body(namespace=namespace, queues=[{"name": "main", "redisStream": stream}]))
-    await kube.create(collector(namespace))
-    await bury(redis_server.url, redis_stream)
-    async with played_kubelet(plane, kube, name=f"node-{secrets.token_hex(3)}") as kubelet:
-        played = PlayedJobs(plane, kube, kubelet, namespace)
-        task = asyncio.create_task(played.run())
-        yield played
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    async with pool_of_dead(plane, kube, namespace, url=redis_server.url, stream=redis_stream) as pool:
+        yield pool
 
 
-async def bury(url: str, stream: str) -> None:
-    async with Queue.connect(url, stream=stream, group="g") as queue:
-        for number in range(3):
-            await queue.enqueue("resize", {"secret": number}, job_id=f"job-{number}", tenant="acme")
-        taken = await queue._broker.take(limit=3, wait=5)
-        reasons = [DeathReason.REJECTED, DeathReason.MAX_ATTEMPTS, DeathReason.REJECTED]
-        letters = [
-            DeadLetter(job, reason, error="no \x1b[2J way", traceback="tb", version=version, worker="w")
-            for job, reason, version in zip(taken, reasons, ("v1", "v1", "v2"), strict=True)
-        ]
-        await queue._broker.dead_letter(letters)
+@pytest.fixture
+async def slow_pool(
+    plane: ControlPlane, kube: Kube, namespace: str, redis_server: RedisServer, redis_stream: str
+) -> AsyncIterator[PlayedJobs]:
+    """One whose Jobs have moved 1,500 dead letters, and have not come to their end."""
+    place = {"url": redis_server.url, "stream": redis_stream}
+    async with pool_of_dead(plane, kube, namespace, played=SlowJobs, **place) as pool:
+        yield pool
+
+
+async def no_job_left(kube: Kube, namespace: str) -> bool:
+    return not await kube.list(kinds.JOB, namespace=namespace).all()
 
 
 async def dlq(plane: ControlPlane, namespace: str, *words: str, **more: Any) -> Shown:
@@ -111,11 +84,7 @@ async def test_dead_letters_are_listed_shown_redriven_and_purged(
     assert [one["job_id"] for one in json.loads(rest.stdout)] == ["job-1"]
     none = await dlq(plane, namespace, "list", "thumbs", "--reason", "expired")
     assert (none.returncode, none.stderr.splitlines()[-1]) == (1, "no such dead letters")
-
-    async def nothing_left() -> bool:
-        return not await kube.list(kinds.JOB, namespace=namespace).all()
-
-    await eventually(nothing_left, what="the end of all Jobs")
+    await eventually(lambda: no_job_left(kube, namespace), what="the end of all Jobs")
     assert "secret" not in json.dumps([one["spec"] for one in pool.pods])
 
 
@@ -157,61 +126,72 @@ async def test_a_pod_that_does_not_start_is_told_and_its_job_deleted(
     shown = await dlq(plane, namespace, "list", "thumbs", "--timeout", "5")
     assert shown.returncode == 3
     assert "is Pending after 5 s" in shown.stderr
-
-    async def nothing_left() -> bool:
-        return not await kube.list(kinds.JOB, namespace=namespace).all()
-
-    await eventually(nothing_left, what="the end of the Job")
+    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 
-async def test_what_has_become_of_a_job_is_told(plane: ControlPlane, namespace: str, pool: PlayedJobs) -> None:
-    """Of one that is dead, of one that failed and will be tried again, and of one that nobody knows."""
-    dead = await wpool(plane, "job", "status", "thumbs", "job-1", "-n", namespace, "-o", "json")
-    assert dead.returncode == 0, dead.stderr
-    told = json.loads(dead.stdout)
-    assert (told["state"], told["attempt"], told["version"], told["last_error"]) == ("dead", 1, "v1", "no \x1b[2J way")
-    assert "secret" not in dead.stdout
-
-    await pool.kubelet.start_pod(namespace, "thumbs-a-1", version="aaaaaaaa")
-    line = {"event": "job failed, will be retried", "job_id": "job-9", "attempt": 2, "error": "E", "job_type": "resize"}
-    await pool.kubelet.write("thumbs-a-1", json.dumps(line))
-    failed = await wpool(plane, "job", "status", "thumbs", "job-9", "-n", namespace)
-    assert failed.returncode == 0, failed.stderr
-    words = dict(one.split(":", 1) for one in failed.stdout.splitlines())
-    assert {name: value.strip() for name, value in words.items()}.items() >= {
-        "state": "to be retried", "attempt": "2", "version": "aaaaaaaa", "worker": "thumbs-a-1", "last error": "E",
-    }.items()  # fmt: skip
-
-    nobody = await wpool(plane, "job", "status", "thumbs", "nobody", "-n", namespace, "-o", "json")
-    assert (nobody.returncode, json.loads(nobody.stdout)["state"]) == (1, "unknown")
-
-
-async def test_who_may_not_look_is_told_so(
-    plane: ControlPlane, namespace: str, pool: PlayedJobs, tmp_path: Any
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
+async def test_a_redrive_of_everything_asks_first_and_says_how_many(
+    *, plane: ControlPlane, namespace: str, pool: PlayedJobs, answer: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And never that the job is no dead letter: it is one."""
-    await pool.kubelet.start_pod(namespace, "thumbs-a-1", version="aaaaaaaa")
-    config = of_somebody(plane, namespace, tmp_path, verbs="get,list", resource="workerpools,pods")
-    shown = await wpool(plane, "job", "status", "thumbs", "job-1", "-n", namespace, "-o", "json", kubeconfig=config)
-    told = json.loads(shown.stdout)
-    assert (shown.returncode, told["state"]) == (1, "unknown")
-    assert "it is no dead letter" not in told["by"]
-    assert "whether it is a dead letter is not known: you may not do this: get Deployment" in told["by"]
-    assert "pods/exec" in told["by"]
-    assert "the right to `get` pods/log" in told["by"]
-    assert "operator may not" not in shown.stdout + shown.stderr
-    assert "the dead letters cannot all be asked: you may not do this" in shown.stderr
+    """It may be more at once than what the workers call can bear."""
+    monkeypatch.setattr(cluster, "somebody_is_there", lambda: True)
+    shown = await dlq(plane, namespace, "redrive", "thumbs", stdin=answer)
+    assert shown.returncode == code, shown.stderr
+    assert "Let all 3 dead letters of thumbs wait again?" in shown.stdout
+    assert ("queue main: 3 wait again" in shown.stdout) is (code == 0)
+    left = json.loads((await dlq(plane, namespace, "list", "thumbs", "-o", "json")).stdout)
+    assert len(left) == (3 if code else 0)
 
 
-async def test_what_a_worker_that_is_gone_has_logged_comes_from_loki(
-    plane: ControlPlane, namespace: str, pool: PlayedJobs
+async def test_a_redrive_of_nothing_asks_nobody(
+    plane: ControlPlane, namespace: str, pool: PlayedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with played_loki() as loki:
-        line = {"pool": "thumbs", "worker": "thumbs-z-9", "job_id": "job-8", "attempt": 3, "event": fates.DONE}
-        loki.has(datetime.now(UTC) - timedelta(hours=5), json.dumps(line), namespace=namespace)
-        words = ("job", "status", "thumbs", "job-8", "-n", namespace, "-o", "json")
-        shown = await wpool(plane, *words, WPOOL_LOKI=loki.url)
-        told = json.loads(shown.stdout)
-        assert (shown.returncode, told["state"], told["attempt"], told["worker"]) == (0, "done", 3, "thumbs-z-9")
-        late = await wpool(plane, *words, "--loki", loki.url, "--since", "1h")
-        assert (late.returncode, json.loads(late.stdout)["state"]) == (1, "unknown")
+    monkeypatch.setattr(cluster, "somebody_is_there", lambda: True)
+    assert (await dlq(plane, namespace, "redrive", "thumbs", "--yes")).stdout == "queue main: 3 wait again\n"
+    shown = await dlq(plane, namespace, "redrive", "thumbs")
+    assert (shown.returncode, shown.stdout, shown.stderr.splitlines()[-1]) == (1, "", "no such dead letters")
+
+
+@pytest.mark.parametrize(("verb", "done"), [("redrive", "wait again"), ("purge", "were deleted")])
+async def test_a_move_that_is_given_up_says_how_much_was_done(
+    *, plane: ControlPlane, kube: Kube, namespace: str, slow_pool: PlayedJobs, verb: str, done: str
+) -> None:
+    """After `--timeout`: what was moved is moved."""
+    shown = await dlq(plane, namespace, verb, "thumbs", "--yes", "--timeout", "5")
+    said = " ".join(shown.stderr.split())
+    assert shown.returncode == 3
+    assert "after 5 s" in said
+    assert f"Until then 1500 of queue main {done}, as far as it has said: `wpool dlq list` shows what is left" in said
+    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
+
+
+async def test_a_move_that_is_interrupted_says_how_much_was_done(
+    plane: ControlPlane, kube: Kube, namespace: str, slow_pool: PlayedJobs
+) -> None:
+    """And its Job goes with it: nobody would hear what it does."""
+    process = await started(plane, "dlq", "redrive", "thumbs", "-n", namespace, "--yes")
+
+    async def runs() -> bool:
+        pods = await kube.list(kinds.POD, namespace=namespace).all()
+        return [pod["status"]["phase"] for pod in pods] == ["Running"]
+
+    await eventually(runs)
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(60):
+        _, said = await process.communicate()
+    assert process.returncode == 130, said
+    assert b"interrupted. The Job is deleted. Until then 1500 of queue main wait again" in b" ".join(said.split())
+    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
+
+
+async def test_an_older_image_that_does_not_know_an_option_is_told_as_such(
+    plane: ControlPlane, kube: Kube, namespace: str, pool: PlayedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Job runs the image of the collector, which is of the operator's release."""
+    monkeypatch.setattr(command, "_chosen", lambda *_: ["--of-a-later-release=x"])
+    async with deployed_operator(kube, namespace, release="0.0.9"):
+        shown = await dlq(plane, namespace, "list", "thumbs")
+    said = " ".join(shown.stderr.split())
+    assert shown.returncode == 3
+    assert "unrecognized arguments: --of-a-later-release=x" in said
+    assert "is release 0.0.9, older than this wpool" in said

@@ -1,14 +1,16 @@
 """`wpool drain` at a real API server; the operator, which has the workers leave, is played."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import of_nobody, wpool
+from tests.component.cli.running import TwoHoursLate, of_nobody, wpool
 from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from workerpool_operator.cli.drain import node as draining
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import DRAIN, overrides
 from workerpool_operator.kube import Kube, ObjectRef, kinds
@@ -82,6 +84,26 @@ class TestNode:
         assert await annotation(kube, pool) == ""
         assert (await kube.get(ref))["spec"]["unschedulable"] is True
         assert (await kube.get(elsewhere))["metadata"]["name"] == "c"
+
+    async def test_it_is_given_up_by_the_api_servers_clock(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By that of a machine that is two hours late nobody would leave, and others' orders would stay for ever."""
+        monkeypatch.setattr(draining, "datetime", TwoHoursLate)
+        ref = await node(kube, f"n-{namespace}")
+        over = f"n7@2026-01-01T00:00:00+00:00/{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}+00:00"
+        await kube.merge_patch(pool, {"metadata": {"annotations": {DRAIN: over}}})
+        pod = await worker(kube, namespace, "a", on=ref.name)
+        running = asyncio.create_task(wpool(plane, "drain", "--node", ref.name, "--yes", "--timeout", "600"))
+
+        async def ordered() -> bool:
+            return ref.name in await annotation(kube, pool)
+
+        await eventually(ordered)
+        (said,) = overrides({DRAIN: await annotation(kube, pool)}).drains
+        assert timedelta(minutes=5) < said.until - datetime.now(UTC) <= timedelta(minutes=10)
+        await kube.delete(pod)
+        assert (await running).returncode == 0
 
     async def test_after_the_timeout_the_rest_stay(
         self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef

@@ -7,9 +7,10 @@ import pytest
 import typer
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import wpool
+from tests.component.cli.running import of_somebody, wpool
 from tests.support.pools import pool_body
 from tests.support.selectors import ACCEPTED, REFUSED
+from workerpool_operator.cli.adopt.queues import EXAMPLE
 from workerpool_operator.cli.main import app
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 
@@ -123,6 +124,37 @@ async def test_a_command_ends_with_the_code_that_it_says(
     assert shown.returncode == code, shown.stderr
     assert bool(shown.stderr) == (code > 0)
     assert re.search(rf"(^|; ){code} ", told(words)), f"nothing is said of {code}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("get", "get thumbs", "get -o json", "top", "events", "describe thumbs", "logs thumbs", "stop thumbs --yes"),
+        *("dlq list thumbs", "job status thumbs 7", "rollout status thumbs", "rollout history thumbs"),
+    ],
+)
+async def test_a_namespace_that_there_is_none_of_is_said(plane: ControlPlane, words: str) -> None:
+    """Not that it has no pools: whoever mistyped it looks for them for long."""
+    shown = await wpool(plane, *words.split(), "--namespace", "nowhere")
+    assert (shown.returncode, shown.stdout) == (3, "")
+    assert "there is no namespace nowhere: `kubectl get namespaces` shows those that there are" in shown.stderr
+
+
+async def test_who_may_not_see_namespaces_hears_of_pools_only(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    own = of_somebody(plane, namespace, tmp_path, verbs="get,list", resource="workerpools")
+    shown = await wpool(plane, "get", kubeconfig=own)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert "no pools in this namespace" in shown.stderr
+
+
+async def test_what_is_missing_is_not_always_a_pool(plane: ControlPlane, namespace: str) -> None:
+    """The advice is about what was asked for."""
+    shown = await wpool(plane, "adopt", "deployment/nobody", "--queue", EXAMPLE, "-n", namespace)
+    assert shown.returncode == 3
+    assert "`kubectl get deployments --all-namespaces` shows those that there are" in shown.stderr
+    assert "pools that there are" not in shown.stderr
 
 
 async def test_an_empty_list_is_still_one(plane: ControlPlane, namespace: str) -> None:

@@ -1,15 +1,18 @@
 """`wpool throttle` and `wpool restart` against a real API server: what is written is what the operator understands."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import TwoHoursLate, wpool
 from tests.support.pools import pool_body
+from workerpool_operator.cli import oncall
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.oncall import annotate, slow_down
 from workerpool_operator.domain.desired import RESTART_ANNOTATION
-from workerpool_operator.domain.scaling import THROTTLE, Throttle, overrides
-from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
+from workerpool_operator.domain.scaling import THROTTLE, overrides
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, clock, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
 
@@ -21,15 +24,33 @@ async def made(kube: Kube, body: dict[str, object]) -> ObjectRef:
     return ObjectRef(kinds.WORKER_POOL, body["metadata"]["namespace"], body["metadata"]["name"])  # type: ignore[index]
 
 
-async def test_a_throttle_is_written_and_taken_away(access: ClusterAccess, kube: Kube, namespace: str) -> None:
+async def test_a_throttle_is_written_and_taken_away(
+    plane: ControlPlane, access: ClusterAccess, kube: Kube, namespace: str, operator: str
+) -> None:
     ref = await made(kube, pool_body("thumbs", namespace))
-    said = Throttle(per_second=2.5, until=datetime(2030, 1, 31, 12, tzinfo=UTC))
-    await slow_down(access, namespace, "thumbs", said)
+    said = await slow_down(access, namespace, "thumbs", per_second=2.5, minutes=30)
     assert overrides((await kube.get(ref))["metadata"]["annotations"]).throttle == said
+    assert said.per_second == 2.5
     await annotate(access, namespace, "thumbs", {RESTART_ANNOTATION: "now"})
-    await slow_down(access, namespace, "thumbs", None)
+    shown = await wpool(plane, "throttle", "thumbs", "--off", "-n", namespace)
+    assert shown.stdout == "thumbs: no throttle any more\n", shown.stderr
     annotations = (await kube.get(ref))["metadata"]["annotations"]
     assert (THROTTLE in annotations, annotations[RESTART_ANNOTATION]) == (False, "now")
+
+
+async def test_a_throttle_ends_by_the_api_servers_clock(
+    plane: ControlPlane, kube: Kube, namespace: str, operator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By that of a machine that is two hours late it would have ended before it began."""
+    ref = await made(kube, pool_body("thumbs", namespace))
+    monkeypatch.setattr(oncall, "datetime", TwoHoursLate)
+    before = await clock.now(kube)
+    shown = await wpool(plane, "throttle", "thumbs", "1", "--minutes", "15", "-n", namespace)
+    assert shown.returncode == 0, shown.stderr
+    said = overrides((await kube.get(ref))["metadata"]["annotations"]).throttle
+    assert said is not None
+    assert timedelta(0) <= said.until - before - timedelta(minutes=15) < timedelta(minutes=1)
+    assert abs(before - datetime.now(UTC)) < timedelta(minutes=1), "the API server runs on this machine"
 
 
 async def test_a_throttle_that_nobody_could_keep_is_not_written(
@@ -38,5 +59,5 @@ async def test_a_throttle_that_nobody_could_keep_is_not_written(
     queue = {"name": "main", "rabbitmq": {"url": "amqp://rabbit:5672/", "queue": "thumbs"}}
     ref = await made(kube, pool_body("thumbs", namespace, queues=[queue]))
     with pytest.raises(TroubleError, match="cannot keep a rate"):
-        await slow_down(access, namespace, "thumbs", Throttle(per_second=1.0, until=datetime(2030, 1, 31, tzinfo=UTC)))
+        await slow_down(access, namespace, "thumbs", per_second=1.0, minutes=30)
     assert THROTTLE not in (await kube.get(ref))["metadata"].get("annotations", {})

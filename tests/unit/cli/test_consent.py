@@ -19,6 +19,9 @@ ASKED = (
     ["rollout", "abort", "thumbs"],
     ["rollout", "undo", "thumbs"],
     ["rollout", "promote", "thumbs", "--full"],
+    ["dlq", "purge", "thumbs"],
+    ["dlq", "redrive", "thumbs"],
+    ["dlq", "redrive", "thumbs", "--queue", "main"],
 )
 NOT_ASKED = (
     ["start", "thumbs"],
@@ -28,6 +31,9 @@ NOT_ASKED = (
     ["rollout", "pause", "thumbs"],
     ["rollout", "resume", "thumbs"],
     ["rollout", "retry", "thumbs"],
+    ["dlq", "redrive", "thumbs", "--job", "7"],
+    ["dlq", "redrive", "thumbs", "--reason", "expired"],
+    ["dlq", "redrive", "thumbs", "--version", "51b0ffe3"],
 )
 NOBODY_CAN_BE_ASKED = "say --yes"
 
@@ -83,4 +89,5 @@ def test_the_page_asks_what_the_commands_ask_and_nothing_else() -> None:
     }
     assert {verb for verb, confirm in found.items() if not confirm} == {"promote", "pause", "throttle"}
     asked = {verb.removesuffix("-secondary") for verb, confirm in found.items() if confirm}
-    assert set(QUESTIONS) - asked == {"undo", "drain", "drain-node", "cordon-node"}, "which the page has no button for"
+    without_button = {"undo", "drain", "drain-node", "cordon-node", "redrive", "purge"}
+    assert set(QUESTIONS) - asked == without_button, "which the page has no button for"

@@ -6,7 +6,7 @@ import pytest
 
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.dlq import run
-from workerpool_operator.cli.dlq.run import cut_off, understood
+from workerpool_operator.cli.dlq.run import cut_off, so_far, understood
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
 
@@ -47,6 +47,29 @@ def test_what_libraries_write_beside_the_answer_is_passed_over() -> None:
 def test_what_it_says_itself_of_its_failure_comes_first() -> None:
     with pytest.raises(TroubleError, match="cannot be asked: QueueUnavailable"):
         understood('{"error": "QueueUnavailable: x"}', cut_off="Error, exit code 1")
+
+
+SO_FAR = '{"queue": "main", "count": 3}\n{"queue": "slow", "so_far": 500}\n{"queue": "slow", "so_far": 1500}\n'
+
+
+def test_what_was_ended_in_its_midst_says_how_much_was_done() -> None:
+    """Of each queue the last that it has said: it says so every second."""
+    with pytest.raises(
+        TroubleError, match=r"\(OOMKilled\)\. Until then 3 of queue main, 1500 of queue slow wait again"
+    ):
+        understood(SO_FAR, cut_off="OOMKilled", done="wait again")
+    with pytest.raises(TroubleError, match=r"BrokerUnavailable: x\. Until then 3 of queue main, 1500 of queue slow"):
+        understood(SO_FAR + '{"error": "BrokerUnavailable: x"}', cut_off="Error, exit code 1", done="wait again")
+    with pytest.raises(TroubleError, match=r"^the pool's queue cannot be asked: x$"):
+        understood('{"error": "x"}', cut_off="Error, exit code 1", done="wait again")
+    assert "Until then none were deleted, as far as it has said" in so_far([], done="were deleted")
+
+
+def test_what_came_to_its_end_tells_the_end_only() -> None:
+    """How far it was on the way is nothing that anybody asked."""
+    assert understood('{"queue": "q", "so_far": 1}\n{"queue": "q", "count": 2}', cut_off="") == [
+        {"queue": "q", "count": 2}
+    ]
 
 
 class Server:

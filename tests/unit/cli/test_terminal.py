@@ -87,6 +87,12 @@ def test_without_a_cluster_a_sentence_says_what_to_do(words: list[str], tmp_path
     [
         (errors.KindNotServed("get x", status=404), "Is the operator installed"),
         (errors.NotFound("get x", status=404), "wpool get --all-namespaces"),
+        (errors.NotFound("get x", status=404, resource="workerpools"), "wpool get --all-namespaces"),
+        (
+            errors.NotFound("get x", status=404, resource="deployments"),
+            "`kubectl get deployments --all-namespaces` shows",
+        ),
+        (errors.NotFound("get x", status=404, resource="namespaces"), "`kubectl get namespaces` shows"),
         (errors.Forbidden('User "eve" cannot get', status=403), 'you may not do this: User "eve" cannot get'),
         (errors.Unauthorized("get x", status=401), "Log in again"),
         (errors.Unavailable("get x: refused"), "https://here the cluster that you mean"),

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from workerpool_operator.cli.adopt.translate import ADOPTED_FROM
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.interrupts import EndedError
 from workerpool_operator.cli.writing import write
 from workerpool_operator.domain.desired import MANAGED_BY_LABEL, MANAGER, POOL_LABEL
 from workerpool_operator.domain.scaling.overrides import FORCE_ACTIVE
@@ -107,9 +108,10 @@ class Handover:
         Raises:
             TroubleError: there is another pool of that name, or somebody else sets the Deployment's size.
             NotInTimeError: `seconds` are over.
+            EndedError: the command was interrupted.
             KubeError: a write or a reading was refused.
         """
-        stage = "the pool is made"
+        stage = "the pool is being made"
         try:
             async with asyncio.timeout(seconds):
                 workers = await self._made()
@@ -119,10 +121,20 @@ class Handover:
                 await self._taken_down(workers)
         except TimeoutError:
             raise NotInTimeError(f"not done within {seconds:g} s: {stage}. Run it again to go on") from None
+        except asyncio.CancelledError:
+            raise EndedError(f"Pool and Deployment stay as they are now ({stage}). {self._ways}") from None
         await write(self.kube, self._pool, {"metadata": {"annotations": {FORCE_ACTIVE: None}}})
         here = where(namespace=self.deployment.namespace)
         self.tell(
             f"the pool sizes itself now; kubectl delete deployment {self.deployment.name}{here} when you are content"
+        )
+
+    @property
+    def _ways(self) -> str:
+        here = where(namespace=self.deployment.namespace)
+        return (
+            f"Run it again to go on; `kubectl scale deployment {self.deployment.name}{here} --replicas=NUMBER` and "
+            f"`kubectl delete workerpool {self._pool.name}{here}` go back"
         )
 
     async def _made(self) -> int:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from workerpool_operator.cli import cluster
-from workerpool_operator.cli.cluster import ExitCode, asked, confirmed
+from workerpool_operator.cli import cluster, consent
+from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.examples import examples
 from workerpool_operator.cli.terminal import Console, one_line, say, wide
 
@@ -25,8 +25,8 @@ HELP: Final = """Look at a pool's dead letters, let them wait again, or delete t
 
 A short Kubernetes Job does it in the pool's namespace, with the pool's own credentials: they are mounted there and
 never reach your machine. It runs the image of the namespace's collector, satisfies Pod Security `restricted`, and is
-deleted at its end. Takes your own right to `create` and `delete` jobs and to `get` pods/log, the pool and the
-Deployment workerpool-collector, and to `list` pods.
+deleted at its end; `redrive` and `purge` that are ended before it say how much they have done. Takes your own right to
+`create` and `delete` jobs and to `get` pods/log, the pool and the Deployment workerpool-collector, and to `list` pods.
 
 Exit codes: 0 shown or done; 1 there are no such dead letters, or you said no; 2 wrong usage; 3 the cluster, the pool or
 its queue cannot be asked.
@@ -115,7 +115,12 @@ def show(  # noqa: PLR0917  typer: options are arguments
             say("")
 
 
-@app.command("redrive", epilog=_examples("redrive thumbs --job 4711", "redrive thumbs --reason max_attempts --dry-run"))
+@app.command(
+    "redrive",
+    epilog=_examples(
+        "redrive thumbs --job 4711", "redrive thumbs --reason max_attempts --dry-run", "redrive thumbs --yes"
+    ),
+)
 def redrive(  # noqa: PLR0917  typer: options are arguments
     pool: cluster.Pool,
     namespace: cluster.Namespace = None,
@@ -124,12 +129,26 @@ def redrive(  # noqa: PLR0917  typer: options are arguments
     version: Version = "",
     job: JobId = "",
     dry_run: DryRun = False,
+    yes: consent.Yes = False,
     timeout: Timeout = 300,
     context: cluster.Context = None,
 ) -> None:
-    """Let dead jobs wait again, in their order and as if never tried. Interrupted, it goes on when asked again."""
-    words = ["redrive", *_chosen(queue, reason, job, version), *(["--dry-run"] if dry_run else [])]
-    found = _run("dlq redrive", pool, words, namespace=namespace, seconds=timeout, context=context)
+    """Let dead jobs wait again, in their order and as if never tried. Interrupted, it goes on when asked again.
+
+    Without `--job`, `--reason` and `--version` it asks first, with their number: all of them at once may be more than
+    what the workers call can bear. `wpool throttle` slows them down.
+    """
+    words = ["redrive", *_chosen(queue, reason, job, version)]
+
+    def moved(*more: str) -> list[Json]:
+        return _run("dlq redrive", pool, [*words, *more], namespace=namespace, seconds=timeout, context=context)
+
+    if consent.asks("redrive", yes=yes or bool(reason or job or version), dry_run=dry_run):
+        consent.somebody_there("redrive of all dead letters")
+        if not (letters := _count(moved("--dry-run"))):
+            _none()
+        consent.ask("redrive", yes=False, pool=pool, letters=letters, which=f"in queue {queue} " if queue else "")
+    found = moved(*(["--dry-run"] if dry_run else []))
     _counted(found, "would wait again" if dry_run else "wait again")
 
 
@@ -150,9 +169,7 @@ def purge(  # noqa: PLR0917  typer: options are arguments
 ) -> None:
     """Delete dead jobs for good, after asking."""
     chosen = _chosen(queue, reason, job, version)
-    if not dry_run:
-        which = " ".join(chosen) or "all of them"
-        confirmed(f"Delete dead letters of {pool} for good ({which})?", yes=yes)
+    consent.ask("purge", yes=yes, dry_run=dry_run, pool=pool, which=" ".join(chosen) or "all of them")
     words = ["purge", *chosen, *(["--dry-run"] if dry_run else [])]
     found = _run("dlq purge", pool, words, namespace=namespace, seconds=timeout, context=context)
     _counted(found, "would be deleted" if dry_run else "deleted")
@@ -184,7 +201,11 @@ def _counted(found: Sequence[Json], what: str) -> None:
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _none() -> None:
+def _count(found: Sequence[Json]) -> int:
+    return sum(int(one["count"]) for one in found if "count" in one)
+
+
+def _none() -> NoReturn:
     Console(stderr=True).print("no such dead letters")
     raise typer.Exit(ExitCode.NOTHING)
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import aiohttp
 
 from workerpool_operator import api
-from workerpool_operator.cli.cluster import TroubleError
+from workerpool_operator.cli.cluster import TroubleError, within
 from workerpool_operator.cli.dlq.job import CONTAINER, image_of, job
+from workerpool_operator.cli.interrupts import EndedError
 from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.domain.desired.names import COLLECTOR_NAME
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
@@ -36,15 +37,22 @@ class Where:
     """How long the Job may take, the start of its pod included."""
 
 
+class LateError(TroubleError):
+    """The Job has not ended in time."""
+
+
 async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> list[Json]:
     """What the Job said: the JSON objects of its log.
 
     Raises:
-        TroubleError: it could not be run, failed, was ended in its midst, or took too long.
+        TroubleError: it could not be run, failed, was ended in its midst, or took too long: with how much was done.
+        EndedError: the command was interrupted, in the midst of a move.
         KubeError: the API server refuses it.
     """
+    done = _done_by(arguments)
     async with Kube(access) as kube:
-        body = await kube.get(ObjectRef(kinds.WORKER_POOL, where.namespace, where.pool))
+        async with within(access, where.namespace):
+            body = await kube.get(ObjectRef(kinds.WORKER_POOL, where.namespace, where.pool))
         try:
             pool = api.parse(body)
         except api.InvalidPoolError as error:
@@ -59,11 +67,18 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
         name = f"{where.pool[:_LONGEST_STEM]}-dlq-{secrets.token_hex(4)}"
         # Later than we give up, so that what is said then is why the pod did not end, and not that it was ended.
         made = job(pool, arguments, name=name, image=image_of(collector), seconds=int(where.seconds) + _MARGIN_SECONDS)
-        await kube.create(made)
         ref = ObjectRef(kinds.JOB, where.namespace, name)
         try:
+            await kube.create(made)
             pod = await _ended(kube, ref, seconds=where.seconds)
-            return understood(await _log(access, where.namespace, pod["metadata"]["name"]), cut_off=cut_off(pod))
+            text = await _log(access, where.namespace, pod["metadata"]["name"])
+            return understood(text, cut_off=cut_off(pod), done=done)
+        except LateError as late:
+            raise TroubleError(f"{late}{await _until_then(access, kube, ref, done)}") from None
+        except asyncio.CancelledError:
+            if not done:
+                raise
+            raise EndedError(f"The Job is deleted.{await _until_then(access, kube, ref, done)}") from None
         finally:
             # Where even this fails, Kubernetes deletes it some minutes after its end.
             with contextlib.suppress(errors.KubeError):
@@ -94,10 +109,35 @@ async def _ended(kube: Kube, ref: ObjectRef, *, seconds: float) -> Mapping[str, 
                 if not pods:
                     state = await _why_no_pod(kube, ref) or state
                 await asyncio.sleep(_LOOK_SECONDS)
-    raise TroubleError(
+    raise LateError(
         f"the pod of Job {ref.name} {state} after {seconds:g} s. `kubectl get events -n {ref.namespace}` says more; "
         "--timeout waits longer"
     )
+
+
+def _done_by(arguments: Sequence[str]) -> str:
+    """What becomes of dead letters by this; empty: nothing."""
+    return "" if "--dry-run" in arguments else {"redrive": "wait again", "purge": "were deleted"}.get(arguments[0], "")
+
+
+async def _until_then(access: ClusterAccess, kube: Kube, ref: ObjectRef, done: str) -> str:
+    """A sentence on how much the Job has done that is about to be deleted; empty: it was to do nothing."""
+    if not done:
+        return ""
+    selector = f"batch.kubernetes.io/job-name={ref.name}"
+    try:
+        pods = await kube.list(kinds.POD, namespace=ref.namespace, label_selector=selector).all()
+        begun = [pod["metadata"]["name"] for pod in pods if (pod.get("status") or {}).get("phase") != "Pending"]
+        return f" {so_far(objects(await _log(access, ref.namespace, begun[0]))[0] if begun else [], done=done)}"
+    except (errors.KubeError, TroubleError, aiohttp.ClientError, TimeoutError) as error:
+        return f" How much it has done is not known ({error}): `wpool dlq list` shows what is left"
+
+
+def so_far(found: Sequence[Json], *, done: str) -> str:
+    """How much a move has done until it was ended, as far as it has said: it says so every second."""
+    counts = {str(one["queue"]): int(one.get("count") or one.get("so_far") or 0) for one in found if "queue" in one}
+    told = ", ".join(f"{count} of queue {queue}" for queue, count in counts.items() if count)
+    return f"Until then {told or 'none'} {done}, as far as it has said: `wpool dlq list` shows what is left"
 
 
 async def _why_no_pod(kube: Kube, ref: ObjectRef) -> str:
@@ -133,13 +173,26 @@ def cut_off(pod: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, [status.get("reason", ""), *told])) or "Kubernetes does not say why"
 
 
-def understood(text: str, *, cut_off: str) -> list[Json]:
+def understood(text: str, *, cut_off: str, done: str = "") -> list[Json]:
     """Its lines; what libraries write beside them is passed over.
 
     Raises:
-        TroubleError: it says that it failed, or was ended before it was done.
+        TroubleError: it says that it failed, or was ended before it was done; with `done` how much was.
     """
-    found, other = [], list[str]()
+    found, other = objects(text)
+    until_then = f". {so_far(found, done=done)}" if done else ""
+    failed = next((said["error"] for said in found if set(said) == {"error"}), None)
+    if failed is not None:
+        raise TroubleError(f"the pool's queue cannot be asked: {failed}{until_then if len(found) > 1 else ''}")
+    if cut_off:
+        last = f", after it said {other[-1][:500]!r}" if other else ""
+        raise TroubleError(f"the Job was ended before it was done ({cut_off}{last}){until_then}")
+    return [said for said in found if "so_far" not in said]
+
+
+def objects(text: str) -> tuple[list[Json], list[str]]:
+    """The JSON objects of a log, and its other lines."""
+    found, other = list[Json](), list[str]()
     for line in text.splitlines():
         try:
             said = json.loads(line)
@@ -149,13 +202,4 @@ def understood(text: str, *, cut_off: str) -> list[Json]:
             found.append(said)
         elif line.strip():
             other.append(line)
-    failed = next((said["error"] for said in found if set(said) == {"error"}), None)
-    if failed is not None:
-        raise TroubleError(f"the pool's queue cannot be asked: {failed}")
-    if cut_off:
-        last = f", after it said {other[-1][:500]!r}" if other else ""
-        raise TroubleError(
-            f"the Job was ended before it was done ({cut_off}{last}). What it has moved or deleted until then is so: "
-            "`wpool dlq list` shows what is left"
-        )
-    return found
+    return found, other

@@ -7,6 +7,7 @@ import typer
 from workerpool_operator.cli import cluster, consent, switch
 from workerpool_operator.cli.cluster import asked, named
 from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.interrupts import leaves
 from workerpool_operator.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ takes no more and goes, and the next one follows when another has taken its plac
 cordoned too. After `--timeout` the rest stay, and the node stays cordoned: `kubectl uncordon NODE` ends that.
 
 It needs your own right to `patch` the pools; for a node also to `list` pods, to `get` the node and, where it is not
-cordoned yet, to `patch` it. Ctrl-C gives a node up as `--timeout` does; asked again, it goes on.
+cordoned yet, to `patch` it. Ctrl-C (and SIGTERM) gives a node up as `--timeout` does, and says so; a pool stays
+stopped. Asked again, it goes on. When it is given up is written down by the API server's clock.
 
 Exit codes: 0 nothing is left, or there was nothing; 1 you said no; 2 wrong usage; 3 the cluster, or what was named in
 it, cannot be asked, no operator runs that would do it, or it was not done in time.
@@ -79,8 +81,10 @@ def _drain_pool(
     async def empty(access: "ClusterAccess") -> None:
         await switch.suspend(access, namespace, pool, wanted=True, dry_run=dry_run)
         if not dry_run:
-            await cluster.expect_operator(access)
-            await switch.until_empty(access, namespace or access.namespace, pool, seconds=timeout, tell=say)
+            place = namespace or access.namespace
+            with leaves(switch.stays(place, pool)):
+                await cluster.expect_operator(access)
+                await switch.until_empty(access, place, pool, seconds=timeout, tell=say)
 
     asked("drain", empty, context=context, for_operator=True, expected=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)

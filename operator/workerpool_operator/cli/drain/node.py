@@ -1,7 +1,7 @@
 """A node is emptied: it is cordoned, and its workers leave it, as the operator is told by an annotation of their pool.
 
 Everything follows from what is seen at each look, so a command that was interrupted goes on when asked again. Times
-that decide who leaves are the API server's own; this machine's clock only says when it is given up.
+that decide who leaves, and until when, are the API server's own: this machine's clock may be wrong by hours.
 
 Imported only where a cluster is asked: the Kubernetes client takes a second.
 """
@@ -12,16 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.doctor.seen import some
 from workerpool_operator.cli.hints import where
+from workerpool_operator.cli.interrupts import leaves
 from workerpool_operator.cli.writing import rewrite
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import DRAIN, Drain, overrides
-from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, clock, errors, kinds
 
 POLL_SECONDS: Final = 1.0
 STRAGGLER_SECONDS: Final = 10.0
@@ -82,16 +83,46 @@ async def drain(access: ClusterAccess, target: Target, *, seconds: float, tell: 
     Raises:
         TroubleError: some are left after `seconds`.
         KubeError: something may not be written or read.
+        EndedError: the command was interrupted.
     """
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
     asked: dict[PoolKey, Drain] = {}
+    stay = (
+        f"{target.node} stays cordoned, and workers stay on it that had not begun to leave. Asked again, it goes on; "
+        f"`kubectl uncordon {target.node}` ends it"
+    )
     async with Kube(access) as kube:
         await _cordon(kube, target.node)
+        with leaves(stay):
+            until = await clock.now(kube) + timedelta(seconds=round(seconds))  # whole ones, as in the annotation
+            span = _Span(until=until, end=time.monotonic() + seconds)
+            try:
+                await _emptied(kube, target, asked, span=span, tell=tell)
+            finally:
+                await _take_back(kube, target.node, asked, tell=tell)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """How long it may take."""
+
+    until: datetime
+    """By the API server's clock."""
+    end: float
+    """By this machine's monotonic one."""
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.end
+
+
+async def _take_back(kube: Kube, node: str, asked: Mapping[PoolKey, Drain], *, tell: Callable[[str], None]) -> None:
+    """No more workers begin to leave. What cannot be written now lapses by itself."""
+    for pool, said in asked.items():
         try:
-            await _emptied(kube, target, asked, until=until, tell=tell)
-        finally:
-            for pool, said in asked.items():
-                await _write(kube, pool, node=target.node, said=None, before=said)
+            await _write(kube, pool, node=node, said=None, before=said)
+        except errors.KubeError as error:
+            until = f"{said.until:%Y-%m-%d %H:%M:%S} UTC"
+            tell(f"{'/'.join(pool)}: that workers leave {node} cannot be taken back, and stands until {until}: {error}")
 
 
 async def rehearse(access: ClusterAccess, target: Target, there: Sequence[There]) -> None:
@@ -102,17 +133,17 @@ async def rehearse(access: ClusterAccess, target: Target, there: Sequence[There]
     """
     async with Kube(access) as kube:
         await _cordon(kube, target.node, dry_run=True)
-        for pool, said in _orders(target.node, there, until=datetime.now(UTC).replace(microsecond=0)).items():
+        for pool, said in _orders(target.node, there, until=await clock.now(kube)).items():
             await _write(kube, pool, node=target.node, said=said, before=None, dry_run=True)
 
 
 async def _emptied(
-    kube: Kube, target: Target, asked: dict[PoolKey, Drain], *, until: datetime, tell: Callable[[str], None]
+    kube: Kube, target: Target, asked: dict[PoolKey, Drain], *, span: _Span, tell: Callable[[str], None]
 ) -> None:
     begun, shown = time.monotonic(), ""
-    while there := await _patient(kube, target, until=until):
+    while there := await _patient(kube, target, span=span):
         if time.monotonic() - begun < STRAGGLER_SECONDS:
-            for pool, said in _orders(target.node, there, until=until).items():
+            for pool, said in _orders(target.node, there, until=span.until).items():
                 if asked.get(pool) != said:
                     await _write(kube, pool, node=target.node, said=said, before=asked.get(pool))
                     asked[pool] = said
@@ -120,7 +151,7 @@ async def _emptied(
         if line != shown:
             shown = line
             tell(line)
-        if datetime.now(UTC) >= until:
+        if span.over:
             raise TroubleError(_late(target.node, there, asked))
         await asyncio.sleep(POLL_SECONDS)
 
@@ -164,13 +195,13 @@ async def _cordon(kube: Kube, node: str, *, dry_run: bool = False) -> None:
         ) from None
 
 
-async def _patient(kube: Kube, target: Target, *, until: datetime) -> list[There]:
+async def _patient(kube: Kube, target: Target, *, span: _Span) -> list[There]:
     """An API server that is away for a while is waited for."""
     while True:
         try:
             return await _workers(kube, target)
         except errors.KubeError as error:
-            if not error.retryable or datetime.now(UTC) >= until:
+            if not error.retryable or span.over:
                 raise
         await asyncio.sleep(POLL_SECONDS)
 
@@ -201,12 +232,13 @@ async def _write(
 
     A pool that has gone meanwhile has no workers to drain.
     """
+    now = await clock.now(kube)
 
     def ordered(body: dict[str, Any]) -> dict[str, Any] | None:
         known = overrides(body["metadata"].get("annotations", {})).drains
         if said is None and before not in known:
             return None
-        others = [one for one in known if one.node != node and one.until > datetime.now(UTC)]
+        others = [one for one in known if one.node != node and one.until > now]
         text = ",".join(str(one) for one in (*others, *([said] if said else [])))
         return {"metadata": {"annotations": {DRAIN: text or None}}}
 

@@ -82,7 +82,10 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
 
     async def question(access: "ClusterAccess") -> tuple[list[dict[str, Any]], list[str]]:
         where = None if everywhere else namespace or access.namespace
-        return await _read(access, names, where, selector)
+        found, missing = await _read(access, names, where, selector)
+        if where is not None and not found:
+            await cluster.expect_namespace(access, where)
+        return found, missing
 
     found, missing = asked("get", question, context=context, of_operator=True)
     if missing:

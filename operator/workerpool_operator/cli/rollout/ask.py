@@ -4,12 +4,14 @@ Imported only where a cluster is asked: the Kubernetes client takes a second.
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.cluster import TroubleError, expect_operator
+from workerpool_operator.cli.interrupts import leaves
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, ended, history, meant, rollout_of
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
@@ -36,7 +38,8 @@ async def changes(access: ClusterAccess, namespace: str, name: str) -> AsyncIter
     async with Kube(access) as kube:
         while True:
             try:
-                body = await kube.get(ref)
+                async with cluster.within(access, namespace):
+                    body = await kube.get(ref)
             except KubeError as error:
                 if not error.retryable or not seen:
                     raise
@@ -55,11 +58,13 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
         NoRolloutError: the pool has none.
         TroubleError: no operator runs that would decide.
         NotInTimeError: it has not ended in time; the message says where it is.
+        EndedError: the command was interrupted.
         KubeError: the pool cannot be read.
     """
     last: dict[str, Any] = {}
     looked = False
-    try:
+    goes_on = f"The rollout goes on: `wpool rollout get {name} -n {namespace}` shows how far it is"
+    with contextlib.suppress(TimeoutError), leaves(goes_on):
         async with asyncio.timeout(seconds or None):
             async for body in changes(access, namespace, name):
                 last = rollout_of(body)
@@ -70,8 +75,6 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
                 if not looked:  # one that goes later comes back, or is told of by --timeout
                     await expect_operator(access, but="nothing is decided")
                     looked = True
-    except TimeoutError:
-        pass
     raise NotInTimeError(
         f"not decided within {seconds:g} s: step {last.get('step')}, {last.get('verdict')} {last.get('wait')}"
     )
@@ -105,7 +108,7 @@ async def wait_for_answer(
         RefusedError: it does not fit what is going on.
         NotInTimeError: nobody has answered; it stands, and will be, unless another one is written.
     """
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             async for body in changes(access, namespace, name):
                 rollout = rollout_of(body)
@@ -113,8 +116,6 @@ async def wait_for_answer(
                     if rollout.get("commandRefused"):
                         raise RefusedError("the operator refused it: it does not fit what is going on")
                     return rollout
-    except TimeoutError:
-        pass
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
 
 
@@ -133,7 +134,8 @@ async def expect_answers(access: ClusterAccess) -> None:
 async def known(access: ClusterAccess, namespace: str, name: str) -> list[Known]:
     """The versions that the pool has had, as far as they are known."""
     async with Kube(access) as kube:
-        body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
+        async with cluster.within(access, namespace):
+            body = await kube.get(ObjectRef(kinds.WORKER_POOL, namespace, name))
         selector = f"{POOL_LABEL}={name}"
         revisions = await kube.list(kinds.CONTROLLER_REVISION, namespace=namespace, label_selector=selector).all()
     return history(rollout_of(body), revisions)

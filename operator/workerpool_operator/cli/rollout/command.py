@@ -12,6 +12,7 @@ from rich.table import Table
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import ExitCode, asked
 from workerpool_operator.cli.examples import examples
+from workerpool_operator.cli.interrupts import leaves
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, lines, meant, rollout_of
 from workerpool_operator.cli.terminal import Console, say, wide
 from workerpool_operator.domain.rollout.commands import Verb
@@ -91,7 +92,13 @@ def get(
                 _write([*now, ""] if output is Output.TEXT else now)
         return True
 
-    if not asked("rollout get", show, context=context):
+    try:
+        there = asked("rollout get", show, context=context)
+    except KeyboardInterrupt:
+        if watch:
+            raise typer.Exit(ExitCode.OK) from None
+        raise
+    if not there:
         Console(stderr=True).print("no rollout: the pool's strategy is Rolling, or the operator has not seen it yet")
         raise typer.Exit(ExitCode.NOTHING)
 
@@ -224,8 +231,10 @@ def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: b
         told = await ask.tell(access, where, pool, verb, version=version, dry_run=dry_run)
         if dry_run:
             return [consent.rehearsed(pool, f"tell the operator to {verb} version {told.version}")]
-        await ask.expect_answers(access)
-        return lines(await ask.wait_for_answer(access, where, pool, command=told.id, seconds=ANSWER_SECONDS))
+        stands = f"It is written, and is answered all the same: `wpool rollout get {pool} -n {where}` shows the rollout"
+        with leaves(stands):
+            await ask.expect_answers(access)
+            return lines(await ask.wait_for_answer(access, where, pool, command=told.id, seconds=ANSWER_SECONDS))
 
     _write(_answered(command, tell, context=context))
 
