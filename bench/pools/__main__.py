@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from bench.interrupt import end_at_first_signal
 from bench.pools.estimate import break_even, through, told
 from bench.pools.measure import SYSTEMS, Row, row
 from bench.pools.stage import Load
@@ -29,7 +29,7 @@ EXTRAPOLATED: Final = (500, 1000)
 def main() -> int:
     """Exit code 0, or 1 when a measurement failed, 130 when it was broken off; what was measured is written anyway."""
     arguments = _arguments()
-    _end_at_first_signal()
+    end_at_first_signal()
     rows: list[Row] = []
     code = 0
     try:
@@ -46,19 +46,6 @@ def main() -> int:
         code = 1
     _tell(rows)
     return code
-
-
-def _end_at_first_signal() -> None:
-    """Ctrl-C comes more than once, from the terminal and from who started this: ending is not to be broken off."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def end(*_: object) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for one in signals:
-        signal.signal(one, end)
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,6 +7,7 @@ ports are those of this machine.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 from bench.pools.stage import GROUP, JOBS, JOBS_PER_WORKER, Stage, name_of
@@ -30,8 +31,10 @@ class Keda:
 
     name = "keda"
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, kubeconfig: Path | None = None) -> None:
+        """`kubeconfig`: of whom it is to the API server, by default the administrator."""
         self._stage = stage
+        self._kubeconfig = kubeconfig or stage.plane.kubeconfig
         self._tls = stage.home / "keda-tls"
         address = own_address()
         self._grpc, self._health, self._metrics, self._adapter_metrics, port = free_ports(5, "127.0.0.1", address)
@@ -73,6 +76,17 @@ class Keda:
         """Both processes."""
         return [daemon.pid() for daemon in self._daemons]
 
+    @property
+    def metrics_url(self) -> str:
+        """Where its operator tells of itself."""
+        return f"http://127.0.0.1:{self._metrics}/metrics"
+
+    def restart(self) -> None:
+        """Kill its operator as a power cut would, and start a new one."""
+        operator = self._operator()
+        operator.stop(grace=0)
+        operator.ensure()
+
     def _operator(self) -> Daemon:
         return self._stage.daemon(
             OPERATOR,
@@ -81,7 +95,7 @@ class Keda:
             "--zap-log-level=info",
             "--zap-encoder=console",
             "--zap-time-encoding=rfc3339",
-            f"--kubeconfig={self._stage.plane.kubeconfig}",
+            f"--kubeconfig={self._kubeconfig}",
             f"--cert-dir={self._tls}",
             f"--metrics-service-bind-address=127.0.0.1:{self._grpc}",
             f"--health-probe-bind-address=127.0.0.1:{self._health}",
@@ -90,7 +104,7 @@ class Keda:
         )
 
     def _adapter(self) -> Daemon:
-        kubeconfig = self._stage.plane.kubeconfig
+        kubeconfig = self._kubeconfig
         return self._stage.daemon(
             ADAPTER,
             str(toolchain.path(toolchain.KEDA_ADAPTER)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.pools import keda, usage, workerpool
-from bench.pools.stage import WORKERS, Load, Stage, stage
+from bench.pools.stage import WORKERS, Load, Sizes, Stage, stage
 from bench.pools.systems import System
 from e2e.cluster.progress import say
 
@@ -45,7 +45,7 @@ async def row(name: str, load: Load, *, home: Path, window: float) -> Row:
         TimeoutError: it does not scale.
     """
     make, pool_of = SYSTEMS[name]
-    async with stage(load, home=home, pool_of=pool_of) as place:
+    async with stage(load, home=home, sizes=Sizes(pool_of=pool_of)) as place:
         system = make(place)
         await system.prepare()
         seconds, cpu = await _start(system, place)

@@ -134,13 +134,13 @@ class Stage:
 
         await for_each(one, range(self.load.pools))
 
-    def fill(self) -> None:
-        """Put the jobs into each queue."""
+    def fill(self, jobs: int) -> None:
+        """Make each queue, with so many jobs in it."""
         client = self.redis.client()
         for number in range(self.load.pools):
             pipe = client.pipeline(transaction=False)
             pipe.xgroup_create(name_of(number), GROUP, id="0", mkstream=True)
-            for _ in range(JOBS):
+            for _ in range(jobs):
                 pipe.xadd(name_of(number), {"type": "bench", "payload": "{}"})
             pipe.execute()
         client.close()
@@ -157,7 +157,13 @@ class Stage:
         client.close()
 
     async def until(
-        self, what: str, holds: Callable[[], bool], *, progress: Callable[[], str], check: Callable[[], object]
+        self,
+        what: str,
+        holds: Callable[[], bool],
+        *,
+        progress: Callable[[], str],
+        check: Callable[[], object],
+        longest: float = _LONGEST_SECONDS,
     ) -> None:
         """Wait for it, with a line of progress now and then; `check` raises when a process has ended.
 
@@ -168,8 +174,8 @@ class Stage:
         while not holds():
             now = time.monotonic()
             check()
-            if now - started > _LONGEST_SECONDS:
-                raise TimeoutError(f"not within {_LONGEST_SECONDS:.0f} s: {what} ({progress()})")
+            if now - started > longest:
+                raise TimeoutError(f"not within {longest:.0f} s: {what} ({progress()})")
             if now - said >= _SAY_SECONDS:
                 said = now
                 say(f"  {progress()}, after {now - started:.0f} s")
@@ -196,15 +202,20 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(load: Load, *, home: Path, pool_of: Callable[[Json], str]) -> AsyncIterator[Stage]:
-    """Set it up, with jobs in all queues, and end everything with the context."""
-    with ControlPlane(name="bench-pools", data_dir=home / "plane") as plane, RedisServer(home / "redis") as redis:
-        access = await ClusterAccess.find(plane.kubeconfig)
-        sizes = Sizes(pool_of=pool_of)
+async def stage(
+    load: Load, *, home: Path, sizes: Sizes, plane: ControlPlane | None = None, jobs: int = JOBS
+) -> AsyncIterator[Stage]:
+    """Set it up, with jobs in all queues, and end everything with the context.
+
+    `sizes` hears of all Deployments; `plane`: another than one at its default flags, not started.
+    """
+    wanted = plane or ControlPlane(name="bench-pools", data_dir=home / "plane")
+    with wanted as running, RedisServer(home / "redis") as redis:
+        access = await ClusterAccess.find(running.kubeconfig)
         async with Kube(access, timeout_seconds=60) as kube, access.watch_session() as session:
             following = asyncio.create_task(follow(access, kinds.DEPLOYMENT, on_event=sizes.hear))
-            made = Stage(plane=plane, access=access, kube=kube, session=session, redis=redis, load=load, sizes=sizes)
-            made.fill()
+            made = Stage(plane=running, access=access, kube=kube, session=session, redis=redis, load=load, sizes=sizes)
+            made.fill(jobs)
             try:
                 yield made
             finally:
