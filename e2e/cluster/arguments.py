@@ -24,6 +24,8 @@ class Extra:
     The ``*_args`` are appended to the program's command line as they are, so they win over what stands there.
     """
 
+    etcd_args: tuple[str, ...] = ()
+    """Not on kind."""
     apiserver_args: tuple[str, ...] = ()
     controller_manager_args: tuple[str, ...] = ()
     scheduler_args: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class Extra:
     def of(cls, stored: Mapping[str, Any]) -> Extra:
         """Take it up again from its JSON form, in which tuples are lists."""
         return cls(
+            etcd_args=tuple(stored.get("etcd_args", ())),
             apiserver_args=tuple(stored["apiserver_args"]),
             controller_manager_args=tuple(stored["controller_manager_args"]),
             scheduler_args=tuple(stored["scheduler_args"]),
@@ -105,6 +108,7 @@ def etcd(site: Site, *, program: Path) -> tuple[str, ...]:
         f"--initial-cluster=default={peer}",
         "--unsafe-no-fsync",
         "--log-level=warn",
+        *site.extra.etcd_args,
     )
 
 

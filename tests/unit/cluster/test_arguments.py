@@ -53,6 +53,7 @@ def test_gates_reach_server_and_controllers(render: Callable[..., tuple[str, ...
 @pytest.mark.parametrize(
     ("render", "extra"),
     [
+        (arguments.etcd, Extra(etcd_args=("--flag=1",))),
         (arguments.apiserver, Extra(apiserver_args=("--flag=1",))),
         (arguments.controller_manager, Extra(controller_manager_args=("--flag=1",))),
         (arguments.scheduler, Extra(scheduler_args=("--flag=1",))),
@@ -74,5 +75,5 @@ def test_audit_is_written_only_where_asked_for() -> None:
 
 
 def test_extra_survives_its_json_form() -> None:
-    extra = Extra(apiserver_args=("--a", "--b"), feature_gates={"Gate": True}, audit=True)
+    extra = Extra(etcd_args=("--e",), apiserver_args=("--a", "--b"), feature_gates={"Gate": True}, audit=True)
     assert Extra.of(json.loads(json.dumps(asdict(extra)))) == extra
