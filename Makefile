@@ -131,8 +131,9 @@ bench-reaction: setup-cluster ## Ours beside KEDA and an HPA on Prometheus: reac
 bench-reaction-smoke: setup-cluster ## Reaction times of modes direct and hpa alone, from enqueue to ready pods (JSON=FILE)
 	$(RUN) python -m bench.reaction.smoke $(JSON_FLAG)
 
-bench-scale: setup ## The operator with 5,000 pools: start, rest, memory (JSON=FILE)
-	$(RUN) python -m bench.scale $(JSON_FLAG)
+# ARGS="--pools 1,100 --system workerpool" measures a part, ARGS=--report writes docs/performance.md
+bench-scale: setup ## From 1 to 5,000 pools with 20,000 pods, beside KEDA: hours (JSON=FILE)
+	$(RUN) python -m bench.scale $(JSON_FLAG) $(ARGS)
 
 # ARGS="--pools 100 --system keda" measures a part: python -m bench.pools --help
 bench-pools: setup ## What 1,000 pools cost, in one namespace and in ten, beside KEDA: about an hour (JSON=FILE)
