@@ -95,6 +95,8 @@ class Stage:
     redis: RedisServer
     load: Load
     sizes: Sizes
+    watch: asyncio.Task[None]
+    """By which `sizes` hears."""
 
     @property
     def home(self) -> Path:
@@ -169,11 +171,14 @@ class Stage:
 
         Raises:
             TimeoutError: it did not come to hold.
+            WatchLostError: nobody would hear of it.
         """
         started = said = time.monotonic()
         while not holds():
             now = time.monotonic()
             check()
+            if self.watch.done():
+                self.watch.result()
             if now - started > longest:
                 raise TimeoutError(f"not within {longest:.0f} s: {what} ({progress()})")
             if now - said >= _SAY_SECONDS:
@@ -214,7 +219,16 @@ async def stage(
         access = await ClusterAccess.find(running.kubeconfig)
         async with Kube(access, timeout_seconds=60) as kube, access.watch_session() as session:
             following = asyncio.create_task(follow(access, kinds.DEPLOYMENT, on_event=sizes.hear))
-            made = Stage(plane=running, access=access, kube=kube, session=session, redis=redis, load=load, sizes=sizes)
+            made = Stage(
+                plane=running,
+                access=access,
+                kube=kube,
+                session=session,
+                redis=redis,
+                load=load,
+                sizes=sizes,
+                watch=following,
+            )
             made.fill(jobs)
             try:
                 yield made
