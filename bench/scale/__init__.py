@@ -18,8 +18,8 @@ cold start
     of it wait for the dead one's lease.
 
 Collectors are played, one a namespace (`played`). At the end a real one takes the place of one of them: as many times
-that as there are namespaces is what collectors cost, in the rows `workerpool`; the rows `workerpool-operator` are the
-operator's process alone. Its workers have no streams, as nobody runs those pods' programs.
+that as there are namespaces is what collectors cost, in the rows `workerpool-with-collectors`; the rows `workerpool`
+are the operator's process alone. Its workers have no streams, as nobody runs those pods' programs.
 
 KEDA (`beside`) has the phases create (until each ScaledObject has its HPA), rest and cold start (its operator alone is
 killed). Requests that the HPAs' controller makes are nobody's, which is to KEDA's favour.

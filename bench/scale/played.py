@@ -1,7 +1,8 @@
 """A played collector of a namespace at rest: it says as much as a real one would whose workers run the SDK.
 
-A worker reports each `REPORT_MAX_SECONDS`, and a real collector passes on its pool's list of workers at each report, so
-a pool of four is heard of four times as often. All queues are empty; that is confirmed more often than by a real one.
+A worker reports each `REPORT_MAX_SECONDS`, and a real collector passes on its pool's list of workers
+`SAME_WAITS_SECONDS` after the first report that it has not passed on, with all that have come by then. All queues are
+empty; that is confirmed a little more often than by a real one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench.scale.watched import Key, Pods
 from e2e.faults.collector import REDIAL_SECONDS, Endpoint, Script, ScriptedCollector, collector_token
 from workerpool.protocol import REPORT_MAX_SECONDS
 from workerpool_operator import protocol
+from workerpool_operator.collector.board import SAME_WAITS_SECONDS
 
 QUEUE: Final = "main"
 TICK_SECONDS: Final = 0.25
@@ -51,13 +53,15 @@ class PlayedCollector(ScriptedCollector):
 
     async def _report_in_turn(self, stream: aiohttp.ClientWebSocketResponse) -> None:
         turns, told = deque(self.scripts), 0
-        each_second = len(turns) * self.workers / REPORT_MAX_SECONDS
+        turn_seconds = SAME_WAITS_SECONDS + REPORT_MAX_SECONDS / self.workers
+        rounds = max(1, int(REPORT_MAX_SECONDS / turn_seconds))
+        each_second = len(turns) / turn_seconds
         pause = max(TICK_SECONDS, 1 / each_second)
         while True:
             await self._until_next_turn(stream, pause)
             for _ in range(math.ceil(each_second * pause)):
                 # Once in a worker's period the queue is confirmed as well.
-                if told // len(turns) % self.workers:
+                if told // len(turns) % rounds:
                     await self._tell_workers(stream, turns[0])
                 else:
                     await self._report(stream, turns[0])

@@ -8,9 +8,9 @@ from typing import Final
 
 from bench.scale import growth
 
-OPERATOR_ALONE: Final = "workerpool-operator"
-"""The operator's process, which the bars are about."""
-WITH_COLLECTORS: Final = "workerpool"
+OPERATOR_ALONE: Final = "workerpool"
+"""The operator's process, which the aims are about."""
+WITH_COLLECTORS: Final = "workerpool-with-collectors"
 """The same with one collector a namespace: what the system costs."""
 KEDA: Final = "keda"
 

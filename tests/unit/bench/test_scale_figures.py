@@ -137,12 +137,12 @@ def test_the_exponent_is_of_all_sizes_of_a_system_and_of_no_other() -> None:
 
 def test_the_report_goes_between_the_marks_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    page.write_text(f"before\n{report.BEGIN}\nof before\n{report.END}\nafter\n")
     report.write_into(page, [figures(100, 1.0)])
     text = page.read_text()
     assert text.startswith(f"before\n{report.BEGIN}\n\n| system | objects |")
     assert text.endswith(f"|\n\n{report.END}\nafter\n")
-    assert "old" not in text
+    assert "of before" not in text
     assert f"| {OPERATOR_ALONE} | 100 | create | 10 | 1 | 3 |  |  |" in text
     report.write_into(page, [figures(100, 1.0)])
     assert page.read_text() == text
