@@ -2,7 +2,7 @@
 
 A worker reports each `REPORT_MAX_SECONDS`, and a real collector passes on its pool's list of workers
 `SAME_WAITS_SECONDS` after the first report that it has not passed on, with all that have come by then. All queues are
-empty; that is confirmed a little more often than by a real one.
+empty, and have been for long; that is confirmed a little more often than by a real one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from e2e.faults.collector import REDIAL_SECONDS, Endpoint, Script, ScriptedColle
 from workerpool.protocol import REPORT_MAX_SECONDS
 from workerpool_operator import protocol
 from workerpool_operator.collector.board import SAME_WAITS_SECONDS
+from workerpool_operator.collector.cadence import CONFIRM_IDLE_SECONDS
 
 QUEUE: Final = "main"
 TICK_SECONDS: Final = 0.25
@@ -54,13 +55,13 @@ class PlayedCollector(ScriptedCollector):
     async def _report_in_turn(self, stream: aiohttp.ClientWebSocketResponse) -> None:
         turns, told = deque(self.scripts), 0
         turn_seconds = SAME_WAITS_SECONDS + REPORT_MAX_SECONDS / self.workers
-        rounds = max(1, int(REPORT_MAX_SECONDS / turn_seconds))
+        rounds = max(1, int(CONFIRM_IDLE_SECONDS / turn_seconds))
         each_second = len(turns) / turn_seconds
         pause = max(TICK_SECONDS, 1 / each_second)
         while True:
             await self._until_next_turn(stream, pause)
             for _ in range(math.ceil(each_second * pause)):
-                # Once in a worker's period the queue is confirmed as well.
+                # Once in that many rounds the queue is confirmed as well.
                 if told // len(turns) % rounds:
                     await self._tell_workers(stream, turns[0])
                 else:
@@ -144,7 +145,7 @@ class Collectors:
             endpoint=self.endpoint,
             token=token,
             pods=lambda pool: self.pods.of((place, pool)),
-            repeat_seconds=REPORT_MAX_SECONDS,
+            repeat_seconds=CONFIRM_IDLE_SECONDS,
             workers=self.workers,
         )
 
