@@ -8,7 +8,8 @@ create
     From before the first of all pools is created until each has four Ready workers. Both cores are the control plane's
     then: seconds are the machine's, CPU seconds the operator's.
 rest
-    A window in which nothing changes, once no Deployment has changed for half a minute and hardly a request is made.
+    A window in which nothing changes, once no Deployment has changed for half a minute, workers have lost the marks of
+    those at work (a write each, after a minute without a job), and hardly a request is made.
 update
     All pools get another image, strategy Rolling, until each has four Ready workers of that and none of the old one.
 grow, shrink

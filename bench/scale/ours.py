@@ -23,6 +23,7 @@ from bench.scale.watched import Goal, Pods, Pools
 from e2e.cluster.progress import say
 from e2e.faults.process import OperatorProcess
 from e2e.faults.watching import follow
+from workerpool_operator.domain.shields import IDLE_SECONDS
 from workerpool_operator.kube import ObjectRef, kinds
 
 Json = dict[str, Any]
@@ -35,6 +36,8 @@ CHANGES: Final[tuple[tuple[str, Goal, Json], ...]] = (
     ("shrink", Goal(image=SECOND, size=WORKERS), {"scaling": {"minReplicas": WORKERS}}),
 )
 """Name of the phase, where all pools are to go, and what each spec is patched with."""
+SHIELDED_SECONDS: Final = IDLE_SECONDS + 15.0
+"""A worker without a job for so long loses the marks that keep its node: one write a pod, once, and no rest yet."""
 SETTLE_SECONDS: Final = 30.0
 """A collector's first seconds: it dials, learns of its pools and lists their pods."""
 
@@ -81,11 +84,11 @@ class Run:
         """All phases in order. `window`: seconds of each look at rest."""
         self.collectors.start()
         create = await self.meter.phase("create", self._create)
-        await self._settle()
+        await self._rested()
         rest = await self.meter.rest(window)
         changes = await self._changes()
         start = await self.meter.phase("cold start", self._fail_over)
-        await self._settle()
+        await self._rested()
         after = await usage.over(SETTLE_SECONDS, self.operator.pids)
         return Figures(
             system=OPERATOR_ALONE,
@@ -131,6 +134,10 @@ class Run:
             check=self._check,
             longest=self.longest,
         )
+
+    async def _rested(self) -> None:
+        await asyncio.sleep(SHIELDED_SECONDS)
+        await self._settle()
 
     async def _settle(self) -> None:
         await self.stage.until_quiet(check=self._check)
