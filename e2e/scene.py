@@ -116,8 +116,11 @@ class Scene:
             yield watch
 
     @contextmanager
-    def watching_ends(self, name: str) -> Iterator[dict[str, Json]]:
-        """Follow the pool's pods for as long as the context lasts: pod -> `terminated` of its container, once it is."""
+    def watching_ends(self, name: str, *, of: str = "containerStatuses") -> Iterator[dict[str, Json]]:
+        """Follow the pool's pods for as long as the context lasts: pod -> `terminated` of its container, once it is.
+
+        `of`: the field of the pod's status; sidecars are in `initContainerStatuses`.
+        """
         ends: dict[str, Json] = {}
 
         def read(stream: IO[str]) -> None:
@@ -127,7 +130,7 @@ class Scene:
                     if terminated.startswith("{"):
                         ends[pod] = json.loads(terminated)
 
-        fields = r'{.metadata.name} {.status.containerStatuses[*].state.terminated}{"\n"}'
+        fields = f'{{.metadata.name}} {{.status.{of}[*].state.terminated}}{{"\\n"}}'
         with self._following("pods", name, f"--output=jsonpath={fields}", read=read):
             yield ends
 
@@ -290,7 +293,7 @@ def is_stopping(pod: Json) -> bool:
 
 
 def restarts(workers: Collection[Json]) -> int:
-    """How often the containers of these pods have been restarted."""
+    """How often the containers of these pods have been restarted, sidecars not counted."""
     return sum(one["restartCount"] for pod in workers for one in pod["status"].get("containerStatuses", []))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from e2e.cli import done
 from e2e.scene import Scene, assert_nothing_lost
-from e2e.support import pools
+from e2e.support import beside, pools
 from e2e.support.kubectl import Json
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import steady
@@ -39,7 +39,8 @@ def test_a_running_deployment_is_adopted_and_no_job_is_cut_off(scene: Scene) -> 
     assert _ready(scene) == 0
     scene.wait_condition(NAME, "ScalingActive", status="True", reason="Active")
     scene.kubectl.delete("deployment", NAME, namespace=scene.namespace)
-    assert pools.ready_pods(scene.kubectl, scene.namespace, NAME), "the pool's own stay"
+    [kept, *_] = pools.ready_pods(scene.kubectl, scene.namespace, NAME)  # the pool's own stay
+    assert [one["name"] for one in kept["spec"]["initContainers"]] == [beside.NAME]
 
 
 def _ready(scene: Scene) -> int:
@@ -67,8 +68,15 @@ def _deployment(scene: Scene) -> Json:
         "resources": {"requests": {"cpu": "20m", "memory": "48Mi"}},
     }
     labels = {"app": NAME}
+    sidecar = {
+        **beside.sidecar(scene.stack.images.worker),
+        "imagePullPolicy": "IfNotPresent",
+        "restartPolicy": "Always",
+        "securityContext": container["securityContext"],
+    }
     pod = {
         "automountServiceAccountToken": False,
+        "initContainers": [sidecar],
         "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }

@@ -14,7 +14,7 @@ import pytest
 from e2e.cluster import ClusterError
 from e2e.processes import kill_operator
 from e2e.scene import Scene, all_at_once, assert_nothing_lost, restarts, templates
-from e2e.support import images
+from e2e.support import beside, images
 from e2e.support.images import ROOT
 from e2e.support.stack import NAMESPACE, RELEASE, TEST_VALUES, install, leader
 from e2e.support.wait import wait_for
@@ -47,10 +47,11 @@ def test_an_operator_that_is_killed_and_restarted_changes_no_pod(scene: Scene) -
 def test_an_upgrade_of_the_operator_restarts_no_worker(scene: Scene, tmp_path: Path) -> None:
     """An operator that would render workers differently leaves those that run alone.
 
-    So does their template stay, from which the next workers of this version are made; only a pool that comes after
-    the upgrade is rendered anew.
+    So does their template stay, with the sidecar in it, from which the next workers of this version are made; only a
+    pool that comes after the upgrade is rendered anew.
     """
-    scene.apply("kept", scaling={"minReplicas": 2, "maxReplicas": 3})
+    sidecars = [beside.sidecar(scene.stack.images.worker)]
+    scene.apply("kept", worker={"sidecars": sidecars}, scaling={"minReplicas": 2, "maxReplicas": 3})
     before = scene.wait_workers("kept", 2)
     stored = templates(scene, "kept")
     with _upgraded(scene, tmp_path):
@@ -59,7 +60,7 @@ def test_an_upgrade_of_the_operator_restarts_no_worker(scene: Scene, tmp_path: P
         assert before.keys() <= after.keys()
         assert restarts(after.values()) == 0
         assert templates(scene, "kept") == stored
-        scene.apply("made-after", scaling={"minReplicas": 1})
+        scene.apply("made-after", worker={"sidecars": sidecars}, scaling={"minReplicas": 1})
         scene.wait_workers("made-after", 1)
         (rendered,) = templates(scene, "made-after").values()
         (kept,) = stored.values()

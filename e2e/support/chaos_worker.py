@@ -1,8 +1,10 @@
 """A worker whose jobs call, write and wait as their payload says, and that tells of each in a Redis of its own.
 
-`url` is fetched, into `scratch` a file is written, then `seconds` pass. What is told has the form of the reference
-worker's records, on the stream beside the queue RECORDS of the Redis at RECORDS_URL. A program of its own that knows
-nothing but the SDK; in a pod it is mounted into the reference worker's image.
+`url` is fetched, into `scratch` a file is written, then `seconds` pass. Where the environment has DOWNSTREAM or
+LAST_CALL, the one is fetched before these seconds by every job, the other after them. What is told has the form of the
+reference worker's records, on the stream beside the queue RECORDS of the Redis at RECORDS_URL, and its type `sleep` is
+known here too, so that commands which feed that worker feed this one. A program of its own that knows nothing but the
+SDK; in a pod it is mounted into the reference worker's image.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ worker = Worker()
 records = Redis(Queue.connect(os.environ["RECORDS_URL"], stream=os.environ["RECORDS"]))
 
 
+@worker.job("sleep", timeout=30)
 @worker.job("work", timeout=30)
 async def work(job: Job) -> None:
     """Do what the payload says."""
@@ -27,6 +30,7 @@ async def work(job: Job) -> None:
     try:
         await asyncio.to_thread(call_and_write, job.id, job.payload)
         await asyncio.sleep(job.payload["seconds"])
+        await asyncio.to_thread(call, os.environ.get("LAST_CALL", ""))
     except OSError:
         await tell("fail", job)
         raise
@@ -35,15 +39,20 @@ async def work(job: Job) -> None:
 
 def call_and_write(name: str, payload: dict[str, Any]) -> None:
     """Raises OSError: nobody answers, or there is no space."""
-    if url := payload.get("url"):
-        with urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310  the address is the harness' own
-            answer.read()
+    call(payload.get("url") or os.environ.get("DOWNSTREAM", ""))
     if folder := payload.get("scratch"):
         file = Path(folder) / name
         try:
             file.write_bytes(b"\0" * FILE_BYTES)
         finally:
             file.unlink(missing_ok=True)
+
+
+def call(url: str) -> None:
+    """Fetch it, if there is one. Raises OSError: nobody answers."""
+    if url:
+        with urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310  the address is the harness' own
+            answer.read()
 
 
 async def tell(event: str, job: Job) -> None:
