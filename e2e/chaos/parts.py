@@ -45,6 +45,8 @@ class Part:
     """Of the pool."""
     worker: Mapping[str, Any] = field(default_factory=dict)
     """Of the pool's `worker`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Of its workers, beside what they need to tell of jobs."""
     payload: Mapping[str, Any] = field(default_factory=dict)
     """Of its jobs."""
     fed_at: str = ""

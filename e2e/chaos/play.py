@@ -68,20 +68,12 @@ async def _play(name: str, scene: Scene) -> Row:
     async with PARTS[name](scene, pool) as part:
         try:
             # In a thread: what stands in for a broker or for a downstream lives in this loop.
-            await asyncio.to_thread(_ready_pool, scene, pool, part)
+            await asyncio.to_thread(ready_pool, scene, pool, part)
             access = await ClusterAccess.from_kubeconfig(scene.stack.cluster.kubeconfig)
-            wish = Wish(
-                url=part.fed_at or scene.url,
-                stream=part.stream or pool,
-                rate=RATE,
-                type="work",
-                payload={"seconds": JOB_SECONDS, **part.payload},
-                records_url=scene.url,
-            )
             async with (
                 Kube(access) as kube,
                 watching(access, namespace=scene.namespace, pool=pool, figures=False) as eyes,
-                probing(wish) as jobs,
+                probing(wish_for(scene, pool, part)) as jobs,
             ):
                 ground = Ground(
                     access=access, kube=kube, namespace=scene.namespace, pool=pool, operator_namespace=NAMESPACE
@@ -98,7 +90,20 @@ async def _play(name: str, scene: Scene) -> Row:
             await asyncio.to_thread(scene.kubectl.delete, "workerpool", pool, namespace=scene.namespace, wait=False)
 
 
-def _ready_pool(scene: Scene, pool: str, part: Part) -> None:
+def wish_for(scene: Scene, pool: str, part: Part) -> Wish:
+    """The jobs that the pool gets."""
+    return Wish(
+        url=part.fed_at or scene.url,
+        stream=part.stream or pool,
+        rate=RATE,
+        type="work",
+        payload={"seconds": JOB_SECONDS, **part.payload},
+        records_url=scene.url,
+    )
+
+
+def ready_pool(scene: Scene, pool: str, part: Part) -> None:
+    """Make it, of the program that calls, writes and waits, and wait for its workers."""
     config = {"name": "chaos-worker", "namespace": scene.namespace}
     data = {PROGRAM.name: PROGRAM.read_text()}
     scene.kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": data})
@@ -114,7 +119,7 @@ def _ready_pool(scene: Scene, pool: str, part: Part) -> None:
 
 
 def _worker(part: Part, *, stream: str, records: str) -> dict[str, Any]:
-    env = {"RECORDS_URL": records, "RECORDS": stream}
+    env = {"RECORDS_URL": records, "RECORDS": stream, **part.env}
     return {
         "command": ["python", f"{FOLDER}/{PROGRAM.name}"],
         "maxWorkers": 4,
