@@ -1,6 +1,5 @@
 """What all commands that ask a cluster share: which cluster and namespace, and what is said when it does not answer."""
 
-import asyncio
 import contextlib
 import re
 import socket
@@ -23,8 +22,6 @@ ExitCode = exits.ExitCode
 
 PROGRAM: Final = "wpool"
 """As whom commands write: `metadata.managedFields` tell it."""
-_LATER_SECONDS: Final = 2.0
-"""For how long it is still found out whether an operator runs when all else is known."""
 _NETWORK: Final = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 _OF_THE_CLUSTER: Final = ("namespaces", "nodes")
 """Of what may be missing, what is in no namespace."""
@@ -105,11 +102,9 @@ def asked(
         access = await ClusterAccess.find(context=context, program=PROGRAM)
         server = access.server
         try:
-            if of_operator:
-                answer, note = await _shown(question(access), access)
-            else:
-                answer = await question(access)
-                note = await _done(access, looks=not (expected or dry_run)) if for_operator else ""
+            answer, note = await _answered(question, access, of_operator=of_operator)
+            if for_operator:
+                note = await _done(access, looks=not (expected or dry_run))
         except TroubleError:
             note = await older(access)
             raise
@@ -145,17 +140,14 @@ async def _done(access: "ClusterAccess", *, looks: bool) -> str:
     return await older(access)
 
 
-async def _shown(question: Awaitable[T], access: "ClusterAccess") -> tuple[T, str]:
-    """The answer, and that it may be old where no operator runs: found out meanwhile, and not waited for long."""
+async def _answered(
+    question: Callable[["ClusterAccess"], Awaitable[T]], access: "ClusterAccess", *, of_operator: bool
+) -> tuple[T, str]:
+    """The answer, and that it may be old where it is `of_operator` and none runs."""
     from workerpool_operator.cli import standing  # noqa: PLC0415  see asked
 
-    looking = asyncio.create_task(standing.shown_by_nobody(access))
-    try:
-        answer = await question
-        done, _ = await asyncio.wait({looking}, timeout=_LATER_SECONDS)
-        return answer, looking.result() if done else ""
-    finally:
-        looking.cancel()
+    answer = await question(access)
+    return answer, await standing.shown_by_nobody(access) if of_operator else ""
 
 
 async def older(access: "ClusterAccess") -> str:

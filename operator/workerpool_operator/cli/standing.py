@@ -53,13 +53,18 @@ async def shown_by_nobody(access: ClusterAccess) -> str:
 
 
 async def _absence(access: ClusterAccess) -> Absence | None:
-    """One request where an operator is ready, else two."""
     with contextlib.suppress(TimeoutError, KubeError):
-        async with asyncio.timeout(_SECONDS), Kube(access) as kube:
-            operators = await kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()
-            leases = () if _ready(operators) else await _leases(kube)
-            return told(operators, leases, now=datetime.now(UTC))
+        async with asyncio.timeout(_SECONDS):
+            return await _found(access)
     return None
+
+
+async def _found(access: ClusterAccess) -> Absence | None:
+    """By one request where an operator is ready, else by two."""
+    async with Kube(access) as kube:
+        operators = await kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()
+        leases = () if _ready(operators) else await _leases(kube)
+        return told(operators, leases, now=datetime.now(UTC))
 
 
 def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) -> Absence | None:

@@ -10,7 +10,7 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import deployed_operator, held_lease, of_somebody, started, wpool
 from tests.support.pools import pool_body
 from tests.support.standing import no_lease_is_left
-from workerpool_operator.cli import cluster, standing
+from workerpool_operator.cli import standing
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
@@ -139,17 +139,17 @@ async def test_who_is_slow_to_tell_whether_one_runs_holds_nothing_up(
     plane: ControlPlane, pool: ObjectRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was asked for is shown, and nothing is said."""
-    entered = asyncio.Event()
+    asked = False
 
-    async def never(_: object) -> str:
-        entered.set()
+    async def never(_: object) -> None:
+        nonlocal asked
+        asked = True
         await asyncio.Event().wait()
-        return "x"
 
-    monkeypatch.setattr(standing, "shown_by_nobody", never)
-    monkeypatch.setattr(cluster, "_LATER_SECONDS", 0.05)
+    monkeypatch.setattr(standing, "_found", never)
+    monkeypatch.setattr(standing, "_SECONDS", 0.05)
     shown = await wpool(plane, "get", "-n", pool.namespace)
-    assert entered.is_set()
+    assert asked
     assert (shown.returncode, shown.stderr, "thumbs" in shown.stdout) == (0, "", True)
 
 
