@@ -14,7 +14,7 @@ from tests.support.kubelet import played_kubelet
 from tests.support.pools import pool_body
 from workerpool_operator.kube import Kube
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds")]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
 
 async def unread(plane: ControlPlane, *words: str) -> tuple[int, bytes]:
