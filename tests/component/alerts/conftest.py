@@ -24,7 +24,9 @@ def _judged(request: pytest.FixtureRequest, record_property: Callable[[str, obje
     elif isinstance(case, Case):
         record_property(PROPERTY, (case.alert, FIRES if any(case.firing.values()) else SILENT))
     elif "firing" in params:
-        record_property(PROPERTY, ("CanaryRejected", FIRES if any(params["firing"].values()) else SILENT))
+        record_property(
+            PROPERTY, (params.get("alert", "CanaryRejected"), FIRES if any(params["firing"].values()) else SILENT)
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
