@@ -38,7 +38,7 @@ async def partition(port: int) -> AsyncIterator[None]:
     table = f"inet workerpool-faults-{os.getpid()}-{port}"
     rules = f'iifname "lo" tcp dport {port} drop; iifname "lo" tcp sport {port} drop'
     chain = f"chain input {{ type filter hook input priority 0; {rules}; }}"
-    await asyncio.to_thread(_nft, f"table {table} {{ {chain} }}")
+    await asyncio.to_thread(_nft, f"table {table} {{\n{chain}\n}}\n")  # older ones want the ends of lines
     try:
         yield
     finally:
