@@ -20,7 +20,7 @@ pytest_arguments=("$@")
 readonly MEMORY=/dev/shm ROOM_GIB=4
 logs=$(mktemp -d)
 files=$logs
-beside=
+beside=() # process ids of the lots that run in the background
 owns_cluster=false
 summary=()
 
@@ -76,36 +76,57 @@ pytest_phase() {
     return "$status"
 }
 
-# component_phases: the SDK's tests are half of them, and wait more than they compute, as the other half does. So both
-# run side by side. What somebody selects runs as one: it may be of one half only.
+# The component tests wait more than they compute, so several lots of them run side by side; what no lot names is the
+# last. Lots are about as long as one another. What somebody selects runs as one.
+readonly LOTS=(
+    "tests/component/sdk/test_broker_conformance.py"
+    "tests/component/sdk"
+    "tests/component/cli tests/component/faults tests/component/ui"
+)
+
 component_phases() {
-    local status=0
+    local status=0 number paths path elsewhere=()
     local -x TMPDIR=$files
     if ((${#pytest_arguments[@]})); then
         pytest_phase component tests/component
         return
     fi
-    echo "test: component/sdk, beside the next; its output follows at its end"
-    # A shell's background processes are deaf to Ctrl-C unless told otherwise.
-    env --default-signal=INT \
-        scripts/uv run --locked pytest tests/component/sdk >"$logs/component-sdk" 2>&1 &
-    beside=$!
-    pytest_phase component tests/component --ignore=tests/component/sdk || status=$?
-    echo "test: waiting for component/sdk, which is at: $(tail -n 1 "$logs/component-sdk")"
-    wait "$beside" || status=$?
-    beside=
-    echo "test: component/sdk"
-    cat "$logs/component-sdk"
-    summary+=("$(tail -n 1 "$logs/component-sdk")")
+    for number in "${!LOTS[@]}"; do
+        read -ra paths <<<"${LOTS[number]}"
+        echo "test: component, ${paths[*]}, beside the next; its output follows at its end"
+        lot "$logs/component-$number" "${paths[@]}" "${elsewhere[@]}"
+        for path in "${paths[@]}"; do elsewhere+=("--ignore=$path"); done
+    done
+    pytest_phase component tests/component "${elsewhere[@]}" || status=$?
+    for number in "${!LOTS[@]}"; do
+        echo "test: waiting for ${LOTS[number]}, which is at: $(tail -n 1 "$logs/component-$number")"
+        wait "${beside[number]}" || status=$?
+        echo "test: component, ${LOTS[number]}"
+        cat "$logs/component-$number"
+        summary+=("$(tail -n 1 "$logs/component-$number")")
+    done
+    beside=()
     return "$status"
+}
+
+# lot LOG ARGUMENT...: pytest in the background. A shell's background processes are deaf to Ctrl-C unless told otherwise.
+lot() {
+    local log=$1
+    shift
+    env --default-signal=INT scripts/uv run --locked pytest "$@" >"$log" 2>&1 &
+    beside+=("$!")
 }
 
 # end_beside: as Ctrl-C would. uv waits for its pytest, and that for its servers.
 end_beside() {
-    [[ -n $beside ]] || return 0
-    pkill -INT -P "$beside" || true
-    wait "$beside" || true
-    cat "$logs/component-sdk"
+    local number pid
+    for pid in "${beside[@]}"; do
+        pkill -INT -P "$pid" || true
+    done
+    for number in "${!beside[@]}"; do
+        wait "${beside[number]}" || true
+        cat "$logs/component-$number"
+    done
 }
 
 for phase in "${phases[@]}"; do
