@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bench.reaction.traces import SLOTS, Trace
+from bench.reaction.traces import DRAIN_SECONDS, SLOTS, Trace
 from workerpool_operator.cli.load.reaction import Step
 from workerpool_operator.cli.quantiles import Quantiles
 
@@ -114,18 +114,18 @@ def wasted(seen: Seen, *, window: float) -> float:
     that are due and not done, divided by `SLOTS` and rounded up. So a worker with one job of five counts as used:
     nobody can end it without harm. A worker that starts or ends is not counted, whoever starts and ends it.
 
-    The second is what a scaler would save that ends workers at work: each attempt that was cut off, from its begin
-    until its pod was told to end, divided by `SLOTS`. That is the least of it: the attempt went on for some of its
-    grace.
+    The second is what a scaler would save that ends workers at work: all that each attempt did that was cut off,
+    divided by `SLOTS`. It went on for `DRAIN_SECONDS` after its worker was told to end, or its end had been told.
     """
     return _Sweep(seen).integral(window) + lost(seen, window=window)
 
 
 def lost(seen: Seen, *, window: float) -> float:
-    """Give the pod-seconds of attempts whose end was never told and whose pod was told to end."""
+    """Give the pod-seconds of attempts whose end was never told and whose worker was told to end."""
     cut = [work for work in seen.works if math.isinf(work.ended)]
     ends = [(work, _stopped(seen.ready, work.pod, after=work.began)) for work in cut]
-    return sum(max(0.0, min(end, window) - work.began) for work, end in ends if end is not None) / SLOTS
+    lasted = [min(end + DRAIN_SECONDS, window) - work.began for work, end in ends if end is not None]
+    return sum(max(0.0, seconds) for seconds in lasted) / SLOTS
 
 
 def _stopped(ready: Sequence[Ready], pod: str, *, after: float) -> float | None:

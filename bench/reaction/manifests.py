@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.reaction import exporter
-from bench.reaction.traces import MAX_REPLICAS, SLOTS
+from bench.reaction.traces import DRAIN_SECONDS, MAX_REPLICAS, SLOTS
 from e2e.support import pools
 from e2e.support.kubectl import Json
 from workerpool_operator.api import parse
@@ -18,13 +18,13 @@ METRIC: Final = "redis_stream_group_backlog"
 SCRAPE_SECONDS: Final = 5
 GRACE_SECONDS: Final = 30
 """The default of Kubernetes, which a plain Deployment has."""
-DRAIN_SECONDS: Final = 25
-"""For all: what a worker has within that grace to end its jobs, before it gives them back."""
 QUIET_SECONDS: Final = 5
-"""For all but KEDA's defaults: so long fewer workers must be wanted, or none, before any is taken away.
+"""For all but KEDA's defaults: so long no worker must be wanted before the pool goes to 0."""
+STABILIZATION_SECONDS: Final = 0
+"""For all but KEDA's defaults: where fewer workers are wanted they are taken away at once.
 
-An HPA, which looks every 15 s, is not slowed down by so little. With more it counts from its last look, and a pool from
-the last reading of its queue: the same setting would be up to 15 s longer for the pool.
+An HPA looks every 15 s, so that up to that it makes no difference to it what it is told here: it shrinks at the first
+look that finds less. A pool would keep its workers for just as long as it is told.
 """
 _EXPORTER: Final = "exporter"
 _PROGRAM: Final = Path(exporter.__file__)
@@ -45,7 +45,7 @@ def pool(name: str, namespace: str, *, image: str, redis: str, mode: str) -> Jso
             "maxReplicas": MAX_REPLICAS,
             "targets": {"queueDepthPerReplica": SLOTS},
             "cooldownSeconds": QUIET_SECONDS,
-            "scaleDown": {"stabilizationSeconds": QUIET_SECONDS},
+            "scaleDown": {"stabilizationSeconds": STABILIZATION_SECONDS},
         },
     )
 
@@ -124,13 +124,10 @@ def autoscaler(name: str, namespace: str) -> Json:
 
 
 def behavior() -> Json:
-    """Give an HPA's behavior at its quickest: up at once and to any size, down after the quiet time, and exactly."""
+    """Give an HPA's behavior at its quickest: up at once and to any size, down at once too, and exactly."""
     policies = [{"type": "Pods", "value": MAX_REPLICAS, "periodSeconds": 15}]
-    common: Json = {"policies": policies, "tolerance": "0"}
-    return {
-        "scaleUp": {"stabilizationWindowSeconds": 0, **common},
-        "scaleDown": {"stabilizationWindowSeconds": QUIET_SECONDS, **common},
-    }
+    rules = {"stabilizationWindowSeconds": STABILIZATION_SECONDS, "policies": policies, "tolerance": "0"}
+    return {"scaleUp": rules, "scaleDown": rules}
 
 
 def adapter_values() -> Json:

@@ -13,6 +13,8 @@ from workerpool_operator.cli.load.schedule import Schedule
 SLOTS: Final = 5
 """Jobs that one worker runs at a time, and the backlog a worker that every scaler is told to aim at."""
 MAX_REPLICAS: Final = 12
+DRAIN_SECONDS: Final = 25
+"""What a worker of any scaler has to end its jobs when it is told to, before it cuts them off and gives them back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.reaction import figures
 from bench.reaction.figures import Done, Ready, Row, Seen, Work, bars, wasted
 from bench.reaction.play import done, works
-from bench.reaction.traces import SLOTS, Job, Trace
+from bench.reaction.traces import DRAIN_SECONDS, SLOTS, Job, Trace
 from workerpool_operator.cli.load.ledger import Event, Record
 from workerpool_operator.cli.load.reaction import Step
 
@@ -63,10 +63,10 @@ def test_a_worker_that_is_being_stopped_is_neither_ready_nor_wasted() -> None:
         jobs=[Done(due=0.0, done=math.inf)],
     )
     # Until 5 b is idle; then one worker is needed for what is not done, and b is there for it. A slot of a was in vain.
-    assert wasted(found, window=10.0) == 5.0 + 5.0 / SLOTS
+    assert wasted(found, window=10.0) == 5.0 + 10.0 / SLOTS
 
 
-def test_work_that_was_cut_off_is_wasted_until_its_worker_was_told_to_end() -> None:
+def test_work_that_was_cut_off_is_wasted_to_the_end_of_its_drain() -> None:
     """As much of a worker as the attempt had; one that ended, and one whose worker is there still, are not in it."""
     found = seen(
         ready=ready((0.0, "ab"), (30.0, "b")),
@@ -76,7 +76,7 @@ def test_work_that_was_cut_off_is_wasted_until_its_worker_was_told_to_end() -> N
             Work(pod="b", began=10.0, ended=math.inf),
         ],
     )
-    assert figures.lost(found, window=100.0) == 20.0 / SLOTS
+    assert figures.lost(found, window=100.0) == (20.0 + DRAIN_SECONDS) / SLOTS
     assert figures.lost(found, window=20.0) == 10.0 / SLOTS
 
 
