@@ -225,4 +225,4 @@ class Limiter(StrEnum):
     DOWNSTREAM = "downstream"
     """Not raised, because what the jobs call is down: half of the workers say that their circuits are open."""
     WAKING = "waking"
-    """One worker ahead of the others where there was none, for a second at most."""
+    """Two workers ahead of the others where there was none, for a second at most."""

@@ -23,7 +23,7 @@ from workerpool_operator.domain.scaling import (
     muster,
 )
 from workerpool_operator.domain.snapshot import Snapshot
-from workerpool_operator.domain.waking import first_alone
+from workerpool_operator.domain.waking import first_ahead
 
 DEFAULT_REPLICAS: Final = 1
 """Schema default of spec.replicas."""
@@ -59,7 +59,7 @@ def size_of(snapshot: Snapshot) -> Size:
                 return Size(decision=decision, size=decision.desired, followed=followed, replicas=decision.desired)
             return Size(decision=decision, size=followed.size, followed=followed, replicas=followed.write)
     inputs = _inputs(snapshot)
-    size, decision = first_alone(decide(inputs), inputs)
+    size, decision = first_ahead(decide(inputs), inputs)
     soon, decision = size_soon(decision, inputs)
     return Size(decision=decision, size=size, soon=soon)
 

@@ -82,11 +82,11 @@ def test_work_raises_the_deployment_at_once() -> None:
     assert made.applies[0].resource_version is None
 
 
-def test_a_sleeping_pool_gets_one_worker_ahead_of_the_others() -> None:
+def test_a_sleeping_pool_gets_two_workers_ahead_of_the_others() -> None:
     """What is wanted stays what it is, and it is looked at again when the others may follow."""
     web = pool()
     made = plan(settled(web, 0, samples=(sample(100),)))
-    assert (sizes(made), made.decision.desired, made.look_again) == ({name(web): 1}, 5, 1.0)
+    assert (sizes(made), made.decision.desired, made.look_again) == ({name(web): 2}, 5, 1.0)
 
 
 def test_fewer_workers_wanted_asks_for_the_pods_first() -> None:
