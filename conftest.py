@@ -18,9 +18,12 @@ def pytest_configure() -> None:
     The looptime plugin asks for the current event loop before each synchronous test, for which Python 3.11 to 3.13
     create one; its ResourceWarning then fails whichever test the garbage collector happens to run in. Here is none.
 
-    A shell starts what runs in the background with SIGINT ignored, and so would be all programs that tests start.
+    A shell starts what runs in the background with SIGINT ignored, and `nohup` has SIGHUP ignored; so would have all
+    programs that tests start. A function is not inherited, and the tests themselves still live on without a terminal.
     """
     settings.load_profile("house")
     asyncio.set_event_loop(None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
