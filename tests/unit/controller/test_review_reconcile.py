@@ -6,6 +6,7 @@ from tests.support.pools import pool_body
 from tests.support.reconciler import pool_reconciler
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.store import Store
+from workerpool_operator.domain.waking import AHEAD_WORKERS
 from workerpool_operator.kube import errors, kinds
 from workerpool_operator.protocol import QueueSample, Samples
 from workerpool_operator.serve.state import Peer, StreamState
@@ -43,14 +44,14 @@ async def test_a_pool_made_anew_is_not_sized_by_the_jobs_of_its_predecessor() ->
     reading = QueueSample(queue="main", age_seconds=0.0, waiting=500, in_flight=0)
     streams.receive(Peer(namespace="media", pod="c"), Samples(pool="thumbs", samples=(reading,)))
     await reconciler.reconcile(KEY)
-    assert server.sizes == [1]
+    assert server.sizes == [AHEAD_WORKERS]
     store.drop(kinds.WORKER_POOL, "media", "thumbs", uid="old")
     for kind in (kinds.DEPLOYMENT, kinds.CONTROLLER_REVISION, kinds.POD_DISRUPTION_BUDGET):
         for name in list(store.names(kind, "media")):
             store.drop(kind, "media", name)
     store.put(kinds.WORKER_POOL, pool(uid="new", version=50))
     await reconciler.reconcile(KEY)
-    assert server.sizes == [1, 0]
+    assert server.sizes == [AHEAD_WORKERS, 0]
 
 
 class Keeper(Server):
