@@ -192,12 +192,3 @@ def test_dead_letters_are_listed_shown_redriven_and_purged(shop: Scene) -> None:
     assert shop.dead_letters(POOL) == []
     assert wpool(shop, "dlq", "list", *here(shop)).returncode == 1
     wait_for(lambda: not shop.kubectl.list("jobs", namespace=shop.namespace), seconds=30, what="no Job left")
-
-
-def test_ui_serves_the_pools(shop: Scene) -> None:
-    """It tells its address; what it shows is tried in a browser by tests/component/ui."""
-    follower = Follower(shop, "ui", "--no-browser", f"--namespace={shop.namespace}")
-    try:
-        assert "http://127.0.0.1:" in follower.wait_for("http://")
-    finally:
-        follower.end()

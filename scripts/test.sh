@@ -143,9 +143,10 @@ for phase in "${phases[@]}"; do
             component_phases
             ;;
         core | e2e)
-            scripts/setup.sh python cluster
-            stack_up
             if [[ $phase == core ]]; then marker="e2e and core"; else marker=e2e; fi
+            scripts/setup.sh python cluster
+            [[ $phase == core ]] || scripts/setup.sh chromium
+            stack_up
             pytest_phase "$phase" e2e -m "$marker" -x
             ;;
         *)

@@ -50,7 +50,7 @@ TRIED: Final = {
     "stop": "test_cli_changes.py::test_stop_and_start",
     "throttle": "test_cli_changes.py::test_load_feeds_a_pool_and_throttle_slows_it_down",
     "top": "test_cli.py::test_top_tells_who_has_work",
-    "ui": "test_cli.py::test_ui_serves_the_pools",
+    "ui": "test_page.py::test_a_pool_is_stopped_and_started_by_its_buttons",
 }
 """Command -> the test that tries it with real pods."""
 LOCAL: Final = frozenset(
