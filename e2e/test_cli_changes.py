@@ -67,7 +67,7 @@ def test_drain_empties_a_node_and_interrupts_no_job(scene: Scene) -> None:
     scene.wait_workers("moved", 4)
     wait_for(lambda: drained in nodes_of(scene, "moved"), seconds=30, what=f"a worker on {drained}")
     dry = done(scene, "drain", "moved", at(scene), "--node", drained, "--dry-run")
-    assert f"{drained} would be cordoned" in dry
+    assert f"{drained}: would be cordoned" in dry
     try:
         with scene.feeding("moved", all_at_once(400), seconds=1.0) as feeding:
             feeding.wait_running(8)
