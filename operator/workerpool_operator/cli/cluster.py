@@ -75,12 +75,16 @@ def asked(
     question: Callable[["ClusterAccess"], Awaitable[T]],
     *,
     context: str | None,
+    namespace: str | None = None,
+    everywhere: bool = False,
     of_operator: bool = False,
     for_operator: bool = False,
     expected: bool = False,
     dry_run: bool = False,
 ) -> T:
     """The answer of the cluster to `question`; where there is none, says why and exits.
+
+    `namespace`: of what is asked about, by default the context's; `everywhere`: of all namespaces.
 
     `of_operator`: what is shown is what the operator has written, and old where there is none: a line says so.
 
@@ -102,9 +106,12 @@ def asked(
         access = await ClusterAccess.find(context=context, program=PROGRAM)
         server = access.server
         try:
-            answer, note = await _answered(question, access, of_operator=of_operator)
-            if for_operator:
-                note = await _done(access, looks=not (expected or dry_run))
+            answer = await question(access)
+            if of_operator or for_operator:
+                where = None if everywhere else namespace or access.namespace
+                note = await (
+                    _done(access, where, looks=not (expected or dry_run)) if for_operator else _shown(access, where)
+                )
         except TroubleError:
             note = await older(access)
             raise
@@ -132,22 +139,19 @@ def remark(text: str) -> None:
     Console(stderr=True).print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-async def _done(access: "ClusterAccess", *, looks: bool) -> str:
+async def _done(access: "ClusterAccess", namespace: str | None, *, looks: bool) -> str:
     """What is to be said of an operator for which something was written."""
     if looks:
         with interrupts.leaves("It is written, and an operator that runs does it all the same"):
-            await expect_operator(access)
+            await expect_operator(access, namespace)
     return await older(access)
 
 
-async def _answered(
-    question: Callable[["ClusterAccess"], Awaitable[T]], access: "ClusterAccess", *, of_operator: bool
-) -> tuple[T, str]:
-    """The answer, and that it may be old where it is `of_operator` and none runs."""
+async def _shown(access: "ClusterAccess", namespace: str | None) -> str:
+    """That what is shown may be old; empty where an operator runs."""
     from workerpool_operator.cli import standing  # noqa: PLC0415  see asked
 
-    answer = await question(access)
-    return answer, await standing.shown_by_nobody(access) if of_operator else ""
+    return await standing.shown_by_nobody(access, namespace)
 
 
 async def older(access: "ClusterAccess") -> str:
@@ -157,15 +161,17 @@ async def older(access: "ClusterAccess") -> str:
     return await older.older(access)
 
 
-async def expect_operator(access: "ClusterAccess", *, but: str = "it is written, and nothing is done") -> None:
-    """Go on only if an operator runs, or that cannot be seen.
+async def expect_operator(
+    access: "ClusterAccess", namespace: str | None, *, but: str = "it is written, and nothing is done"
+) -> None:
+    """Go on only if an operator looks after the namespace (None: after any), or that cannot be seen.
 
     Raises:
         TroubleError: none runs; it says what has become of what was asked (`but`), why, and what to do.
     """
     from workerpool_operator.cli import standing  # noqa: PLC0415  see asked
 
-    if why := await standing.nobody(access):
+    if why := await standing.nobody(access, namespace):
         raise TroubleError(f"{but}: {why}")
 
 

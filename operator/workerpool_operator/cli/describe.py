@@ -60,7 +60,7 @@ def describe(  # noqa: D103  typer: the help text is HELP
     def question(access: "ClusterAccess") -> Awaitable[Seen]:
         return look(access, namespace or access.namespace, pool)
 
-    seen = asked("describe", question, context=context, of_operator=True)
+    seen = asked("describe", question, context=context, namespace=namespace, of_operator=True)
     show(seen, folding(), now=datetime.now(UTC), context=context)
 
 

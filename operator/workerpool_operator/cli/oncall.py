@@ -74,7 +74,7 @@ def throttle(  # noqa: D103, PLR0917  typer: the help text is THROTTLE_HELP, and
             return None
         return await slow_down(access, namespace, pool, per_second=rate, minutes=minutes, dry_run=dry_run)
 
-    said = asked("throttle", write, context=context, for_operator=True, dry_run=dry_run)
+    said = asked("throttle", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     if said is None:
         done, would = f"{pool}: no throttle any more", "have no throttle any more"
     else:
@@ -96,7 +96,7 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     async def write(access: "ClusterAccess") -> None:
         await annotate(access, namespace, pool, said, dry_run=dry_run)
 
-    asked("restart", write, context=context, for_operator=True, dry_run=dry_run)
+    asked("restart", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)
     done = f"{pool}: its workers are replaced; wpool get {pool}{here} --watch shows how far that is"
     consent.tell(pool, done=done, would="have its workers replaced by new ones", dry_run=dry_run)

@@ -63,7 +63,7 @@ def migrate(  # noqa: D103, PLR0917  typer: the help text is MIGRATE_HELP, and o
     async def write(access: "ClusterAccess") -> None:
         await move(access, namespace, pool, to=to, dry_run=dry_run)
 
-    asked("migrate", write, context=context, for_operator=True, dry_run=dry_run)
+    asked("migrate", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)
     done = f"{pool}: its workers belong to the {to} place; wpool get {pool}{here} --watch shows how far they are"
     consent.tell(pool, done=done, would=f"have its workers move to the {to} place", dry_run=dry_run)
@@ -91,7 +91,7 @@ def reassign(  # noqa: D103, PLR0917  typer: the help text is REASSIGN_HELP, and
     async def write(access: "ClusterAccess") -> None:
         await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
 
-    asked("reassign", write, context=context, for_operator=True, dry_run=dry_run)
+    asked("reassign", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)
     done = f"{pool}: its primary place is {primary}; wpool get {pool}{here} --watch shows how far its workers are"
     consent.tell(pool, done=done, would=f"have {primary} as its primary place, and move there", dry_run=dry_run)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from workerpool_operator.cli.doctor.pools import left_alone
 from workerpool_operator.cli.doctor.seen import INSTALL, OPERATOR_SELECTOR
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, kinds
 
@@ -40,39 +41,56 @@ class Absence:
     remedy: str
 
 
-async def nobody(access: ClusterAccess) -> str:
-    """Why nothing is done and what to do; empty where an operator runs, or that cannot be seen. Never raises."""
-    absent = await _absence(access)
+async def nobody(access: ClusterAccess, namespace: str | None) -> str:
+    """Why nothing is done in the namespace and what to do; empty where an operator does it, or that cannot be seen.
+
+    `namespace`: None for all, of which it is enough that one is looked after. Never raises.
+    """
+    absent = await _absence(access, namespace)
     return f"{absent.what}{absent.does}{absent.remedy}" if absent else ""
 
 
-async def shown_by_nobody(access: ClusterAccess) -> str:
+async def shown_by_nobody(access: ClusterAccess, namespace: str | None) -> str:
     """That what is shown may be old, why, and what to do; empty and errors as `nobody`."""
-    absent = await _absence(access)
+    absent = await _absence(access, namespace)
     return f"what the operator has written may be old: {absent.what}: {absent.remedy}" if absent else ""
 
 
-async def _absence(access: ClusterAccess) -> Absence | None:
+async def _absence(access: ClusterAccess, namespace: str | None) -> Absence | None:
     with contextlib.suppress(TimeoutError, KubeError):
         async with asyncio.timeout(_SECONDS):
-            return await _found(access)
+            return await _found(access, namespace)
     return None
 
 
-async def _found(access: ClusterAccess) -> Absence | None:
+async def _found(access: ClusterAccess, namespace: str | None) -> Absence | None:
     """By one request where an operator is ready, else by two."""
     async with Kube(access) as kube:
         operators = await kube.list(kinds.DEPLOYMENT, label_selector=OPERATOR_SELECTOR).all()
-        leases = () if _ready(operators) else await _leases(kube)
-        return told(operators, leases, now=datetime.now(UTC))
+        leases = () if _ready(operators, namespace) else await _leases(kube)
+        return told(operators, leases, namespace=namespace, now=datetime.now(UTC))
 
 
-def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) -> Absence | None:
-    """None where one runs. Who holds one of the Leases does, wherever: outside of the cluster, or not yet ready."""
-    if _ready(operators) or any(_held(lease, now=now) for lease in leases):
+def told(operators: Sequence[Json], leases: Sequence[Json], *, namespace: str | None, now: datetime) -> Absence | None:
+    """None where one runs that looks after the namespace.
+
+    Who holds one of the Leases does, wherever: outside of the cluster, or not yet ready; but not where it is that of
+    an operator which leaves the namespace alone.
+    """
+    elsewhere = [one for one in operators if namespace and left_alone(namespace, [one])]
+    aside = {one["metadata"]["namespace"] for one in elsewhere}
+    holders = {lease["metadata"]["namespace"] for lease in leases if _held(lease, now=now)}
+    if _ready(operators, namespace) or holders - aside:
         return None
+    if namespace and (remedy := left_alone(namespace, operators)):
+        metadata: Json = operators[-1]["metadata"]
+        return Absence(
+            what=f"the operator ({metadata['namespace']}/{metadata['name']}) does not look after namespace {namespace}",
+            does=". One that is told to does it: ",
+            remedy=remedy,
+        )
     if operators:
-        metadata: Json = operators[0]["metadata"]
+        metadata = operators[0]["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         return Absence(
             what=f"no replica of the operator ({namespace}/{name}) is ready",
@@ -86,8 +104,11 @@ def told(operators: Sequence[Json], leases: Sequence[Json], *, now: datetime) ->
     )
 
 
-def _ready(operators: Sequence[Json]) -> bool:
-    return any((one.get("status") or {}).get("readyReplicas") for one in operators)
+def _ready(operators: Sequence[Json], namespace: str | None) -> bool:
+    return any(
+        (one.get("status") or {}).get("readyReplicas") and not (namespace and left_alone(namespace, [one]))
+        for one in operators
+    )
 
 
 def _held(lease: Json, *, now: datetime) -> bool:

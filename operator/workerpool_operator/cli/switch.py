@@ -60,10 +60,10 @@ def stop(  # noqa: D103, PLR0917  typer: the help text is STOP_HELP, and options
         if wait and not dry_run:
             place = namespace or access.namespace
             with leaves(stays(place, pool)):
-                await cluster.expect_operator(access)
+                await cluster.expect_operator(access, place)
                 await until_empty(access, place, pool, seconds=timeout)
 
-    asked("stop", question, context=context, for_operator=True, expected=wait, dry_run=dry_run)
+    asked("stop", question, context=context, namespace=namespace, for_operator=True, expected=wait, dry_run=dry_run)
     done = f"{pool}: stopped" if wait else f"{pool}: its workers finish their jobs and go; jobs wait"
     would = "be stopped: its workers finish their jobs and go, and jobs wait"
     consent.tell(pool, done=done, would=would, dry_run=dry_run)
@@ -78,7 +78,7 @@ def start(  # noqa: D103  typer: the help text is START_HELP
     async def question(access: "ClusterAccess") -> None:
         await suspend(access, namespace, pool, wanted=False, dry_run=dry_run)
 
-    asked("start", question, context=context, for_operator=True, dry_run=dry_run)
+    asked("start", question, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)
     done = f"{pool}: started; wpool get {pool}{here} --watch shows its workers come"
     would = "be started: as many workers come as its queues ask for"

@@ -77,7 +77,9 @@ def top(  # noqa: D103  typer: the help text is HELP, and options are arguments
             await cluster.expect_namespace(access, where)
         return pools_table(pools, everywhere=everywhere), ""
 
-    table, trouble = asked("top", question, context=context, of_operator=True)
+    table, trouble = asked(
+        "top", question, context=context, namespace=namespace, everywhere=everywhere, of_operator=True
+    )
     if trouble:
         cluster.remark(trouble)
     if not table.row_count:

@@ -136,10 +136,11 @@ class Pulse:
 class Standing:
     """Whether an operator runs, by the rule of the commands. Without one, what pools say of themselves is old."""
 
-    def __init__(self, access: ClusterAccess, *, bell: Bell) -> None:
+    def __init__(self, access: ClusterAccess, *, namespace: str | None, bell: Bell) -> None:
         self.trouble = ""
         """That what is shown is old, and what to do; empty where one does, or the user may not see that."""
         self._access = access
+        self._namespace = namespace
         self._bell = bell
 
     async def run(self) -> None:
@@ -150,7 +151,7 @@ class Standing:
 
     async def look(self) -> None:
         """Ask now."""
-        why = await shown_by_nobody(self._access)
+        why = await shown_by_nobody(self._access, self._namespace)
         told = f"{why[:1].upper()}{why[1:]}"
         if told != self.trouble:
             self.trouble = told

@@ -49,7 +49,7 @@ class Hub:
         self.pools = Feed("pools", self._open_pools, bell=self.bell)
         self.budgets = Feed("budgets", self._open_budgets, bell=self.bell)
         self.pulse = Pulse(kube, home=home, bell=self.bell, on_return=self._reopen)
-        self.standing = Standing(access, bell=self.bell)
+        self.standing = Standing(access, namespace=namespace, bell=self.bell)
         self._rooms: dict[tuple[str, str], Room] = {}
         self._rights: dict[str, Rights] = {}
 

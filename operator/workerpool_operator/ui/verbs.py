@@ -203,7 +203,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
         return f"{button.label}: done."
     await _write(access, namespace, name, verb, said)
     try:
-        await expect_operator(access)
+        await expect_operator(access, namespace)
     except TroubleError as error:
         raise NotDoneError(f"{button.label}: {error}") from None
     return f"{button.label}: done."
@@ -213,7 +213,7 @@ async def _decide(access: ClusterAccess, namespace: str, name: str, button: Butt
     """Tell the operator, and hear what it says to that, as `wpool rollout` does."""
     told = await tell(access, namespace, name, Verb(button.verb), version=button.version)
     try:
-        await expect_answers(access)
+        await expect_answers(access, namespace)
         await wait_for_answer(access, namespace, name, command=told.id, seconds=ANSWER_SECONDS)
     except RefusedError as error:
         raise StaleError(f"{button.label}: {error}. Nothing was done.") from None

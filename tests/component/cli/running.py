@@ -19,6 +19,7 @@ from tests.support.crds import kubectl
 from workerpool_operator import __version__
 from workerpool_operator.cli.main import app
 from workerpool_operator.cli.standing import LEASE_NAME
+from workerpool_operator.domain.watched import VARIABLE
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 COMMAND = [sys.executable, "-m", "workerpool_operator.cli"]
@@ -94,11 +95,13 @@ def kubeconfig_of(plane: ControlPlane, namespace: str, folder: Path, account: st
 
 @contextlib.asynccontextmanager
 async def deployed_operator(
-    kube: Kube, namespace: str, *, release: str = __version__, runs: bool = True
+    kube: Kube, namespace: str, *, release: str = __version__, runs: bool = True, watches: str = ""
 ) -> AsyncIterator[str]:
     """Its Deployment as the chart makes it, and its Lease as if it ran; its namespace and name."""
     labels = {"app.kubernetes.io/name": "workerpool-operator", "app.kubernetes.io/version": release}
-    pod = {"serviceAccountName": "workerpool-operator", "containers": [{"name": "operator", "image": "operator:0"}]}
+    env = [{"name": VARIABLE, "value": watches}] if watches else []
+    container = {"name": "operator", "image": "operator:0", "env": env}
+    pod = {"serviceAccountName": "workerpool-operator", "containers": [container]}
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
     metadata = {"name": "workerpool-operator", "namespace": namespace, "labels": labels}

@@ -122,6 +122,25 @@ async def test_what_is_shown_is_said_to_be_old(
     assert (shown.returncode, shown.stdout.split()[:4]) == (with_one.returncode, with_one.stdout.split()[:4])
 
 
+async def test_an_operator_that_looks_after_other_namespaces_does_nothing_here(
+    plane: ControlPlane, kube: Kube, pool: ObjectRef
+) -> None:
+    """Neither what is written nor what is shown; it runs, and what it looks after is told no such thing."""
+    home = f"{pool.namespace}-home"
+    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
+    why = f"the operator ({home}/workerpool-operator) does not look after namespace {pool.namespace}"
+    async with deployed_operator(kube, home, watches="news"):
+        written = await wpool(plane, "stop", "thumbs", "--yes", "-n", pool.namespace)
+        shown = await wpool(plane, "get", "thumbs", "-n", pool.namespace)
+    assert (written.returncode, shown.returncode) == (3, 0)
+    assert f"wpool stop: it is written, and nothing is done: {why}" in " ".join(written.stderr.split())
+    assert f"--set 'watchNamespaces={{news,{pool.namespace}}}'" in " ".join(written.stderr.split())
+    assert f"what the operator has written may be old: {why}" in shown.stderr
+    async with deployed_operator(kube, home, watches=f"news,{pool.namespace}"):
+        looked_after = await wpool(plane, "start", "thumbs", "-n", pool.namespace)
+    assert (looked_after.returncode, looked_after.stderr) == (0, "")
+
+
 async def test_what_is_followed_is_said_to_be_old(plane: ControlPlane, pool: ObjectRef) -> None:
     """As soon as that is seen."""
     process = await started(plane, "get", "thumbs", "-n", pool.namespace, "--watch")
@@ -141,7 +160,7 @@ async def test_who_is_slow_to_tell_whether_one_runs_holds_nothing_up(
     """What was asked for is shown, and nothing is said."""
     asked = False
 
-    async def never(_: object) -> None:
+    async def never(*_: object) -> None:
         nonlocal asked
         asked = True
         await asyncio.Event().wait()

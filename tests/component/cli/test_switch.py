@@ -44,10 +44,10 @@ async def test_an_operator_is_looked_for_once(
     looks = 0
     look = standing.nobody
 
-    async def counted(access: ClusterAccess) -> str:
+    async def counted(access: ClusterAccess, within: str | None) -> str:
         nonlocal looks
         looks += 1
-        return await look(access)
+        return await look(access, within)
 
     monkeypatch.setattr(standing, "nobody", counted)
     await kube.create(pool_body(namespace=namespace, suspend=True))

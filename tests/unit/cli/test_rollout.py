@@ -116,7 +116,7 @@ def _cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     async def older(_: Any) -> str:
         return ""
 
-    async def operator_runs(_: Any) -> None:
+    async def operator_runs(*_: Any) -> None:
         return None
 
     monkeypatch.setattr(ask, "expect_answers", operator_runs)

@@ -90,7 +90,7 @@ def adopt(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are
     confirmed(f"Make pool {made.pool['metadata']['name']} in {where}, and take Deployment {deployment} to 0?", yes=yes)
 
     async def hand_over(access: "ClusterAccess") -> str:
-        await cluster.expect_operator(access, but="nothing was done")  # a pool without one gets no workers
+        await cluster.expect_operator(access, where, but="nothing was done")  # a pool without one gets no workers
         return await _hand_over(access, made, where, deployment, seconds=timeout, context=context)
 
     late = asked("adopt", hand_over, context=context, for_operator=True, expected=True)

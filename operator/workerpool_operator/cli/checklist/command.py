@@ -47,7 +47,13 @@ def checklist(  # noqa: D103  typer: the help text is HELP
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
-    body = asked("checklist", lambda access: pool_of(access, namespace, pool), context=context, of_operator=True)
+    body = asked(
+        "checklist",
+        lambda access: pool_of(access, namespace, pool),
+        context=context,
+        namespace=namespace,
+        of_operator=True,
+    )
     found = [replace(point, remedy=in_context(point.remedy, context)) for point in points(body)]
     match output:
         case Output.JSON:

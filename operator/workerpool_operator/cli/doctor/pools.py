@@ -84,13 +84,15 @@ def _of(pool: Json, seen: Seen) -> Iterator[Finding]:
 
 def _left_alone(namespace: str, seen: Seen) -> str | None:
     """What to do where no operator looks after the namespace; None where one does, or nobody may see it."""
-    if isinstance(seen.operators, Hidden) or not seen.operators:
+    return None if isinstance(seen.operators, Hidden) else left_alone(namespace, seen.operators)
+
+
+def left_alone(namespace: str, operators: Sequence[Json]) -> str | None:
+    """What to do where none of these operators looks after the namespace; None where one does, or there are none."""
+    named = [watched_by(one) for one in operators]
+    if not named or not all(named) or any(namespace in names for names in named):
         return None
-    named = [watched_by(one) for one in seen.operators]
-    if not all(named) or any(namespace in names for names in named):
-        return None
-    last, names = seen.operators[-1], [*named[-1], namespace]
-    return upgrade(last, f"--set 'watchNamespaces={{{','.join(names)}}}'")
+    return upgrade(operators[-1], f"--set 'watchNamespaces={{{','.join((*named[-1], namespace))}}}'")
 
 
 def watched_by(operator: Json) -> Sequence[str]:

@@ -83,7 +83,7 @@ def _drain_pool(
         if not dry_run:
             place = namespace or access.namespace
             with leaves(switch.stays(place, pool)):
-                await cluster.expect_operator(access)
+                await cluster.expect_operator(access, place)
                 await switch.until_empty(access, place, pool, seconds=timeout, tell=say)
 
     asked("drain", empty, context=context, for_operator=True, expected=True, dry_run=dry_run)
@@ -119,7 +119,7 @@ def _drain_node(
             await draining.rehearse(access, narrowed(access), there)
         else:
             if there:
-                await cluster.expect_operator(access, but="nothing was done")
+                await cluster.expect_operator(access, namespace, but="nothing was done")
             await draining.drain(access, narrowed(access), seconds=timeout, tell=say)
 
     asked("drain", leave, context=context, for_operator=True, expected=True, dry_run=dry_run)

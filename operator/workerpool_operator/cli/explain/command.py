@@ -51,7 +51,13 @@ def explain(  # noqa: D103  typer: the help text is HELP
     output: Annotated[Output, typer.Option("--output", "-o", help="How it is written.")] = Output.TEXT,
     context: cluster.Context = None,
 ) -> None:
-    found = asked("explain", lambda access: pool_of(access, namespace, pool), context=context, of_operator=True)
+    found = asked(
+        "explain",
+        lambda access: pool_of(access, namespace, pool),
+        context=context,
+        namespace=namespace,
+        of_operator=True,
+    )
     page = Page.of(found, now=datetime.now(UTC), context=context)
     if output is Output.JSON:
         typer.echo(json.dumps(asdict(page), indent=2))

@@ -87,7 +87,9 @@ def get(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are a
             await cluster.expect_namespace(access, where)
         return found, missing
 
-    found, missing = asked("get", question, context=context, of_operator=True)
+    found, missing = asked(
+        "get", question, context=context, namespace=namespace, everywhere=everywhere, of_operator=True
+    )
     if missing:
         if found:
             _write(found, output, everywhere=everywhere, alone=False)

@@ -47,7 +47,7 @@ async def follow(
     """
     async with watch_pool(access, namespace=namespace, name=name) as watch:
         followed = _Followed(watch=watch, context=context)
-        looking = asyncio.create_task(_look(access, followed))
+        looking = asyncio.create_task(_look(access, namespace, followed))
         try:
             if console.is_terminal:
                 await _draw(PodFigures(access, namespace=namespace), followed, console)
@@ -58,9 +58,9 @@ async def follow(
     raise TroubleError(f"the pool {namespace}/{name} was deleted")
 
 
-async def _look(access: ClusterAccess, followed: _Followed) -> None:
+async def _look(access: ClusterAccess, namespace: str, followed: _Followed) -> None:
     while True:
-        followed.old = in_context(await shown_by_nobody(access), followed.context)
+        followed.old = in_context(await shown_by_nobody(access, namespace), followed.context)
         await asyncio.sleep(_STANDING_SECONDS)
 
 

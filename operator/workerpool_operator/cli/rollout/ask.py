@@ -73,7 +73,7 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
                 if (end := ended(body)) is not None:
                     return end
                 if not looked:  # one that goes later comes back, or is told of by --timeout
-                    await expect_operator(access, but="nothing is decided")
+                    await expect_operator(access, namespace, but="nothing is decided")
                     looked = True
     raise NotInTimeError(
         f"not decided within {seconds:g} s: step {last.get('step')}, {last.get('verdict')} {last.get('wait')}"
@@ -119,14 +119,14 @@ async def wait_for_answer(
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
 
 
-async def expect_answers(access: ClusterAccess) -> None:
-    """Go on to wait only if an operator runs, or that cannot be seen.
+async def expect_answers(access: ClusterAccess, namespace: str) -> None:
+    """Go on to wait only if an operator looks after the namespace, or that cannot be seen.
 
     Raises:
         NotInTimeError: none runs.
     """
     try:
-        await expect_operator(access, but="written, and nobody answers")
+        await expect_operator(access, namespace, but="written, and nobody answers")
     except TroubleError as error:
         raise NotInTimeError(str(error)) from None
 

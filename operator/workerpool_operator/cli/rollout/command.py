@@ -233,7 +233,7 @@ def _tell(verb: Verb, pool: str, *, namespace: str | None, dry_run: bool, yes: b
             return [consent.rehearsed(pool, f"tell the operator to {verb} version {told.version}")]
         stands = f"It is written, and is answered all the same: `wpool rollout get {pool} -n {where}` shows the rollout"
         with leaves(stands):
-            await ask.expect_answers(access)
+            await ask.expect_answers(access, where)
             return lines(await ask.wait_for_answer(access, where, pool, command=told.id, seconds=ANSWER_SECONDS))
 
     _write(_answered(command, tell, context=context))
