@@ -51,7 +51,7 @@ class Observed:
         )
         self.board.configure(self.pools)
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:  # noqa: ARG002
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:  # noqa: ARG002
         """Each reading has to work, or the figures mean nothing."""
         if error:
             raise SystemExit(f"{pool}/{queue} could not be read: {error}")

@@ -1,10 +1,10 @@
 """The Grafana dashboards of the chart, as code.
 
-`model` knows what Grafana wants; `overview`, `pool` and `system` say what is shown. In an expression `{POOL}` stands
-for the namespaces and pools that are chosen at the top of the page.
+`model` knows what Grafana wants; `overview`, `pool`, `inside` and `system` say what is shown. In an expression `{POOL}`
+stands for the namespaces and pools that are chosen at the top of the page.
 """
 
-from scripts.dashboards import overview, pool, system
+from scripts.dashboards import inside, overview, pool, system
 from scripts.dashboards.model import Dashboard, Panel, Query, Row
 
 ALL: tuple[Dashboard, ...] = (
@@ -12,7 +12,7 @@ ALL: tuple[Dashboard, ...] = (
     overview.ON_CALL,
     pool.SCALING,
     pool.CANARY,
-    pool.DEBUG,
+    inside.DEBUG,
     overview.COST,
     system.OPERATOR,
 )

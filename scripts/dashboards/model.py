@@ -56,6 +56,12 @@ class Query:
         return " ".join(self.expression.split()).replace("{POOL", f"{{{POOL}")
 
 
+def quantile(share: float, histogram: str, *, by: str) -> str:
+    """The expression for a quantile of the chosen pools' histogram, for each value of the labels `by`."""
+    rate = f"rate({histogram}_bucket{{POOL}}[$__rate_interval])"
+    return f"histogram_quantile({share}, sum by (le, {by}) ({rate}))"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One picture. `about` says what it shows and what is wrong when it looks wrong."""

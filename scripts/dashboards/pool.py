@@ -1,8 +1,8 @@
-"""Dashboards that explain a pool: its size, its rollout, the inside of its workers."""
+"""Dashboards that explain a pool: its size, its rollout."""
 
 from typing import Final
 
-from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit
+from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit, quantile
 from scripts.dashboards.places import PLACES
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
@@ -12,11 +12,6 @@ _ROLE: Final = "* on (namespace, pool, version) group_left (role) workerpool_ver
 
 def _by_role(metric: str) -> str:
     return f"sum by (namespace, pool, role) (rate({metric}{{POOL}}[$__rate_interval]) {_ROLE})"
-
-
-def _quantile(share: float, histogram: str, *, by: str) -> str:
-    rate = f"rate({histogram}_bucket{{POOL}}[$__rate_interval])"
-    return f"histogram_quantile({share}, sum by (le, {by}) ({rate}))"
 
 
 SCALING: Final = Dashboard(
@@ -84,6 +79,18 @@ SCALING: Final = Dashboard(
                         Query(
                             "sum by (namespace, pool) (rate(jobs_processed_total{POOL}[$__rate_interval]))",
                             f"{_NAMED} done",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Lag by partition (Kafka)",
+                    about="What is in each partition from its first job that is not done to its end; the ten that lag "
+                    "most. One that only rises beside others at zero has a job that does not end, or no worker.",
+                    unit=Unit.COUNT,
+                    queries=(
+                        Query(
+                            "topk(10, max by (namespace, pool, queue, partition) (queue_consumer_lag{POOL}))",
+                            f"{_NAMED} {{{{queue}}}} {{{{partition}}}}",
                         ),
                     ),
                 ),
@@ -213,7 +220,7 @@ CANARY: Final = Dashboard(
                     unit=Unit.SECONDS,
                     queries=(
                         Query(
-                            _quantile(0.95, "job_processing_seconds", by="namespace, pool, version"),
+                            quantile(0.95, "job_processing_seconds", by="namespace, pool, version"),
                             f"{_NAMED} {{{{version}}}}",
                         ),
                     ),
@@ -240,159 +247,6 @@ CANARY: Final = Dashboard(
                             "max by (namespace, pool, version) (worker_memory_bytes{POOL})", f"{_NAMED} {{{{version}}}}"
                         ),
                     ),
-                ),
-            ),
-        ),
-    ),
-)
-
-DEBUG: Final = Dashboard(
-    name="debug",
-    title="Debug",
-    about="The inside of the workers, for one pool at a time. `wpool dump` and `wpool flame` look further.",
-    since="now-1h",
-    rows=(
-        Row(
-            title="Jobs",
-            panels=(
-                Panel(
-                    title="Time in the handler",
-                    about="Quantiles over all attempts.",
-                    unit=Unit.SECONDS,
-                    queries=tuple(
-                        Query(_quantile(share, "job_processing_seconds", by="lane"), f"{{{{lane}}}} p{share * 100:g}")
-                        for share in (0.5, 0.95, 0.99)
-                    ),
-                ),
-                Panel(
-                    title="Wait before it, by priority",
-                    about="From when a job became due until a worker took it; 5 % waited longer.",
-                    unit=Unit.SECONDS,
-                    queries=(Query(_quantile(0.95, "job_wait_seconds", by="priority"), "{{priority}}"),),
-                ),
-                Panel(
-                    title="What becomes of jobs",
-                    about="Per second: done, repeated, put off because too many fail, found done before, given up.",
-                    unit=Unit.PER_SECOND,
-                    queries=tuple(
-                        Query(f"sum(rate({metric}{{POOL}}[$__rate_interval]))", legend)
-                        for metric, legend in (
-                            ("jobs_processed_total", "done"),
-                            ("jobs_retried_total", "repeated"),
-                            ("jobs_put_off_total", "put off"),
-                            ("jobs_duplicate_skipped_total", "done before"),
-                            ("jobs_dead_lettered_total", "given up"),
-                            ("jobs_shed_total", "shed"),
-                        )
-                    ),
-                ),
-            ),
-        ),
-        Row(
-            title="Room",
-            panels=(
-                Panel(
-                    title="Slots in use, by lane",
-                    about="Jobs in progress over the slots of each lane.",
-                    unit=Unit.SHARE,
-                    most=1,
-                    queries=(
-                        Query(
-                            "sum by (lane) (worker_jobs_in_progress{POOL}) / sum by (lane) (worker_slots{POOL})",
-                            "{{lane}}",
-                        ),
-                    ),
-                ),
-                Panel(
-                    title="Turned back and held up",
-                    about="Jobs handed back because a lane was full or a circuit open, and waits for an endpoint.",
-                    unit=Unit.PER_SECOND,
-                    queries=(
-                        Query(
-                            "sum by (lane) (rate(backpressure_events_total{POOL,endpoint=''}[$__rate_interval]))",
-                            "lane {{lane}}",
-                        ),
-                        Query(
-                            "sum by (endpoint) (rate(backpressure_events_total{POOL,endpoint!=''}[$__rate_interval]))",
-                            "{{endpoint}}",
-                        ),
-                        Query("sum(rate(rate_limited_total{POOL}[$__rate_interval]))", "rate limit"),
-                    ),
-                ),
-                Panel(
-                    title="Threads and processes",
-                    about="Of the thread and cpu lanes. A wedged one is given up and still in a handler.",
-                    unit=Unit.WHOLE,
-                    stacked=True,
-                    queries=(Query("sum by (lane, state) (worker_pool_threads{POOL})", "{{lane}} {{state}}"),),
-                ),
-            ),
-        ),
-        Row(
-            title="Workers",
-            panels=(
-                Panel(
-                    title="CPU, by worker",
-                    about="100 is one core. The ten that use most.",
-                    unit=Unit.PERCENT,
-                    queries=(Query("topk(10, worker_cpu_percent{POOL})", "{{pod}}"),),
-                ),
-                Panel(
-                    title="Memory, by worker",
-                    about="The ten largest. One that only rises leaks.",
-                    unit=Unit.BYTES,
-                    queries=(Query("topk(10, worker_memory_bytes{POOL})", "{{pod}}"),),
-                ),
-                Panel(
-                    title="Lag of the event loop",
-                    about="The longest that it was late between two heartbeats. Above some 0.1 s something blocks it.",
-                    unit=Unit.SECONDS,
-                    warn_at=0.5,
-                    queries=(Query("topk(10, worker_loop_lag_seconds{POOL})", "{{pod}}"),),
-                ),
-            ),
-        ),
-        Row(
-            title="Life of a worker",
-            panels=(
-                Panel(
-                    title="Start",
-                    about="From the start of the process until it was ready.",
-                    unit=Unit.SECONDS,
-                    queries=(
-                        Query(
-                            "max by (namespace, pool, version) (worker_start_seconds{POOL})",
-                            f"{_NAMED} {{{{version}}}}",
-                        ),
-                    ),
-                ),
-                Panel(
-                    title="Time since the last job ended",
-                    about="By worker, the ten longest.",
-                    unit=Unit.SECONDS,
-                    runbook="WorkersStuck",
-                    queries=(
-                        Query(
-                            """topk(10, timestamp(worker_last_progress_unixtime{POOL})
-                               - worker_last_progress_unixtime{POOL})""",
-                            "{{pod}}",
-                        ),
-                    ),
-                ),
-                Panel(
-                    title="Switches between threads",
-                    about="Per second. Many, with little done, speak of a lock that all want.",
-                    unit=Unit.PER_SECOND,
-                    queries=(
-                        Query("sum by (pod) (rate(worker_context_switches_total{POOL}[$__rate_interval]))", "{{pod}}"),
-                    ),
-                ),
-                Panel(
-                    title="Waits for locks, 95 %",
-                    about="For an endpoint's turn, or for another one who fills a cache's value.",
-                    unit=Unit.SECONDS,
-                    runbook="LockContention",
-                    queries=(Query(_quantile(0.95, "worker_lock_wait_seconds", by="lock"), "{{lock}}"),),
                 ),
             ),
         ),

@@ -37,6 +37,8 @@ _SHORT: Final = 64
 _LONG: Final = 253
 """Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
 _MOST_QUEUES: Final = 64
+_MOST_INTERRUPTED: Final = 10_000
+"""By one worker: more jobs at a time has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,8 @@ class PoolBoard:
     fence_until: float = 0.0
     delivery: Delivery | None = None
     read_id: str = ""
+    interrupted: int = 0
+    """Jobs that its workers have handed back unfinished because they had to go, as they said at their end."""
 
 
 class Announce(Protocol):
@@ -209,6 +213,12 @@ class Board:
             self._announce("workers", pool, within=self._may_wait(pool, before, state))
             if _started(state) > _started(before):
                 self._began(pool)
+
+    def left(self, pool: str, *, interrupted: int) -> None:
+        """A worker has said its last words, whatever they are."""
+        known = self.pools.get(pool)
+        if known is not None:
+            known.interrupted += max(0, min(interrupted, _MOST_INTERRUPTED))
 
     def _may_wait(self, pool: str, before: WorkerState | None, said: WorkerState) -> float:
         """Seconds for which what a worker says now need not go up.

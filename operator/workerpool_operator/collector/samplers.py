@@ -7,7 +7,7 @@ the two it may expect.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -67,8 +67,8 @@ class PolledSlowly(Protocol):
 class PollObserver(Protocol):
     """Hears of each poll, for metrics."""
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
-        """A poll ended."""
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: Mapping[int, int] | None) -> None:
+        """A poll ended. `lag` is that of `broker.Depth`; None where there is none, or nothing was read."""
 
 
 class Samplers:
@@ -126,8 +126,8 @@ class Samplers:
         def tell(sample: QueueSample) -> None:
             self._board.sampled(pool, sample)
 
-        def polled(seconds: float, error: str) -> None:
-            self._observer.polled(pool, queue["name"], seconds=seconds, error=error)
+        def polled(seconds: float, error: str, lag: Mapping[int, int] | None) -> None:
+            self._observer.polled(pool, queue["name"], seconds=seconds, error=error, lag=lag)
 
         name = queue["name"]
         return _Sampler(
@@ -151,7 +151,7 @@ class _Sampler:
         connect: Callable[[], Observed],
         running: Callable[[], int],
         tell: Callable[[QueueSample], None],
-        polled: Callable[[float, str], None],
+        polled: Callable[[float, str, Mapping[int, int] | None], None],
         rest: float,
         crowd: Crowd,
     ) -> None:
@@ -169,6 +169,7 @@ class _Sampler:
         """The latest watch has failed: no other one before then."""
         self._delayed: int | None = None
         """Jobs that the latest reading found delayed; None: it does not tell."""
+        self._lag: Mapping[int, int] | None = None
         self._read_now = False
         self._pausing: asyncio.Timeout | None = None
 
@@ -182,7 +183,7 @@ class _Sampler:
                 sample = await self._read()
                 now = _now()
                 self._read_at = started
-                self._polled(now - started, str(sample.error) if sample.error else "")
+                self._polled(now - started, str(sample.error) if sample.error else "", self._lag)
                 watchable, still = self._is_watchable(now), self._delayed == 0
                 pace, tell = self._cadence.next(sample, now=now, watchable=watchable, woken=woken, still=still)
                 if tell:
@@ -215,6 +216,7 @@ class _Sampler:
             pausing.reschedule(due)
 
     async def _read(self) -> QueueSample:
+        self._lag = None
         if self._source is None:
             return _failed(self._queue, SampleError.UNREACHABLE, self._undialable)
         try:
@@ -229,7 +231,7 @@ class _Sampler:
         except Exception as error:  # noqa: BLE001  one queue must not stop the others
             _log.exception("sampler_crashed", queue=self._queue)
             return _failed(self._queue, SampleError.BAD_ANSWER, type(error).__name__)
-        self._delayed = depth.delayed
+        self._delayed, self._lag = depth.delayed, depth.lag
         return QueueSample(
             queue=self._queue,
             age_seconds=0.0,

@@ -116,13 +116,19 @@ class WorkerServer:
                 self._leave(pool, bearer.uid)
 
     async def _listen(self, socket: web.WebSocketResponse, state: WorkerState, *, pool: str) -> None:
+        left = False
         async for frame in socket:
             if frame.type is not WSMsgType.TEXT:
                 return
             match decode_up(frame.data):
                 case Report() as report:
                     state = replace(state, report=report, heard_at=time.monotonic())
-                case LastWords() as words if state.report is not None:
+                case LastWords() as words:
+                    if not left:
+                        self._board.left(pool, interrupted=words.interrupted)
+                    left = True
+                    if state.report is None:
+                        continue
                     last = state.report.model_copy(
                         update={"counters": words.counters, "in_flight": 0, "draining": True}
                     )

@@ -268,3 +268,25 @@ DEPTHS: Final[dict[str, Case]] = {
         firing=quiet((69, 76, 80)),
     ),
 }
+
+
+# Ends of containers
+
+
+def ended_by(reason: str, *, starts_anew: bool = True, pod: str = "w0") -> tuple[Series, ...]:
+    """The worker of w0 ends in the fifth minute; two replicas of kube-state-metrics tell of the pod, and why it ended.
+
+    `starts_anew`: else it did so long before. `pod`: of which kube-state-metrics tells.
+    """
+    about = {"namespace": POOL["namespace"], "pod": pod, "container": "worker", "uid": "u"}
+    end = minutes(5) if starts_anew else 0
+    seen = {*range(minutes(5)), *range(minutes(6), minutes(60))}
+    told = [
+        Series(metric=f"kube_pod_container_status_{metric}", labels=about | more | {"instance": one}, values=values)
+        for one in ("k0", "k1")
+        for metric, more, values in (
+            ("restarts_total", {}, steps((0, 2), (end, 3))),
+            ("last_terminated_reason", {"reason": reason}, steps((0, None), (end, 1))),
+        )
+    ]
+    return (worker("w0", seen=seen), *told)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.component.alerts.cases import POOL, minutes, steps
+from tests.component.alerts.cases import POOL, ended_by, minutes, steps
 from tests.component.alerts.promtool import Series
 
 ALL: Final[Mapping[str, str]] = {}
@@ -216,6 +216,14 @@ STORIES: Final[dict[str, Story]] = {
         silent=(counter("jobs_redelivered_total", 0.1, pod="w0"), counter("jobs_started_total", 100, pod="w0")),
         labels=POOL,
     ),
+    "JobsInterrupted": Story(
+        fires=(counter("workerpool_jobs_interrupted_total", 0.05, since=5, until=6, pod="c0"),),
+        at=8,
+        before=4,
+        silent=(gauge("workerpool_jobs_interrupted_total", 3, pod="c0"),),
+        labels=POOL,
+        severity="info",
+    ),
     "RetryBurst": Story(
         fires=(counter("jobs_retried_total", 0.8, pod="w0"), counter("jobs_started_total", 1, pod="w0")),
         at=15,
@@ -233,6 +241,7 @@ STORIES: Final[dict[str, Story]] = {
     "WorkersCrashLooping": Story(
         fires=(starts(6, 7, 9),), at=10, before=8, silent=(starts(2, 8),), labels=POOL, severity="critical"
     ),
+    "WorkersOutOfMemory": Story(fires=ended_by("OOMKilled"), at=8, before=4, silent=ended_by("Error"), labels=POOL),
     "PoolSaturated": Story(
         fires=saturated(limited=True), at=17, before=13, silent=saturated(limited=False), labels=POOL
     ),

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.component.alerts.cases import minutes
+from tests.component.alerts.cases import POOL, ended_by, minutes
 from tests.component.alerts.installation import STORIES, Story
-from tests.component.alerts.promtool import Case, check, judge
+from tests.component.alerts.promtool import Case, Series, check, judge
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 
@@ -52,4 +52,32 @@ def test_it_is_silent_in_the_other_story(name: str, story: Story, tmp_path: Path
     end = minutes(story.at)
     firing: dict[int, list[Any]] = {end * part // 10 // 30 * 30: [] for part in range(1, 11)}
     verdict = judge(RULES, Case(series=story.silent, seconds=end, alert=name, firing=firing), folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+
+
+@pytest.mark.parametrize(
+    "series",
+    [ended_by("OOMKilled", starts_anew=False), ended_by("OOMKilled", pod="somebody-else-s"), ended_by("OOMKilled")[1:]],
+    ids=["it was so long ago", "a pod of no pool", "no worker was ever seen"],
+)
+def test_it_tells_only_of_pools_whose_containers_have_just_been_killed(
+    series: tuple[Series, ...], tmp_path: Path
+) -> None:
+    """The reason of the last end stands for as long as the pod lives, and any pod may be out of memory."""
+    firing: dict[int, list[Any]] = {minutes(at): [] for at in (4, 6, 8, 15)}
+    case = Case(series=series, seconds=minutes(15), alert="WorkersOutOfMemory", firing=firing)
+    verdict = judge(RULES, case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+
+
+def test_a_container_that_is_killed_for_its_memory_is_named_once(tmp_path: Path) -> None:
+    """However many kube-state-metrics tell of it, and for as long as one may look for it."""
+    fires = {minutes(at): [{**POOL, "severity": "warning"}] for at in (6, 12, 19)}
+    case = Case(
+        series=ended_by("OOMKilled"),
+        seconds=minutes(25),
+        alert="WorkersOutOfMemory",
+        firing={minutes(4): [], **fires, minutes(22): []},
+    )
+    verdict = judge(RULES, case, folder=tmp_path)
     assert verdict.as_expected, verdict.text

@@ -74,7 +74,7 @@ class Sampling:
     def began(self, pool: str) -> None:
         self.samplers.stir(pool)
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
         assert not error, error
         self.read_at.append(time.monotonic())
 

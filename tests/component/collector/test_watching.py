@@ -55,7 +55,7 @@ class Sampling:
     def __post_init__(self) -> None:
         self.samplers = Samplers(self.board, connect=connect_from(self.credentials), observer=self)
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
         self.polls += 1
 
     def apply(self, stream: str = STREAM) -> None:

@@ -43,7 +43,7 @@ class Sampling:
     def __post_init__(self) -> None:
         self.samplers = Samplers(self.board, connect=connect_from(self.credentials), observer=self)
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
         """Counts for nothing here."""
 
     def apply(self, url: str) -> None:

@@ -116,7 +116,7 @@ class Scene:
     def send(self, subject: str, message: BaseModel) -> None:
         """What the operator orders is not obeyed here."""
 
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
         """Nobody counts."""
 
     def reading(self) -> QueueSample | None:

@@ -46,6 +46,7 @@ _GAUGES: Final[Mapping[str, Value]] = {
 _WAVES: Final[Mapping[str, tuple[float, float, int]]] = {
     "queue_depth": (60, 50, 900),
     "queue_in_flight": (8, 2, 700),
+    "queue_consumer_lag": (30, 20, 500),
     "queue_oldest_age_seconds": (6, 5, 900),
     "worker_jobs_in_progress": (2.5, 1, 600),
     "worker_cpu_percent": (45, 20, 600),
@@ -67,6 +68,7 @@ _COUNTERS: Final[Mapping[str, float]] = {
     "workerpool_scale_actions": 0.001,
     "workerpool_failovers": 0.0003,
     "collector_poll_errors": 0.0005,
+    "workerpool_jobs_interrupted": 0.0003,
 }
 """How much they rise in a second; what is not named rises by 1."""
 

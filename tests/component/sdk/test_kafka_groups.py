@@ -1,10 +1,11 @@
 """Partitions come and go while jobs run: what is done stays done, what is lost is told, nothing is gone."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from tests.component.sdk.kafka_views import Open, jobs, new_topic, open_kafka, take
 from tests.support.kafka import KafkaServer
@@ -82,6 +83,39 @@ async def test_a_partition_that_moves_takes_its_running_jobs_along(open_kafka: O
     await two.ack(theirs)
     depth = await two.depth()
     assert (depth.unfinished, depth.partitions) == (0, 4)
+
+
+async def by_kafka(server: KafkaServer, topic: str, *, partitions: int) -> dict[int, int]:
+    """Lags as Kafka's own tools tell them: the end of each partition, less what its group has committed."""
+    address, all_of_it = server.url.removeprefix("kafka://"), [TopicPartition(topic, n) for n in range(partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id="g", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(all_of_it)
+        ends = await consumer.end_offsets(all_of_it)
+        return {one.partition: ends[one] - (await consumer.committed(one) or 0) for one in all_of_it}
+    finally:
+        await consumer.stop()
+
+
+async def test_the_lag_of_each_partition_is_what_kafka_calls_so(open_kafka: Open, kafka_server: KafkaServer) -> None:
+    """Its first job without an outcome counts with all behind it; the others' partitions are not held up by it."""
+    topic = await new_topic(kafka_server, partitions=3)
+    broker = open_kafka(kafka_server.url, topic=topic)
+    await broker.put(jobs(30))
+    lag = (await broker.depth()).lag or {}
+    assert lag == await by_kafka(kafka_server, topic, partitions=3)
+    assert sum(lag.values()) == 30
+
+    taken = await take(broker, 30)
+    of = Counter(broker._held[job.token].part.partition.partition for job in taken)
+    held = broker._held[taken[0].token].part.partition.partition
+    await broker.ack(taken[1:])
+    depth = await broker.depth()
+    assert depth.lag == {0: 0, 1: 0, 2: 0, held: of[held]} == await by_kafka(kafka_server, topic, partitions=3)
+    assert (depth.waiting, depth.in_flight) == (0, 1), "the others are done, whatever Kafka's tools show"
+    await broker.ack(taken[:1])
+    assert (await broker.depth()).lag == {0: 0, 1: 0, 2: 0} == await by_kafka(kafka_server, topic, partitions=3)
 
 
 async def test_queues_with_one_group_do_not_get_each_others_jobs(open_kafka: Open, kafka_server: KafkaServer) -> None:

@@ -97,7 +97,7 @@ class Told:
 @asynccontextmanager
 async def sampling(source: Source, *, pools: tuple[PoolConfig, ...] = POOLS) -> AsyncIterator[Told]:
     class Polls:
-        def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+        def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
             told.polls.append(error)
 
     def connect(pool: str, queue: dict[str, Any]) -> Source:

@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 from workerpool.protocol import Delivery
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
-from workerpool_operator.collector.metrics import CollectorMetrics
+from workerpool_operator.collector.metrics import MOST_PARTITIONS, CollectorMetrics
 from workerpool_operator.collector.scrape import parse
 from workerpool_operator.domain.scaling.scale_in import ScaleInMemory
 from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample
@@ -170,3 +170,40 @@ def test_a_pool_that_went_and_came_back_starts_without_the_old_ones_errors() -> 
         metrics.polled(name, "main", seconds=0.1, error=error)
     text = generate_latest(metrics.registry).decode()
     assert 'collector_poll_errors_total{pool="web",queue="main"} 0.0' in text
+
+
+def lags(metrics: CollectorMetrics) -> dict[str, float]:
+    families = [one for one in metrics.collect() if one.name == "queue_consumer_lag"]
+    return {sample.labels["partition"]: sample.value for family in families for sample in family.samples}
+
+
+def test_a_topic_of_thousands_of_partitions_has_a_hundred_series_and_one_for_the_rest() -> None:
+    """And their sum is the lag of the group still."""
+    known, _, _ = board()
+    known.configure((PoolConfig(name="web", uid="web", queues=({"name": "main"},)),))
+    metrics = CollectorMetrics(known)
+    lag = {partition: partition % 7 for partition in reversed(range(5000))}
+    metrics.polled("web", "main", seconds=0.1, error="", lag=lag)
+    found = lags(metrics)
+    assert len(found) == MOST_PARTITIONS + 1
+    assert (found["0"], found["99"], found["other"]) == (0, 1, sum(lag.values()) - sum(lag[n] for n in range(100)))
+    metrics.polled("web", "main", seconds=0.1, error="", lag={0: 0, 99: 3})
+    assert lags(metrics) == {"0": 0, "99": 3}, "no partition is made up, and one that went is gone"
+
+
+@pytest.mark.parametrize("then", ["unreadable", "of another kind", "removed"])
+def test_what_is_not_known_of_partitions_is_not_told(then: str) -> None:
+    """A lag of long ago would look like one of now."""
+    known, _, _ = board()
+    known.configure((PoolConfig(name="web", uid="web", queues=({"name": "main"},)),))
+    metrics = CollectorMetrics(known)
+    metrics.polled("web", "main", seconds=0.1, error="", lag={0: 5})
+    assert lags(metrics) == {"0": 5}
+    match then:
+        case "unreadable":
+            metrics.polled("web", "main", seconds=3.0, error="Unreachable", lag=None)
+        case "of another kind":
+            metrics.polled("web", "main", seconds=0.1, error="", lag=None)
+        case "removed":
+            known.configure(())
+    assert lags(metrics) == {}

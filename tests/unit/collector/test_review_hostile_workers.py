@@ -82,7 +82,7 @@ def test_a_worker_that_speaks_after_its_pod_is_gone_is_not_remembered() -> None:
 
 
 class Polls:
-    def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+    def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
         """Nobody counts."""
 
 

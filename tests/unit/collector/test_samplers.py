@@ -257,7 +257,7 @@ async def test_a_pool_that_is_changed_or_removed_ends_its_watch_and_closes_the_b
     board = Board(announce=lambda *_, **__: None, clock=now)
 
     class Polls:
-        def polled(self, pool: str, queue: str, *, seconds: float, error: str) -> None:
+        def polled(self, pool: str, queue: str, *, seconds: float, error: str, lag: object) -> None:
             """Nobody counts."""
 
     samplers = Samplers(board, connect=lambda *_: sources.pop(), observer=Polls())

@@ -1,6 +1,6 @@
 """What flows between brokers and who uses them: jobs in each of their places, limits, readings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -67,6 +67,8 @@ class Depth:
     their tenant is at its limit."""
     partitions: int | None = None
     """Where each part of the queue is one worker's: how many there are, so how many workers have something to do."""
+    lag: Mapping[int, int] | None = None
+    """By such a part: entries from its first job without an outcome to its end, jobs done in between included."""
 
     @property
     def unfinished(self) -> int:

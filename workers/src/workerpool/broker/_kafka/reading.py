@@ -21,6 +21,8 @@ class _Count:
     ever: int = 0
     partitions: int = 0
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    lag: Mapping[int, int] = field(default_factory=dict)
+    """By partition, what Kafka's own tools call so: up to the end, from the offset that is committed."""
 
 
 class Reading(NamedTuple):
@@ -49,6 +51,7 @@ async def read(link: KafkaLink, names: Names) -> Reading:
         arrivals_total=jobs.ever,
         dead_letters=dead.waiting,
         partitions=jobs.partitions,
+        lag=jobs.lag,
     )
     return Reading(figures, topics, {**jobs.ends, **retries.ends})
 
@@ -59,10 +62,12 @@ async def _count(link: KafkaLink, names: Names, name: str, *, group: str = "") -
     committed = await link.committed(group or names.group, beginnings)
     ends = await link.offsets(topics, LATEST)
     waiting = in_flight = 0
+    lag = {}
     for partition, end in ends.items():
         beginning = beginnings[partition]
         ledger = committed.get(partition, Committed(0)).ledger(beginning=beginning)
         begun, done = ledger.counts()
         in_flight += begun
-        waiting += max(0, end - ledger.base - begun - done)
-    return _Count(waiting, in_flight, sum(ends.values()), len(ends), ends)
+        lag[partition.partition] = max(0, end - ledger.base)
+        waiting += max(0, lag[partition.partition] - begun - done)
+    return _Count(waiting, in_flight, sum(ends.values()), len(ends), ends, lag)
