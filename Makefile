@@ -83,7 +83,7 @@ test-tutorial: setup-cluster ## The commands of the tutorial and of the game day
 	$(RUN) pytest e2e/test_tutorial.py --quiet $(ARGS)
 
 e2e-failover: setup-cluster ## A node lost with workers, leader and a collector on it: seconds, jobs lost (JSON=FILE)
-	$(RUN) python -m e2e.failover $(JSON_FLAG)
+	$(RUN) python -m e2e.failover $(JSON_FLAG) $(ARGS)
 
 ##@ Work on it
 .PHONY: lint format generate docs setup setup-python setup-cluster clean

@@ -18,7 +18,7 @@ from e2e.cluster import Provider
 from e2e.cluster.base import DEFAULT_NAME
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
-from e2e.failover.__main__ import VALUES
+from e2e.failover.play import values
 from e2e.scene import Scene, new_scene
 from e2e.support.failures import FAILURES
 from e2e.support.stack import Stack
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = options.only or list(SCENARIOS)
     rows: list[Row] = []
     try:
-        stack = Stack.ensure(provider=options.provider, name=options.name, values=VALUES)
+        stack = Stack.ensure(provider=options.provider, name=options.name, values=values(collectors=2))
         if stack.cluster.provider != "local":
             say("chaos: needs the local provider, whose nodes are processes of this machine")
             return 1

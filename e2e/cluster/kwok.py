@@ -10,6 +10,7 @@ onto them by the scheduler, or by a ``nodeName`` of their own::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -18,29 +19,41 @@ from e2e.cluster import paths, toolchain
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.processes import Daemon
 
-_ANNOTATION = ("kwok.x-k8s.io/node", "fake")
+_ANNOTATION = "kwok.x-k8s.io/node"
+CREW = "fake"
+"""Who plays a node's kubelet: a crew is one KWOK, which can be ended without the others."""
 LABEL = ("type", "kwok")
 """What real pods select against, and fake ones for."""
 _STAGES = paths.SOURCE / "kwok.yaml"
 
 
-def start(plane: ControlPlane, *, stages: Path = _STAGES) -> None:
+def start(plane: ControlPlane, *, stages: Path = _STAGES, crew: str = CREW) -> None:
     """Start KWOK beside a control plane; leaving that ends KWOK too.
 
     Args:
         plane: the control plane, which is up.
         stages: KWOK's configuration, where pods are to take their time or to fail.
+        crew: whose nodes it plays.
     """
     toolchain.ensure(toolchain.KWOK)
-    _daemon(plane, stages=stages).ensure()
+    _daemon(plane, stages=stages, crew=crew).ensure()
 
 
-def stop(plane: ControlPlane) -> None:
+def stop(plane: ControlPlane, *, crew: str = CREW) -> None:
     """End KWOK: its nodes fall silent, as if all of them were lost."""
-    _daemon(plane, stages=_STAGES).stop(grace=0)
+    _daemon(plane, stages=_STAGES, crew=crew).stop(grace=0)
 
 
-def nodes(count: int, *, first: int = 0, cpu: str = "32", memory: str = "256Gi", pods: int = 110) -> str:
+def nodes(
+    count: int,
+    *,
+    first: int = 0,
+    cpu: str = "32",
+    memory: str = "256Gi",
+    pods: int = 110,
+    crew: str = CREW,
+    labels: Mapping[str, str] | None = None,
+) -> str:
     """Give the manifests of ``count`` fake nodes, ``kwok-<first>`` and on, each with this much room."""
     room = {"cpu": cpu, "memory": memory, "pods": str(pods)}
     return yaml.safe_dump_all(
@@ -49,8 +62,8 @@ def nodes(count: int, *, first: int = 0, cpu: str = "32", memory: str = "256Gi",
             "kind": "Node",
             "metadata": {
                 "name": (name := f"kwok-{index}"),
-                "annotations": dict([_ANNOTATION]),
-                "labels": {"kubernetes.io/hostname": name, **dict([LABEL])},
+                "annotations": {_ANNOTATION: crew},
+                "labels": {"kubernetes.io/hostname": name, **dict([LABEL]), **(labels or {})},
             },
             "status": {"allocatable": dict(room), "capacity": dict(room)},
         }
@@ -58,12 +71,12 @@ def nodes(count: int, *, first: int = 0, cpu: str = "32", memory: str = "256Gi",
     )
 
 
-def _daemon(plane: ControlPlane, *, stages: Path) -> Daemon:
+def _daemon(plane: ControlPlane, *, stages: Path, crew: str) -> Daemon:
     argv = (
         str(toolchain.path(toolchain.KWOK)),
         f"--kubeconfig={plane.kubeconfig}",
         f"--config={stages}",
-        f"--manage-nodes-with-annotation-selector={'='.join(_ANNOTATION)}",
+        f"--manage-nodes-with-annotation-selector={_ANNOTATION}={crew}",
         "--node-lease-duration-seconds=40",
     )
-    return Daemon(name="kwok", argv=argv, home=plane.home)
+    return Daemon(name="kwok" if crew == CREW else f"kwok-{crew}", argv=argv, home=plane.home)

@@ -13,12 +13,10 @@ from e2e.cluster import Provider
 from e2e.cluster.base import DEFAULT_NAME
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
-from e2e.failover.play import play
+from e2e.failover.play import play, values
 from e2e.scene import new_scene
 from e2e.support.failures import FAILURES
 from e2e.support.stack import Stack
-
-VALUES = ("replicas=2", "collector.replicas=2", "externalMetrics.enabled=true")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,12 +25,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument("--provider", type=Provider, choices=list(Provider), default=Provider.AUTO)
     parser.add_argument("--name", default=DEFAULT_NAME, help="of the cluster (default: %(default)s)")
+    parser.add_argument("--collectors", type=int, choices=[1, 2], default=2, help="of the namespace (default: 2)")
     options = parser.parse_args(arguments)
     end_at_sigterm()
     try:
-        stack = Stack.ensure(provider=options.provider, name=options.name, values=VALUES)
+        stack = Stack.ensure(provider=options.provider, name=options.name, values=values(options.collectors))
         with new_scene(stack, redis_node=stack.cluster.nodes[0]) as scene:
-            row = play(scene)
+            row = play(scene, collectors=options.collectors)
     except FAILURES as error:
         say(f"failover: {error}")
         return 1

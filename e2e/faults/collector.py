@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -41,6 +41,16 @@ class Script:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seat:
+    """Where a worker runs, and whether it is heard."""
+
+    node: str
+    deployment: str
+    silent_seconds: float = 0.0
+    """Since its stream broke off; 0: it is up."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """Where the operator's stream is, and how it is trusted."""
 
@@ -60,6 +70,8 @@ class ScriptedCollector:
     pods: Callable[[str], Mapping[str, str]]
     waiting: Callable[[str], tuple[protocol.PodReport, ...]] = lambda _: ()
     """What is said of those that no node has room for."""
+    seat: Callable[[str], Seat | None] = lambda _: None
+    """Of a pod's uid; None: there are no nodes."""
     scripts: dict[str, Script] = field(default_factory=dict)
     repeat_seconds: float = REPEAT_SECONDS
     """How often it says again what has not changed."""
@@ -150,11 +162,15 @@ class ScriptedCollector:
         fence, lapses_at = self._fences.get(pool, (None, 0.0))
         held = fence is not None and uid in fence.pods and time.monotonic() < lapses_at
         busy, consuming = uid in script.busy, bool(script.stuck) and uid not in script.stuck
+        seat = self.seat(uid) or Seat(node="", deployment="")
         self._told += 1
         return protocol.WorkerReport(
             pod=name,
             uid=uid,
-            age_seconds=0,
+            node=seat.node,
+            deployment=seat.deployment,
+            connected=not seat.silent_seconds,
+            age_seconds=seat.silent_seconds,
             in_flight=1 if busy or consuming else 0,
             fence=fence.fence_id if fence and held else "",
             paused="" if script.stuck else "scripted",
@@ -163,8 +179,16 @@ class ScriptedCollector:
         )
 
 
-async def collector_token(session: aiohttp.ClientSession, server: str, namespace: str) -> str:
+async def collector_token(
+    session: aiohttp.ClientSession,
+    server: str,
+    namespace: str,
+    *,
+    audiences: Sequence[str] = (protocol.TOKEN_AUDIENCE,),
+) -> str:
     """Give a token as the collector's pod would find it mounted; `session` has an administrator's rights.
+
+    Without audiences it is for the API server.
 
     Raises:
         ClientResponseError: the operator has not made the service account yet.
@@ -173,7 +197,7 @@ async def collector_token(session: aiohttp.ClientSession, server: str, namespace
     request = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {"audiences": [protocol.TOKEN_AUDIENCE], "expirationSeconds": 600},
+        "spec": {"audiences": list(audiences), "expirationSeconds": 600},
     }
     async with session.post(server + path, json=request) as answer:
         answer.raise_for_status()

@@ -52,14 +52,16 @@ class Play:
 class Lane:
     """A control plane, an operator behind a proxy, and a witness. Plays one scenario at a time."""
 
-    def __init__(self, *, access: ClusterAccess, kube: Kube, proxy: FaultProxy, operator: OperatorProcess) -> None:
+    def __init__(
+        self, *, access: ClusterAccess, kube: Kube, proxy: FaultProxy, operator: OperatorProcess, kubelet: bool = True
+    ) -> None:
         self.access = access
         self.kube = kube
         self.proxy = proxy
         self.others: list[tuple[OperatorProcess, FaultProxy]] = []
         """Further replicas of the operator: they hear collectors as this one does, and their writes count like its."""
         self.operator = operator
-        self.witness = Witness(access, kube)
+        self.witness = Witness(access, kube, kubelet=kubelet)
 
     @classmethod
     @asynccontextmanager
@@ -71,11 +73,13 @@ class Lane:
         tls: Path,
         settings: Mapping[str, str] | None = None,
         user: Path | None = None,
+        kubelet: bool = True,
     ) -> AsyncIterator[Self]:
         """Run an operator on this control plane, which serves WorkerPools, for as long as the context lasts.
 
         Its log lies in `home`. Lanes whose end states are compared need one `tls` folder. `settings` are environment
-        variables of its process, `user` is the kubeconfig of whom it is: the administrator, unless given.
+        variables of its process, `user` is the kubeconfig of whom it is: the administrator, unless given. Without the
+        played `kubelet` somebody else starts pods.
         """
         access = await ClusterAccess.find(plane.kubeconfig)
         upstream = await Upstream.from_kubeconfig(user or plane.kubeconfig)
@@ -84,7 +88,7 @@ class Lane:
                 await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             operator = OperatorProcess.prepare(home, tls=tls, settings=settings)
             proxy.write_kubeconfig(operator.kubeconfig)
-            lane = cls(access=access, kube=kube, proxy=proxy, operator=operator)
+            lane = cls(access=access, kube=kube, proxy=proxy, operator=operator, kubelet=kubelet)
             watching = asyncio.create_task(lane.witness.run(), name="witness")
             lane.operator.start()
             try:
@@ -261,4 +265,7 @@ def _violations(scenario: Scenario, stage: Stage, ledger: Ledger) -> list[str]:
         found.append(f"{len(killed)} workers that were at work were ended")
     if ledger.peak.get(POOL, 0) > scenario.peak:
         found.append(f"the Deployments asked for {ledger.peak[POOL]} workers together, more than {scenario.peak}")
+    for pool, versions in ledger.versions.items():
+        if versions > scenario.versions:
+            found.append(f"the Deployments of {pool} asked for workers of {versions} versions at one moment")
     return found

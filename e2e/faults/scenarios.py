@@ -54,6 +54,9 @@ class Scenario:
     deleted: int
     peak: int
     """The most workers that the Deployments of POOL ask for together, at any moment."""
+    versions: int = 2
+    """Workers of no more versions of a pool are asked for at one moment: of the one that serves, and of the one that
+    takes over or is tried. Another one would be a second canary."""
     until: Callable[[Stage], bool] = lambda _: True
     """What else must be so before it is over, where all may look at rest before the operator has begun."""
     seconds: float = 60.0
@@ -99,6 +102,11 @@ async def _hold_version(stage: Stage) -> None:
     """A canary that stays at its step until somebody says what is to become of it."""
     trial = {"steps": [{"weight": 50, "pause": True}], "analysis": {"onInconclusive": "Hold"}}
     await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:4"}, "rollout": trial}})
+
+
+async def _replace_canary(stage: Stage) -> None:
+    """Another version comes while one is tried, which is given up: its worker serves until one of the new is ready."""
+    await stage.kube.merge_patch(stage.ref(POOL), {"spec": {"worker": {"image": "worker:5"}}})
 
 
 async def _abort(stage: Stage) -> None:
@@ -182,6 +190,17 @@ SCENARIOS = (
         peak=SMALL + _SURGE,
         trying=True,
     ),
+    Scenario(
+        name="canary-replaced",
+        act=_replace_canary,
+        sizes={POOL: SMALL},
+        created=1,
+        deleted=1,
+        peak=SMALL + _SURGE,
+        versions=3,
+        trying=True,
+        until=lambda stage: stage.witness.images(stage.namespace, POOL) == {"worker:3", "worker:5"},
+    ),
     Scenario(name="rollback", act=_abort, sizes={POOL: SMALL}, created=1, deleted=1, peak=SMALL + _SURGE),
     Scenario(name="give-up", act=_give_up, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL, faults=False),
     Scenario(name="enter-hpa", act=_enter_hpa, sizes={POOL: SMALL}, created=0, deleted=0, peak=SMALL),
@@ -223,10 +242,15 @@ SCENARIOS = (
 
 def pool_body(stage: Stage, name: str) -> Json:
     """A pool that decides at once: no waiting window, one job for each worker."""
+    return body_in(stage.namespace, name)
+
+
+def body_in(namespace: str, name: str) -> Json:
+    """The same, for a namespace without a scripted collector."""
     return {
         "apiVersion": "workerpool.dev/v1alpha1",
         "kind": "WorkerPool",
-        "metadata": {"name": name, "namespace": stage.namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "worker": {"image": "worker:1", "maxWorkers": 1, "heartbeatPeriodSeconds": 1, "stuckAfterSeconds": 2},
             "queues": [{"name": QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": name, "group": name}}],

@@ -120,7 +120,10 @@ class Suite:
         return len(self.result.clean[scenario].writes)
 
     async def _spread(self, kills: Iterable[Mapping[str, KillPoint]]) -> None:
-        """Play a chain for each of these; the lanes take the next as they get free."""
+        """Play a chain for each of these, in which the operator is killed once in each of the scenarios that it names.
+
+        The lanes take the next as they get free.
+        """
         queue = iter(kills)
 
         async def work(lane: Lane) -> None:
@@ -133,16 +136,20 @@ class Suite:
 
     async def _missed(self) -> None:
         """Kill where no run got to: some have fewer writes than the clean one, or the same in another order."""
-        for name, _ in itertools.product(self._faulty, range(_ATTEMPTS)):
-            await self._spread([{name: point} for point in self.result.uncovered(name)])
+        for _ in range(_ATTEMPTS):
+            points = {name: self.result.uncovered(name) for name in self._faulty}
+            longest = max(map(len, points.values()))
+            await self._spread(
+                {name: found[number] for name, found in points.items() if number < len(found)}
+                for number in range(longest)
+            )
 
     async def _beyond(self) -> None:
         """Go on as long as runs have more writes than the clean one had."""
-        for name in self._faulty:
-            for point in range(self._points(name) + 1, self._points(name) + 1 + _BEYOND):
-                await self._kill(self._lanes[0], {name: point})
-                if point not in self.result.covered(name):
-                    break
+        names = self._faulty
+        for more in range(1, 1 + _BEYOND):
+            await self._spread([{name: self._points(name) + more for name in names}])
+            names = [name for name in names if self._points(name) + more in self.result.covered(name)]
 
     async def _kill(self, lane: Lane, kills: Mapping[str, KillPoint]) -> None:
         """Kill at these points; where a chain breaks off, what it did not come to gets another chain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,16 +26,24 @@ class Ledger:
     deleted: set[str] = field(default_factory=set)
     peak: dict[str, int] = field(default_factory=dict)
     """Pool -> the most workers that its Deployments asked for together, at any moment."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """Pool -> the most versions that its Deployments asked for workers of at one moment."""
+
+    def saw(self, pool: str, sizes: Iterable[tuple[str, int]]) -> None:
+        """At this moment the pool's Deployments ask for so many workers each, of these versions."""
+        asked = [(version, size) for version, size in sizes if size]
+        self.peak[pool] = max(self.peak.get(pool, 0), sum(size for _, size in asked))
+        self.versions[pool] = max(self.versions.get(pool, 0), len({version for version, _ in asked}))
 
 
 class Witness:
-    """Follows pods and Deployments of all namespaces, and has the fake kubelet start each pod."""
+    """Follows pods and Deployments of all namespaces, and has the fake kubelet, if there is one, start each pod."""
 
-    def __init__(self, access: ClusterAccess, kube: Kube) -> None:
+    def __init__(self, access: ClusterAccess, kube: Kube, *, kubelet: bool = True) -> None:
         self._access = access
-        self._kubelet = FakeKubelet(kube)
+        self._kubelet = FakeKubelet(kube) if kubelet else None
         self._pods: dict[str, Json] = {}
-        self._sizes: dict[tuple[str, str], dict[str, int]] = {}
+        self._sizes: dict[tuple[str, str], dict[str, tuple[str, int]]] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._crowded: set[tuple[str, str]] = set()
         self._seen: dict[str, float] = {}
@@ -54,7 +62,7 @@ class Witness:
         self._ledgers[namespace] = ledger
         for (where, pool), sizes in self._sizes.items():
             if where == namespace:
-                ledger.peak[pool] = sum(sizes.values())
+                ledger.saw(pool, sizes.values())
         return ledger
 
     def ready_workers(self, namespace: str, pool: str) -> Mapping[str, str]:
@@ -65,10 +73,23 @@ class Witness:
             if pod["metadata"]["namespace"] == namespace and _pool_of(pod) == pool and is_ready(pod)
         }
 
+    def seats(self, namespace: str, pool: str) -> Mapping[str, tuple[str, str, bool]]:
+        """The pool's workers that have a node: uid -> name, node, whether it is ready."""
+        return {
+            uid: (pod["metadata"]["name"], pod["spec"]["nodeName"], is_ready(pod))
+            for uid, pod in self._pods.items()
+            if pod["metadata"]["namespace"] == namespace and _pool_of(pod) == pool and "nodeName" in pod["spec"]
+        }
+
     def places(self, namespace: str, pool: str) -> list[str]:
         """Key of the place of each ready worker."""
         ready = self.ready_workers(namespace, pool)
         return [_place_of(pod) for uid, pod in self._pods.items() if uid in ready]
+
+    def images(self, namespace: str, pool: str) -> set[str]:
+        """The images that its ready workers run."""
+        ready = self.ready_workers(namespace, pool)
+        return {pod["spec"]["containers"][0]["image"] for uid, pod in self._pods.items() if uid in ready}
 
     def crowd(self, namespace: str, place: str) -> None:
         """From now on no pod starts there."""
@@ -79,7 +100,7 @@ class Witness:
         self._crowded.discard((namespace, place))
         for pod in self._pods.values():
             if (pod["metadata"]["namespace"], _place_of(pod)) == (namespace, place):
-                self._kubelet.observe("MODIFIED", pod)
+                self._play("MODIFIED", pod)
 
     def waiting_workers(self, namespace: str, pool: str) -> tuple[PodReport, ...]:
         """Those of the pool that find no room, as the real collector tells of them."""
@@ -99,9 +120,13 @@ class Witness:
             and "deletionTimestamp" not in pod["metadata"]
         )
 
+    def _play(self, event: str, pod: Json) -> None:
+        if self._kubelet is not None:
+            self._kubelet.observe(event, pod)
+
     def _on_pod(self, event: str, pod: Json) -> None:
         if (pod["metadata"]["namespace"], _place_of(pod)) not in self._crowded:
-            self._kubelet.observe(event, pod)
+            self._play(event, pod)
         if not _pool_of(pod):
             return
         uid, ledger = pod["metadata"]["uid"], self._ledgers.get(pod["metadata"]["namespace"], Ledger())
@@ -122,9 +147,9 @@ class Witness:
         if event == "DELETED":
             sizes.pop(metadata["name"], None)
         else:
-            sizes[metadata["name"]] = deployment["spec"]["replicas"]
-        ledger = self._ledgers.get(metadata["namespace"], Ledger())
-        ledger.peak[pool] = max(ledger.peak.get(pool, 0), sum(sizes.values()))
+            version = metadata["labels"].get(VERSION_LABEL, "")
+            sizes[metadata["name"]] = (version, deployment["spec"]["replicas"])
+        self._ledgers.get(metadata["namespace"], Ledger()).saw(pool, sizes.values())
 
 
 def _place_of(pod: Json) -> str:

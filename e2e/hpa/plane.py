@@ -52,9 +52,9 @@ class HpaStage:
     own_api: AggregatedApi
     """The operator's metrics API, as the chart registers it."""
 
-    async def create(self, **scaling: Any) -> None:
-        """Make the pool."""
-        await self.kube.create(_pool(self.namespace, **scaling))
+    async def create(self, *, name: str = POOL, **scaling: Any) -> None:
+        """Make the pool, or another one beside it, which whoever makes it deletes."""
+        await self.kube.create(_pool(self.namespace, name, **scaling))
 
     def jobs(self, count: int) -> None:
         """From now on so many jobs wait in the queue."""
@@ -195,11 +195,11 @@ def _kubectl(plane: ControlPlane) -> Kubectl:
     return Kubectl(kubeconfig=plane.kubeconfig, environment=environment)
 
 
-def _pool(namespace: str, **scaling: Any) -> Json:
+def _pool(namespace: str, name: str, **scaling: Any) -> Json:
     return {
         "apiVersion": "workerpool.dev/v1alpha1",
         "kind": "WorkerPool",
-        "metadata": {"name": POOL, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "worker": {"image": "worker:1", "maxWorkers": 1},
             "queues": [{"name": QUEUE, "redisStream": {"url": "redis://redis:6379/0", "stream": "s", "group": "s"}}],

@@ -24,6 +24,8 @@ class Provider:
     """Serves one value for everything, or, where that is None, says that it knows no such metric."""
 
     value: Callable[[], int | None]
+    broken: bool = False
+    """It answers 500, as an adapter does whose own source is away."""
     asked: int = 0
     """How often a value was asked for."""
 
@@ -38,10 +40,11 @@ class Provider:
 
     async def _metric(self, request: web.Request) -> web.Response:
         self.asked += 1
+        if self.broken:
+            return _failure(500, reason="InternalError", message="unable to fetch metrics")
         value = self.value()
         if value is None:
-            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
-            return web.json_response(status | {"message": "no such metric"}, status=404)
+            return _failure(404, reason="NotFound", message="no such metric")
         item = {
             "metricName": request.match_info["metric"],
             "metricLabels": {},
@@ -50,6 +53,11 @@ class Provider:
         }
         kind = {"kind": "ExternalMetricValueList", "apiVersion": f"{GROUP}/{VERSION}", "metadata": {}}
         return web.json_response(kind | {"items": [item]})
+
+
+def _failure(code: int, *, reason: str, message: str) -> web.Response:
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}
+    return web.json_response(status | {"message": message}, status=code)
 
 
 _RESOURCES = {

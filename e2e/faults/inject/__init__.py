@@ -23,6 +23,7 @@ from e2e.faults.inject.faults import (
     LateEvents,
     LoseAnswer,
     Match,
+    OldListings,
     ReorderEvents,
 )
 from e2e.faults.inject.proxy import FaultProxy
@@ -43,6 +44,7 @@ __all__ = [
     "LateEvents",
     "LoseAnswer",
     "Match",
+    "OldListings",
     "ReorderEvents",
     "Rules",
     "Upstream",

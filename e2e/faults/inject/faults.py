@@ -144,6 +144,26 @@ class EndWatch:
         return b'{"type":"ERROR","object":' + Answer(self.code).body() + b"}\n"
 
 
+@dataclass(frozen=True, slots=True)
+class OldListings:
+    """Answer each listing as it was when `FaultProxy.remembered` looked: by a server whose cache has stopped.
+
+    A listing that was not looked at then is kept as the server answers it for the first time.
+    """
+
+    answers: dict[str, "Remembered"] = field(default_factory=dict)
+    """Path and query -> what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One whole answer of the server."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
 class EventFilter:
     """Turns the lines of one watch into those that are delivered."""
 
@@ -187,5 +207,7 @@ class _Reordering(EventFilter):
         yield line
 
 
-Fault = Answer | Delay | Drop | LoseAnswer | CutStream | DropEvents | ReorderEvents | LateEvents | EndWatch
+Fault = (
+    Answer | Delay | Drop | LoseAnswer | CutStream | DropEvents | ReorderEvents | LateEvents | EndWatch | OldListings
+)
 EVENT_FAULTS: Final = (DropEvents, ReorderEvents)

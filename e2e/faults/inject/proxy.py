@@ -27,6 +27,8 @@ from e2e.faults.inject.faults import (
     LateEvents,
     LoseAnswer,
     Match,
+    OldListings,
+    Remembered,
     Request,
 )
 from e2e.faults.inject.rules import Injection, Rules
@@ -54,6 +56,8 @@ class FaultProxy:
         self._port = port
         self._tls = tls
         self._streams: dict[int, web.BaseRequest] = {}  # requests are not hashable
+        self._listings: dict[str, CIMultiDict[str]] = {}
+        """Target -> headers, of each listing's first page that the client has asked for."""
 
     @property
     def port(self) -> int:
@@ -94,6 +98,17 @@ class FaultProxy:
         for request in wanted:
             self._loop.call_soon_threadsafe(_abort, request)
         return len(wanted)
+
+    async def remembered(self, match: Match) -> OldListings:
+        """Ask once more for each listing that the client has asked for (those that match), and keep the answers."""
+        old = OldListings()
+        for target, headers in list(self._listings.items()):
+            if match.fits(Request("GET", target, watch=False)):
+                session = self._as_client if "Authorization" in headers else self._as_owner
+                url = URL(self._upstream.url + target, encoded=True)
+                async with session.get(url, headers=headers, allow_redirects=False) as answer:
+                    old.answers[target] = await _remember(answer)
+        return old
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -139,11 +154,10 @@ class FaultProxy:
         if verdict is Verdict.REFUSE:
             return _abort(request)
         fault = self.rules.take(seen)
-        if isinstance(fault, Answer):
-            headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
-            return web.json_response(body=fault.body(), status=fault.status, headers=headers)
-        if isinstance(fault, EndWatch):
-            return web.Response(body=fault.line(), content_type="application/json")
+        if seen.method == "GET" and "limit" in request.query and not seen.watch and "continue" not in request.query:
+            self._listings[seen.target] = _passed_on(request)
+        if (instead := _instead(fault, seen)) is not None:
+            return instead
         if isinstance(fault, Drop):
             return _abort(request)
         if isinstance(fault, Delay):
@@ -160,6 +174,9 @@ class FaultProxy:
     ) -> web.StreamResponse:
         """Have the server answer, and pass that back unless the client is not to hear of it."""
         async with self._asked(request) as answer:
+            if isinstance(fault, OldListings):
+                fault.answers[request.raw_path] = old = await _remember(answer)
+                return _again(old)
             # Read to its end, so that the server has acted, before anybody is ended or left without an answer.
             body = await answer.read() if write or isinstance(fault, LoseAnswer) else None
             if write:
@@ -178,8 +195,7 @@ class FaultProxy:
     async def _asked(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         """The server's answer to the client's request."""
         session = self._as_client if "Authorization" in request.headers else self._as_owner
-        headers = _without(request.headers, _NOT_PASSED_ON)
-        headers["Accept-Encoding"] = "identity"  # events must be readable here
+        headers = _passed_on(request)
         target = URL(self._upstream.url + request.raw_path, encoded=True)
         body = await request.read()
         async with session.request(
@@ -248,6 +264,32 @@ async def _late(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterator
     finally:
         reading.cancel()
         await asyncio.wait({reading})
+
+
+def _instead(fault: Fault | None, seen: Request) -> web.Response | None:
+    """What the client is answered where the server is not asked."""
+    if isinstance(fault, Answer):
+        headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else None
+        return web.json_response(body=fault.body(), status=fault.status, headers=headers)
+    if isinstance(fault, EndWatch):
+        return web.Response(body=fault.line(), content_type="application/json")
+    if isinstance(fault, OldListings) and (old := fault.answers.get(seen.target)):
+        return _again(old)
+    return None
+
+
+def _again(old: Remembered) -> web.Response:
+    return web.Response(status=old.status, headers={"Content-Type": old.content_type}, body=old.body)
+
+
+async def _remember(answer: aiohttp.ClientResponse) -> Remembered:
+    return Remembered(answer.status, answer.headers.get("Content-Type", "application/json"), await answer.read())
+
+
+def _passed_on(request: web.BaseRequest) -> CIMultiDict[str]:
+    headers = _without(request.headers, _NOT_PASSED_ON)
+    headers["Accept-Encoding"] = "identity"  # events must be readable here
+    return headers
 
 
 def _seen(request: web.BaseRequest) -> Request:

@@ -23,7 +23,7 @@ from e2e.faults.inject import (
 from e2e.faults.lane import Lane
 from e2e.faults.matrix import course
 from e2e.faults.matrix.course import Tally, Upon, Variant
-from e2e.faults.matrix.ground import Ground
+from e2e.faults.matrix.ground import RESYNC_SECONDS, Ground
 from e2e.faults.matrix.rows import Trial
 from e2e.faults.scenarios import Stage
 from e2e.support.wait import until
@@ -37,6 +37,9 @@ _BEYOND_DEADLINE_SECONDS = 14.0
 _OUTAGE_SECONDS = 600.0
 _LAG_SECONDS = 5.0
 _CUT_SECONDS = 0.5
+_LISTINGS = Match(methods=frozenset({"GET"}), path=r"^(?!.*/namespaces/).*[?&]limit=", watch=False)
+"""What fills the operator's store; where it lists within one namespace, a server has to give the newest."""
+_LIST_ANEW_SECONDS = 3.0
 
 
 def meeting(fault: Fault, *, match: Match, seconds: float = SECONDS) -> Upon:
@@ -86,6 +89,28 @@ async def _cut_again_and_again(lane: Lane, stage: Stage, tally: Tally) -> AsyncI
         await asyncio.sleep(SECONDS)
 
 
+@asynccontextmanager
+async def _behind(lane: Lane, stage: Stage, tally: Tally) -> AsyncIterator[None]:
+    """A server whose cache has stopped: listings are as they were before the change, and watches go on from there.
+
+    Everything is listed anew at once, again and again, and by the comparison at least once.
+    """
+    del stage
+    old = await lane.proxy.remembered(_LISTINGS)
+
+    async def list_anew() -> None:
+        while True:
+            watches = lane.proxy.cut_streams(Match(watch=True))
+            with lane.proxy.fault(Match(watch=True), EndWatch(410), times=watches):
+                await asyncio.sleep(_LIST_ANEW_SECONDS)
+
+    with lane.proxy.fault(_LISTINGS, old) as injection:
+        async with beside(list_anew()):
+            yield
+            await asyncio.sleep(RESYNC_SECONDS + 1.0)
+    tally.injected += injection.hits
+
+
 BROKEN_WATCHES = (
     Variant(name="watches cut twice a second", upon=_cut_again_and_again),
     *(
@@ -99,6 +124,7 @@ BROKEN_WATCHES = (
     Variant(name="all events lost", upon=meeting(DropEvents("."), match=_WATCHES)),
     Variant(name="events in the wrong order", upon=meeting(ReorderEvents("."), match=_WATCHES)),
     Variant(name="events 2 s late", upon=meeting(LateEvents(2.0), match=_WATCHES)),
+    Variant(name="listings as they were before the change", upon=_behind),
 )
 _SHORT_WATCHES = frozenset({"watches answered 410", "watches ended by an ERROR event of code 500", "all events lost"})
 BAD_ANSWERS = (
@@ -139,8 +165,8 @@ class BrokenWatches:
     number: str = "F2"
     what: str = (
         "A pool's life while its watches are cut, answered 410 or 404, ended by an ERROR event of code 410 or 500, "
-        "lose all events, deliver them in the wrong order or 2 s late. What was missed is found by the comparison, "
-        "every 15 s here."
+        "lose all events, deliver them in the wrong order or 2 s late; and while all listings, asked for again and "
+        "again, are those from before the change. What was missed is found by the comparison, every 15 s here."
     )
     pods: bool = False
     points: None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from e2e.faults import f1
@@ -10,10 +11,12 @@ from e2e.faults.lane import Play
 from e2e.faults.matrix.course import needless, orphans
 from e2e.faults.matrix.ground import Ground
 from e2e.faults.matrix.rows import Trial
-from e2e.faults.scenarios import Scenario
+from e2e.faults.places import PLACES
+from e2e.faults.scenarios import SCENARIOS, Scenario
 from e2e.faults.suite import CHAINS, Result
 
-_LANES = 2
+_LANES = ((SCENARIOS, 2), (PLACES, 1))
+"""Each chain has its own, so many. That of places waits most of the time: it costs little beside the other one."""
 
 
 @dataclass(kw_only=True)
@@ -23,8 +26,10 @@ class Exhaustive:
     number: str = "F1"
     what: str = (
         "The operator killed by SIGKILL after each single write, in: create, scale up and down, version change, canary "
-        "promoted, canary step, rollback, every move into, within and out of mode hpa, delete, a stuck worker "
-        "restarted, and of a pool with places: the move there, failover and failback. Times count from the kill."
+        "promoted, canary step, a canary's place taken by another, rollback, every move into, within and out of mode "
+        "hpa, delete, a stuck worker restarted, and of a pool with places: the move there, failover and failback. At "
+        "no moment are workers asked for of a second canary, but of one that was given up until the next one's is "
+        "ready. Times count from the kill."
     )
     pods: bool = False
     points: tuple[int, int] | None = None
@@ -34,15 +39,22 @@ class Exhaustive:
         """All of them; they are given when all are over, since what a write point is shows only then."""
         if ground.depth.short:
             return
-        planes = [ground.plane(f"f1-{number}") for number in range(_LANES)]
-        result = await f1.run(planes, home=ground.home)
-        self.points = total, covered = _points(result)
-        for play in result.failed:
-            yield self._trial(play, "without a kill")
-        for point, play in result.kills:
-            yield self._trial(play, f"killed after write {point}")
+        results = await asyncio.gather(
+            *(self._run(ground, number, chain, lanes) for number, (chain, lanes) in enumerate(_LANES))
+        )
+        points = [_points(result) for result in results]
+        self.points = total, covered = sum(one for one, _ in points), sum(one for _, one in points)
+        for result in results:
+            for play in result.failed:
+                yield self._trial(play, "without a kill")
+            for point, play in result.kills:
+                yield self._trial(play, f"killed after write {point}")
         if covered < total:
             yield Trial(name="write points", injected=0, broken=(f"{total - covered} were not tried",))
+
+    async def _run(self, ground: Ground, number: int, chain: Sequence[Scenario], lanes: int) -> Result:
+        planes = [ground.plane(f"f1-{number}-{lane}") for lane in range(lanes)]
+        return await f1.run(planes, home=ground.home / f"chain-{number}", chains=[chain])
 
     def _trial(self, play: Play, how: str) -> Trial:
         scenario = self._scenarios[play.scenario]

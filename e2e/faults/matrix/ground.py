@@ -88,17 +88,23 @@ class Ground:
         """Take this one, which serves WorkerPools, instead of a new one."""
         self._planes["plain"] = self._given = plane
 
-    def plane(self, name: str = "plain", *, extra: Extra | None = None) -> ControlPlane:
+    def plane(self, name: str = "plain", *, extra: Extra | None = None, scheduler: bool = False) -> ControlPlane:
         """Give the control plane of that name; all faults share the one without a name."""
         if name not in self._planes:
-            plane = ControlPlane(name=f"matrix-{name}", data_dir=self.home / f"plane-{name}", extra=extra)
+            home = self.home / f"plane-{name}"
+            plane = ControlPlane(name=f"matrix-{name}", data_dir=home, scheduler=scheduler, extra=extra)
             self._planes[name] = self._stack.enter_context(plane)
             install(plane)
         return self._planes[name]
 
     @asynccontextmanager
     async def lane(
-        self, *, plane: ControlPlane | None = None, settings: Mapping[str, str] | None = None, user: Path | None = None
+        self,
+        *,
+        plane: ControlPlane | None = None,
+        settings: Mapping[str, str] | None = None,
+        user: Path | None = None,
+        kubelet: bool = True,
     ) -> AsyncIterator[Lane]:
         """Run an operator there, of which nothing is left afterwards but its log."""
         self._lanes += 1
@@ -108,6 +114,7 @@ class Ground:
             tls=self.home / "tls",
             settings={"RESYNC_SECONDS": str(RESYNC_SECONDS), **(settings or {})},
             user=user,
+            kubelet=kubelet,
         ) as lane:
             yield lane
 

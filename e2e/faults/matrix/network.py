@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from e2e.faults.lane import Lane
-from e2e.faults.matrix import course
+from e2e.faults.matrix import broker, course
 from e2e.faults.matrix.course import Tally, Variant
 from e2e.faults.matrix.ground import Ground
+from e2e.faults.matrix.rights import grant
 from e2e.faults.matrix.rows import Trial
 from e2e.faults.scenarios import Stage
 from workerpool_operator.kube import kinds
@@ -87,14 +88,15 @@ class Partitions:
     number: str = "F7"
     what: str = (
         "All packets between operator and API server, and between operator and collector, dropped by nftables for 20 s "
-        "in each change. Without the collector the size is held; both recover alone. The third way, between collector "
-        "and broker, is tried on real pods (`e2e/test_bad_input.py`), and not counted here."
+        "in each change. Without the collector the size is held; both recover alone. And between the collector's own "
+        "process and a Redis: the size is held, the pool says so in a condition and an event, and grows by what came "
+        "afterwards. On real pods: `e2e/test_bad_input.py`."
     )
     pods: bool = False
     points: None = None
 
     async def trials(self, ground: Ground) -> AsyncGenerator[Trial, None]:
-        """Try both ways."""
+        """Try all three ways."""
         api = Variant(name="operator and API server apart", upon=_from_api_server)
         collector = Variant(name="operator and collector apart", upon=_from_collector)
         async with ground.lane() as lane:
@@ -103,3 +105,5 @@ class Partitions:
                     yield trial
             async for trial in course.run(ground, lane, [collector], names=_BY_JOBS, strikes=_BY_JOBS[1:]):
                 yield trial
+            await asyncio.to_thread(grant, ground.plane())  # the collector's own rights
+            yield await broker.cut_off(lane, home=ground.home / "broker", by=partition, seconds=_SECONDS)

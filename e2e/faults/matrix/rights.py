@@ -1,4 +1,4 @@
-"""F9: the operator may not do what it has to, or the namespace has no room for it."""
+"""F9: the operator may not do what it has to, the namespace has no room for it, or HPAs read nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import yaml
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.lane import Lane
-from e2e.faults.matrix import course
+from e2e.faults.matrix import course, metrics, told
 from e2e.faults.matrix.api import SECONDS
 from e2e.faults.matrix.course import Tally, Upon, Variant
 from e2e.faults.matrix.ground import ROOT, Ground, apply
 from e2e.faults.matrix.rows import Trial
 from e2e.faults.process import NAMESPACE
 from e2e.faults.scenarios import POOL, Stage
-from e2e.support.wait import NotInTimeError, until
+from e2e.support.wait import until
 from workerpool_operator.kube import ObjectRef
 from workerpool_operator.kube.kinds import Kind
 
@@ -31,7 +31,6 @@ _NAME = "workerpool-operator"
 _ROLE = Kind("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 _BINDING = Kind("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 _QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
-_EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 _GIVEN = frozenset({"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"})
 _READING = ["get", "list", "watch"]
 _TOLD_SECONDS = 20.0
@@ -107,22 +106,7 @@ def _quota(plane: ControlPlane, hard: Mapping[str, str]) -> Upon:
 
 async def _told(lane: Lane, stage: Stage, reason: str) -> list[str]:
     """What is missing of a condition and an event that name this reason."""
-
-    async def in_condition() -> bool:
-        pool = await lane.kube.get(stage.ref(POOL))
-        conditions = pool.get("status", {}).get("conditions", [])
-        return any(one["reason"] == reason for one in conditions)
-
-    async def in_event() -> bool:
-        events = await lane.kube.list(_EVENT, namespace=stage.namespace).all()
-        return any(event.get("reason") == reason and event["regarding"]["name"] == POOL for event in events)
-
-    try:
-        await until(in_condition, seconds=_TOLD_SECONDS, what=f"a condition because of {reason}")
-        await until(in_event, seconds=_TOLD_SECONDS, what=f"an event {reason}")
-    except NotInTimeError as error:
-        return [str(error)]
-    return []
+    return await told.missing(lane.kube, stage.ref(POOL), reason, seconds=_TOLD_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +117,11 @@ class Rights:
     what: str = (
         "The operator, with the chart's rights, loses all of them in each change, or those to write Deployments, and "
         "gets them back; quotas leave no room for a Deployment, or for another worker. Where it may still say so, the "
-        "pool does: a condition and an event. All runs are without the kind PrometheusRule and a Prometheus."
+        "pool does: a condition and an event. All runs are without the kind PrometheusRule and a Prometheus. Then, "
+        "under a pool in mode hpa, what HPAs read is away for a minute: nobody serves the metrics API, or an adapter "
+        "in its place answers 500, as one does without its Prometheus. The size is held, the pool says so, one in mode "
+        "direct grows, and the HPA goes on within three of its periods of 15 s; so it does when the process that "
+        "serves the API is killed."
     )
     pods: bool = False
     points: None = None
@@ -152,6 +140,9 @@ class Rights:
             for variant, names, strikes in variants:
                 async for trial in course.run(ground, lane, [variant], names=names, strikes=strikes):
                     yield trial
+        if not ground.depth.short:
+            async for trial in metrics.trials(plane, home=ground.home):
+                yield trial
 
 
 def _variants(plane: ControlPlane) -> list[tuple[Variant, tuple[str, ...], tuple[str, ...]]]:

@@ -7,6 +7,7 @@ from e2e.faults.endstate import difference, is_settled
 from e2e.faults.inject import Write
 from e2e.faults.lane import Play, kind_of
 from e2e.faults.suite import Result
+from e2e.faults.witness import Ledger
 
 
 def line(kind: str, name: str, **content: Any) -> str:
@@ -82,3 +83,13 @@ def test_a_scenario_is_covered_by_every_number_and_every_kind() -> None:
     result.absent["delete", "DELETE deployments main-1"] = 3
     assert result.uncovered("delete") == []
     assert result.total("delete") == 2
+
+
+def test_a_ledger_keeps_the_most_workers_and_versions_of_any_moment() -> None:
+    """A version of which no worker is asked for any more is none; the same one in two places is one."""
+    ledger = Ledger()
+    for sizes in ([("a", 2)], [("a", 2), ("b", 1)], [("a", 0), ("b", 2), ("b", 3)], [("b", 1)]):
+        ledger.saw("main", sizes)
+    assert (ledger.peak, ledger.versions) == ({"main": 5}, {"main": 2})
+    ledger.saw("main", [("a", 1), ("b", 1), ("c", 1)])
+    assert (ledger.peak, ledger.versions) == ({"main": 5}, {"main": 3})

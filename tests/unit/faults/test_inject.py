@@ -25,6 +25,7 @@ from e2e.faults.inject import (
     LateEvents,
     LoseAnswer,
     Match,
+    OldListings,
     ReorderEvents,
     Upstream,
     Write,
@@ -233,6 +234,28 @@ async def test_a_watch_may_be_told_that_its_version_is_gone(
         event = json.loads(await answer.content.readline())
     assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
     assert toy[0].requests == []
+
+
+async def test_listings_are_answered_as_they_were(
+    toy: tuple[Toy, str], proxy: FaultProxy, client: aiohttp.ClientSession
+) -> None:
+    """Those that the client has asked for by then; watches, single objects and other listings are today's."""
+
+    async def listed(path: str) -> int:
+        async with client.get(path, headers={"Authorization": "Bearer abc"}) as answer:
+            found: int = (await answer.json())["n"]
+            return found
+
+    assert [await listed("/pods?limit=500"), await listed("/pods/one")] == [1, 2]
+    old = await proxy.remembered(Match(path="limit="))
+    assert isinstance(old, OldListings)
+    assert toy[0].requests[-1] == ("GET", "/pods?limit=500", b"", "Bearer abc")
+    with proxy.fault(Match(path="limit="), old):
+        assert [await listed("/pods?limit=500") for _ in range(2)] == [3, 3]
+        assert [await listed("/nodes?limit=500") for _ in range(2)] == [4, 4], "kept as it was answered first"
+        assert await listed("/pods/one") == 5
+        assert await events(client) == ["ADDED", "MODIFIED", "DELETED"]
+    assert await listed("/pods?limit=500") == 7
 
 
 async def test_requests_are_counted(proxy: FaultProxy, client: aiohttp.ClientSession) -> None:
