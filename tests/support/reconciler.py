@@ -27,6 +27,7 @@ def pool_reconciler(*, kube: object, store: Store, streams: Streams, **parts: An
         "facts": ClusterFacts,
         "rules": RuleSettings(),
         "executor": Executor(kube=server, store=store),
+        "gone": lambda *_: None,
         "events": cast("EventRecorder", _NoEvents()),
         "metrics": OperatorMetrics(),
     }

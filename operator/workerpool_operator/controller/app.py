@@ -106,6 +106,7 @@ class Operator:
             facts=facts,
             rules=self._config.rules,
             executor=executor,
+            gone=router.gone,
             events=events,
             metrics=self._metrics,
             ledger=ledger,

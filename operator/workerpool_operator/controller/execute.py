@@ -242,8 +242,8 @@ class Executor:
     async def _apply_status(self, ref: ObjectRef, body: dict[str, Any]) -> None:
         try:
             answer = await self.kube.apply(body, subresource="status")
-        except (errors.NotFound, errors.Conflict):
-            return  # the pool is gone, or another has taken its name
+        except errors.Conflict:
+            return  # another has taken its name
         self._take_pool(ref, answer)
 
     def _take_pool(self, ref: ObjectRef, answer: Mapping[str, Any]) -> None:

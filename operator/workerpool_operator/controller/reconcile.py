@@ -21,6 +21,7 @@ from workerpool_operator.controller.nodes import NodeLeases
 from workerpool_operator.controller.observe import observe, sightings
 from workerpool_operator.controller.orders import delivery_of
 from workerpool_operator.controller.pods import pods_of
+from workerpool_operator.controller.presence import is_there, mends
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
 from workerpool_operator.controller.shown import canary_series, failed_over, place_series
@@ -59,6 +60,8 @@ class PoolReconciler:
     facts: Callable[[], ClusterFacts]
     rules: RuleSettings
     executor: Executor
+    gone: Callable[[PoolKey, str], None]
+    """Hears (key, uid) of a pool that is not there any more, before the news of that comes."""
     events: EventRecorder
     metrics: OperatorMetrics
     ledger: Ledger = field(default_factory=Ledger)
@@ -106,6 +109,9 @@ class PoolReconciler:
         (self.with_keda.add if pool.spec.scaling.mode is ScalingMode.KEDA else self.with_keda.discard)(key)
         try:
             snapshot, todo = await self._plan(key, pool)
+            if mends(pool, todo.applies) and not await is_there(self.kube, pool):
+                self.gone(key, pool.uid)
+                return Outcome()
         except errors.KubeError as error:
             _log.warning("not_observed", error=str(error))
             return Outcome(failed=True)
@@ -240,6 +246,9 @@ class PoolReconciler:
         if urgent or (moved and due):
             self.memories[key] = replace(memory, status_written_at=now)
             failure = await self.executor.write_status(pool, after)
+            if failure is not None and type(failure.error) is errors.NotFound:
+                self.gone(key, pool.uid)
+                return []
         ref = ObjectRef(kinds.WORKER_POOL, key.namespace, key.name)
         for told in status_of.announcements(snapshot, todo, after):
             kind = EventType.WARNING if told.warning else EventType.NORMAL

@@ -52,6 +52,11 @@ class Router:
         self._store.drop(kind, namespace, metadata["name"], uid=metadata["uid"])
         self._mark(kind, namespace, metadata["name"], pool)
 
+    def gone(self, key: PoolKey, uid: str) -> None:
+        """This very pool is not there any more, and that has not been told."""
+        if self._store.drop(kinds.WORKER_POOL, key.namespace, key.name, uid=uid):
+            self._mark(kinds.WORKER_POOL, key.namespace, key.name, "")
+
     def knows(self, kind: Kind, body: Mapping[str, Any]) -> bool:
         """Whether an object of this name is known."""
         metadata = body["metadata"]
