@@ -58,6 +58,7 @@ class Endpoint:
     server_name: str
     authority: str
     """Path of the certificate authority."""
+    address: str = "127.0.0.1"
 
 
 @dataclass(kw_only=True)
@@ -102,7 +103,7 @@ class ScriptedCollector:
                 await asyncio.sleep(REDIAL_SECONDS)
 
     async def _connect(self, session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
-        url = f"https://127.0.0.1:{self.endpoint.port}{protocol.STREAM_PATH}"
+        url = f"https://{self.endpoint.address}:{self.endpoint.port}{protocol.STREAM_PATH}"
         headers = {"Authorization": f"Bearer {await self.token()}"}
         async with (
             session.ws_connect(url, ssl=context, server_hostname=self.endpoint.server_name, headers=headers) as stream,

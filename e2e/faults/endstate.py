@@ -70,7 +70,8 @@ def difference(wanted: Iterable[str], found: Iterable[str]) -> str:
 
 def _title(line: str) -> str:
     one = json.loads(line)
-    return f"{one['kind']} {one['name']}".rstrip()
+    of = "".join(f" of {name}" for _, name, _ in one.get("owners", ()) if name and not one["name"])
+    return f"{one['kind']} {one['name']}".rstrip() + of
 
 
 def _changes(wanted: Any, found: Any, path: str = "") -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from e2e.cluster.pki import Authority
@@ -15,6 +15,7 @@ from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE, LEAS
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
 NAMESPACE = "workerpool-system"
+_TWIN_ADDRESS = "127.0.0.2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,14 @@ class OperatorProcess:
     tls: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables besides, or instead of, those that it gets anyway."""
+
+    def twin(self, home: Path, *, settings: Mapping[str, str]) -> OperatorProcess:
+        """Give another replica of the same installation: at an address of its own, with the same ports and certificate.
+
+        With another port it would have other collectors: who leads says where they are to connect.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        return replace(self, home=home, endpoint=replace(self.endpoint, address=_TWIN_ADDRESS), settings=settings)
 
     @classmethod
     def prepare(cls, home: Path, *, tls: Path, settings: Mapping[str, str] | None = None) -> OperatorProcess:
@@ -75,7 +84,7 @@ class OperatorProcess:
             "POD_NAMESPACE": NAMESPACE,
             "COLLECTOR_IMAGE": "workerpool-operator:f1",
             "TLS_DIR": str(self.tls),
-            "BIND_ADDRESS": "127.0.0.1",
+            "BIND_ADDRESS": self.endpoint.address,
             "HTTP_PORT": str(self.http_port),
             "STREAM_PORT": str(self.endpoint.port),
             "KUBECONFIG": str(self.kubeconfig),

@@ -84,7 +84,7 @@ async def pair(ground: Ground, plane: ControlPlane) -> AsyncIterator[Pair]:
     ):
         first = lane.operator
         others = {**first.settings, "POD_NAME": "b", **clocks[1].env}
-        second = OperatorProcess.prepare(ground.home / "second", tls=first.tls, settings=others)
+        second = first.twin(ground.home / "second", settings=others)
         proxy.write_kubeconfig(second.kubeconfig)
         lane.others.append((second, proxy))
         second.start()
