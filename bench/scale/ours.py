@@ -223,7 +223,7 @@ async def _run(made: Ground, *, pools: Pools, longest: float) -> AsyncIterator[R
     names: dict[str, list[str]] = {place: [] for place in load.places()}
     for number in range(load.pools):
         names[load.place(number)].append(name_of(number))
-    collectors = Collectors(stage=stage, endpoint=process.endpoint, pods=pods, names=names, workers=WORKERS)
+    collectors = Collectors(stage=stage, endpoint=process.endpoint, pods=pods, names=names)
     pods.changed = collectors.changed
     watch = asyncio.create_task(follow(stage.access, kinds.POD, on_event=pods.hear), name="pods")
     try:

@@ -1,8 +1,7 @@
 """A played collector of a namespace at rest: it says as much as a real one would whose workers run the SDK.
 
-A worker reports each `REPORT_MAX_SECONDS`, and a real collector passes on its pool's list of workers
-`SAME_WAITS_SECONDS` after the first report that it has not passed on, with all that have come by then. All queues are
-empty, and have been for long; that is confirmed a little more often than by a real one.
+All queues are empty, and all workers have nothing to do: so a real collector says both once, and then each
+`BEAT_SECONDS` that all of it holds, since its workers were last heard, which is up to `REPORT_MAX_SECONDS` ago.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,11 +21,10 @@ from bench.scale.watched import Key, Pods
 from e2e.faults.collector import REDIAL_SECONDS, Endpoint, Script, ScriptedCollector, collector_token
 from workerpool.protocol import REPORT_MAX_SECONDS
 from workerpool_operator import protocol
-from workerpool_operator.collector.board import SAME_WAITS_SECONDS
 from workerpool_operator.collector.cadence import CONFIRM_IDLE_SECONDS
+from workerpool_operator.collector.holding import BEAT_SECONDS
 
 QUEUE: Final = "main"
-TICK_SECONDS: Final = 0.25
 _ASK_SECONDS: Final = 1.0
 _TOKEN_SECONDS: Final = 300.0
 """Half of what a token lasts."""
@@ -35,10 +32,9 @@ _TOKEN_SECONDS: Final = 300.0
 
 @dataclass(kw_only=True)
 class PlayedCollector(ScriptedCollector):
-    """One that tells of its pools in turn, and of one whose pods have changed at once."""
+    """One that tells of all its pools once, and of one whose pods have changed at once."""
 
-    workers: int
-    """Of each pool, at rest."""
+    held: bool = True
     _changed_pools: set[str] = field(default_factory=set)
 
     def changed(self, pool: str) -> None:
@@ -50,33 +46,20 @@ class PlayedCollector(ScriptedCollector):
         with suppress(aiohttp.ClientError, OSError):
             for pool in self.scripts:
                 await self._report(stream, pool)
-            await self._report_in_turn(stream)
+            while True:
+                await self._until_next_beat(stream)
+                holds = protocol.Holds(clock=time.monotonic(), age_seconds=REPORT_MAX_SECONDS)
+                await stream.send_str(holds.model_dump_json())
 
-    async def _report_in_turn(self, stream: aiohttp.ClientWebSocketResponse) -> None:
-        turns, told = deque(self.scripts), 0
-        turn_seconds = SAME_WAITS_SECONDS + REPORT_MAX_SECONDS / self.workers
-        rounds = max(1, int(CONFIRM_IDLE_SECONDS / turn_seconds))
-        each_second = len(turns) / turn_seconds
-        pause = max(TICK_SECONDS, 1 / each_second)
-        while True:
-            await self._until_next_turn(stream, pause)
-            for _ in range(math.ceil(each_second * pause)):
-                # Once in that many rounds the queue is confirmed as well.
-                if told // len(turns) % rounds:
-                    await self._tell_workers(stream, turns[0])
-                else:
-                    await self._report(stream, turns[0])
-                turns.rotate(-1)
-                told += 1
-
-    async def _until_next_turn(self, stream: aiohttp.ClientWebSocketResponse, pause: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                while True:
+    async def _until_next_beat(self, stream: aiohttp.ClientWebSocketResponse) -> None:
+        until = time.monotonic() + BEAT_SECONDS
+        while (left := until - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
                     await self._changed.wait()
-                    self._changed.clear()
-                    while self._changed_pools:
-                        await self._tell_workers(stream, self._changed_pools.pop())
+            self._changed.clear()
+            while self._changed_pools:
+                await self._tell_workers(stream, self._changed_pools.pop())
 
     async def _tell_workers(self, stream: aiohttp.ClientWebSocketResponse, pool: str) -> None:
         script = self.scripts.get(pool)
@@ -95,7 +78,6 @@ class Collectors:
     pods: Pods
     names: Mapping[str, list[str]]
     """Namespace -> its pools."""
-    workers: int
     _played: dict[str, PlayedCollector] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -146,7 +128,6 @@ class Collectors:
             token=token,
             pods=lambda pool: self.pods.of((place, pool)),
             repeat_seconds=CONFIRM_IDLE_SECONDS,
-            workers=self.workers,
         )
 
     async def _run(self, one: PlayedCollector) -> None:

@@ -76,6 +76,8 @@ class ScriptedCollector:
     scripts: dict[str, Script] = field(default_factory=dict)
     repeat_seconds: float = REPEAT_SECONDS
     """How often it says again what has not changed."""
+    held: bool = False
+    """Whether what it says is held, and is said to hold by who runs it; else all is repeated, as the first ones did."""
     configured_in: int = -1
     """Epoch of the leader that last said which pools there are."""
     _fences: dict[str, tuple[protocol.Fence, float]] = field(default_factory=dict)
@@ -151,6 +153,7 @@ class ScriptedCollector:
             waiting=script.waiting,
             in_flight=script.in_flight,
             poll_seconds=max(1.0, self.repeat_seconds),
+            held=self.held,
         )
         workers = tuple(self._worker(pool, uid, name, script=script) for uid, name in self.pods(pool).items())
         for message in (
@@ -172,6 +175,7 @@ class ScriptedCollector:
             deployment=seat.deployment,
             connected=not seat.silent_seconds,
             age_seconds=seat.silent_seconds,
+            held=self.held,
             in_flight=1 if busy or consuming else 0,
             fence=fence.fence_id if fence and held else "",
             paused="" if script.stuck else "scripted",

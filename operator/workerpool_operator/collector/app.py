@@ -18,7 +18,7 @@ from workerpool_operator.collector.tokens import TokenVerifier
 from workerpool_operator.collector.uplink import Uplink
 from workerpool_operator.collector.web import health_app, open_app, served, stream_app
 from workerpool_operator.collector.workers import WorkerServer
-from workerpool_operator.protocol import Config, Down, Fence, PastArrivals, PoolSettings, ReadNow
+from workerpool_operator.protocol import Config, Down, Fence, PastArrivals, PoolSettings, ReadNow, Unheld
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +39,9 @@ class Collector:
         )
         self._scraper = Scraper(self._board)
         self._samplers = Samplers(self._board, connect=connect_from(config.credentials), observer=self._metrics)
-        self._uplink = Uplink(config, compose=self._compose, everything=self._everything, obey=self._obey)
+        self._uplink = Uplink(
+            config, compose=self._compose, everything=self._everything, hold=self._board.hold, obey=self._obey
+        )
         self._readings: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,8 +73,8 @@ class Collector:
                 await asyncio.gather(stopping, *tasks, return_exceptions=True)
                 await self._samplers.stop()
 
-    def _announce(self, what: str, pool: str, *, within: float = 0.0) -> None:
-        self._uplink.announce(what, pool, within=within)
+    def _announce(self, what: str, pool: str, *, within: float = 0.0, news: bool = True) -> None:
+        self._uplink.announce(what, pool, within=within, news=news)
 
     def _began(self, pool: str) -> None:
         self._samplers.stir(pool)
@@ -80,10 +82,10 @@ class Collector:
     def _compose(self, what: str, pool: str) -> BaseModel | None:
         match what:
             case "samples":
-                return self._board.samples_message(pool)
+                return self._board.samples_message(pool) or Unheld(pool=pool, what="samples")
             case "arrivals":
                 return self._arrivals.message(pool)
-        return self._board.workers_message(pool)
+        return self._board.workers_message(pool) or Unheld(pool=pool)
 
     def _everything(self) -> list[tuple[str, str]]:
         return [(what, pool) for pool in self._board.pools for what in ("samples", "workers", "arrivals")]
@@ -119,4 +121,5 @@ class Collector:
         known = self._board.pools.get(pool)
         if known is not None:
             known.read_id = read_id
-            self._announce("workers", pool)
+            for what in ("samples", "workers"):
+                self._announce(what, pool)

@@ -6,12 +6,13 @@ on composes the message then: so a burst of changes costs one message.
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from workerpool.protocol import Counters, Delivery, Report, Settings
+from workerpool_operator.collector.holding import Announce, Late, Subject, repeats, steady
 from workerpool_operator.protocol import (
     LEAVING_FENCE,
     PodReport,
@@ -27,9 +28,8 @@ EXPECTED_AFTER_SECONDS: Final = 30.0
 seconds and scraped every 10. Without this, a pool that grows or changes its version for minutes would always have a few
 workers that look missing."""
 SAME_WAITS_SECONDS: Final = 2.0
-"""What a worker repeats goes up so late at most, with what the others of its pool have said by then: the message is of
-all of them, so that a message for each report would cost the square of their number. With the time between two reports
-this stays below what the operator takes for silence."""
+"""What changes in a worker and is not acted upon at once goes up so late at most, with what the others of its pool have
+said by then: the message is of all of them, so that a message for each report would cost the square of their number."""
 WORK_WAITS_SECONDS: Final = 0.25
 WORK_WAITS_PER_WORKER_SECONDS: Final = 0.002
 """A worker that has more or fewer jobs than before: at once in a small pool, and with others of a large one."""
@@ -96,7 +96,7 @@ class WorkerState:
     heard_at: float = 0.0
     connected: bool = False
 
-    def as_report(self, *, now: float, node: str, deployment: str) -> WorkerReport:
+    def as_report(self, *, now: float, node: str, deployment: str, held: bool) -> WorkerReport:
         """In the operator's protocol, whatever the worker said."""
         said = self.report
         return WorkerReport(
@@ -108,6 +108,7 @@ class WorkerState:
             source="stream" if self.source == "stream" else "scrape",
             connected=self.connected,
             age_seconds=max(0.0, now - self.heard_at),
+            held=held,
             in_flight=said.in_flight if said else 0,
             slots=said.slots if said else 1,
             most_slots=said.most_slots if said else None,
@@ -137,13 +138,6 @@ class PoolBoard:
     """Jobs that its workers have handed back unfinished because they had to go, as they said at their end."""
 
 
-class Announce(Protocol):
-    """Who hears of every change."""
-
-    def __call__(self, what: str, pool: str, *, within: float = 0.0) -> None:
-        """A subject has changed; it is soon enough to tell of that so many seconds later."""
-
-
 class Board:
     """All pools of the namespace. `announce` hears of every change, `began(pool)` of jobs that begin."""
 
@@ -166,6 +160,7 @@ class Board:
         """Pod uid -> when it was first seen."""
         self.workers: dict[str, dict[str, WorkerState]] = {}
         """By pool and pod uid. A worker may be heard before the operator has said that its pool exists."""
+        self._late = Late()
         self.configured = False
         """Whether the operator has said which pools there are."""
 
@@ -175,10 +170,14 @@ class Board:
         wanted = {pool.name: pool for pool in pools}
         for name in self.pools.keys() - wanted.keys():
             del self.pools[name]
+            self._announce("workers", name)
+        self._late.keep(wanted)
         for name, pool in wanted.items():
             known = self.pools.get(name)
             if known is None or known.config.uid != pool.uid:
                 self.pools[name] = PoolBoard(config=pool)
+                if known is not None:
+                    self._announce("samples", name)
                 if self.workers.get(name):
                     self._announce("workers", name)
             else:
@@ -186,18 +185,26 @@ class Board:
                 names = {queue["name"] for queue in pool.queues}
                 for gone in known.samples.keys() - names:
                     del known.samples[gone]
+                    self._late.ends(("samples", name, gone))
+                    self._announce("samples", name)
 
-    def sampled(self, pool: str, sample: QueueSample) -> None:
-        """A queue was read, or could not be."""
+    def sampled(self, pool: str, sample: QueueSample, *, tell: bool = True) -> None:
+        """A queue was read, or could not be. Without `tell` that need not go up: it says hardly anything new."""
         known = self.pools.get(pool)
-        if known is not None:
+        if known is None:
+            return
+        before, _ = known.samples.get(sample.queue, (None, 0.0))
+        same = repeats(before, sample)
+        if tell or same:
             known.samples[sample.queue] = (sample, self._clock())
-            self._announce("samples", pool)
+            late = self._late.ends(("samples", pool, sample.queue))
+            if tell or late:
+                self._announce("samples", pool, news=late or not same)
 
     def running(self, pool: str, *, queue: str) -> int:
-        """Jobs of this queue that the pool's workers run, as they say: all of theirs, without those of other queues.
+        """Jobs of this queue that the pool's workers run, as they say: for brokers that do not tell how many there are.
 
-        For brokers that do not tell how many jobs are in flight. Other consumers of the queue are not known here.
+        All of theirs, without those of other queues; other consumers of the queue are not known here.
         """
         reports = (state.report for state in self.workers.get(pool, {}).values())
         known = self.pools.get(pool)
@@ -209,8 +216,12 @@ class Board:
         """A worker said something, came or went. One whose pod is gone by now is nobody's worker any more."""
         if state.uid in self.pods:
             before = self.worker(pool, state.uid)
+            state = replace(state, report=steady(before.report if before else None, state.report))
             self.workers.setdefault(pool, {})[state.uid] = state
-            self._announce("workers", pool, within=self._may_wait(pool, before, state))
+            late = self._late.ends(("workers", pool, state.uid))
+            news = late or before is None or replace(before, heard_at=state.heard_at) != state
+            within = 0.0 if late else self._may_wait(pool, before, state)
+            self._announce("workers", pool, within=within, news=news)
             if _started(state) > _started(before):
                 self._began(pool)
 
@@ -255,6 +266,7 @@ class Board:
         self._seen_since.pop(uid, None)
         if pod is not None:
             self.workers.get(pod.pool, {}).pop(uid, None)
+            self._late.ends(("workers", pod.pool, uid))
             self._announce("workers", pod.pool)
 
     def order_fence(self, pool: str, fence_id: str, pods: frozenset[str], *, ttl: float) -> bool:
@@ -292,19 +304,34 @@ class Board:
             delivery=known.delivery if known is not None else None,
         )
 
+    def hold(self) -> float:
+        """Seconds since the earliest of the last words and readings that are held. Who is late is announced first."""
+        age, late = self._late.look(self._holdable(), now=self._clock())
+        for what, pool, _ in late:
+            self._announce(what, pool)
+        return age
+
+    def _holdable(self) -> Iterator[tuple[Subject, float]]:
+        """What could be held, with the time of its last word or reading."""
+        for name, known in self.pools.items():
+            for uid, state in self.workers.get(name, {}).items():
+                if state.connected:
+                    yield ("workers", name, uid), state.heard_at
+            for queue, (sample, at) in known.samples.items():
+                if sample.held:
+                    yield ("samples", name, queue), at - sample.age_seconds
+
     def samples_message(self, pool: str) -> Samples | None:
         """All readings of a pool, with their ages."""
         known = self.pools.get(pool)
         if known is None or not known.samples:
             return None
         now = self._clock()
-        return Samples(
-            pool=pool,
-            samples=tuple(
-                sample.model_copy(update={"age_seconds": sample.age_seconds + now - at})
-                for sample, at in known.samples.values()
-            ),
-        )
+        samples = []
+        for sample, at in known.samples.values():
+            held = sample.held and ("samples", pool, sample.queue) not in self._late
+            samples.append(sample.model_copy(update={"age_seconds": sample.age_seconds + now - at, "held": held}))
+        return Samples(pool=pool, samples=tuple(samples))
 
     def workers_message(self, pool: str) -> Workers | None:
         """All workers of a pool, with their ages."""
@@ -321,6 +348,7 @@ class Board:
                     now=now,
                     node=there[uid].node if uid in there else "",
                     deployment=there[uid].deployment if uid in there else "",
+                    held=state.connected and ("workers", pool, uid) not in self._late,
                 )
                 for uid, state in heard.items()
             ),

@@ -88,6 +88,8 @@ class Cadence:
         self._came_at = float("-inf")
         self._failures = 0
         self.confirm_seconds = max(every, CONFIRM_BUSY_SECONDS)
+        self.held = False
+        """Whether the queue is at rest, and is read so often that all at rest can be spoken of as one."""
 
     def next(
         self, sample: QueueSample, *, now: float, watchable: bool, woken: bool, still: bool = False
@@ -107,6 +109,7 @@ class Cadence:
         confirm = self._confirm(busy=busy, empty=empty)
         # Whoever was promised news every second must hear that it will come less often, or takes silence for a fault.
         slower, self.confirm_seconds = confirm > self.confirm_seconds, confirm
+        self.held = empty and not busy and self._every <= LONGEST_WATCH_SECONDS
         told_at = self._told[1] if self._told else float("-inf")
         # Jobs that came and went between two readings keep a pool awake, so they are told, but not one by one.
         came = sample.arrivals_total != self._told_arrivals

@@ -70,7 +70,7 @@ class CollectorMetrics(Collector):
         yield self._gauge("collector_poll_seconds", "How long the latest reading took.", self._of(queues, self._polls))
         yield self._gauge(
             "collector_sample_age_seconds",
-            "Age of the latest reading that was told to the operator.",
+            "Age of the latest reading that says what the operator was told.",
             {key: self._clock() - at for key, (one, at) in samples.items() if one},
         )
         expected = GaugeMetricFamily(

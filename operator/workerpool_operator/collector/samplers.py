@@ -2,8 +2,8 @@
 
 How often is in `cadence`. Between two readings of a queue at rest its broker is watched: a job that comes ends that at
 once. Where it cannot be watched, a worker that begins a job ends the pause (`stir`). A reading that says the same as
-the one before is sent on only every few seconds, to say that it still holds; `poll_seconds` tells the operator which of
-the two it may expect.
+the one before is sent on only every few seconds, to say that it still holds, and at rest not at all: then it is held
+(`holding`). `poll_seconds` tells the operator which of the two it may expect.
 """
 
 import asyncio
@@ -123,8 +123,8 @@ class Samplers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _sampler(self, pool: str, queue: dict[str, Any]) -> "_Sampler":
-        def tell(sample: QueueSample) -> None:
-            self._board.sampled(pool, sample)
+        def heed(sample: QueueSample, tell: bool) -> None:  # noqa: FBT001  a callback
+            self._board.sampled(pool, sample, tell=tell)
 
         def polled(seconds: float, error: str, lag: Mapping[int, int] | None) -> None:
             self._observer.polled(pool, queue["name"], seconds=seconds, error=error, lag=lag)
@@ -134,7 +134,7 @@ class Samplers:
             name,
             connect=lambda: self._connect(pool, queue),
             running=lambda: self._board.running(pool, queue=name),
-            tell=tell,
+            heed=heed,
             polled=polled,
             rest=longest_rest(queue),
             crowd=self._crowd,
@@ -150,15 +150,18 @@ class _Sampler:
         *,
         connect: Callable[[], Observed],
         running: Callable[[], int],
-        tell: Callable[[QueueSample], None],
+        heed: Callable[[QueueSample, bool], None],
         polled: Callable[[float, str, Mapping[int, int] | None], None],
         rest: float,
         crowd: Crowd,
     ) -> None:
-        """`running`: jobs of the queue that its workers say they run. `rest`, `crowd`: as `Cadence` has them."""
+        """`heed(sample, tell)` hears of each reading. `running`: jobs of the queue that its workers say they run.
+
+        `rest`, `crowd`: as `Cadence` has them.
+        """
         self._queue = queue
         self._running = running
-        self._tell = tell
+        self._heed = heed
         self._polled = polled
         self._source, self._undialable = _made(connect)
         every = self._source.poll_seconds if isinstance(self._source, PolledSlowly) else 0.0
@@ -186,8 +189,8 @@ class _Sampler:
                 self._polled(now - started, str(sample.error) if sample.error else "", self._lag)
                 watchable, still = self._is_watchable(now), self._delayed == 0
                 pace, tell = self._cadence.next(sample, now=now, watchable=watchable, woken=woken, still=still)
-                if tell:
-                    self._tell(sample.model_copy(update={"poll_seconds": self._cadence.confirm_seconds}))
+                known = {"poll_seconds": self._cadence.confirm_seconds, "held": self._cadence.held}
+                self._heed(sample.model_copy(update=known), tell)
                 self._stirrable = pace.sleep > BUSY_SECONDS and not pace.watch and sample.error is None
                 woken = await self._pause(pace)
         finally:

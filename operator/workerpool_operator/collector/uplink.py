@@ -1,5 +1,7 @@
 """The way up: one WebSocket to each replica of the operator, all of which hear the same; only the leader gives orders.
 
+What changes goes up, and every `BEAT_SECONDS` that all the rest holds (`holding`).
+
 The stream Service is headless, so its name resolves to the replicas. Orders carry the leader's epoch, and one that is
 lower than the highest seen is refused: a leader that does not know yet that it was replaced moves nothing.
 """
@@ -19,15 +21,19 @@ import structlog
 from pydantic import BaseModel
 
 from workerpool_operator.collector.config import CollectorConfig
+from workerpool_operator.collector.holding import BEAT_SECONDS
 from workerpool_operator.protocol import (
+    HOLDS_PROTOCOL,
     STREAM_PATH,
     Config,
     Down,
     Fence,
+    Holds,
     PastArrivals,
     PoolSettings,
     ReadNow,
     Role,
+    Unheld,
     decode_down,
 )
 from workerpool_operator.protocol.outbox import Outbox
@@ -41,6 +47,8 @@ MAX_FRAME_BYTES: Final = 8 * 2**20
 GATHER_SECONDS: Final = 0.02
 """Changes within this time go up in one message for each subject."""
 
+_HELD: Final = ("samples", "workers")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -53,14 +61,21 @@ class Uplink:
         *,
         compose: Callable[[str, str], BaseModel | None],
         everything: Callable[[], list[tuple[str, str]]],
+        hold: Callable[[], float],
         obey: Callable[[Down], None],
     ) -> None:
-        """`compose(what, pool)` makes the message of a subject; `everything()` names all subjects there are."""
+        """`compose(what, pool)` makes the message of a subject; `everything()` names all subjects there are.
+
+        `hold()` says since how many seconds all that is held has held, and has announced before what does no more.
+        """
         self._config = config
         self._compose = compose
         self._everything = everything
+        self._hold = hold
         self._obey = obey
         self._links: dict[str, Outbox] = {}
+        self._forgetful: set[str] = set()
+        """Links on which everything is repeated: to operators of an earlier protocol, or that have not said theirs."""
         self._dialers: dict[str, asyncio.Task[None]] = {}
         self._due: dict[tuple[str, str], float] = {}
         """Subject -> when it goes up at the latest."""
@@ -74,8 +89,13 @@ class Uplink:
         """Replicas that hear us now."""
         return len(self._links)
 
-    def announce(self, what: str, pool: str, *, within: float = 0.0) -> None:
-        """A subject has changed: it goes up within a moment, or so many seconds later at most."""
+    def announce(self, what: str, pool: str, *, within: float = 0.0, news: bool = True) -> None:
+        """A subject has changed: it goes up within a moment, or so many seconds later at most.
+
+        Without `news` it has not, and goes up only if there is somebody to whom everything is repeated.
+        """
+        if not (news or self._forgetful):
+            return
         due = time.monotonic() + within
         if due < self._due.get((what, pool), math.inf):
             self._due[what, pool] = due
@@ -84,13 +104,13 @@ class Uplink:
 
     async def run(self) -> None:
         """Keep a connection to each replica until cancelled."""
-        gather = asyncio.create_task(self._gather())
+        gathering = [asyncio.create_task(self._gather()), asyncio.create_task(self._beat())]
         try:
             while True:
                 await self._follow_replicas()
                 await asyncio.sleep(RESOLVE_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
         finally:
-            tasks = [gather, *self._dialers.values()]
+            tasks = [*gathering, *self._dialers.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -100,15 +120,37 @@ class Uplink:
         while True:
             await self._until_due()
             await asyncio.sleep(GATHER_SECONDS)
-            for what, pool in self._take_due():
-                try:
-                    message = self._compose(what, pool)
-                except Exception:  # noqa: BLE001  one pool's fault must not silence the others
-                    _log.exception("message_not_made", what=what, pool=pool)
-                    continue
-                if message is not None:
-                    for outbox in self._links.values():
-                        outbox.send(f"{what}/{pool}", message)
+            self._tell(self._take_due(by=time.monotonic()))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            self.beat()
+
+    def beat(self) -> None:
+        """Say that all which was said holds: after what has changed since, all of it, though some could wait."""
+        listening = [outbox for address, outbox in self._links.items() if address not in self._forgetful]
+        if not listening:
+            return
+        age = self._hold()
+        self._tell(self._take_due(by=math.inf))
+        message = Holds(clock=time.monotonic(), age_seconds=age)
+        for outbox in listening:
+            outbox.send_last("holds", message)
+
+    def _tell(self, subjects: list[tuple[str, str]]) -> None:
+        for what, pool in subjects:
+            message = self._composed(what, pool)
+            if message is not None:
+                for outbox in self._links.values():
+                    outbox.send(f"{what}/{pool}", message)
+
+    def _composed(self, what: str, pool: str) -> BaseModel | None:
+        try:
+            return self._compose(what, pool)
+        except Exception:  # noqa: BLE001  one pool's fault must not silence the others
+            _log.exception("message_not_made", what=what, pool=pool)
+            return Unheld(pool=pool, what="workers" if what == "workers" else "samples") if what in _HELD else None
 
     async def _until_due(self) -> None:
         while True:
@@ -121,9 +163,8 @@ class Uplink:
                 async with asyncio.timeout(left if math.isfinite(left) else None):
                     await self._wake.wait()
 
-    def _take_due(self) -> list[tuple[str, str]]:
-        now = time.monotonic()
-        subjects = [subject for subject, due in self._due.items() if due <= now]
+    def _take_due(self, *, by: float) -> list[tuple[str, str]]:
+        subjects = [subject for subject, due in self._due.items() if due <= by]
         for subject in subjects:
             del self._due[subject]
         return subjects
@@ -180,9 +221,10 @@ class Uplink:
 
     async def _talk(self, address: str, stream: aiohttp.ClientWebSocketResponse) -> None:
         outbox = self._links[address] = Outbox()
+        self._forgetful.add(address)
         _log.info("operator_connected", address=address)
         for what, pool in self._everything():
-            message = self._compose(what, pool)
+            message = self._composed(what, pool)
             if message is not None:
                 outbox.send(f"{what}/{pool}", message)
         sender = asyncio.create_task(outbox.drain(stream.send_str))
@@ -190,16 +232,19 @@ class Uplink:
             async for frame in stream:
                 if frame.type is not aiohttp.WSMsgType.TEXT:
                     break
-                self._hear(frame.data)
+                self._hear(frame.data, address=address)
         finally:
             del self._links[address]
+            self._forgetful.discard(address)
             sender.cancel()
             with suppress(asyncio.CancelledError, ConnectionError, aiohttp.ClientError):
                 await sender
             _log.info("operator_disconnected", address=address)
 
-    def _hear(self, text: str) -> None:
+    def _hear(self, text: str, *, address: str) -> None:
         message = decode_down(text)
+        if isinstance(message, Role) and message.protocol >= HOLDS_PROTOCOL:
+            self._forgetful.discard(address)
         match message:
             case Role(leader=True, epoch=epoch):
                 self._highest_epoch = max(self._highest_epoch, epoch)

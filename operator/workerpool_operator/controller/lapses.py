@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 from workerpool_operator.controller.keys import PoolKey
-from workerpool_operator.serve.values import QueueId
+from workerpool_operator.serve.values import PoolId
 
 LOOK_SECONDS: Final = 1.0
 
@@ -18,8 +18,8 @@ LOOK_SECONDS: Final = 1.0
 class Board(Protocol):
     """When queues were read."""
 
-    def fresh(self) -> AbstractSet[QueueId]:
-        """The queues whose latest reading counts at this moment."""
+    def turned(self) -> AbstractSet[PoolId]:
+        """Pools of which a reading has lapsed, or counts again, since this was last asked."""
 
 
 class Lapses:
@@ -29,7 +29,6 @@ class Lapses:
         """`due` hears of each change once."""
         self._board = board
         self._due = due
-        self._fresh: AbstractSet[QueueId] = frozenset()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -38,8 +37,6 @@ class Lapses:
             self.look()
 
     def look(self) -> None:
-        """Compare with the last look."""
-        fresh = self._board.fresh()
-        for pool in {pool for pool, _ in self._fresh ^ fresh}:
+        """Tell of what has changed since the last look."""
+        for pool in self._board.turned():
             self._due(PoolKey(*pool))
-        self._fresh = fresh

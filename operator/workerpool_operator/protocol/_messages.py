@@ -9,7 +9,9 @@ from workerpool.protocol import Counters, Delivery
 from workerpool_operator.protocol._arrivals import Arrivals, PastArrivals, Predictive
 from workerpool_operator.protocol._base import Message, Name, Short
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
+"""1: a collector repeats what has not changed. 2: an operator understands `Holds`."""
+HOLDS_PROTOCOL: Final = 2
 STREAM_PATH: Final = "/v1/collectors"
 TOKEN_AUDIENCE: Final = "workerpool-operator"  # noqa: S105  an audience, not a secret
 ORDER_TTL_SECONDS: Final = 30.0
@@ -53,6 +55,7 @@ class QueueSample(Message):
     dead_letters: int | None = Field(default=None, ge=0)
     partitions: int | None = Field(default=None, ge=1, description="Parts of the queue, each of them one worker's.")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often this queue is read at the moment.")
+    held: bool = Field(default=False, description="`Holds` speaks of it, until another reading is told.")
     error: SampleError | None = Field(default=None, description="Set: the counts are None.")
     message: str = Field(default="", max_length=MESSAGE_MAX_LENGTH)
 
@@ -68,6 +71,7 @@ class WorkerReport(Message):
     source: Literal["stream", "scrape"] = "stream"
     connected: bool = Field(default=True, description="Its stream is up, or its last scrape worked.")
     age_seconds: float = Field(ge=0, description="Since the worker was last heard.")
+    held: bool = Field(default=False, description="`Holds` speaks of it, until another word of it is told.")
     in_flight: int = Field(default=0, ge=0)
     slots: int = Field(default=1, ge=1)
     most_slots: int | None = Field(default=None, ge=1, description="Without limits that the worker found itself.")
@@ -116,6 +120,25 @@ class Workers(Message):
     workers: tuple[WorkerReport, ...]
     pods: tuple[PodReport, ...] = Field(default=(), description="Those that are not ready, have crashed, or must go.")
     read_id: Short = Field(default="", description="Id of the ReadNow that this answers, if any.")
+
+
+class Holds(Message):
+    """No news: what this connection has said of all that is `held` was still so `age_seconds` ago.
+
+    Each of these queues has been read since then, each of these workers heard, and they say what was told last.
+    """
+
+    type: Literal["holds"] = "holds"
+    clock: float = Field(description="The collector's monotonic clock, in seconds: shows what the way here took.")
+    age_seconds: float = Field(ge=0)
+
+
+class Unheld(Message):
+    """What this connection has said of a pool is held no more: the pool is gone, or that of it cannot be told."""
+
+    type: Literal["unheld"] = "unheld"
+    pool: Name
+    what: Literal["all", "samples", "workers"] = "all"
 
 
 class Role(Message):
@@ -174,7 +197,7 @@ class PoolSettings(Message):
     delivery: Delivery
 
 
-Up = Samples | Workers | Arrivals
+Up = Samples | Workers | Arrivals | Holds | Unheld
 Down = Role | Config | ReadNow | Fence | PoolSettings | PastArrivals
 
 _UP: Final[TypeAdapter[Up]] = TypeAdapter(Annotated[Up, Field(discriminator="type")])
@@ -182,11 +205,27 @@ _DOWN: Final[TypeAdapter[Down]] = TypeAdapter(Annotated[Down, Field(discriminato
 
 
 def decode_up(text: str | bytes) -> Up | None:
-    """The message in a frame from a collector, or None when this version does not know it."""
+    """The message in a frame from a collector, or None when this version does not know it.
+
+    What it knows and cannot read is something new all the same: what was said before is held no more.
+    """
     try:
         return _UP.validate_json(text)
     except ValidationError:
+        return _unread(text)
+
+
+class _Head(Message):
+    type: Literal["samples", "workers"]
+    pool: Name
+
+
+def _unread(text: str | bytes) -> Unheld | None:
+    try:
+        head = _Head.model_validate_json(text)
+    except ValidationError:
         return None
+    return Unheld(pool=head.pool, what=head.type)
 
 
 def decode_down(text: str | bytes) -> Down | None:

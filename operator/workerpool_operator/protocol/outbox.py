@@ -22,6 +22,11 @@ class Outbox:
         self._messages[subject] = message
         self._wake.set()
 
+    def send_last(self, subject: str, message: BaseModel) -> None:
+        """The same, behind all that waits: for what speaks of what was said before it."""
+        self._messages.pop(subject, None)
+        self.send(subject, message)
+
     async def drain(self, write: Callable[[str], Awaitable[None]]) -> None:
         """Write messages as they come, until cancelled or until `write` fails."""
         while True:

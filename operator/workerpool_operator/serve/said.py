@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from workerpool_operator.domain.scaling import Forecast
-from workerpool_operator.protocol import Arrivals, PodReport, QueueSample, WorkerReport
+from workerpool_operator.protocol import Arrivals, PodReport, QueueSample, Samples, WorkerReport, Workers
+from workerpool_operator.serve.vouching import Told, Vouch
 
 RECENT_SECONDS: Final = 5.0
 """A reading that failed does not outweigh another collector's good one that is younger than this."""
@@ -13,14 +14,46 @@ RECENT_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class Said:
-    """What one collector said of one pool, with the time of arrival of each part."""
+    """What one collector said of one pool. Times are the receiver's."""
 
-    samples: dict[str, tuple[QueueSample, float]] = field(default_factory=dict)
-    workers: dict[str, tuple[WorkerReport, float]] = field(default_factory=dict)
+    samples: dict[str, Told[QueueSample]] = field(default_factory=dict)
+    workers: dict[str, Told[WorkerReport]] = field(default_factory=dict)
     pods: dict[str, PodReport] = field(default_factory=dict)
     pods_at: float = 0.0
     heard_at: float = 0.0
+    vouch: Vouch = field(default_factory=Vouch)
+    """Of the connection that spoke last."""
     forecast: Forecast | None = None
+
+    @property
+    def known_at(self) -> float:
+        """When the pool was last spoken of, among others or by itself."""
+        return max(self.heard_at, self.vouch.until)
+
+    def take_samples(self, message: Samples, *, now: float) -> None:
+        """Readings have come. A queue that is not among them is held no more."""
+        told = {
+            sample.queue: Told(sample, now - sample.age_seconds, self.vouch if sample.held else None)
+            for sample in message.samples
+        }
+        self.samples = {queue: one.alone() for queue, one in self.samples.items()} | told
+
+    def take_workers(self, message: Workers, *, now: float) -> None:
+        """All workers, and the pods that are told of."""
+        self.workers = {
+            report.uid: Told(report, now - report.age_seconds, self.vouch if report.held and report.connected else None)
+            for report in message.workers
+        }
+        self.pods, self.pods_at = {pod.uid: pod for pod in message.pods}, now
+
+    def let_go(self, *, samples: bool, workers: bool) -> None:
+        """These are held no more."""
+        if samples:
+            self.samples = {queue: one.alone() for queue, one in self.samples.items()}
+        if workers:
+            self.workers = {uid: one.alone() for uid, one in self.workers.items()}
+        if samples and workers:
+            self.vouch = Vouch()
 
     def take_forecast(self, message: Arrivals) -> bool:
         """Take it in; whether it says anything else than before."""
@@ -28,12 +61,19 @@ class Said:
         return self.forecast != before
 
 
+def lacks(said: Iterable[Said], *, queues: Iterable[str]) -> bool:
+    """Whether nothing was ever said of the workers, or of one of the queues."""
+    told = list(said)
+    read = {queue for one in told for queue in one.samples}
+    return not (any(one.pods_at for one in told) and read.issuperset(queues))
+
+
 def freshest_samples(said: Iterable[Said], *, now: float) -> Iterator[QueueSample]:
     """Of each queue the reading that counts."""
     best: dict[str, QueueSample] = {}
     for one in said:
-        for queue, (sample, arrived) in one.samples.items():
-            aged = sample.model_copy(update={"age_seconds": sample.age_seconds + now - arrived})
+        for queue, told in one.samples.items():
+            aged = told.what.model_copy(update={"age_seconds": now - told.moment})
             known = best.get(queue)
             if known is None or _worth(aged) < _worth(known):
                 best[queue] = aged
@@ -49,8 +89,8 @@ def best_reports(said: Iterable[Said], *, now: float) -> Iterator[WorkerReport]:
     """A stream beats a scrape, a connection beats none, and then the fresher wins."""
     best: dict[str, WorkerReport] = {}
     for one in said:
-        for uid, (report, arrived) in one.workers.items():
-            aged = report.model_copy(update={"age_seconds": report.age_seconds + now - arrived})
+        for uid, told in one.workers.items():
+            aged = told.what.model_copy(update={"age_seconds": now - told.moment})
             known = best.get(uid)
             if known is None or _rank(aged) < _rank(known):
                 best[uid] = aged

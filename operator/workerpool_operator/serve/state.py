@@ -1,10 +1,11 @@
 """What collectors said, and what they are to be told: both by level, not by edge.
 
-Readings are stamped on arrival by this process's monotonic clock. With two collectors in a namespace the freshest
-reading of a queue counts, and of a worker the one that has its stream. Orders are held here and sent whole: whoever
-(re)connects gets them all, a stalled connection skips the states in between, and a fence is repeated while it is held
-and lapses by itself when it is not. They belong to a term: what is ordered while this replica does not lead, by a
-reconcile that was under way when the Lease was lost, is not held.
+Readings are stamped on arrival by this process's monotonic clock, and grow old from there, or from the moment up to
+which their collector says that they hold (`vouching`): by one word for all that it said on its connection. With two
+collectors in a namespace the freshest reading of a queue counts, and of a worker the one that has its stream. Orders
+are held here and sent whole: whoever (re)connects gets them all, a stalled connection skips the states in between, and
+a fence is repeated while it is held and lapses by itself when it is not. They belong to a term: what is ordered while
+this replica does not lead, by a reconcile that was under way when the Lease was lost, is not held.
 """
 
 import time
@@ -15,13 +16,14 @@ from typing import Final, Protocol
 from pydantic import BaseModel
 
 from workerpool.protocol import Delivery
-from workerpool_operator.domain.scaling import Forecast, Traffic, stale_after
+from workerpool_operator.domain.scaling import Forecast, Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import (
     ORDER_TTL_SECONDS,
     Arrivals,
     Config,
     Fence,
+    Holds,
     PodReport,
     PoolConfig,
     PoolSettings,
@@ -29,17 +31,22 @@ from workerpool_operator.protocol import (
     ReadNow,
     Role,
     Samples,
+    Unheld,
     Up,
     WorkerReport,
     Workers,
 )
 from workerpool_operator.serve.courses import Courses
 from workerpool_operator.serve.evidence import Evidence
-from workerpool_operator.serve.said import Said, best_forecast, best_reports, freshest_samples, newest_pods
+from workerpool_operator.serve.readings import Readings, tell_reading
+from workerpool_operator.serve.said import Said, best_forecast, best_reports, freshest_samples, lacks, newest_pods
+from workerpool_operator.serve.vouching import Vouch
 
 FENCE_REPEAT_SECONDS: Final = ORDER_TTL_SECONDS / 3
 SILENT_SECONDS: Final = 60.0
 """What a collector said is dropped when it has been away for this long, or has not mentioned the pool again."""
+RENEW_SECONDS: Final = 30.0
+"""So often `Readings` hears of what is held: half of the time and less for which a reading that is held counts."""
 MAX_POOLS: Final = 10_000
 """Of one namespace; what a collector says of more is ignored."""
 
@@ -71,16 +78,6 @@ class PoolView:
     """How fast they are expected to come; None: nobody has said anything of it."""
 
 
-class Readings(Protocol):
-    """Whoever has to know until when the readings of a pool's queues count."""
-
-    def read(self, namespace: str, pool: str, queue: str, *, age: float, stale_after: float) -> None:
-        """A queue was read `age` seconds ago; that counts until it is `stale_after` seconds old."""
-
-    def tidy(self) -> None:
-        """Forget what has not counted for long: due now and then."""
-
-
 class Link(Protocol):
     """One connection's way down. `send` never blocks: of messages with one subject the last counts."""
 
@@ -94,6 +91,8 @@ class _Collector:
 
     link: Link | None = None
     left_at: float = 0.0
+    vouch: Vouch = field(default_factory=Vouch)
+    """Of this link: what was said on one before is held no more."""
     pools: dict[str, Said] = field(default_factory=dict)
 
 
@@ -132,6 +131,7 @@ class StreamState:
         self._namespaces: dict[str, _Namespace] = {}
         self._leader = False
         self._epoch = 0
+        self._renewed_at = 0.0
 
     def view(self, namespace: str, pool: str) -> PoolView:
         """The newest that is known of the pool."""
@@ -139,7 +139,7 @@ class StreamState:
         if known is None:
             return PoolView()
         now = self._clock()
-        said = [collector.pools[pool] for collector in known.collectors.values() if pool in collector.pools]
+        said = _caught_up(known, pool)
         return PoolView(
             samples=tuple(freshest_samples(said, now=now)),
             workers=tuple(best_reports(said, now=now)),
@@ -154,7 +154,8 @@ class StreamState:
     def attach(self, peer: Peer, link: Link) -> None:
         """A collector has connected: tell it who leads, and every order held."""
         namespace = self._namespaces.setdefault(peer.namespace, _Namespace())
-        namespace.collectors.setdefault(peer.pod, _Collector()).link = link
+        collector = namespace.collectors.setdefault(peer.pod, _Collector())
+        collector.link, collector.vouch = link, Vouch()
         self._drop_silent(namespace)
         link.send("role", Role(leader=self._leader, epoch=self._epoch))
         if self._leader:
@@ -167,18 +168,37 @@ class StreamState:
         collector = namespace.collectors.get(peer.pod) if namespace else None
         if namespace is None or collector is None or collector.link is not link:
             return
-        collector.link, collector.left_at = None, self._clock()
+        collector.link, collector.left_at, collector.vouch = None, self._clock(), Vouch()
         for pool in collector.pools:  # its workers are not heard until they have found another
             self._on_change(peer.namespace, pool)
+
+    def listens(self, peer: Peer, link: Link) -> bool:
+        """Whether what comes on this connection counts: not what is left of one whose collector has another by now."""
+        namespace = self._namespaces.get(peer.namespace)
+        collector = namespace.collectors.get(peer.pod) if namespace else None
+        return collector is None or collector.link in (None, link)
 
     def receive(self, peer: Peer, message: Up) -> None:
         """Take in what a collector says."""
         namespace = self._namespaces.setdefault(peer.namespace, _Namespace())
         collector = namespace.collectors.setdefault(peer.pod, _Collector())
+        match message:
+            case Holds():
+                collector.vouch.take(message, now=self._clock())
+            case Unheld(pool=pool, what=what) if pool in collector.pools:
+                _caught_up(namespace, pool)
+                collector.pools[pool].let_go(samples=what != "workers", workers=what != "samples")
+            case Samples() | Workers() | Arrivals():
+                self._take(peer, namespace, collector, message)
+
+    def _take(
+        self, peer: Peer, namespace: _Namespace, collector: _Collector, message: Samples | Workers | Arrivals
+    ) -> None:
         if message.pool not in collector.pools and len(collector.pools) >= MAX_POOLS:
             return
+        _caught_up(namespace, message.pool)
         said = collector.pools.setdefault(message.pool, Said())
-        said.heard_at = self._clock()
+        said.heard_at, said.vouch = self._clock(), collector.vouch
         evidence = namespace.evidence.setdefault(message.pool, Evidence())
         match message:
             case Samples():
@@ -267,24 +287,35 @@ class StreamState:
             for pool, held in namespace.fences.items():
                 self._tell(namespace, f"fence/{pool}", self._fence(pool, held))
 
+    def ask(self) -> None:
+        """Ask for what nobody has said: due now and then.
+
+        What does not change is told once, and that may have been forgotten here since, with a pool of the same name.
+        """
+        for name, namespace in self._namespaces.items():
+            for pool in namespace.config or ():
+                if lacks(_said(namespace, pool.name), queues=(queue["name"] for queue in pool.queues)):
+                    self.read_now(name, pool.name, "")
+
     def tidy(self) -> None:
         """Forget namespaces and pools that nobody has mentioned for long: due now and then, on every replica."""
         now = self._clock()
         for name, namespace in list(self._namespaces.items()):
             self._drop_silent(namespace)
             for collector in namespace.collectors.values():
-                for pool in [pool for pool, one in collector.pools.items() if now - one.heard_at > SILENT_SECONDS]:
+                for pool in [pool for pool, one in collector.pools.items() if now - one.known_at > SILENT_SECONDS]:
                     del collector.pools[pool]
             said = {pool for collector in namespace.collectors.values() for pool in collector.pools}
             namespace.evidence = {pool: one for pool, one in namespace.evidence.items() if pool in said}
-            for evidence in namespace.evidence.values():
-                evidence.forget_before(now - SILENT_SECONDS)
             namespace.courses.tidy(now=now)
             if not (
                 namespace.collectors or namespace.config or namespace.fences or namespace.settings or namespace.courses
             ):
                 del self._namespaces[name]
         if self._readings is not None:
+            if now - self._renewed_at >= RENEW_SECONDS:
+                self._renewed_at = now
+                self._renew_readings(self._readings)
             self._readings.tidy()
 
     def _tell(self, namespace: _Namespace, subject: str, message: BaseModel) -> None:
@@ -305,36 +336,34 @@ class StreamState:
         return Fence(epoch=self._epoch, pool=pool, fence_id=held[0], pods=held[1])
 
     def _take_samples(self, said: Said, message: Samples, evidence: Evidence) -> bool:
-        now = self._clock()
-        changed = False
-        for sample in message.samples:
-            before = said.samples.get(sample.queue)
-            changed = changed or before is None or _meaning(before[0]) != _meaning(sample)
-            said.samples[sample.queue] = (sample, now)
+        now, before = self._clock(), said.samples
+        said.take_samples(message, now=now)
         evidence.take_samples(message.samples, now=now)
-        return changed
+        return any(
+            sample.queue not in before or _meaning(before[sample.queue].what) != _meaning(sample)
+            for sample in message.samples
+        )
 
     def _tell_readings(self, namespace: str, message: Samples) -> None:
-        if self._readings is None:
-            return
-        for sample in message.samples:
-            if sample.waiting is not None and sample.in_flight is not None:
-                self._readings.read(
-                    namespace,
-                    message.pool,
-                    sample.queue,
-                    age=sample.age_seconds,
-                    stale_after=stale_after(sample.poll_seconds),
-                )
+        if self._readings is not None:
+            for sample in message.samples:
+                tell_reading(self._readings, namespace, message.pool, sample, age=sample.age_seconds)
+
+    def _renew_readings(self, readings: Readings) -> None:
+        now = self._clock()
+        for name, namespace in self._namespaces.items():
+            for collector in namespace.collectors.values():
+                for pool, said in collector.pools.items():
+                    for told in said.samples.values():
+                        if told.vouch is not None:
+                            tell_reading(readings, name, pool, told.what, age=now - told.moment)
 
     def _take_workers(self, said: Said, message: Workers, evidence: Evidence, *, fenced: bool) -> bool:
         """While nobody is fenced, how many jobs each worker has changes no decision."""
         now = self._clock()
-        before = {uid: _standing(report, busy=fenced) for uid, (report, _) in said.workers.items()}
-        said.workers = {report.uid: (report, now) for report in message.workers}
-        said.pods, said.pods_at = {pod.uid: pod for pod in message.pods}, now
-        for report in message.workers:
-            evidence.take_report(report, now=now)
+        before = {uid: _standing(told.what, busy=fenced) for uid, told in said.workers.items()}
+        said.take_workers(message, now=now)
+        evidence.take_reports(message.workers, now=now)
         return before != {report.uid: _standing(report, busy=fenced) for report in message.workers}
 
     def _drop_silent(self, namespace: _Namespace) -> None:
@@ -342,6 +371,18 @@ class StreamState:
         for pod, collector in list(namespace.collectors.items()):
             if collector.link is None and now - collector.left_at > SILENT_SECONDS:
                 del namespace.collectors[pod]
+
+
+def _caught_up(namespace: _Namespace, pool: str) -> list[Said]:
+    """What all collectors said of the pool; its evidence has what of that is held."""
+    said = _said(namespace, pool)
+    if pool in namespace.evidence:
+        namespace.evidence[pool].catch_up(said)
+    return said
+
+
+def _said(namespace: _Namespace, pool: str) -> list[Said]:
+    return [collector.pools[pool] for collector in namespace.collectors.values() if pool in collector.pools]
 
 
 def _meaning(sample: QueueSample) -> object:

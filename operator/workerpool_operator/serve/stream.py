@@ -83,7 +83,7 @@ class StreamServer:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SESSION_SECONDS):
-                    await self._listen(peer, socket)
+                    await self._listen(peer, socket, link)
         finally:
             self._state.detach(peer, link)
             self._links[peer.namespace] -= 1
@@ -110,12 +110,12 @@ class StreamServer:
             raise web.HTTPForbidden(text="this token is not that of a collector")
         return peer
 
-    async def _listen(self, peer: Peer, socket: web.WebSocketResponse) -> None:
+    async def _listen(self, peer: Peer, socket: web.WebSocketResponse, link: Outbox) -> None:
         async for frame in socket:
             if frame.type is not WSMsgType.TEXT:
                 return
             message = decode_up(frame.data)
-            if message is not None:
+            if message is not None and self._state.listens(peer, link):
                 self._state.receive(peer, message)
 
     async def _repeat(self) -> None:
@@ -123,6 +123,7 @@ class StreamServer:
             await asyncio.sleep(FENCE_REPEAT_SECONDS)
             self._state.repeat_fences()
             self._state.tidy()
+            self._state.ask()
 
 
 async def _renew(certificate: ServerCertificate) -> None:

@@ -7,6 +7,7 @@ stays fresh as long as its queues are read; when the readings stop, the value la
 Written and read by the operator's event loop. The process that answers has a copy, which is told what has changed.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class ValueBoard:
         self._clock = clock
         self._published: dict[PoolId, _Published] = {}
         self._readings: dict[PoolId, Mapping[str, _Reading]] = {}
+        self._counting: set[QueueId] = set()
+        """Queues whose latest reading counted when somebody last looked."""
+        self._turned: set[PoolId] = set()
+        self._next_lapse = math.inf
+        """No reading of these lapses before."""
         self._open = False
 
     @property
@@ -103,18 +109,32 @@ class ValueBoard:
         known = readings.get(queue)
         if known is None or known.read_at <= read_at:
             self._readings[namespace, pool] = {**readings, queue: _Reading(read_at, read_at + stale_after)}
+            self._next_lapse = min(self._next_lapse, read_at + stale_after)
+            if age <= stale_after and ((namespace, pool), queue) not in self._counting:
+                self._counting.add(((namespace, pool), queue))
+                self._turned.add((namespace, pool))
             if (namespace, pool) in self._published:
                 self._on_change([(namespace, pool)])
 
-    def fresh(self) -> frozenset[QueueId]:
-        """The queues whose latest reading counts at this moment, whoever leads."""
-        now = self._clock()
-        return frozenset(
-            (pool, queue)
-            for pool, readings in self._readings.items()
-            for queue, reading in readings.items()
-            if reading.fresh_until >= now
-        )
+    def turned(self) -> set[PoolId]:
+        """Pools of which a reading has lapsed, or counts again, since this was last asked, whoever leads.
+
+        Where all are read in time this costs nothing, however many there are.
+        """
+        if self._clock() > self._next_lapse:
+            self._look_for_lapses()
+        turned, self._turned = self._turned, set()
+        return turned
+
+    def _look_for_lapses(self) -> None:
+        now, self._next_lapse = self._clock(), math.inf
+        for pool, queue in list(self._counting):
+            reading = self._readings.get(pool, _NO_READINGS).get(queue)
+            if reading is None or reading.fresh_until < now:
+                self._counting.discard((pool, queue))
+                self._turned.add(pool)
+            else:
+                self._next_lapse = min(self._next_lapse, reading.fresh_until)
 
     def tidy(self) -> None:
         """Forget queues and pools whose readings have not counted for long."""

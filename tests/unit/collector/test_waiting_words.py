@@ -7,7 +7,7 @@ from typing import Any, Self
 import pytest
 from pydantic import BaseModel
 
-from workerpool.protocol import REPORT_MAX_SECONDS, Counters, Report
+from workerpool.protocol import Counters, Report
 from workerpool_operator.collector.board import (
     SAME_WAITS_SECONDS,
     WORK_WAITS_SECONDS,
@@ -17,8 +17,6 @@ from workerpool_operator.collector.board import (
 )
 from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.uplink import Uplink
-from workerpool_operator.controller.observe import HEARD_SECONDS
-from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
 from workerpool_operator.protocol import PoolConfig, Samples
 from workerpool_operator.protocol.outbox import Outbox
 
@@ -39,7 +37,7 @@ class Room:
             self.board.pod_seen(pod(uid))
             self.board.heard("web", replace(SAID, uid=uid))
 
-    def _announce(self, what: str, pool: str, *, within: float = 0.0) -> None:
+    def _announce(self, what: str, pool: str, *, within: float = 0.0, news: bool = True) -> None:
         self.waits.append(within)
 
     def wait_of(self, said: WorkerState) -> float:
@@ -103,11 +101,6 @@ def test_while_a_pool_is_fenced_each_word_goes_up_at_once() -> None:
     assert room.wait_of(saying(in_flight=1)) == SAME_WAITS_SECONDS
 
 
-def test_a_word_that_waited_is_still_fresh_when_the_next_one_is_due() -> None:
-    """With seconds to spare for a machine that is busy."""
-    assert min(REPORT_FRESH_SECONDS, HEARD_SECONDS) > REPORT_MAX_SECONDS + SAME_WAITS_SECONDS + 2
-
-
 class Sent:
     """An uplink with one connection, and what has gone up on it."""
 
@@ -121,7 +114,7 @@ class Sent:
                 "API_SERVER": "http://127.0.0.1:1",
             }
         )
-        self.uplink = Uplink(config, compose=self._compose, everything=list, obey=lambda _: None)
+        self.uplink = Uplink(config, compose=self._compose, everything=list, hold=float, obey=lambda _: None)
         self.uplink._links["1.2.3.4"] = self.outbox = Outbox()
 
     def _compose(self, _: str, pool: str) -> BaseModel:

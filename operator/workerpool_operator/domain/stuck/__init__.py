@@ -10,7 +10,7 @@ why it takes nothing. And work that a healthy worker leaves alone as well, with 
 is not to be had now, or the broker counts wrong.
 """
 
-from workerpool_operator.domain.stuck.evidence import Conduct, Reading, Waiting, Word, heard, read
+from workerpool_operator.domain.stuck.evidence import Conduct, Reading, Waiting, Word, heard, held, read, unchanged
 from workerpool_operator.domain.stuck.find import RECHECK_SECONDS, Findings, find
 from workerpool_operator.domain.stuck.restart import Restarts, Stage, choose, look
 
@@ -26,6 +26,8 @@ __all__ = [
     "choose",
     "find",
     "heard",
+    "held",
     "look",
     "read",
+    "unchanged",
 ]

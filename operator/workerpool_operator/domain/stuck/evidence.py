@@ -2,10 +2,11 @@
 
 Only what was said counts. Times are those at which something was true, by the clock of whoever gathers (monotonic
 seconds): a report that is 8 s old proves nothing about the 8 s since. A gap longer than a report holds ends whatever
-was going on, so a collector that restarts, or a stream that breaks, costs evidence and never makes any.
+was going on, so a collector that restarts, or a stream that breaks, costs evidence and never makes any. A collector
+that vouches for what it said last (`held`, `unchanged`) leaves no gap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from workerpool_operator.domain.scaling.workers import REPORT_FRESH_SECONDS
@@ -30,6 +31,11 @@ class Word(NamedTuple):
     """Whether it takes nothing for a reason of its own: it says which (the broker is away, it drains, a limit)."""
     barred: frozenset[str] = frozenset()
     """Queues from which it can take nothing, as it says, while it may take from others."""
+
+    @property
+    def able(self) -> bool:
+        """Whether it could take a job: it has room, and nothing keeps it from that."""
+        return not (self.full or self.paused or self.fenced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,19 @@ def heard(before: Conduct | None, word: Word, *, at: float) -> Conduct:
     if before is None or _another_process(before.last, word):
         return Conduct(since=at, heard_at=at, last=word, full_at=at if word.full else None)
     at = max(at, before.heard_at)
-    idle, moved = _idle_until(before, word, at=at), word.taken > before.last.taken
+    return _after(before, word, at=at, idle=_idle_until(before, word, at=at))
+
+
+def held(before: Conduct, *, at: float) -> Conduct:
+    """What is known when its collector vouches that the last word was so all the time, up to `at`."""
+    if at <= before.heard_at:
+        return before
+    idle = before.idle + (at - before.heard_at if before.last.able else 0.0)
+    return _after(before, before.last, at=at, idle=idle)
+
+
+def _after(before: Conduct, word: Word, *, at: float, idle: float) -> Conduct:
+    moved = word.taken > before.last.taken
     regained = before.last.barred - word.barred  # it has its time anew for what waits there
     return Conduct(  # not by `replace`, which takes twice as long: this is done for each report of each worker
         since=before.since,
@@ -81,8 +99,7 @@ def _idle_until(before: Conduct, word: Word, *, at: float) -> float:
     gap, last = at - before.heard_at, before.last
     if gap > REPORT_FRESH_SECONDS:
         return 0.0
-    able = not (last.full or last.paused or last.fenced or word.fenced)
-    return before.idle + gap if able else before.idle
+    return before.idle + gap if last.able and not word.fenced else before.idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +146,11 @@ def read(before: Waiting | None, reading: Reading, *, at: float) -> Waiting:
         since = before.since
     drawn_at = at if _drawn(before.last, reading) else before.drawn_at
     return Waiting(read_at=at, last=reading, since=since, drawn_at=drawn_at)
+
+
+def unchanged(before: Waiting, *, at: float) -> Waiting:
+    """What is known when its collector vouches that the last reading was so all the time, up to `at`."""
+    return replace(before, read_at=max(at, before.read_at))
 
 
 def _drawn(last: Reading, reading: Reading) -> bool:
