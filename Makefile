@@ -59,8 +59,8 @@ test-adapters: setup-python ## Apps of Celery and other libraries, adapted by tw
 	$(RUN) python -m e2e.adapters $(JSON_FLAG)
 	$(RUN) pytest e2e/test_adapters.py -k page --quiet
 
-e2e: ## Every end-to-end test, on real pods
-	scripts/test.sh e2e -- $(ARGS)
+e2e: ## Every end-to-end test, on real pods; before them the alerts, the dashboards and the attacks
+	scripts/test.sh shipped e2e -- $(ARGS)
 
 e2e-core: ## The end-to-end tests that are part of `make test`
 	scripts/test.sh core -- $(ARGS)

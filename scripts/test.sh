@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the phases of the tests in the order given, stops at the first that fails, and puts back what it started.
 #
-#   scripts/test.sh PHASE... [-- PYTEST_ARGUMENT...]     phases: unit, component, core, e2e
+#   scripts/test.sh PHASE... [-- PYTEST_ARGUMENT...]     phases: unit, component, shipped, core, e2e
 #
 # The cluster that the e2e phases need is brought up unless it is up already, or E2E_KUBECONFIG names another; only a
 # cluster brought up here is taken down again. The last lines printed are the closing lines of each phase's pytest.
@@ -60,6 +60,7 @@ PYTHON
 # in_memory: the files of tests go there, unless there is hardly room.
 in_memory() {
     local free
+    [[ $files == "$logs" ]] || return 0
     free=$(df --output=avail --block-size=1G "$MEMORY" 2>/dev/null | tail -n 1) || return 0
     [[ -w $MEMORY ]] && ((free >= ROOM_GIB)) || return 0
     files=$(mktemp -d "$MEMORY/workerpool-tests-XXXXXX")
@@ -83,6 +84,13 @@ readonly LOTS=(
     "tests/component/sdk"
     "tests/component/cli tests/component/faults tests/component/ui"
 )
+
+component_setup() {
+    scripts/setup.sh python redis postgres rabbitmq kafka promtool go
+    # Minutes when cold; see stack_up.
+    run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring(), crds.cert_manager()'
+    in_memory
+}
 
 component_phases() {
     local status=0 number paths path elsewhere=()
@@ -137,11 +145,15 @@ for phase in "${phases[@]}"; do
             pytest_phase unit tests/unit
             ;;
         component)
-            scripts/setup.sh python redis postgres rabbitmq kafka promtool go
-            # Minutes when cold; see stack_up.
-            run python -c 'from e2e.cluster import crds, toolchain as t; t.ensure(t.NODE, t.HELM, t.NATS_SERVER); crds.monitoring(), crds.cert_manager()'
-            in_memory
+            component_setup
             component_phases
+            ;;
+        shipped)
+            # Alerts, dashboards and attacks: what is delivered beside the programs, and needs no pods. What somebody
+            # selects is elsewhere.
+            ((${#pytest_arguments[@]} == 0)) || continue
+            component_setup
+            TMPDIR=$files pytest_phase shipped tests -m "(attack or promtool) and not browser"
             ;;
         core | e2e)
             if [[ $phase == core ]]; then marker="e2e and core"; else marker=e2e; fi
@@ -151,7 +163,7 @@ for phase in "${phases[@]}"; do
             pytest_phase "$phase" e2e -m "$marker" -x
             ;;
         *)
-            echo "test: unknown phase '$phase': unit, component, core or e2e" >&2
+            echo "test: unknown phase '$phase': unit, component, shipped, core or e2e" >&2
             exit 2
             ;;
     esac

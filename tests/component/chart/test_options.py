@@ -207,6 +207,22 @@ class TestHelmTest:
         assert program.startswith('"""What `helm test` runs')
 
 
+def test_no_pod_of_the_chart_may_write_to_its_root_or_become_it(helm: Helm) -> None:
+    """Operator, page and test alike, with everything on."""
+    documents = rendered(helm, *SERVED, "--set", "ui.enabled=true")
+    pods = [one["spec"]["template"]["spec"] for (kind, _), one in documents.items() if kind == "Deployment"]
+    pods += [one["spec"] for (kind, _), one in documents.items() if kind == "Pod"]
+    assert len(pods) == 3
+    for pod in pods:
+        assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 10001)
+        for container in [*pod["containers"], *pod.get("initContainers", ())]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
 def test_the_server_knows_every_field_of_every_object(helm: Helm, kubectl: Callable[..., str]) -> None:
     """With all that can be switched on without kinds of others: a field of no meaning would be dropped in silence."""
     values = {
