@@ -21,7 +21,14 @@ from workerpool_operator.api.budget import (
 from workerpool_operator.api.conditions import Condition, ConditionStatus, ConditionType, find
 from workerpool_operator.api.delivery import DeliverySpec
 from workerpool_operator.api.errors import InvalidPoolError
-from workerpool_operator.api.placement import PLACE_ANNOTATION, Failback, PlacementSpec, PlacementStatus, PlaceSpec
+from workerpool_operator.api.placement import (
+    PLACE_ANNOTATION,
+    PLACE_SAID_ANNOTATION,
+    Failback,
+    PlacementSpec,
+    PlacementStatus,
+    PlaceSpec,
+)
 from workerpool_operator.api.pod import CONTRACT_ENV, CONTRACT_ENV_PREFIXES, EnvVar, Resources, SecretKeyRef
 from workerpool_operator.api.pool import (
     API_VERSION,
@@ -84,6 +91,7 @@ __all__ = [
     "MAX_NAME",
     "MAX_POOLS",
     "PLACE_ANNOTATION",
+    "PLACE_SAID_ANNOTATION",
     "PLURAL",
     "TLS",
     "VERSION",

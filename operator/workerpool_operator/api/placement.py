@@ -10,6 +10,8 @@ from workerpool_operator.api._base import ATOMIC, LABEL_KEYS, LABEL_VALUES, Mode
 
 PLACE_ANNOTATION: Final = "workerpool.dev/place"
 """`primary` or `secondary`: where the workers belong, said by a person at run time."""
+PLACE_SAID_ANNOTATION: Final = "workerpool.dev/place-said-at"
+"""When that was said, as RFC 3339: with failback Manual it is a word for what had happened until then."""
 
 
 NodeName = Annotated[str, Field(max_length=253)]
@@ -21,7 +23,7 @@ class Failback(StrEnum):
     AUTO = "Auto"
     """By themselves, a few at a time."""
     MANUAL = "Manual"
-    """When the annotation workerpool.dev/place says primary."""
+    """When somebody says so, after each failover anew: `wpool migrate`, by the annotation workerpool.dev/place."""
 
 
 class PlaceSpec(Model):
@@ -67,7 +69,8 @@ class PlacementSpec(Model):
     failback: Failback = Field(
         default=Failback.AUTO,
         description="Auto: when the primary place has had its workers again for a minute, those of the secondary "
-        "place go, a few at a time, idle ones first; Manual: when the annotation workerpool.dev/place says primary.",
+        "place go, a few at a time, idle ones first; Manual: when somebody says so after the failover, by wpool migrate "
+        "(annotations workerpool.dev/place and workerpool.dev/place-said-at).",
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from workerpool_operator.api import PLACE_ANNOTATION, label_fault
+from workerpool_operator.api import PLACE_ANNOTATION, PLACE_SAID_ANNOTATION, label_fault
 from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.cli.hints import where
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MIGRATE_HELP: Final = """Move a pool's workers to its primary or secondary place, one at a time, idle ones first.
 
 It is an annotation of the pool, so what is in Git does not undo it; it holds until the next migrate. With
-`placement.failback: Manual`, `--to primary` also lets workers come back after a failover. It asks first.
+`placement.failback: Manual` it also lets workers come back to the place that they belong to, after each failover anew.
+It asks first.
 
 Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, the pool has no such
 place, or no operator runs that would do it.
@@ -119,15 +120,19 @@ def labels_of(text: str) -> dict[str, str]:
 
 
 async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to: str, dry_run: bool = False) -> None:
-    """Write the annotation.
+    """Write the annotation, and when it was said: by the API server's clock, as this machine's may be wrong.
 
     Raises:
         TroubleError: the pool has no such place.
     """
+    from workerpool_operator.kube import Kube, clock  # noqa: PLC0415  see cluster.asked
+
     placement = (await pool_of(access, namespace, name))["spec"].get("placement")
     if placement is None or (to == SECONDARY and SECONDARY not in placement):
         raise TroubleError(f"{name} has no {to} place: set spec.placement.{to}.nodeSelector")
-    await annotate(access, namespace, name, {PLACE_ANNOTATION: to}, dry_run=dry_run)
+    async with Kube(access) as kube:
+        said_at = (await clock.now(kube)).isoformat(timespec="seconds")
+    await annotate(access, namespace, name, {PLACE_ANNOTATION: to, PLACE_SAID_ANNOTATION: said_at}, dry_run=dry_run)
 
 
 async def change_primary(

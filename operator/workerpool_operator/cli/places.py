@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from workerpool_operator.api import PLACE_ANNOTATION, Reason
-from workerpool_operator.cli.get.rows import age, condition
+from workerpool_operator.cli.get.rows import age, condition, when
 from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.pods import lost_nodes, pod_state
 from workerpool_operator.domain.desired import PLACE_LABEL, place_key
-from workerpool_operator.domain.placement import PRIMARY, SECONDARY
+from workerpool_operator.domain.placement import PRIMARY, SECONDARY, told_home
 
 Json = Mapping[str, Any]
 
@@ -63,6 +63,8 @@ class Placed:
     timeout: int
     by_hand: bool
     """Whether workers come back only when somebody says so."""
+    said: bool
+    """Whether somebody has, since they were lost."""
     told: bool
     """Whether a person has said where the workers belong."""
 
@@ -83,7 +85,7 @@ def destinations(pool: Json) -> list[str]:
     """Places that workers may be sent to now: the other one, and home, where they wait for the word to come back."""
     places, home = _selectors(pool), home_of(pool)
     found = [name for name in places if name != home]
-    if found and _wished(pool) != home and _placement(pool).get("failback") == "Manual" and _lost(pool):
+    if found and not _said(pool) and _placement(pool).get("failback") == "Manual" and _lost(pool):
         found.append(home)
     return found
 
@@ -134,6 +136,7 @@ def placed(pool: Json, pods: Iterable[Json]) -> Placed | None:
         active_since=str(status.get("since") or ""),
         timeout=int(spec.get("failoverTimeoutSeconds") or 30),
         by_hand=spec.get("failback") == "Manual",
+        said=_said(pool),
         told=bool(_wished(pool)),
     )
 
@@ -188,8 +191,9 @@ def told(view: Placed, *, now: datetime, context: str | None = None) -> Iterator
 def _until(view: Placed, context: str | None) -> str:
     """What ends the present state."""
     match view.reason:
-        case Reason.FAILED_OVER | Reason.FAILING_BACK if not view.by_hand:
-            return "until that place has had its workers for a minute: they come back by themselves (failback: Auto)"
+        case Reason.FAILED_OVER | Reason.FAILING_BACK if view.said or not view.by_hand:
+            why = "as wpool migrate said" if view.by_hand else "failback: Auto"
+            return f"until that place has had its workers for a minute: they come back by themselves ({why})"
         case Reason.FAILED_OVER | Reason.FAILING_BACK | Reason.FAILBACK_WAITS:
             here = where(namespace=view.namespace, context=context)
             return f"until somebody says so (failback: Manual): wpool migrate {view.pool} --to {view.home}{here}"
@@ -204,6 +208,13 @@ def _names(lines: Iterable[PlaceLine]) -> str:
 
 def _key(pod: Json) -> str:
     return str((pod["metadata"].get("labels") or {}).get(PLACE_LABEL, ""))
+
+
+def _said(pool: Json) -> bool:
+    """Whether somebody has said that the workers belong home, since they were lost."""
+    home, status = home_of(pool), _status(pool)
+    since = when(status.get("since")) if status.get("active") != home else None
+    return told_home(pool["metadata"].get("annotations") or {}, home=home, lost_since=since)
 
 
 def _wished(pool: Json) -> str:

@@ -41,7 +41,9 @@ def _lost(case: Case) -> Verdict:
         if places.returns:
             message = f"{count} are still made up for in the {places.other} one: its workers are back"
             return Verdict(ConditionStatus.FALSE, Reason.FAILING_BACK, message)
-        message = f"{count} are back; those in the {places.other} one stay until the pool is told: wpool migrate"
+        name, namespace = case.snapshot.pool.name, case.snapshot.pool.namespace
+        word = f"wpool migrate {name} --to {places.role} -n {namespace}"
+        message = f"{count} are back; those in the {places.other} one stay until the pool is told: {word}"
         return Verdict(ConditionStatus.FALSE, Reason.FAILBACK_WAITS, message)
     nodes = ", ".join(places.nodes[:_NAMED_NODES]) + (", ..." if len(places.nodes) > _NAMED_NODES else "")
     why = f"nothing is heard of {nodes}" if nodes else "there is no room for them"

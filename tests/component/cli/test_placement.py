@@ -1,5 +1,6 @@
 """`wpool migrate` and `wpool reassign` against a real API server: what is written is what the operator understands."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ async def made(kube: Kube, namespace: str, **spec: object) -> ObjectRef:
 async def test_a_pool_is_told_where_it_belongs(access: ClusterAccess, kube: Kube, namespace: str) -> None:
     ref = await made(kube, namespace, placement={"primary": A, "secondary": B})
     await move(access, namespace, "thumbs", to="secondary")
-    assert (await kube.get(ref))["metadata"]["annotations"][api.PLACE_ANNOTATION] == "secondary"
+    said = (await kube.get(ref))["metadata"]["annotations"]
+    assert said[api.PLACE_ANNOTATION] == "secondary"
+    assert datetime.fromisoformat(said[api.PLACE_SAID_ANNOTATION]).tzinfo is not None
 
 
 @pytest.mark.parametrize("placement", [None, {"primary": A}])

@@ -20,7 +20,9 @@ def pool(
     reason: str, *, told_to: str = "", failback: str = "Auto", active: str = "primary", lost: int = 0, **status: Any
 ) -> dict[str, Any]:
     body = pool_body(placement={"primary": {"nodeSelector": A}, "secondary": {"nodeSelector": B}, "failback": failback})
-    body["metadata"] |= {"annotations": {"workerpool.dev/place": told_to} if told_to else {}, "generation": 1}
+    place, _, at = told_to.partition("@")
+    annotations = {"workerpool.dev/place": place, "workerpool.dev/place-said-at": at}
+    body["metadata"] |= {"annotations": {key: value for key, value in annotations.items() if value}, "generation": 1}
     condition = {
         "type": "Placed",
         "status": "True" if reason == "Placed" else "False",
@@ -126,8 +128,14 @@ def test_the_state_is_told_with_why_since_and_until(body: dict[str, Any], senten
             "(failback: Manual): wpool migrate thumbs --to primary -n media",
         ),
         (
-            pool("FailedOver", failback="Manual", lost=1, told_to="secondary"),
+            pool("FailedOver", failback="Manual", lost=1, told_to="secondary@2030-01-31T11:00:00Z"),
             "wpool migrate thumbs --to secondary -n media",
+        ),
+        (
+            pool(
+                "FailingBack", failback="Manual", active="secondary", lost=1, told_to="primary@2030-01-31T12:01:00Z"
+            ),
+            "they come back by themselves (as wpool migrate said)",
         ),
         (pool("Moving", told_to="secondary"), "until the last worker has moved"),
     ],

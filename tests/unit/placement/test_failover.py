@@ -1,9 +1,11 @@
 """What becomes of a pool with two places when nodes go and come."""
 
+from datetime import timedelta
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.placement.stage import Stage, placed
+from tests.unit.placement.stage import WALL, Stage, placed
 
 
 def settled(size: int = 4, **placement: object) -> Stage:
@@ -76,6 +78,38 @@ def test_with_manual_failback_they_come_back_when_told() -> None:
     stage.annotations["workerpool.dev/place"] = "primary"
     stage.run(60)
     assert stage.sizes() == {"primary": 4}
+
+
+def test_with_manual_failback_each_failover_waits_for_a_word_of_its_own() -> None:
+    """What was said after the last one stands on in the annotation, and is not said of this one."""
+    stage = settled(failback="Manual")
+    stage.annotations |= {"workerpool.dev/place": "primary", "workerpool.dev/place-said-at": said(hours=-1)}
+    stage.lose("a1")
+    stage.run(90)
+    stage.bring_back("a1")
+    stage.run(300)
+    assert stage.sizes() == {"primary": 4, "secondary": 4}
+    stage.annotations["workerpool.dev/place-said-at"] = said(minutes=5)
+    stage.run(60)
+    assert stage.sizes() == {"primary": 4}
+
+
+def test_with_manual_failback_the_word_for_home_is_asked_for_wherever_home_is() -> None:
+    """Who has moved the pool to its secondary place has not said that workers come back to it when it was lost."""
+    stage = settled(failback="Manual")
+    stage.annotations |= {"workerpool.dev/place": "secondary", "workerpool.dev/place-said-at": said(hours=-1)}
+    stage.run(60)
+    assert stage.sizes() == {"secondary": 4}
+    stage.lose("b1")
+    stage.run(90)
+    stage.bring_back("b1")
+    stage.run(300)
+    assert stage.sizes() == {"primary": 4, "secondary": 4}
+
+
+def said(**later: float) -> str:
+    """So long after the failover, which is at `WALL`."""
+    return (WALL + timedelta(**later)).isoformat()
 
 
 def test_a_node_that_comes_and_goes_moves_nobody() -> None:

@@ -68,6 +68,8 @@ def test_that_a_person_is_waited_for_is_said() -> None:
     stage.bring_back("a1")
     stage.run(10)
     assert condition(stage) == ("False", "FailbackWaits")
+    (found,) = [one for one in stage.status["conditions"] if one["type"] == "Placed"]
+    assert found["message"].endswith("stay until the pool is told: wpool migrate web --to primary -n ns")
 
 
 def test_a_move_is_told_and_so_is_one_from_a_place_that_is_not_named_any_more() -> None:

@@ -14,10 +14,13 @@ A, B = {"zone": "a"}, {"zone": "b"}
 BOTH = {"primary": {"nodeSelector": A}, "secondary": {"nodeSelector": B}}
 
 
-def body(place: str = "", *, failback: str = "Auto", lost: int = 0, **placement: Any) -> dict[str, Any]:
-    """A pool of two places unless others are said; `place` is the annotation."""
+def body(
+    place: str = "", *, said: str = "", failback: str = "Auto", lost: int = 0, **placement: Any
+) -> dict[str, Any]:
+    """A pool of two places unless others are said; `place` and `said` are the annotations."""
     pool = pool_body(placement={**(placement or BOTH), "failback": failback})
-    pool["metadata"]["annotations"] = {"workerpool.dev/place": place} if place else {}
+    annotations = {"workerpool.dev/place": place, "workerpool.dev/place-said-at": said}
+    pool["metadata"]["annotations"] = {key: value for key, value in annotations.items() if value}
     condition = {"type": "Placed", "status": "False", "reason": "FailedOver", "message": "2 workers are lost"}
     since = "2030-01-31T12:00:00Z"
     pool["status"] = {"placement": {"active": "secondary", "since": since, "lost": lost}, "conditions": [condition]}
@@ -71,6 +74,8 @@ def test_a_pool_without_places_shows_none() -> None:
         (body(failback="Manual"), "primary", ["secondary"]),
         (body(failback="Manual", lost=2), "primary", ["secondary", "primary"]),
         (body("primary", failback="Manual", lost=2), "primary", ["secondary"]),
+        (body("primary", said="2030-01-31T12:00:01Z", failback="Manual", lost=2), "primary", ["secondary"]),
+        (body("primary", said="2030-01-30T12:00:00Z", failback="Manual", lost=2), "primary", ["secondary", "primary"]),
         (body(lost=2), "primary", ["secondary"]),
     ],
 )

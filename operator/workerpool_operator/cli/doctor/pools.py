@@ -5,6 +5,7 @@ from typing import Final
 
 from workerpool_operator.cli.doctor.remedies import remedy
 from workerpool_operator.cli.doctor.seen import Finding, Hidden, Json, Level, Seen, upgrade
+from workerpool_operator.cli.places import home_of
 from workerpool_operator.domain.trouble import troubles
 from workerpool_operator.domain.watched import VARIABLE, watched
 
@@ -78,7 +79,7 @@ def _of(pool: Json, seen: Seen) -> Iterator[Finding]:
             subject=subject,
             level=Level.BAD if trouble.grave else Level.NOTE,
             text=f"{trouble.type}={trouble.status} ({trouble.reason}): {trouble.message}",
-            remedy=remedy(trouble, namespace=namespace, pool=name),
+            remedy=remedy(trouble, namespace=namespace, pool=name, home=home_of(pool)),
         )
 
 

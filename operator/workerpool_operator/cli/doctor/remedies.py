@@ -88,7 +88,7 @@ _BY_REASON: Final[dict[str, str]] = {
         "bring the nodes of the primary place back, or give the pool another one: wpool reassign {pool} -n {namespace} "
         "--primary LABEL=VALUE"
     ),
-    Reason.FAILBACK_WAITS: "wpool migrate {pool} --to primary -n {namespace} lets them come back",
+    Reason.FAILBACK_WAITS: "wpool migrate {pool} --to {home} -n {namespace} lets them come back",
     Reason.FAILING_BACK: "wpool get {pool} -n {namespace} --watch shows how far they are; nothing is to be done",
     Reason.MOVING: "wpool get {pool} -n {namespace} --watch shows how far they have moved; nothing is to be done",
     Reason.LEASES_UNREADABLE: "upgrade the operator with --set nodeLeases.enabled=true",
@@ -96,9 +96,12 @@ _BY_REASON: Final[dict[str, str]] = {
 }
 
 
-def remedy(trouble: Trouble, *, namespace: str, pool: str) -> str:
-    """What to do; for a reason that this release does not know, where more is told."""
+def remedy(trouble: Trouble, *, namespace: str, pool: str, home: str = "") -> str:
+    """What to do; for a reason that this release does not know, where more is told.
+
+    `home`: what the pool calls the place that its workers belong to.
+    """
     words = _BY_REASON.get(trouble.reason, _ELSE)
     if trouble.reason == Reason.APPLY_REFUSED and _VIOLATES in trouble.message:
         words = _STRICTER
-    return words.replace("{namespace}", namespace).replace("{pool}", pool)
+    return words.replace("{namespace}", namespace).replace("{pool}", pool).replace("{home}", home)

@@ -71,13 +71,18 @@ def known(figure: object) -> str:
 
 def age(stamp: str | None, *, now: datetime) -> str:
     """How long ago a time of the API server was, in its largest unit, as kubectl tells it."""
-    if not stamp:
+    if (then := when(stamp)) is None:
         return UNKNOWN
-    seconds = max(0, int((now - datetime.fromisoformat(stamp).astimezone(UTC)).total_seconds()))
+    seconds = max(0, int((now - then).total_seconds()))
     for unit, letter in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
         if seconds >= 2 * unit:
             return f"{seconds // unit}{letter}"
     return f"{seconds}s"
+
+
+def when(stamp: str | None) -> datetime | None:
+    """A time of the API server; None where there is none."""
+    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
 
 
 def _in_flight(status: Json) -> int | None:

@@ -4,7 +4,8 @@
 |---|---|
 | `silence` | who is lost at this moment: pods of silent nodes, and pods without a node, both for the pool's timeout |
 | `hold` | how many count as lost: at once more, and slowly fewer |
-| `look` | both for one pool: its `Places` |
+| `word` | whether a person has said, since then, that they come back |
+| `look` | all of it for one pool: its `Places` |
 | `distribute` | how one revision's workers lie over places, one step from the observed counts |
 | `layout` | joins the pool's Deployments by revision, and spreads what `versions` decided over places |
 
@@ -24,6 +25,7 @@ from workerpool_operator.domain.placement.distribute import Layout, distribute, 
 from workerpool_operator.domain.placement.hold import CALM_SECONDS, STEP_SECONDS, Held
 from workerpool_operator.domain.placement.look import PRIMARY, SECONDARY, Places, Seen, look, may_fail_over
 from workerpool_operator.domain.placement.silence import Sighting, Silence, silence, suspects
+from workerpool_operator.domain.placement.word import told_home
 
 __all__ = [
     "CALM_SECONDS",
@@ -42,4 +44,5 @@ __all__ = [
     "merged",
     "silence",
     "suspects",
+    "told_home",
 ]

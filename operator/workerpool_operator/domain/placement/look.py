@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from workerpool_operator.api import PLACE_ANNOTATION, Failback, PlacementSpec, PlaceSpec, WorkerPool
@@ -9,6 +10,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.placement import hold
 from workerpool_operator.domain.placement.hold import Held, Sight
 from workerpool_operator.domain.placement.silence import SUSPICIOUS_SECONDS, Sighting, silence
+from workerpool_operator.domain.placement.word import told_home
 
 PRIMARY: Final = "primary"
 SECONDARY: Final = "secondary"
@@ -108,7 +110,9 @@ def look(
         return Places(home=home, role=role, selectors=selectors)
     timeout = float(spec.failover_timeout_seconds)
     quiet = silence(seen.sightings, seen.leases or {}, timeout=timeout, listening=seen.listening)
-    returns = spec.failback is Failback.AUTO or pool.metadata.annotations.get(PLACE_ANNOTATION) == role
+    returns = spec.failback is Failback.AUTO or told_home(
+        pool.metadata.annotations, home=role, lost_since=_lost_since(pool, role)
+    )
     held = {}
     surplus = max(0, sum(one.replicas for one in deployments.values()) - _given(pool, deployments))
     for name, one in sorted(deployments.items()):
@@ -143,6 +147,12 @@ def _named(pool: WorkerPool, spec: PlacementSpec) -> tuple[dict[str, PlaceSpec],
     places = {PRIMARY: spec.primary} | ({SECONDARY: spec.secondary} if spec.secondary else {})
     wished = pool.metadata.annotations.get(PLACE_ANNOTATION, PRIMARY)
     return places, wished if wished in places else PRIMARY
+
+
+def _lost_since(pool: WorkerPool, role: str) -> datetime | None:
+    """Since when others run in the stead of workers of this place, as the status says; None: they do not."""
+    status = pool.status.placement
+    return status.since if status is not None and status.active != role else None
 
 
 def _given(pool: WorkerPool, deployments: Mapping[str, Deployed]) -> int:

@@ -75,6 +75,20 @@ def test_a_refusal_by_pod_security_has_another_one_than_a_webhooks() -> None:
     assert "webhook" in said(Reason.APPLY_REFUSED, "denied the request: no")
 
 
+def test_workers_that_wait_are_told_to_come_back_to_where_they_belong() -> None:
+    """Which is the secondary place for a pool that was moved there."""
+    waits = pool(Placed="False")
+    waits["status"]["conditions"][0]["reason"] = "FailbackWaits"
+    waits["spec"] = {"placement": {"primary": {"nodeSelector": {"zone": "a"}}, "secondary": {}}}
+    remedies = []
+    for place in ("primary", "secondary"):
+        waits["metadata"]["annotations"] = {"workerpool.dev/place": place}
+        remedies.append(told(replace(WELL, pools=[waits]), "pool media/thumbs").remedy)
+    assert remedies == [
+        f"wpool migrate thumbs --to {place} -n media lets them come back" for place in ("primary", "secondary")
+    ]
+
+
 def test_a_reason_of_another_release_leads_to_what_is_known() -> None:
     assert said("Later") == "wpool describe thumbs -n media shows all that the operator says of it"
 
