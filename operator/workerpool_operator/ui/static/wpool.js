@@ -64,18 +64,27 @@ const wpool = (() => {
     }
   }
 
+  // Who was at something that is gone goes on close to it: with the focus at the page itself, the next Tab would begin
+  // at its top, and a screen reader would read from there.
+  function goOnBeside(held) {
+    if (held && !held.isConnected) (byId("said") || byId("main")).focus({ preventScroll: true });
+  }
+
   function patch({ id, html, into, after }) {
     const now = byId(id);
     if (!html) {
+      const held = document.activeElement;
       if (now) now.remove();
+      goOnBeside(held);
       return;
     }
     const wanted = element(html);
     if (now) {
-      const out = now.classList.contains("out");
+      const out = now.classList.contains("out"), held = document.activeElement;
       morph(now, wanted);
       const shown = byId(id);
       if (out && shown) shown.classList.add("out");
+      goOnBeside(held);
     } else if (into && byId(into)) {
       const above = after && byId(after);
       if (above) above.after(wanted);
@@ -154,11 +163,13 @@ const wpool = (() => {
   }
   function offerPods() {
     const chosen = logOf.value;
-    const names = [...document.querySelectorAll("#pods [data-pod]")].map((row) => row.dataset.pod);
+    const there = [...document.querySelectorAll("#pods [data-pod]")].map((row) => row.dataset.pod);
+    const names = [...new Set(chosen && chosen !== "*" ? [...there, chosen] : there)];
     const offered = [...logOf.options].slice(2).map((option) => option.value);
+    // A list that is open closes when it is made anew.
     if (names.join() === offered.join()) return;
     while (logOf.options.length > 2) logOf.remove(2);
-    for (const name of new Set(chosen && chosen !== "*" ? [...names, chosen] : names)) logOf.add(new Option(name, name));
+    for (const name of names) logOf.add(new Option(name, name));
     logOf.value = chosen;
   }
 
@@ -241,13 +252,15 @@ const wpool = (() => {
     const form = event.target, said = byId("said");
     if (!said || form.method !== "post") return;
     event.preventDefault();
-    if (form.dataset.confirm && !(await sure(form.dataset.confirm))) return;
-    const button = form.querySelector("button");
+    // As it is now: while a person is asked, the form may come to be about another version.
+    const url = form.action, words = new URLSearchParams(new FormData(form));
+    const button = form.querySelector("button"), label = button.textContent;
+    if (form.dataset.confirm && !(await sure(form.dataset.confirm))) return goOnBeside(button);
     button.disabled = true;
-    said.textContent = `${button.textContent} …`;
+    said.textContent = `${label} …`;
     delete said.dataset.bad;
     try {
-      const answer = await net.send(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" } });
+      const answer = await net.send(url, { method: "POST", body: words, headers: { Accept: "application/json" } });
       said.textContent = (await answer.json()).message;
       if (!answer.ok) said.dataset.bad = "";
     } catch {
@@ -255,7 +268,10 @@ const wpool = (() => {
       said.dataset.bad = "";
     }
     button.disabled = false;
+    // An answer may take half a minute: who has gone on to something else stays there.
+    if (document.activeElement && document.activeElement !== document.body) return;
     button.focus();
+    goOnBeside(button);
   }, { signal });
 
   ages(document);
