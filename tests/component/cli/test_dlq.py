@@ -161,7 +161,8 @@ async def test_a_move_that_is_given_up_says_how_much_was_done(
     said = " ".join(shown.stderr.split())
     assert shown.returncode == 3
     assert "after 5 s" in said
-    assert f"Until then 1500 of queue main {done}, as far as it has said: `wpool dlq list` shows what is left" in said
+    look = f"`wpool dlq list thumbs -n {namespace}` shows what is left"
+    assert f"Until then 1500 of queue main {done}, as far as it has said: {look}" in said
     await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 

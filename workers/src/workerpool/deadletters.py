@@ -2,8 +2,9 @@
 
 For where the queues' addresses and credentials are, as in a pod of the pool. Prints one JSON object a line: a dead
 letter, or `{"queue": ..., "count": ...}` for what was, or with `--dry-run` would be, redriven or purged; and while that
-goes on, every second, `{"queue": ..., "so_far": ...}`, for who asks about one that was ended in its midst. Exits with 1
-after `{"error": ...}` when a queue cannot be asked, with 2 when the environment or the arguments are wrong.
+goes on, every second, `{"queue": ..., "so_far": ...}`, for who asks about one that was ended in its midst. At the end
+`{"lines": ...}`: how many there were, as what keeps them may have lost the first. Exits with 1 after `{"error": ...}`
+when a queue cannot be asked, with 2 when the environment or the arguments are wrong.
 """
 
 import argparse
@@ -27,16 +28,30 @@ Json = dict[str, Any]
 
 def main(arguments: list[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
     """Do what was asked; the exit status."""
-    asked = _parser().parse_args(arguments)
+    asked, answer = _parser().parse_args(arguments), _Answer()
     try:
-        asyncio.run(_answer(asked, os.environ if env is None else env))
+        asyncio.run(_answer(asked, os.environ if env is None else env, answer))
     except ConfigurationError as error:
-        _say({"error": str(error)})
+        answer.say({"error": str(error)})
         return 2
     except WorkerpoolError as error:
-        _say({"error": f"{type(error).__name__}: {error}"})
+        answer.say({"error": f"{type(error).__name__}: {error}"})
         return 1
+    answer.say({"lines": answer.lines})
     return 0
+
+
+class _Answer:
+    """What is printed."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def say(self, line: Json) -> None:
+        """One object."""
+        self.lines += 1
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,25 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _answer(asked: argparse.Namespace, env: Mapping[str, str]) -> None:
+async def _answer(asked: argparse.Namespace, env: Mapping[str, str], answer: _Answer) -> None:
     names = list(sources_from(env))
     if not names or (asked.queue and asked.queue not in names):
         known = ", ".join(names) or "none"
         raise ConfigurationError(f"there is no queue {asked.queue or 'at all'} here; known: {known}")
     for name in [asked.queue] if asked.queue else names:
         async with Queue.from_env(name, env=env) as queue:
-            await _of_one(queue, name, asked)
+            await _of_one(queue, name, asked, answer)
 
 
-async def _of_one(queue: Queue, name: str, asked: argparse.Namespace) -> None:
+async def _of_one(queue: Queue, name: str, asked: argparse.Namespace, answer: _Answer) -> None:
     if asked.do in {"list", "show"}:
         left = asked.limit
         async for job in _wanted(queue, asked):
             if left <= 0:
-                _say({"queue": name, "more": True})
+                answer.say({"queue": name, "more": True})
                 return
             left -= 1
-            _say({"queue": name, **(_whole(job) if asked.do == "show" else _brief(job))})
+            answer.say({"queue": name, **(_whole(job) if asked.do == "show" else _brief(job))})
         return
     if asked.dry_run:
         count = 0
@@ -77,16 +92,17 @@ async def _of_one(queue: Queue, name: str, asked: argparse.Namespace) -> None:
             count += 1
     else:
         move = queue.redrive if asked.do == "redrive" else queue.purge
-        moved = _Progress(name).moved
+        moved = _Progress(name, answer).moved
         count = await move(reason=asked.reason, job_id=asked.job_id, version=asked.version, moved=moved)
-    _say({"queue": name, "count": count})
+    answer.say({"queue": name, "count": count})
 
 
 class _Progress:
     """Says now and then how far a move is."""
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, answer: _Answer) -> None:
         self._queue = queue
+        self._answer = answer
         self._count = 0
         self._said = float("-inf")
 
@@ -95,7 +111,7 @@ class _Progress:
         self._count += jobs
         if time.monotonic() - self._said >= _SAY_SECONDS:
             self._said = time.monotonic()
-            _say({"queue": self._queue, "so_far": self._count})
+            self._answer.say({"queue": self._queue, "so_far": self._count})
 
 
 async def _wanted(queue: Queue, asked: argparse.Namespace) -> AsyncIterator[DeadJob]:
@@ -135,11 +151,6 @@ def _whole(job: DeadJob) -> Json:
         "traceback": job.traceback,
         "payload": job.payload.decode(errors="replace"),
     }
-
-
-def _say(line: Json) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

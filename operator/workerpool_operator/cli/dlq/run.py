@@ -13,6 +13,7 @@ import aiohttp
 from workerpool_operator import api
 from workerpool_operator.cli.cluster import TroubleError, within
 from workerpool_operator.cli.dlq.job import CONTAINER, image_of, job
+from workerpool_operator.cli.hints import where as here
 from workerpool_operator.cli.interrupts import EndedError
 from workerpool_operator.cli.pods import pod_state
 from workerpool_operator.domain.desired.names import COLLECTOR_NAME
@@ -24,7 +25,12 @@ _LOOK_SECONDS: Final = 0.5
 _LOG_SECONDS: Final = 30.0
 _MARGIN_SECONDS: Final = 30
 _MOST_BYTES: Final = 64 * 1024 * 1024
+_LOG_TRIES: Final = 3
 _LONGEST_STEM: Final = 40
+_LESS: Final = (
+    "A node keeps the newest part of a log only, 10 MiB by default: ask for less, by --limit, --queue, --reason or "
+    "--version"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,16 @@ class Where:
     """How long the Job may take, the start of its pod included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """What becomes of dead letters."""
+
+    done: str
+    """Said of those of which it is so."""
+    look: str
+    """How to see what is left."""
+
+
 class LateError(TroubleError):
     """The Job has not ended in time."""
 
@@ -45,11 +61,12 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
     """What the Job said: the JSON objects of its log.
 
     Raises:
-        TroubleError: it could not be run, failed, was ended in its midst, or took too long: with how much was done.
+        TroubleError: it could not be run, failed, was ended in its midst, took too long, or not all of what it said
+            can be read: with how much was done.
         EndedError: the command was interrupted, in the midst of a move.
         KubeError: the API server refuses it.
     """
-    done = _done_by(arguments)
+    moves = _moves(arguments, where)
     async with Kube(access) as kube:
         async with within(access, where.namespace):
             body = await kube.get(ObjectRef(kinds.WORKER_POOL, where.namespace, where.pool))
@@ -62,7 +79,7 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
         except errors.NotFound:
             raise TroubleError(
                 f"{where.namespace} has no Deployment {COLLECTOR_NAME}, whose image the Job would run: does the "
-                "operator run? `wpool doctor` tells"
+                f"operator run? `wpool doctor{here(namespace=where.namespace)}` tells"
             ) from None
         name = f"{where.pool[:_LONGEST_STEM]}-dlq-{secrets.token_hex(4)}"
         # Later than we give up, so that what is said then is why the pod did not end, and not that it was ended.
@@ -71,14 +88,14 @@ async def run(access: ClusterAccess, where: Where, arguments: Sequence[str]) -> 
         try:
             await kube.create(made)
             pod = await _ended(kube, ref, seconds=where.seconds)
-            text = await _log(access, where.namespace, pod["metadata"]["name"])
-            return understood(text, cut_off=cut_off(pod), done=done)
+            text = await _whole_log(access, where.namespace, pod["metadata"]["name"], moves)
+            return understood(text, cut_off=cut_off(pod), moves=moves)
         except LateError as late:
-            raise TroubleError(f"{late}{await _until_then(access, kube, ref, done)}") from None
+            raise TroubleError(f"{late}{await _until_then(access, kube, ref, moves)}") from None
         except asyncio.CancelledError:
-            if not done:
+            if moves is None:
                 raise
-            raise EndedError(f"The Job is deleted.{await _until_then(access, kube, ref, done)}") from None
+            raise EndedError(f"The Job is deleted.{await _until_then(access, kube, ref, moves)}") from None
         finally:
             # Where even this fails, Kubernetes deletes it some minutes after its end.
             with contextlib.suppress(errors.KubeError):
@@ -115,29 +132,32 @@ async def _ended(kube: Kube, ref: ObjectRef, *, seconds: float) -> Mapping[str, 
     )
 
 
-def _done_by(arguments: Sequence[str]) -> str:
-    """What becomes of dead letters by this; empty: nothing."""
-    return "" if "--dry-run" in arguments else {"redrive": "wait again", "purge": "were deleted"}.get(arguments[0], "")
+def _moves(arguments: Sequence[str], where: Where) -> Moves | None:
+    """What becomes of dead letters by this; None: nothing."""
+    done = {"redrive": "wait again", "purge": "were deleted"}.get(arguments[0])
+    if done is None or "--dry-run" in arguments:
+        return None
+    return Moves(done=done, look=f"`wpool dlq list {where.pool}{here(namespace=where.namespace)}` shows what is left")
 
 
-async def _until_then(access: ClusterAccess, kube: Kube, ref: ObjectRef, done: str) -> str:
+async def _until_then(access: ClusterAccess, kube: Kube, ref: ObjectRef, moves: Moves | None) -> str:
     """A sentence on how much the Job has done that is about to be deleted; empty: it was to do nothing."""
-    if not done:
+    if moves is None:
         return ""
     selector = f"batch.kubernetes.io/job-name={ref.name}"
     try:
         pods = await kube.list(kinds.POD, namespace=ref.namespace, label_selector=selector).all()
         begun = [pod["metadata"]["name"] for pod in pods if (pod.get("status") or {}).get("phase") != "Pending"]
-        return f" {so_far(objects(await _log(access, ref.namespace, begun[0]))[0] if begun else [], done=done)}"
+        return f" {so_far(objects(await _log(access, ref.namespace, begun[0]))[0] if begun else [], moves)}"
     except (errors.KubeError, TroubleError, aiohttp.ClientError, TimeoutError) as error:
-        return f" How much it has done is not known ({error}): `wpool dlq list` shows what is left"
+        return f" How much it has done is not known ({error}): {moves.look}"
 
 
-def so_far(found: Sequence[Json], *, done: str) -> str:
+def so_far(found: Sequence[Json], moves: Moves) -> str:
     """How much a move has done until it was ended, as far as it has said: it says so every second."""
     counts = {str(one["queue"]): int(one.get("count") or one.get("so_far") or 0) for one in found if "queue" in one}
     told = ", ".join(f"{count} of queue {queue}" for queue, count in counts.items() if count)
-    return f"Until then {told or 'none'} {done}, as far as it has said: `wpool dlq list` shows what is left"
+    return f"Until then {told or 'none'} {moves.done}, as far as it has said: {moves.look}"
 
 
 async def _why_no_pod(kube: Kube, ref: ObjectRef) -> str:
@@ -150,6 +170,23 @@ async def _why_no_pod(kube: Kube, ref: ObjectRef) -> str:
     return ""
 
 
+async def _whole_log(access: ClusterAccess, namespace: str, pod: str, moves: Moves | None) -> str:
+    """The log of a Job that has come to its end: asked for again where the connection breaks, as it goes with the Job.
+
+    Raises:
+        TroubleError: it cannot be read, or not all of it.
+    """
+    for left in reversed(range(_LOG_TRIES)):
+        try:
+            return await _log(access, namespace, pod)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if not left:
+                why = f"the Job has come to its end, and what it said cannot be read: {error or type(error).__name__}"
+                raise TroubleError(f"{why}. {moves.look}" if moves else why) from None
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
 async def _log(access: ClusterAccess, namespace: str, pod: str) -> str:
     path = kinds.POD.path(namespace=namespace, name=pod, subresource="log")
     query = {"container": CONTAINER, "limitBytes": str(_MOST_BYTES)}
@@ -157,9 +194,12 @@ async def _log(access: ClusterAccess, namespace: str, pod: str) -> str:
         access.watch_session() as session,
         session.get(access.server + path, params=query, timeout=aiohttp.ClientTimeout(total=_LOG_SECONDS)) as answer,
     ):
-        text = await answer.text(errors="replace")
+        said = await answer.read()
+        text = said.decode(errors="replace")
         if answer.status != 200:  # noqa: PLR2004  an HTTP status
             raise TroubleError(f"the log of pod {pod} cannot be read (HTTP {answer.status}): {text[:300]}")
+        if len(said) >= _MOST_BYTES:
+            raise TroubleError(f"the Job has said more than {_MOST_BYTES >> 20} MiB. {_LESS}")
         return text
 
 
@@ -173,21 +213,26 @@ def cut_off(pod: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, [status.get("reason", ""), *told])) or "Kubernetes does not say why"
 
 
-def understood(text: str, *, cut_off: str, done: str = "") -> list[Json]:
+def understood(text: str, *, cut_off: str, moves: Moves | None = None) -> list[Json]:
     """Its lines; what libraries write beside them is passed over.
 
     Raises:
-        TroubleError: it says that it failed, or was ended before it was done; with `done` how much was.
+        TroubleError: it says that it failed, was ended before it was done (with `moves` how much was), or has said
+            more than is there.
     """
     found, other = objects(text)
-    until_then = f". {so_far(found, done=done)}" if done else ""
+    until_then = f". {so_far(found, moves)}" if moves else ""
     failed = next((said["error"] for said in found if set(said) == {"error"}), None)
     if failed is not None:
         raise TroubleError(f"the pool's queue cannot be asked: {failed}{until_then if len(found) > 1 else ''}")
     if cut_off:
         last = f", after it said {other[-1][:500]!r}" if other else ""
         raise TroubleError(f"the Job was ended before it was done ({cut_off}{last}){until_then}")
-    return [said for said in found if "so_far" not in said]
+    told = [said for said in found if "queue" in said]
+    wanted = next((said["lines"] for said in found if set(said) == {"lines"}), len(told))  # an older one does not say
+    if moves is None and len(told) != wanted:
+        raise TroubleError(f"of the {wanted} lines that the Job said {len(told)} are there. {_LESS}")
+    return [said for said in told if "so_far" not in said]
 
 
 def objects(text: str) -> tuple[list[Json], list[str]]:
