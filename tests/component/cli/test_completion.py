@@ -51,6 +51,21 @@ async def test_names_are_those_of_the_namespace_that_was_typed(plane: ControlPla
     assert "mails" in (await asked("wpool get -A ma", plane.kubeconfig)).stdout.split()
 
 
+async def test_of_many_pools_those_are_completed_that_begin_so(
+    plane: ControlPlane, kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list has its most, and that is of what was typed and not of all there are."""
+    for number in range(4):
+        await kube.create(pool_body(f"a-{number}", namespace))
+    await kube.create(pool_body("z-last", namespace))
+    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
+    monkeypatch.setattr(pool_names, "MOST", 2)
+    monkeypatch.setattr(pool_names, "ANSWER_SECONDS", 60)
+    for begins, names in (("z", ["z-last"]), ("a-", ["a-0", "a-1"]), ("", ["a-0", "a-1"])):
+        await pool_names._print(namespace, None, everywhere=False, begins=begins)
+        assert capsys.readouterr().out.split() == names
+
+
 async def test_who_may_not_list_pools_sees_none_and_no_word(plane: ControlPlane, pools: str, tmp_path: Path) -> None:
     shown = await asked("wpool stop ", of_nobody(plane, pools, tmp_path))
     assert (shown.stdout.strip(), shown.stderr) == ("", "")
@@ -59,19 +74,35 @@ async def test_who_may_not_list_pools_sees_none_and_no_word(plane: ControlPlane,
 async def test_a_cluster_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that takes the connection and says nothing: the process that asks is ended."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        config = tmp_path / "kubeconfig"
-        config.write_text(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-            f"clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n"
-            "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n"
-        )
-        monkeypatch.setenv("KUBECONFIG", str(config))
+        monkeypatch.setenv("KUBECONFIG", str(silent_cluster(tmp_path, silent.getsockname()[1])))
         monkeypatch.setattr(pool_names, "SECONDS", 0.5)
         begun = time.monotonic()
         typed = cast("typer.Context", SimpleNamespace(params={}))
         assert await asyncio.to_thread(pool_names.complete, typed, "") == []
         assert time.monotonic() - begun < 30
+
+
+async def test_a_process_that_starts_asks_for_a_second_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So it comes to its end by itself where only the cluster is away."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("KUBECONFIG", str(silent_cluster(tmp_path, silent.getsockname()[1])))
+        monkeypatch.setattr(pool_names, "ANSWER_SECONDS", 0.1)
+        async with asyncio.timeout(3):  # below what a request is given
+            await pool_names._print("media", None, everywhere=False, begins="")
+    assert capsys.readouterr().out == ""
+
+
+def silent_cluster(folder: Path, port: int) -> Path:
+    """A kubeconfig that leads there."""
+    config = folder / "kubeconfig"
+    config.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+        f"clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n"
+        "contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n"
+    )
+    return config
 
 
 async def test_kubectl_completes_its_plugin(plane: ControlPlane, pools: str) -> None:
