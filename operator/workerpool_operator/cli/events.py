@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 
 HELP: Final = """Show what has happened to pools, and with a pool's name to its Deployments and pods as well.
 
-Kubernetes keeps events for an hour. `--follow` goes on with what happens from now, a line for each, with `--output
+With `mode: keda` also those of its ScaledObject and HPA. Kubernetes keeps events for an hour. `--follow` goes on with what happens from now, a line for each, with `--output
 json` a JSON object. Takes `get` of the pool, and `list` of events, with `--follow` also `watch`.
 
 Exit codes: 0 shown; 1 there are none; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
@@ -43,6 +43,10 @@ EPILOG: Final = """**Examples**
     wpool events --all-namespaces --follow --output json | jq 'select(.type == "Warning")'
 """
 _POLL_SECONDS: Final = 0.5
+_OF_ITS_NAME: Final = frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget", "ScaledObject"})
+"""Kinds of which a pool has one, called as itself."""
+_KEDA_HPA: Final = "keda-hpa-"
+"""Before the name of a ScaledObject, in that of the HPA that KEDA makes of it."""
 
 
 class Output(StrEnum):
@@ -139,8 +143,8 @@ def about(happening: Happening, pool: str) -> bool:
     """Whether it is about this pool, or what was made for it; `pool` empty: about any pool itself."""
     if happening.kind == "WorkerPool":
         return not pool or happening.name == pool
-    if happening.kind in {"HorizontalPodAutoscaler", "PodDisruptionBudget"}:
-        return happening.name == pool
+    if happening.kind in _OF_ITS_NAME:
+        return bool(pool) and happening.name in {pool, f"{_KEDA_HPA}{pool}"}
     # Its Deployments, and so their ReplicaSets and pods, are named by version and revision.
     return bool(pool) and re.match(rf"{re.escape(pool)}-[0-9a-f]{{8}}-[0-9a-f]{{6}}(-|$)", happening.name) is not None
 
