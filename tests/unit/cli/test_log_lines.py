@@ -1,6 +1,6 @@
 """Lines of logs: read, chosen and written."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,15 @@ def line(text: str) -> Line:
 def test_what_is_no_object_is_shown_as_it_is(text: str) -> None:
     assert line(text).fields is None
     assert line(text).for_people().plain == f"12:00:00.000 w {text}"
+
+
+def test_a_line_of_another_day_says_which() -> None:
+    """`--since 3d` goes back so far; a day begins by UTC, as the times are."""
+    said = line("plain")
+    assert said.for_people(today=NOON.date()).plain == "12:00:00.000 w plain"
+    later = (NOON + timedelta(days=1)).date()
+    assert said.for_people(today=later).plain == "2026-01-02 12:00:00.000 w plain"
+    assert line('{"event": "e"}').for_people(today=later).plain.startswith("2026-01-02 12:00:00.000 w ")
 
 
 def test_what_a_line_says_of_itself_counts_more() -> None:

@@ -154,7 +154,7 @@ class Printer:
             case Output.RAW:
                 say(line.text)
             case Output.TEXT:
-                self._console.print(line.for_people(), highlight=False)
+                self._console.print(line.for_people(today=datetime.now(UTC).date()), highlight=False)
 
     def trouble(self, text: str) -> None:
         """Why something is missing."""

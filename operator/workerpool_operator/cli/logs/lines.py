@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, Final
 
@@ -70,9 +70,11 @@ class Line:
         fields = self.fields if self.fields is not None else {"event": self.text}
         return json.dumps({"timestamp": stamp, **about, **fields})
 
-    def for_people(self) -> Text:
-        """Time, worker, level and event, and whatever else it says."""
-        head = f"{self.at.astimezone(UTC):%H:%M:%S.%f}"[:12]
+    def for_people(self, *, today: date | None = None) -> Text:
+        """Time (UTC), worker, level and event, and whatever else it says; with the day where it is not of `today`."""
+        at = self.at.astimezone(UTC)
+        head = f"{at:%H:%M:%S.%f}"[:12]
+        head = head if today in {None, at.date()} else f"{at:%Y-%m-%d} {head}"
         if self.fields is None:
             return Text(f"{head} {self.worker} {one_line(self.text)}")
         level = str(self.fields.get("level", "")).lower()
