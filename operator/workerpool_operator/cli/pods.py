@@ -1,9 +1,12 @@
 """One pod in a word: pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 Json = Mapping[str, Any]
+
+LOST: Final = "Lost, and fenced"
+"""Of a pod on a node of which nothing is heard, instead of what Kubernetes goes on to say of it for a while."""
 
 
 def pod_state(pod: Json) -> str:

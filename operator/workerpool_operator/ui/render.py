@@ -13,6 +13,7 @@ from workerpool_operator.ui import chart, places, verbs, views
 from workerpool_operator.ui.home import Home
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.room import Room
+from workerpool_operator.ui.shared import lost_nodes
 from workerpool_operator.ui.words import amount, plain, seconds
 
 Json = dict[str, Any]
@@ -95,7 +96,10 @@ class Pages:
             case "pods":
                 told = room.now
                 lines = views.pods(
-                    room.pods.objects.values(), in_flight=told.in_flight if told else {}, rates=room.rates
+                    room.pods.objects.values(),
+                    in_flight=told.in_flight if told else {},
+                    rates=room.rates,
+                    lost=lost_nodes(pool),
                 )
                 values |= {"lines": lines[: views.MOST_PODS], "left": len(lines) - views.MOST_PODS, "feed": room.pods}
             case "events":

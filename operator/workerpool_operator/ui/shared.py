@@ -1,6 +1,7 @@
 """The seam to the commands: all that the page takes from them, so that both say the same of a pool."""
 
-from workerpool_operator.cli.cluster import TroubleError, expect_operator
+from workerpool_operator.cli.canary import canary_of
+from workerpool_operator.cli.cluster import TroubleError, expect_operator, with_note
 from workerpool_operator.cli.consent import question
 from workerpool_operator.cli.cost import Line as CostLine
 from workerpool_operator.cli.cost import lines as cost_lines
@@ -8,8 +9,9 @@ from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
 from workerpool_operator.cli.logs.silent import container_runs, has_log, is_stuck, why_silent
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.oncall import annotate, keeps_rates, slow_down
-from workerpool_operator.cli.placement import LabelsError, change_primary, labels_of, move
+from workerpool_operator.cli.placement import LabelsError, change_primary, labels_of, move, no_node_has, none_has
 from workerpool_operator.cli.places import Placed, destinations, placed, progress
+from workerpool_operator.cli.pods import LOST, lost_nodes
 from workerpool_operator.cli.pods import pod_state as pod_word
 from workerpool_operator.cli.prometheus import ask as ask_prometheus
 from workerpool_operator.cli.rollout.ask import NotInTimeError, RefusedError, expect_answers, tell, wait_for_answer
@@ -20,6 +22,7 @@ from workerpool_operator.cli.switch import suspend
 
 __all__ = [
     "ANSWER_SECONDS",
+    "LOST",
     "UNKNOWN",
     "CostLine",
     "LabelsError",
@@ -31,6 +34,7 @@ __all__ = [
     "TroubleError",
     "annotate",
     "ask_prometheus",
+    "canary_of",
     "change_primary",
     "condition",
     "container_runs",
@@ -42,8 +46,11 @@ __all__ = [
     "is_stuck",
     "keeps_rates",
     "labels_of",
+    "lost_nodes",
     "meant",
     "move",
+    "no_node_has",
+    "none_has",
     "placed",
     "pod_word",
     "progress",
@@ -55,4 +62,5 @@ __all__ = [
     "tell",
     "wait_for_answer",
     "why_silent",
+    "with_note",
 ]

@@ -14,7 +14,7 @@ from workerpool_operator.ui.board import Board
 from workerpool_operator.ui.cost import Costs
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.render import SECTIONS, Pages
-from workerpool_operator.ui.shared import TroubleError
+from workerpool_operator.ui.shared import TroubleError, with_note
 from workerpool_operator.ui.stream import (
     EVERYBODY,
     AskedLog,
@@ -110,12 +110,13 @@ class Site:
     def _no_pool(self, namespace: str, name: str) -> web.Response:
         """There is none, or it is not known yet: the page goes on by itself then."""
         feed = self._hub.pools
-        if feed.refusal:
+        if feed.refusal and (feed.forbidden or feed.read):
             return self.message(403 if feed.forbidden else 503, feed.refusal)
         if feed.read:
             return self.message(404, f"There is no pool {namespace}/{name} any more, or there never was.")
-        about = {"namespace": namespace, "name": name, "trouble": self._hub.trouble}
-        return html(self._pages.page("coming.html", **about))
+        why = with_note(feed.refusal or "Pools are being read, which takes longer than usual", "It goes on by itself.")
+        about = {"namespace": namespace, "name": name, "trouble": self._hub.trouble, "why": why}
+        return html(self._pages.page("coming.html", **about), status=503 if feed.refusal else 200)
 
     async def do(self, request: web.Request) -> web.Response:
         """A button was pressed."""

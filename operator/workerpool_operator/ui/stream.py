@@ -107,7 +107,7 @@ async def stream_page(outlet: Outlet, hub: Hub, pages: Pages, elements: Callable
 
 async def stream_coming(outlet: Outlet, hub: Hub, pages: Pages) -> None:
     """A pool's page while pools are read for the first time: loaded anew as soon as it is known what there is."""
-    while not (hub.pools.read or hub.pools.refusal):
+    while not (hub.pools.read or hub.pools.forbidden):
         await outlet.send({"patch": outlet.changed({"banner": pages.banner(hub)})})
         await _news(hub)
     await outlet.send({"reload": True})

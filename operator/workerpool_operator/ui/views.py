@@ -1,6 +1,6 @@
 """What is shown of a pool, its pods, its events, and of budgets: pure. Objects in as the API server gives them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 from workerpool_operator.domain.desired import VERSION_LABEL
 from workerpool_operator.domain.trouble import troubles
 from workerpool_operator.ui.chart import Interval, interval
-from workerpool_operator.ui.shared import UNKNOWN, Row, condition, pod_word, rollout_of
+from workerpool_operator.ui.shared import LOST, UNKNOWN, Row, canary_of, condition, pod_word, rollout_of
 from workerpool_operator.ui.state import State
 
 Json = Mapping[str, Any]
@@ -154,12 +154,19 @@ class PodLine:
     per_minute: float | None
 
 
-def pods(objects: Iterable[Json], *, in_flight: Mapping[str, int], rates: Mapping[str, float]) -> list[PodLine]:
-    """Those in trouble first, then by name."""
+def pods(
+    objects: Iterable[Json],
+    *,
+    in_flight: Mapping[str, int],
+    rates: Mapping[str, float],
+    lost: Collection[str] = (),
+) -> list[PodLine]:
+    """Those in trouble first, then by name. `lost`: nodes of which nothing is heard."""
     found = []
     for pod in objects:
         name = pod["metadata"]["name"]
-        word = pod_word(pod)
+        node = str((pod.get("spec") or {}).get("nodeName") or UNKNOWN)
+        word = LOST if node in lost else pod_word(pod)
         rate = rates.get(name)
         statuses = (pod.get("status") or {}).get("containerStatuses") or ()
         found.append(
@@ -167,7 +174,7 @@ def pods(objects: Iterable[Json], *, in_flight: Mapping[str, int], rates: Mappin
                 name=name,
                 state=State(word, _POD_TONES.get(word, "bad")),
                 version=str((pod["metadata"].get("labels") or {}).get(VERSION_LABEL, UNKNOWN)),
-                node=str((pod.get("spec") or {}).get("nodeName") or UNKNOWN),
+                node=node,
                 born=str(pod["metadata"].get("creationTimestamp") or ""),
                 restarts=sum(int(one.get("restartCount", 0)) for one in statuses),
                 in_flight=in_flight.get(name),
@@ -215,6 +222,10 @@ class RolloutView:
     stable: str
     rejected: bool
     """What the pool asks for was tried, and went."""
+    said: str
+    """What is going on, in a sentence."""
+    told: Sequence[str]
+    """The verdict with its criterion and figures, what would decide it, what is missing, what it waits for."""
     verdict: State
     facts: Sequence[tuple[str, str]]
     ratio: str
@@ -227,8 +238,8 @@ class RolloutView:
 
 def rollout(pool: Json) -> RolloutView | None:
     """None where versions take over without a canary."""
-    said = rollout_of(pool)
-    if not said:
+    said, canary = rollout_of(pool), canary_of(pool)
+    if not said or canary is None:
         return None
     analysis: Json = ((pool.get("spec") or {}).get("rollout") or {}).get("analysis") or {}
     words = {key: str(said.get(key) or "") for key in ("ratio", "ratioLow", "ratioHigh")}
@@ -238,8 +249,6 @@ def rollout(pool: Json) -> RolloutView | None:
     facts = (
         ("Step", f"{said['step']}, {said.get('weight', 0)} % of the workers" if said.get("step") else ""),
         ("Share of the jobs", str(said.get("jobShare") or "")),
-        ("By", str(said.get("cause") or "")),
-        ("Waits for", str(said.get("wait") or "")),
         ("Measured", f"{said['measuredSeconds']} s" if said.get("measuredSeconds") else ""),
         ("First attempts", str(said.get("jobs") or "")),
         ("Of them failed", str(said.get("failures") if said.get("jobs") else "")),
@@ -249,6 +258,8 @@ def rollout(pool: Json) -> RolloutView | None:
         canary=str(said.get("canary") or ""),
         stable=str(said.get("stable") or ""),
         rejected=bool(said.get("wanted")) and said.get("wanted") in (said.get("rejected") or ()),
+        said=_sentence(canary.said),
+        told=[_sentence(line) for line in canary.lines[1:]],
         verdict=State(verdict or "None yet", tone),
         facts=[(name, str(value)) for name, value in facts if value],
         ratio=words["ratio"],
@@ -260,6 +271,10 @@ def rollout(pool: Json) -> RolloutView | None:
             low=words["ratioLow"], high=words["ratioHigh"], ratio=words["ratio"], tolerate=tolerate, reject=reject
         ),
     )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '?', '!')) else '.'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from tests.component.cli.running import deployed_operator, held_lease, of_somebo
 from tests.support.page import Page
 from tests.support.pools import pool_body
 from tests.support.standing import answering
-from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
 from workerpool_operator.ui import feed, hub, verbs
 from workerpool_operator.ui.server import served
 from workerpool_operator.ui.shared import Mirror
@@ -157,3 +157,31 @@ async def test_a_pool_is_not_said_to_be_gone_while_pools_are_read(
         assert "Restart workers" in await page.until(live, text="Restart", within="actions")
         async with page.session.get(f"{page.root}pool/{namespace}/nobody") as answer:
             assert (answer.status, "There is no pool" in await answer.text()) == (404, True)
+
+
+async def test_a_page_that_is_opened_while_pools_cannot_be_read_goes_on_by_itself(
+    access: ClusterAccess, kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is woken opens the link to a pool while the API server is coming back."""
+    await kube.create(pool_body("thumbs", namespace))
+    back = asyncio.Event()
+
+    class Away(Mirror):
+        async def __aenter__(self) -> Any:
+            if not back.is_set():
+                raise errors.Unavailable("connection refused")
+            return await super().__aenter__()
+
+    monkeypatch.setattr(hub, "Mirror", Away)
+    monkeypatch.setattr("workerpool_operator.ui.feed.AWAY_SECONDS", 0.1)
+    async with served(access) as guard, Page(guard) as page:
+        live = f"live/pool/{namespace}/thumbs?coming"
+        async with page.session.get(f"{page.root}pool/{namespace}/thumbs") as answer:
+            html = await answer.text()
+        assert (answer.status, live in html) == (503, True)
+        assert "Pools cannot be read: connection refused. It goes on by itself." in html
+        async with page.live(live) as messages:
+            assert "reload" not in json.dumps(await anext(messages))
+            back.set()
+            while not (await anext(messages)).get("reload"):
+                pass

@@ -91,6 +91,15 @@ def test_pods_in_trouble_come_first() -> None:
     assert (second.state.tone, second.in_flight, second.per_minute) == ("good", 2, 30)
 
 
+def test_a_pod_of_a_lost_node_is_lost_whatever_kubernetes_says_of_it() -> None:
+    """Kubernetes calls it ready for a while."""
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    pods = [{"metadata": {"name": name}, "spec": {"nodeName": node}, "status": status} for name, node in ("a1", "b2")]
+    lost, there = views.pods(pods, in_flight={}, rates={}, lost={"2"})
+    assert (lost.name, lost.state) == ("b", State("Lost, and fenced", "bad"))
+    assert (there.name, there.state) == ("a", State("Ready", "good"))
+
+
 def test_the_newest_event_comes_first() -> None:
     """By when it was last seen."""
     once = {"metadata": {}, "reason": "Once", "eventTime": "2030-01-31T12:00:00.000000Z"}
@@ -133,6 +142,30 @@ def test_a_verdict_comes_with_its_interval() -> None:
     nothing = views.rollout(body(rollout={"stable": "a", "wanted": "a"}))
     assert nothing is not None
     assert (nothing.canary, nothing.rejected, nothing.picture) == ("", False, None)
+    assert nothing.said == "Version a is the stable one; no other is tried."
+
+
+def test_a_verdict_is_told_as_the_commands_tell_it() -> None:
+    """By what it follows from, what would decide it and what is waited for; also where there is no ratio to draw."""
+    told = {"canary": "b", "stable": "a", "verdict": "Fail", "cause": "FailureBudget", "ratioLow": "3.1", "jobs": 10}
+    found = views.rollout(body(rollout={**told, "failures": 4, "signal": "failures"}))
+    assert found is not None
+    assert found.picture is None
+    assert found.told[0].startswith("Verdict Fail by FailureBudget: more first attempts of the canary failed")
+    assert "Failures: more than 3.1 times the stable version's rate (95 %), which had none." in found.told
+
+
+def test_what_is_not_tried_is_not_said_to_be_stable() -> None:
+    """A version that takes over without a canary, and one that was rejected, with why and what may be done."""
+    replacing = views.rollout(body(rollout={"stable": "", "wanted": "b"}))
+    assert replacing is not None
+    assert replacing.said == "Version b takes over from none without a canary."
+    why = condition("CanaryHealthy", "False") | {"reason": "CanaryRejected", "message": "it failed 4 times as often"}
+    rejected = views.rollout(body(rollout={"stable": "a", "wanted": "b", "rejected": ["b"]}, conditions=[why]))
+    assert rejected is not None
+    assert rejected.said == "Version b, which the pool asks for, was tried and rejected; a runs."
+    assert rejected.told[0] == "It failed 4 times as often."
+    assert "wpool rollout retry thumbs -n media" in rejected.told[1]
 
 
 def test_a_budget_of_nothing_is_full_of_nothing() -> None:

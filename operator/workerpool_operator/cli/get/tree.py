@@ -11,7 +11,7 @@ from rich.tree import Tree
 from workerpool_operator.cli.canary import Phase, canary_of
 from workerpool_operator.cli.get.rows import UNKNOWN, Json, Row, age, condition, known
 from workerpool_operator.cli.places import Placed, place_of, placed, progress, told
-from workerpool_operator.cli.pods import lost_nodes, pod_state
+from workerpool_operator.cli.pods import LOST, lost_nodes, pod_state
 from workerpool_operator.domain.desired.names import VERSION_LABEL
 
 _MOST_PODS: Final = 40
@@ -134,7 +134,7 @@ def _pods(branch: Tree, pods: Sequence[Json], scene: Scene) -> None:
     for pod in ordered[:_MOST_PODS]:
         jobs = scene.jobs.get(pod["metadata"]["name"])
         node = pod.get("spec", {}).get("nodeName", "no node yet")
-        state = "Lost, and fenced" if node in silent else pod_state(pod)
+        state = LOST if node in silent else pod_state(pod)
         doing = ""
         if jobs is not None:
             rate = f", {jobs.per_minute:.0f} jobs/min" if jobs.per_minute is not None else ""
