@@ -20,6 +20,8 @@ from workerpool_operator.kube.access import ClusterAccess
 LONGEST_LINE: Final = 256 * 1024
 """Bytes; of a longer one the beginning."""
 _ANSWER_SECONDS: Final = 30.0
+_SILENT_SECONDS: Final = 300.0
+"""A log that is followed and says nothing for so long is asked for again: the connection may have died unheard."""
 _AGAIN_SECONDS: Final = 1.0
 _MOST_PAUSE_SECONDS: Final = 30.0
 _MOST_IDLE_ROUNDS: Final = 2
@@ -83,7 +85,8 @@ class PodLog:
             aiohttp.ClientError, TimeoutError: the connection broke.
         """
         url = self.access.server + kinds.POD.path(namespace=self.namespace, name=self.pod, subresource="log")
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None if follow else _ANSWER_SECONDS)
+        silent = _SILENT_SECONDS if follow else _ANSWER_SECONDS
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silent)
         query = _query(want, follow=follow) | {"container": self.container}
         async with self.session.get(url, params=query, timeout=patience) as answer:
             if answer.status != 200:  # noqa: PLR2004  an HTTP status
@@ -123,6 +126,8 @@ class PodLog:
                         yield at, text
             except (LogGoneError, LogForbiddenError):
                 raise
+            except aiohttp.SocketTimeoutError:
+                continue  # nothing is wrong for sure: most workers are silent now and then
             except LogError as why:
                 error = why
             except (aiohttp.ClientError, OSError, TimeoutError) as why:

@@ -139,6 +139,31 @@ async def test_each_line_comes_once_over_connections_that_break() -> None:
     assert asked[1]["sinceTime"] == "2026-01-02T12:00:01Z"
 
 
+async def test_a_connection_that_died_without_a_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows would wait for ever. Nothing is told: most workers are silent now and then."""
+    monkeypatch.setattr(podlog, "_SILENT_SECONDS", 0.2)
+    asked: list[dict[str, str]] = []
+    over = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "previous" in request.query:
+            return web.Response(status=400)
+        asked.append(dict(request.query))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(written("01.1 one"))
+        if len(asked) == 1:
+            await over.wait()
+        await response.write(written("01.2 two"))
+        return response
+
+    async with log_of(answer) as log:
+        texts, troubles = await followed(log, 2)
+        over.set()
+    assert (texts, troubles) == (["one", "two"], [])
+    assert asked[1]["sinceTime"] == "2026-01-02T12:00:01Z"
+
+
 async def test_lines_of_one_moment_are_all_shown() -> None:
     """The clock's steps are coarser than a burst of lines."""
 
