@@ -10,7 +10,7 @@ from workerpool_operator.cli import cluster, consent
 from workerpool_operator.cli.cluster import TroubleError, asked, pool_of
 from workerpool_operator.cli.hints import where
 from workerpool_operator.cli.oncall import annotate
-from workerpool_operator.cli.places import labels
+from workerpool_operator.cli.places import home_of, labels
 from workerpool_operator.domain.placement import PRIMARY, SECONDARY
 
 if TYPE_CHECKING:
@@ -86,16 +86,21 @@ def reassign(  # noqa: D103, PLR0917  typer: the help text is REASSIGN_HELP, and
     if consent.asks("reassign", yes=yes, dry_run=dry_run):
         consent.somebody_there("reassign")
     if asked("reassign", lambda access: no_node_has(access, selector), context=context):
-        cluster.remark(f"no node has {labels(selector)} now: workers get no place there before one has")
+        cluster.remark(none_has(selector))
     consent.ask("reassign", yes=yes, dry_run=dry_run, pool=pool)
 
-    async def write(access: "ClusterAccess") -> None:
-        await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
+    async def write(access: "ClusterAccess") -> str:
+        return await change_primary(access, namespace, pool, selector=selector, dry_run=dry_run)
 
-    asked("reassign", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
+    home = asked("reassign", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)
-    done = f"{pool}: its primary place is {primary}; wpool get {pool}{here} --watch shows how far its workers are"
-    consent.tell(pool, done=done, would=f"have {primary} as its primary place, and move there", dry_run=dry_run)
+    if home == SECONDARY:
+        then = f"its workers stay in the secondary one, until wpool migrate {pool} --to primary{here}"
+        would = f"have {primary} as its primary place; its workers stay in the secondary one, where they belong now"
+    else:
+        then = f"wpool get {pool}{here} --watch shows how far its workers are"
+        would = f"have {primary} as its primary place, and move there"
+    consent.tell(pool, done=f"{pool}: its primary place is {primary}; {then}", would=would, dry_run=dry_run)
 
 
 class LabelsError(ValueError):
@@ -137,8 +142,10 @@ async def move(access: "ClusterAccess", namespace: str | None, name: str, *, to:
 
 async def change_primary(
     access: "ClusterAccess", namespace: str | None, name: str, *, selector: dict[str, str], dry_run: bool = False
-) -> None:
+) -> str:
     """Write the selector in the place of the one that is there, onto the pool as it was read.
+
+    Gives what the pool calls the place that its workers belong to; that may be the other one.
 
     Raises:
         KubeError: see `writing.rewrite`.
@@ -146,7 +153,11 @@ async def change_primary(
     from workerpool_operator.cli.writing import rewrite  # noqa: PLC0415  see cluster.asked
     from workerpool_operator.kube import Kube, ObjectRef, kinds  # noqa: PLC0415
 
+    home = PRIMARY
+
     def replaced(body: dict[str, Any]) -> dict[str, Any]:
+        nonlocal home
+        home = home_of(body) or PRIMARY
         primary = (body["spec"].get("placement") or {}).get(PRIMARY) or {}
         gone: dict[str, Any] = dict.fromkeys(primary.get("nodeSelector", {}))
         return {"spec": {"placement": {PRIMARY: {"nodeSelector": gone | selector}}}}
@@ -158,6 +169,12 @@ async def change_primary(
             replaced,
             dry_run=dry_run,
         )
+    return home
+
+
+def none_has(selector: Mapping[str, str]) -> str:
+    """What follows from that."""
+    return f"no node has {labels(selector)} now: workers get no place there before one has"
 
 
 async def no_node_has(access: "ClusterAccess", selector: Mapping[str, str]) -> bool:

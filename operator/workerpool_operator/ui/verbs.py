@@ -3,6 +3,7 @@
 A button names the version that its page showed, so one that comes late does not hit the version after.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from workerpool_operator.domain.rollout.commands import Verb
 from workerpool_operator.domain.rollout.steps import Wait
 from workerpool_operator.domain.scaling import THROTTLE
 from workerpool_operator.domain.scaling.overrides import PAUSED
-from workerpool_operator.kube import ClusterAccess
+from workerpool_operator.kube import ClusterAccess, KubeError
 from workerpool_operator.ui.shared import (
     ANSWER_SECONDS,
     LabelsError,
@@ -29,6 +30,8 @@ from workerpool_operator.ui.shared import (
     labels_of,
     meant,
     move,
+    no_node_has,
+    none_has,
     question,
     rollout_of,
     slow_down,
@@ -206,7 +209,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
         await expect_operator(access, namespace)
     except TroubleError as error:
         raise NotDoneError(f"{button.label}: {error}") from None
-    return f"{button.label}: done."
+    return f"{button.label}: done.{await _but(access, verb, said)}"
 
 
 async def _decide(access: ClusterAccess, namespace: str, name: str, button: Button) -> None:
@@ -242,6 +245,16 @@ async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, sa
             await slow_down(access, namespace, name, per_second=rate, minutes=minutes)
         case _:
             await annotate(access, namespace, name, {THROTTLE: None})
+
+
+async def _but(access: ClusterAccess, verb: str, said: Mapping[str, str]) -> str:
+    """What is to be known of what was done, behind it; empty: nothing, or it cannot be seen."""
+    if verb == "reassign":
+        with contextlib.suppress(KubeError):
+            selector = _labels(said)
+            if await no_node_has(access, selector):
+                return f" But {none_has(selector)}."
+    return ""
 
 
 def _labels(said: Mapping[str, str]) -> dict[str, str]:

@@ -66,6 +66,21 @@ async def test_a_pool_without_places_gets_one(access: ClusterAccess, kube: Kube,
     assert placement.primary.node_selector == {"zone": "c"}
 
 
+async def test_who_has_moved_to_the_secondary_place_stays_there(
+    plane: ControlPlane, kube: Kube, namespace: str, operator: str
+) -> None:
+    """Another primary place moves nobody then, and it is said what would."""
+    ref = await made(kube, namespace, placement={"primary": A, "secondary": B})
+    await kube.merge_patch(ref, {"metadata": {"annotations": {api.PLACE_ANNOTATION: "secondary"}}})
+    words = ["reassign", "thumbs", "--primary", "zone=c", "-n", namespace]
+    dry = await wpool(plane, *words, "--dry-run")
+    assert "its workers stay in the secondary one, where they belong now" in dry.stdout
+    shown = await wpool(plane, *words, "--yes")
+    stay = f"its workers stay in the secondary one, until wpool migrate thumbs --to primary -n {namespace}"
+    assert (shown.returncode, stay in shown.stdout) == (0, True), shown.stderr
+    assert (await kube.get(ref))["spec"]["placement"]["primary"]["nodeSelector"] == {"zone": "c"}
+
+
 class Busy(Kube):
     """The operator writes the pool's status after each of the first readings."""
 
