@@ -17,7 +17,13 @@ from workerpool_operator.kube import ClusterAccess, Kind, Kube, KubeError, error
 Json = dict[str, Any]
 
 RETRY_SECONDS: Final = 1.0
+UNWATCHED_SECONDS: Final = 15.0
+"""Between two listings of what may be listed and not watched: all of it comes each time."""
 _WATCH_SECONDS: Final = 300
+
+
+class _UnwatchedError(Exception):
+    """The user may list the objects, and not watch them."""
 
 
 class Mirror:
@@ -71,6 +77,11 @@ class Mirror:
                     await self._watch(session, version)
                     version = await self._list()
                     self.error = ""
+                except _UnwatchedError:
+                    self.error = f"you may not watch {self._kind.plural}, so they are read every {UNWATCHED_SECONDS:g} s"
+                    await asyncio.sleep(UNWATCHED_SECONDS)
+                    with contextlib.suppress(KubeError):
+                        version = await self._list()
                 except (KubeError, aiohttp.ClientError, OSError, ValueError) as error:
                     self.error = str(error) or type(error).__name__
                     await asyncio.sleep(RETRY_SECONDS)
@@ -122,6 +133,8 @@ class Mirror:
         url = self._access.server + self._kind.path(namespace=self._namespace)
         patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_SECONDS + 30)
         async with session.get(url, params=query, timeout=patience) as answer:
+            if answer.status == 403:  # noqa: PLR2004  an HTTP status
+                raise _UnwatchedError
             answer.raise_for_status()
             try:
                 async for line in answer.content:

@@ -27,19 +27,25 @@ NONSENSE: list[Any] = [
 ]
 
 
+FORBIDDEN = object()
+
+
 class PlayedServer:
     """Lists one pod, and says one thing in each watch: the last of them for ever."""
 
     def __init__(self, *says: Any) -> None:
         self.items: list[Any] = [POD]
-        self.watches = 0
+        self.watches = self.listings = 0
         self._says = says
 
     async def pods(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
+            self.listings += 1
             return web.json_response({"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": self.items})
         said = self._says[min(self.watches, len(self._says) - 1)]
         self.watches += 1
+        if said is FORBIDDEN:
+            return web.json_response({"kind": "Status", "code": 403}, status=403)
         answer = web.StreamResponse()
         await answer.prepare(request)
         await answer.write(json.dumps(said).encode() + b"\n")
@@ -98,3 +104,26 @@ async def test_nonsense_in_the_first_listing_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(errors.Unavailable, match="what comes in the API server's name is no object of it"):
         await mirrored(played, tmp_path, look)
+
+
+async def test_what_may_not_be_watched_is_read_now_and_then_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not each second: of a large pool all pods come each time."""
+    played = PlayedServer(FORBIDDEN)
+
+    async def look(mirror: Mirror) -> None:
+        await until(lambda: mirror.error == "you may not watch pods, so they are read every 15 s")
+        assert played.listings == 1
+        monkeypatch.setattr(mirror_module, "UNWATCHED_SECONDS", 0.1)
+
+    await mirrored(played, tmp_path, look)
+    monkeypatch.setattr(mirror_module, "RETRY_SECONDS", 60)
+    played = PlayedServer(FORBIDDEN)
+
+    async def again(mirror: Mirror) -> None:
+        played.items = [POD, {"metadata": {"name": "thumbs-2", "namespace": "media"}}]
+        await until(lambda: set(mirror.objects) == {"thumbs-1", "thumbs-2"})
+        assert "you may not watch pods" in mirror.error
+
+    await mirrored(played, tmp_path, again)
