@@ -107,7 +107,7 @@ async def until_empty(
     """Wait until the operator has seen the change and no worker is left. `tell` hears how many are, on each change.
 
     Raises:
-        TroubleError: that was not so in time; the message says what is.
+        TroubleError: that was not so in time, or somebody has started the pool again; the message says what is.
     """
     import asyncio  # noqa: PLC0415
 
@@ -118,6 +118,11 @@ async def until_empty(
         async with asyncio.timeout(seconds):
             async for body in changes(access, namespace, name):
                 status = body.get("status") or {}
+                if not (body.get("spec") or {}).get("suspend"):
+                    raise TroubleError(
+                        f"somebody has started {name} again meanwhile, or what applies it from Git has: spec.suspend is "
+                        f"no longer set, and {_left(status)}"
+                    )
                 seen = status.get("observedGeneration") == body["metadata"].get("generation")
                 if seen and not status.get("replicas") and not status.get("drainingReplicas"):
                     return

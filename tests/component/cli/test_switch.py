@@ -63,3 +63,23 @@ async def test_one_that_does_not_become_empty_is_told(plane: ControlPlane, kube:
     assert shown.returncode == 3
     assert "not empty after 1 s: 0 workers" in shown.stderr
     assert "Does the operator run?" in shown.stderr
+
+
+@pytest.mark.parametrize("words", [["stop", "thumbs", "--wait"], ["drain", "thumbs"]], ids=" ".join)
+async def test_one_that_is_started_again_meanwhile_is_told(
+    plane: ControlPlane, kube: Kube, namespace: str, words: list[str]
+) -> None:
+    """By hand, or from Git: it would be waited for until the time is over, and called suspended then."""
+    await kube.create(pool_body(namespace=namespace))
+    ref = ObjectRef(kinds.WORKER_POOL, namespace, "thumbs")
+    await kube.merge_patch(ref, {"status": {"observedGeneration": 1, "replicas": 2}}, subresource="status")
+    waiting = asyncio.create_task(wpool(plane, *words, "-n", namespace, "--yes"))
+
+    async def suspended() -> bool:
+        return bool((await kube.get(ref))["spec"].get("suspend"))
+
+    await eventually(suspended)
+    await kube.merge_patch(ref, {"spec": {"suspend": False}})
+    shown = await waiting
+    said = " ".join(shown.stderr.split())
+    assert (shown.returncode, "somebody has started thumbs again meanwhile" in said) == (3, True), said

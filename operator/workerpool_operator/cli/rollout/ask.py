@@ -14,7 +14,7 @@ from workerpool_operator.cli.cluster import TroubleError, expect_operator
 from workerpool_operator.cli.interrupts import leaves
 from workerpool_operator.cli.rollout.state import End, Known, NoRolloutError, ended, history, meant, rollout_of
 from workerpool_operator.domain.desired import POOL_LABEL
-from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, said
+from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION, Command, Verb, parse, said
 from workerpool_operator.kube import ClusterAccess, Kube, KubeError, ObjectRef, kinds
 
 POLL_SECONDS: Final = 1.0
@@ -106,7 +106,7 @@ async def wait_for_answer(
 
     Raises:
         RefusedError: it does not fit what is going on.
-        NotInTimeError: nobody has answered; it stands, and will be, unless another one is written.
+        NotInTimeError: nobody has answered, and it stands; or somebody has written another one over it.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -116,6 +116,12 @@ async def wait_for_answer(
                     if rollout.get("commandRefused"):
                         raise RefusedError("the operator refused it: it does not fit what is going on")
                     return rollout
+                other = parse((body["metadata"].get("annotations") or {}).get(COMMAND_ANNOTATION) or "")
+                if other is not None and other.id != command:
+                    raise NotInTimeError(
+                        f"somebody has written another command over it ({other.verb} for version {other.version}) before "
+                        f"it was answered: `wpool rollout get {name} -n {namespace}` shows what has become of it"
+                    )
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
 
 
