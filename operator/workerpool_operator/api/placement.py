@@ -69,8 +69,8 @@ class PlacementSpec(Model):
     failback: Failback = Field(
         default=Failback.AUTO,
         description="Auto: when the primary place has had its workers again for a minute, those of the secondary "
-        "place go, a few at a time, idle ones first; Manual: when somebody says so after the failover, by wpool migrate "
-        "(annotations workerpool.dev/place and workerpool.dev/place-said-at).",
+        "place go, a few at a time, idle ones first; Manual: when somebody says so after the failover, by wpool "
+        "migrate (annotations workerpool.dev/place and workerpool.dev/place-said-at).",
     )
 
 

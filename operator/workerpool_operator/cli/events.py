@@ -25,8 +25,9 @@ Json = Mapping[str, Any]
 
 HELP: Final = """Show what has happened to pools, and with a pool's name to its Deployments and pods as well.
 
-With `mode: keda` also those of its ScaledObject and HPA. Kubernetes keeps events for an hour. `--follow` goes on with what happens from now, a line for each, with `--output
-json` a JSON object. Takes `get` of the pool, and `list` of events, with `--follow` also `watch`.
+With `mode: keda` also to its ScaledObject and HPA. Kubernetes keeps events for an hour. `--follow` goes on with what
+happens from now, a line for each, with `--output json` a JSON object. Takes `get` of the pool, and `list` of events,
+with `--follow` also `watch`.
 
 Exit codes: 0 shown; 1 there are none; 2 wrong usage; 3 the cluster, or the pool, cannot be asked.
 """

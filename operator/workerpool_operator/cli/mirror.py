@@ -78,7 +78,9 @@ class Mirror:
                     version = await self._list()
                     self.error = ""
                 except _UnwatchedError:
-                    self.error = f"you may not watch {self._kind.plural}, so they are read every {UNWATCHED_SECONDS:g} s"
+                    self.error = (
+                        f"you may not watch {self._kind.plural}, so they are read every {UNWATCHED_SECONDS:g} s"
+                    )
                     await asyncio.sleep(UNWATCHED_SECONDS)
                     with contextlib.suppress(KubeError):
                         version = await self._list()

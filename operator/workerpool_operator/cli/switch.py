@@ -120,8 +120,8 @@ async def until_empty(
                 status = body.get("status") or {}
                 if not (body.get("spec") or {}).get("suspend"):
                     raise TroubleError(
-                        f"somebody has started {name} again meanwhile, or what applies it from Git has: spec.suspend is "
-                        f"no longer set, and {_left(status)}"
+                        f"somebody has started {name} again meanwhile, or what applies it from Git has: spec.suspend "
+                        f"is no longer set, and {_left(status)}"
                     )
                 seen = status.get("observedGeneration") == body["metadata"].get("generation")
                 if seen and not status.get("replicas") and not status.get("drainingReplicas"):

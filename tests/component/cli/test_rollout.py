@@ -51,9 +51,7 @@ async def test_a_command_that_somebody_writes_over_is_not_waited_for(
     """As by a button of the page: the operator reads one, and nobody would ever answer the other."""
     await say(kube, namespace, generation, stable="0a", wanted="0b", canary="0b", step=1)
     mine = await ask.tell(access, namespace, "thumbs", Verb.PAUSE)
-    waiting = asyncio.create_task(
-        ask.wait_for_answer(access, namespace, "thumbs", command=mine.id, seconds=60)
-    )
+    waiting = asyncio.create_task(ask.wait_for_answer(access, namespace, "thumbs", command=mine.id, seconds=60))
     await ask.tell(access, namespace, "thumbs", Verb.ABORT)
     with pytest.raises(NotInTimeError, match=r"written another command over it \(abort for version 0b\)"):
         await waiting

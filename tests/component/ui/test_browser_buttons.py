@@ -57,7 +57,7 @@ async def test_what_is_done_is_what_was_asked_whatever_comes_meanwhile(
 async def test_who_presses_a_button_that_goes_is_not_sent_to_the_top(
     browser: Browser, guard: Guard, kube: Kube, namespace: str
 ) -> None:
-    """By the keyboard: Stop is Start afterwards. The focus is at what was said of it, and the next Tab goes on there."""
+    """By the keyboard: Stop is Start afterwards. The focus is at what was said of it, and Tab goes on there."""
     await make(kube, namespace, "thumbs", **status(41))
     page = await pool_page(browser, guard, namespace)
     await page.focus("#button-stop")

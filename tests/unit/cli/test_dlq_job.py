@@ -54,7 +54,9 @@ LETTERS = '{"queue": "main", "job_id": "a"}\n{"queue": "main", "job_id": "b"}\n'
 def test_half_of_a_list_is_not_taken_for_all_of_it() -> None:
     """A node keeps the newest part of a long log."""
     assert len(understood(LETTERS + '{"lines": 2}\n', cut_off="")) == 2
-    with pytest.raises(TroubleError, match=r"of the 9 lines that the Job said 2 are there\..* ask for less, by --limit"):
+    with pytest.raises(
+        TroubleError, match=r"of the 9 lines that the Job said 2 are there\..* ask for less, by --limit"
+    ):
         understood(LETTERS + '{"lines": 9}\n', cut_off="")
     assert len(understood(LETTERS, cut_off="")) == 2, "an older one does not say how many there were"
 
@@ -125,7 +127,7 @@ async def test_a_short_loss_of_the_api_server_ends_no_job(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("moves", [REDRIVEN, None])
 async def test_a_log_that_breaks_off_is_asked_for_again(moves: Moves | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes with the Job, and with it what the Job has done; where it cannot be had, that is said, and where to look."""
+    """It goes with the Job, and with it what was done; where it cannot be had, that is said, and where to look."""
     monkeypatch.setattr(run, "_LOOK_SECONDS", 0.0)
     answers: list[str | Exception] = [aiohttp.ClientPayloadError("half"), TimeoutError(), "whole"]
 

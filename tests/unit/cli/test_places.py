@@ -132,9 +132,7 @@ def test_the_state_is_told_with_why_since_and_until(body: dict[str, Any], senten
             "wpool migrate thumbs --to secondary -n media",
         ),
         (
-            pool(
-                "FailingBack", failback="Manual", active="secondary", lost=1, told_to="primary@2030-01-31T12:01:00Z"
-            ),
+            pool("FailingBack", failback="Manual", active="secondary", lost=1, told_to="primary@2030-01-31T12:01:00Z"),
             "they come back by themselves (as wpool migrate said)",
         ),
         (pool("Moving", told_to="secondary"), "until the last worker has moved"),

@@ -24,7 +24,7 @@ PLACE, SAID = "workerpool.dev/place", "workerpool.dev/place-said-at"
         ({PLACE: "secondary", SAID: "2030-01-31T13:00:00Z"}, False),
     ],
 )
-def test_a_word_counts_for_what_had_happened_until_then(annotations: dict[str, str], told: bool) -> None:
+def test_a_word_counts_for_what_had_happened_until_then(*, annotations: dict[str, str], told: bool) -> None:
     """One without a time that makes sense counts for ever."""
     assert told_home(annotations, home="primary", lost_since=LOST) is told
 

@@ -14,9 +14,7 @@ A, B = {"zone": "a"}, {"zone": "b"}
 BOTH = {"primary": {"nodeSelector": A}, "secondary": {"nodeSelector": B}}
 
 
-def body(
-    place: str = "", *, said: str = "", failback: str = "Auto", lost: int = 0, **placement: Any
-) -> dict[str, Any]:
+def body(place: str = "", *, said: str = "", failback: str = "Auto", lost: int = 0, **placement: Any) -> dict[str, Any]:
     """A pool of two places unless others are said; `place` and `said` are the annotations."""
     pool = pool_body(placement={**(placement or BOTH), "failback": failback})
     annotations = {"workerpool.dev/place": place, "workerpool.dev/place-said-at": said}

@@ -159,6 +159,6 @@ def _namespaces(seen: Seen) -> Iterator[Finding]:
                 subject=f"namespace {name}",
                 level=Level.NOTE,
                 text="takes pods that are less restricted than workers are",
-                remedy=f"kubectl label --overwrite --dry-run=server namespace {name} {_ENFORCE}=restricted tells which of "
-                "its pods that would refuse; without --dry-run it holds",
+                remedy=f"kubectl label --overwrite --dry-run=server namespace {name} {_ENFORCE}=restricted tells which "
+                "of its pods that would refuse; without --dry-run it holds",
             )

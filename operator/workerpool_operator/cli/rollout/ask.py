@@ -119,8 +119,8 @@ async def wait_for_answer(
                 other = parse((body["metadata"].get("annotations") or {}).get(COMMAND_ANNOTATION) or "")
                 if other is not None and other.id != command:
                     raise NotInTimeError(
-                        f"somebody has written another command over it ({other.verb} for version {other.version}) before "
-                        f"it was answered: `wpool rollout get {name} -n {namespace}` shows what has become of it"
+                        f"somebody has written another command over it ({other.verb} for version {other.version}) "
+                        f"before it was answered: `wpool rollout get {name} -n {namespace}` shows what has become of it"
                     )
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
 
