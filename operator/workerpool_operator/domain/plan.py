@@ -11,7 +11,7 @@ from typing import Final
 
 from workerpool_operator.domain import desired, objects
 from workerpool_operator.domain.care import Care, assess, choose_one
-from workerpool_operator.domain.layout import groups
+from workerpool_operator.domain.layout import counted, groups
 from workerpool_operator.domain.objects import Apply, Delete
 from workerpool_operator.domain.rollout import Counts
 from workerpool_operator.domain.rules import overrides_of
@@ -321,7 +321,7 @@ def _scale_in(
         for name, child in sorted(snapshot.deployments.items())
     ]
     terminating = snapshot.pods.terminating if snapshot.pods else frozenset()
-    wanted = sum(child.replicas for child in snapshot.deployments.values())
+    wanted, silent = sum(counted(snapshot).values()), snapshot.places.silent
     stuck = memory.restarts.leaver(after=float(snapshot.pool.spec.worker.stuck_after_seconds), now=snapshot.now)
     return step(
         sizes=sizes,
@@ -329,7 +329,7 @@ def _scale_in(
         memory=memory.scale_in,
         now=snapshot.now,
         terminating=terminating,
-        leaver=stuck or next_leaver(drains, workers, wanted=wanted, fenced=memory.scale_in.fenced),
+        leaver=stuck or next_leaver(drains, workers, wanted=wanted, fenced=memory.scale_in.fenced, silent=silent),
     )
 
 

@@ -109,7 +109,7 @@ class Stage:
             for one in self.workers:
                 one.cost = (mark.cost or 0) if one.name == mark.uid else one.cost
         for delete in todo.deletes:
-            (self.deployments if delete.kind == "Deployment" else self.revisions).pop(delete.name, None)
+            self._delete(delete.kind, delete.name)
         self.memory = todo.memory
         self.status = build(seen, todo, refusals=()).to_json()
         return todo
@@ -159,6 +159,13 @@ class Stage:
         """They come up again; what was being deleted there ends."""
         for node in nodes:
             del self.dead[node]
+
+    def _delete(self, kind: str, name: str) -> None:
+        for one in self.workers if kind == "Pod" else ():
+            if one.name == name:
+                one.going = True
+                self.interrupted += one.name not in self.fenced
+        {"Deployment": self.deployments, "ControllerRevision": self.revisions}.get(kind, {}).pop(name, None)
 
     def _silent(self, node: str) -> float:
         return self.now - self.dead[node] if node in self.dead else 0.0
@@ -225,6 +232,7 @@ class Stage:
                     created=f"2026-01-01T00:00:{int(one.born) % 60:02}Z",
                     cost=one.cost,
                     running=bool(one.heard),
+                    node=one.node,
                 )
                 for one in self.workers
                 if not one.going

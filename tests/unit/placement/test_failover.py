@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.placement.stage import WALL, Stage, placed
+from workerpool_operator.domain.scaling import Drain
 
 
 def settled(size: int = 4, **placement: object) -> Stage:
@@ -105,6 +107,26 @@ def test_with_manual_failback_the_word_for_home_is_asked_for_wherever_home_is() 
     stage.bring_back("b1")
     stage.run(300)
     assert stage.sizes() == {"primary": 4, "secondary": 4}
+
+
+@pytest.mark.parametrize("lost_for", [40, 300])
+def test_a_node_of_the_other_place_can_be_emptied_while_workers_are_lost(lost_for: int) -> None:
+    """Those that are lost are not waited for: nobody knows when they come back. Kubernetes evicts them in between."""
+    stage = settled()
+    stage.lose("a1")
+    stage.run(lost_for)
+    assert (stage.sizes(), stage.alive()) == ({"primary": 4, "secondary": 4}, 4)
+    leaving = {one.name for one in stage.workers if one.node == "b1"}
+    stage.nodes = {"a1": "a", "b1": "b", "b2": "b"}  # who comes now comes to the last
+    order = Drain(node="b1", begun=WALL + timedelta(hours=1), until=WALL + timedelta(hours=2))
+    stage.annotations["workerpool.dev/drain-node"] = str(order)
+    fewest = 4
+    for _ in range(60):
+        stage.run(1)
+        fewest = min(fewest, stage.alive())
+    assert {one.node for one in stage.workers if one.heard == stage.now} == {"b2"}
+    assert leaving.isdisjoint(one.name for one in stage.workers)
+    assert (fewest, stage.interrupted) == (3, 0), "one at a time"
 
 
 def said(**later: float) -> str:

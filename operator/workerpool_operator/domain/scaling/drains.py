@@ -59,15 +59,22 @@ def drains_in(text: str) -> tuple[Drain, ...] | None:
 
 
 def leaver(
-    drains: Sequence[Drain], workers: Collection[Worker], *, wanted: int, fenced: frozenset[str]
+    drains: Sequence[Drain],
+    workers: Collection[Worker],
+    *,
+    wanted: int,
+    fenced: frozenset[str],
+    silent: frozenset[str] = frozenset(),
 ) -> Leaver | None:
     """Who leaves next; None: nobody now.
 
-    `wanted`: workers that the pool's Deployments ask for; `fenced`: uids of those that take nothing more already. Among
-    the busy ones these come first: they can only become idler, while others take new jobs.
+    `wanted`: workers that the pool's Deployments ask for, without those that count as lost; `fenced`: uids of those
+    that take nothing more already. Among the busy ones these come first: they can only become idler, while others take
+    new jobs. `silent`: uids of those on lost nodes, which Kubernetes calls ready for a while, and takes away itself.
     """
-    whole = sum(worker.pod.ready for worker in workers) >= wanted
-    leaving = [worker for worker in workers if any(drain.takes(worker) for drain in drains)]
+    there = [worker for worker in workers if worker.pod.uid not in silent]
+    whole = sum(worker.pod.ready for worker in there) >= wanted
+    leaving = [worker for worker in there if any(drain.takes(worker) for drain in drains)]
     # One that is not ready takes nothing away by leaving, and would else keep the others for ever.
     able = [worker for worker in leaving if whole or worker.readiness is Readiness.NOT_STARTED]
     first = min(able, key=lambda one: (one.readiness, one.pod.uid not in fenced, one.order), default=None)
