@@ -13,8 +13,8 @@ from workerpool_operator.cli.terminal import one_line
 HELP: Final = """Print the script that makes a shell complete the words of `wpool`, and names of pools.
 
 Names are those that you may list in the namespace that was typed before, or the context's. Where the cluster does not
-answer within a second, or all of it takes three, there are none, without a word. For `kubectl wpool` nothing is to be
-done but to have
+answer within a second, or all of it takes three, there are none, without a word; `WPOOL_COMPLETION_SECONDS` says
+another number than three, for a login that takes long. For `kubectl wpool` nothing is to be done but to have
 [kubectl's own completion](https://kubernetes.io/docs/reference/kubectl/generated/kubectl_completion/): the package
 installs `kubectl_complete-wpool`, which kubectl (1.26 or later) asks.
 

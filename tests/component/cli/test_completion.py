@@ -37,6 +37,7 @@ async def asked(line: str, kubeconfig: Path) -> "subprocess.CompletedProcess[str
         "_WPOOL_COMPLETE": "complete_bash",
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(line.split(" ")) - 1),
+        pool_names.VARIABLE: "60",
     }
     return await asyncio.to_thread(
         subprocess.run, COMMAND, check=False, capture_output=True, text=True, timeout=60, env=env
@@ -60,9 +61,8 @@ async def test_of_many_pools_those_are_completed_that_begin_so(
     await kube.create(pool_body("z-last", namespace))
     monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
     monkeypatch.setattr(pool_names, "MOST", 2)
-    monkeypatch.setattr(pool_names, "ANSWER_SECONDS", 60)
     for begins, names in (("z", ["z-last"]), ("a-", ["a-0", "a-1"]), ("", ["a-0", "a-1"])):
-        await pool_names._print(namespace, None, everywhere=False, begins=begins)
+        await pool_names._print(namespace, None, everywhere=False, begins=begins, seconds=60)
         assert capsys.readouterr().out.split() == names
 
 
@@ -75,7 +75,7 @@ async def test_a_cluster_that_does_not_answer_is_given_up(tmp_path: Path, monkey
     """One that takes the connection and says nothing: the process that asks is ended."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("KUBECONFIG", str(silent_cluster(tmp_path, silent.getsockname()[1])))
-        monkeypatch.setattr(pool_names, "SECONDS", 0.5)
+        monkeypatch.setenv(pool_names.VARIABLE, "0.5")
         begun = time.monotonic()
         typed = cast("typer.Context", SimpleNamespace(params={}))
         assert await asyncio.to_thread(pool_names.complete, typed, "") == []
@@ -88,9 +88,8 @@ async def test_a_process_that_starts_asks_for_a_second_at_most(
     """So it comes to its end by itself where only the cluster is away."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("KUBECONFIG", str(silent_cluster(tmp_path, silent.getsockname()[1])))
-        monkeypatch.setattr(pool_names, "ANSWER_SECONDS", 0.1)
         async with asyncio.timeout(3):  # below what a request is given
-            await pool_names._print("media", None, everywhere=False, begins="")
+            await pool_names._print("media", None, everywhere=False, begins="", seconds=0.1)
     assert capsys.readouterr().out == ""
 
 
@@ -108,7 +107,7 @@ def silent_cluster(folder: Path, port: int) -> Path:
 async def test_kubectl_completes_its_plugin(plane: ControlPlane, pools: str) -> None:
     """By the executables that the package installs, which kubectl finds on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "PATH": path}
+    env = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "PATH": path, pool_names.VARIABLE: "60"}
 
     async def completed(*words: str) -> list[str]:
         shown = await asyncio.to_thread(

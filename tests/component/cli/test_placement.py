@@ -137,7 +137,7 @@ async def test_what_is_to_be_typed_next_can_be_pasted(
     here = ["-n", namespace, "--context", context]
     again = f"wpool get thumbs -n {namespace} --context {context} --watch shows"
     for words in (
-        ["migrate", "thumbs", "--to", "secondary", "--yes"],
+        ["migrate", "thumbs", "--to", "primary", "--yes"],
         ["reassign", "thumbs", "--primary", "zone=c", "--yes"],
         ["restart", "thumbs", "--yes"],
         ["start", "thumbs"],
