@@ -100,8 +100,10 @@ class ScriptedCollector:
         context = ssl.create_default_context(cafile=self.endpoint.authority)
         async with aiohttp.ClientSession() as session:
             while True:
-                with suppress(*_REFUSALS):
+                try:
                     await self._connect(session, context)
+                except* _REFUSALS:  # also in a group, as which a task group raises them
+                    pass
                 await asyncio.sleep(REDIAL_SECONDS)
 
     async def _connect(self, session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:

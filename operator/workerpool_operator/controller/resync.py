@@ -42,6 +42,10 @@ LISTED: Final = (
 SOON_SECONDS: Final = 15.0
 """Of a kind that matters and may not be there to be watched, and of a namespace that is closed."""
 
+AGAIN_SECONDS: Final = 1.0
+"""An optional kind that was refused is asked for again so soon, then after twice as long, and so on up to the period:
+rights may have been away for a moment only, and pools say until then that they are."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +68,8 @@ class Resync:
         self._period = period
         self._namespaces = tuple(namespaces)
         self._closed: set[str] = set()
+        self._refused = asyncio.Event()
+        """Set when an optional kind has been refused that was not before."""
 
     def closed(self, namespace: str) -> bool:
         """Whether nothing may be planned in the namespace, because it may not be read."""
@@ -80,12 +86,28 @@ class Resync:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._run_kinds())
             loops.create_task(self._run_reopening())
+            loops.create_task(self._run_refused())
 
     async def _run_kinds(self) -> None:
         while True:
             for kind in LISTED:
                 await asyncio.sleep(self._period / len(LISTED))
                 await self._try(kind)
+
+    async def _run_refused(self) -> None:
+        delay = self._period
+        while True:
+            try:
+                async with asyncio.timeout(delay):
+                    await self._refused.wait()
+            except TimeoutError:
+                for kind in LISTED:
+                    if self._store.absence(kind) is Absence.FORBIDDEN:
+                        await self._try(kind)
+                delay = min(2 * delay, self._period)
+            else:
+                self._refused.clear()
+                delay = min(AGAIN_SECONDS, self._period)
 
     async def run_soon(self, kind: Kind, *, while_: Callable[[], bool]) -> None:
         """List one kind more often, for ever, whenever `while_()` says so."""
@@ -138,6 +160,8 @@ class Resync:
         if not self._store.set_absence(kind, absence):
             return
         _log.info("optional_kind", kind=kind.kind, absence=absence)
+        if absence is Absence.FORBIDDEN:
+            self._refused.set()
         for namespace in self._store.namespaces(kinds.WORKER_POOL):
             for name in list(self._store.names(kinds.WORKER_POOL, namespace)):
                 self._changed(kinds.WORKER_POOL, namespace, name, "")

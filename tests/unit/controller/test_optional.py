@@ -9,7 +9,9 @@ import pytest
 
 from tests.support.pools import pool, pool_body
 from tests.support.reconciler import pool_reconciler
+from tests.support.waiting import until
 from workerpool_operator.api import Reason
+from workerpool_operator.controller import resync
 from workerpool_operator.controller.execute import OPTIONAL_RETRY_SECONDS, Executor, Failure
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.refusals import refusals
@@ -322,3 +324,20 @@ async def test_a_kind_that_every_pool_needs_has_to_be_served(bench: Bench, monke
     monkeypatch.setattr(bench.server, "list", refuse)
     with pytest.raises(errors.KindNotServed):
         await bench.resync.everything()
+
+
+async def test_rights_that_were_away_for_a_moment_are_soon_seen_to_be_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pools say until then that the operator may not list a kind, and the comparison comes in minutes."""
+    monkeypatch.setattr(resync, "AGAIN_SECONDS", 0.01)
+    running = asyncio.create_task(bench.resync.run())
+    try:
+        bench.server.listing_error = errors.Forbidden("no")
+        await bench.resync.everything()
+        assert bench.store.absence(kinds.PROMETHEUS_RULE) is Absence.FORBIDDEN
+        bench.server.listing_error = None
+        await until(lambda: bench.store.absence(kinds.PROMETHEUS_RULE) is None, what="the kind may be listed again")
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
