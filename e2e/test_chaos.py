@@ -1,7 +1,4 @@
-"""`wpool chaos` on real pods, and its scenarios with the hands of `make chaos`.
-
-A lost node is left to `make chaos` and `make e2e-failover`: it wants two replicas of the operator and of the collector.
-"""
+"""`wpool chaos` on real pods, and its scenarios with the hands of `make chaos`."""
 
 from __future__ import annotations
 
@@ -16,8 +13,9 @@ from e2e.chaos.hands import TABLE
 from e2e.chaos.parts import PARTS
 from e2e.chaos.play import keep_on_disk, play
 from e2e.cli import done, wpool
+from e2e.failover.play import values
 from e2e.scene import Scene, new_scene, restarts
-from e2e.support.stack import Stack
+from e2e.support.stack import TEST_VALUES, Stack, install
 from workerpool_operator.cli.chaos.marks import ALLOWED, ALLOWED_LABEL
 
 POOL = "chaos"
@@ -77,3 +75,20 @@ def test_a_scenario_ends_as_expected(ring: Scene, name: str) -> None:
     assert row.jobs_lost == 0
     tables = subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True)
     assert TABLE not in tables.stdout
+
+
+@pytest.fixture
+def two_of_each(stack: Stack) -> Iterator[None]:
+    """Operators and collectors: one of either may be on the node that is lost."""
+    install(stack.kubectl, image=stack.images.operator, values=values(collectors=2))
+    yield
+    install(stack.kubectl, image=stack.images.operator, values=TEST_VALUES)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("two_of_each")
+def test_a_lost_node_ends_as_expected(ring: Scene) -> None:
+    """As many workers in the other place, and no job lost; `make e2e-failover` takes leader and collector along."""
+    row = play("node-lost", ring)
+    assert row.ok, row.observed
+    assert row.jobs_lost == 0
