@@ -205,6 +205,25 @@ async def test_a_job_handed_back_keeps_its_attempt_number(broker: Broker, anothe
     await assert_arrived(broker, 1)
 
 
+@pytest.mark.parametrize("tenant", ["", "acme"])
+async def test_that_its_consumer_left_a_job_behind_is_known_until_an_attempt_has_an_outcome(
+    another: Open, tenant: str
+) -> None:
+    """Also to whom it is given after it was handed back, which is no outcome."""
+    gone, alive = another(), another()
+    await gone.put([NewJob(type="t", payload=b"1", tenant=tenant)])
+    await take(gone, 1)
+    await gone.close()
+    [job] = await take(alive, 1)
+    assert (job.attempt, job.redelivered) == (2, True)
+    await alive.hand_back([job])
+    [job] = await take(alive, 1)
+    assert (job.attempt, job.redelivered) == (2, True)
+    await alive.retry_later([Retry(job, 0.0)])
+    [job] = await take(alive, 1)
+    assert (job.attempt, job.redelivered) == (3, False)
+
+
 async def test_a_dead_letter_is_counted_and_gone(broker: Broker) -> None:
     await broker.put(jobs(2))
     taken = await take(broker, 2)

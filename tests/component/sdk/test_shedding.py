@@ -213,6 +213,17 @@ async def test_one_that_is_taken_over_is_not_shed(another: Open) -> None:
     assert [job.redelivered for job in await drained(alive)] == [True, True]
 
 
+@pytest.mark.needs("extend")
+@pytest.mark.parametrize("tenant", ["", "a"])
+async def test_one_that_was_taken_over_and_went_back_is_not_shed_either(another: Open, tenant: str) -> None:
+    dead, alive = another(lease=LEASE), another(lease=LEASE)
+    await dead.put([new(number, tenant=tenant) for number in range(2)])
+    assert len(await take(dead, 2)) == 2
+    await alive.hand_back(await take(alive, 2))
+    alive.shed_after({"normal": 0.01})
+    assert [job.redelivered for job in await drained(alive)] == [True, True]
+
+
 @pytest.mark.needs("priority")
 async def test_redrive_gives_a_new_life(broker: Broker) -> None:
     broker.shed_after({"low": 0.2})

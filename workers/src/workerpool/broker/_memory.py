@@ -200,7 +200,7 @@ class MemoryBroker:
         ours, lost = self._release([retry.job for retry in retries])
         for token, entry in ours.items():
             entry.due = now + delays[token]
-            entry.begun = False
+            entry.begun = entry.redelivered = False
             self._store.waiting.interrupted(entry, now)
             self._store.delay(entry)
         return lost
@@ -311,6 +311,7 @@ class MemoryBroker:
 
     def _lease_out(self, entry: Entry, now: float, *, redelivered: bool) -> Taken:
         entry.attempts += 1
+        entry.redelivered = entry.redelivered or redelivered
         token = str(next(self._store.serial))
         self._store.in_flight[token] = Lease(entry, self, now + self._lease)
         return Taken(
@@ -320,7 +321,7 @@ class MemoryBroker:
             payload=entry.payload,
             attempt=entry.attempts,
             waited=now - entry.due,
-            redelivered=redelivered,
+            redelivered=entry.redelivered,
             checkpoint=entry.checkpoint,
             tenant=entry.tenant,
             priority=entry.priority,

@@ -26,6 +26,7 @@ class Entry:
     attempts: int = 0  # started so far
     checkpoint: bytes = b""
     begun: bool = False
+    redelivered: bool = False  # the attempt before had no outcome
 
 
 @dataclass(slots=True)

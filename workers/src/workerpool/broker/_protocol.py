@@ -138,6 +138,8 @@ class Broker(Protocol):
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Let someone else take these at once, with the same attempt number. Returns tokens that were not ours.
 
+        What was `redelivered` is so for the next one, too.
+
         They wait before those of their class again; on Redis, where no order was ever asked for, behind all others.
         """
         ...

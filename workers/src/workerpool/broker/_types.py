@@ -148,7 +148,7 @@ class Taken:
     waited: float
     """Seconds from when it became due until it was taken, by the broker's clock."""
     redelivered: bool = False
-    """An earlier consumer took it and let the lease expire."""
+    """The attempt before ended without an outcome: its consumer let the lease expire. Also after a hand-back."""
     checkpoint: bytes = b""
     """What an earlier attempt left for this one: JSON text; empty when there is none."""
     tenant: str = ""

@@ -65,7 +65,9 @@ class Settling:
         moved = {}
         for job in self._held.ours(jobs):
             headers = self._again(job, job.attempt - 1, due=time.time() - job.waited)
-            moved[job.token] = Outgoing(self._names.retry, job.payload, headers | ({"begun": "1"} if job.begun else {}))
+            marks = {"begun": job.begun, "redelivered": job.redelivered}
+            headers |= {name: "1" for name, is_so in marks.items() if is_so}
+            moved[job.token] = Outgoing(self._names.retry, job.payload, headers)
         return await self._move(jobs, moved)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:

@@ -76,7 +76,7 @@ def taken_from(record: Any, *, token: str, deliveries: int, now: float) -> Taken
         payload=record.value or b"",
         attempt=int(before or 0) + deliveries + 1,
         waited=max(0.0, now - (record.timestamp if due is None else due) / 1000.0),
-        redelivered=deliveries > 0,
+        redelivered=deliveries > 0 or said.get("redelivered") == "1",
         checkpoint=said.get("checkpoint", "").encode(),
         tenant=said.get("tenant", ""),
         priority=Priority.NORMAL,

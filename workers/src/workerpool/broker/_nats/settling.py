@@ -94,7 +94,7 @@ class Settling:
             due = self._link.now() - job.waited
             headers = {"attempt": str(job.attempt - 1), "due": str(round(due * 1000)), **self._origin(holding)}
             headers |= {"begun": "1"} if job.begun else {}
-            moves.append(self._move(holding, self._names.jobs, headers, drop=("redelivered",)))
+            moves.append(self._move(holding, self._names.jobs, headers))
         return await self._settle(jobs, moves)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:

@@ -28,7 +28,7 @@ from workerpool.broker._shed import EXPIRED_TEXT, SHED_TEXT
 from workerpool.broker._tenants import SAY_SECONDS
 from workerpool.broker._types import EACH_TENANT
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables and functions that this program needs."""
 OLDEST: Final = 1
 """A program that needs this version, or any later one, can work with them too."""

@@ -29,8 +29,8 @@ UPDATE workerpool.jobs SET checkpoint = $4 WHERE serial = $1 AND attempts = $2 A
 """
 RETRY: Final = """
 UPDATE workerpool.jobs
-SET due = extract(epoch FROM clock_timestamp()) + mine.delay, begun = false, tag = NULL, owner = NULL,
-    lease_until = NULL
+SET due = extract(epoch FROM clock_timestamp()) + mine.delay, begun = false, redelivered = false, tag = NULL,
+    owner = NULL, lease_until = NULL
 FROM unnest($1::bigint[], $2::int[], $5::float8[]) AS mine (serial, attempt, delay)
 WHERE jobs.serial = mine.serial AND jobs.attempts = mine.attempt AND jobs.owner = $3
 RETURNING jobs.serial, pg_notify($4, 'later')::text

@@ -54,7 +54,7 @@ class Settling:
                 kept.headers,
                 attempts=job.attempt - 1,
                 checkpoint=kept.checkpoint or job.checkpoint,
-                begun=job.begun,
+                handed_back=True,
             )
             moved[job.token] = message_of(parts, self._queues.main)
         return await self._move(jobs, moved)

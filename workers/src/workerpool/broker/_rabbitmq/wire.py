@@ -66,7 +66,7 @@ def parts_again(
     attempts: int,
     due: float | None = None,
     checkpoint: bytes = b"",
-    begun: bool = False,
+    handed_back: bool = False,
 ) -> Parts:
     """A job in flight, to wait again after so many attempts; `said`: its headers, `due`: unix seconds or as it was."""
     headers = {name: said[name] for name in _OURS if name in said} | {"attempt": attempts}
@@ -74,8 +74,8 @@ def parts_again(
         headers["due"] = _ms(due)
     if checkpoint:
         headers["checkpoint"] = checkpoint.decode(errors="replace")
-    if begun:
-        headers["begun"] = True
+    if handed_back:
+        headers |= {name: True for name, is_so in (("begun", job.begun), ("redelivered", job.redelivered)) if is_so}
     return Parts(job.job_id, job.type, job.payload, headers)
 
 
@@ -98,7 +98,7 @@ def taken_from(delivery: Delivery, *, token: str, now: float) -> Taken:
         payload=delivery.body,
         attempt=int(before or 0) + deliveries,
         waited=max(0.0, now - (due or _ms(now)) / 1000.0),
-        redelivered=deliveries > 1,
+        redelivered=deliveries > 1 or bool(values.get("redelivered")),
         checkpoint=_text(values.get("checkpoint")).encode(),
         tenant=_text(values.get("tenant")),
         priority=Priority.NORMAL,

@@ -71,13 +71,16 @@ class Settling:
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Append anew, with the attempts made before this one."""
         keys = (self._stream, self._keys.stats, self._keys.checkpoints)
-        move = _Move(scripts.HAND_BACK, keys, (), lambda job: (job.token, job.attempt - 1, int(job.begun)))
+
+        def fields(job: Taken) -> tuple[Any, ...]:
+            return (job.token, job.attempt - 1, int(job.begun), int(job.redelivered))
+
         pause = round(_LET_OTHERS_SECONDS * 1000)
 
         def release(job: Taken) -> tuple[Any, ...]:
             return (job.token, pause, job.attempt - 1, int(job.begun))
 
-        return await self._settle(jobs, move, full=self._release(release))
+        return await self._settle(jobs, _Move(scripts.HAND_BACK, keys, (), fields), full=self._release(release))
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """Move to the dead-letter stream, with what is known of the end."""

@@ -39,7 +39,7 @@ def taken_from(entry_id: bytes, fields: Sequence[bytes], *, deliveries: int, now
         payload=payload or b"",
         attempt=int(before or 0) + deliveries,
         waited=max(0.0, (now_ms - (due or entry_ms)) / 1000.0),
-        redelivered=deliveries > 1,
+        redelivered=deliveries > 1 or b"redelivered" in values,
         checkpoint=values.get(b"checkpoint") or b"",
         tenant=_text(values.get(b"tenant")),
         priority=_text(values.get(b"priority")) or Priority.NORMAL,

@@ -183,7 +183,7 @@ class SqliteBroker:
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """Make those that are still ours due later."""
         statement = (
-            "UPDATE jobs SET due = ?, begun = 0, tag = NULL, owner = NULL, lease_until = NULL "
+            "UPDATE jobs SET due = ?, begun = 0, redelivered = 0, tag = NULL, owner = NULL, lease_until = NULL "
             "WHERE serial = ? AND owner = ?"
         )
         return await self._change(statement, lambda now: {retry.job.token: (now + retry.delay,) for retry in retries})

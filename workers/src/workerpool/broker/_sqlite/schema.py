@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     tag REAL,
     expires REAL,
     begun INTEGER NOT NULL DEFAULT 0,
-    trace TEXT NOT NULL DEFAULT ''
+    trace TEXT NOT NULL DEFAULT '',
+    redelivered INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_by_key ON jobs (key) WHERE key != '';
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (owner, due);
@@ -44,6 +45,7 @@ _ADDED: Final = (
     ("jobs", "trace", "TEXT NOT NULL DEFAULT ''"),
     ("jobs", "expires", "REAL"),
     ("jobs", "begun", "INTEGER NOT NULL DEFAULT 0"),
+    ("jobs", "redelivered", "INTEGER NOT NULL DEFAULT 0"),
     ("dead", "trace", "TEXT NOT NULL DEFAULT ''"),
 )
 """Columns that files of earlier versions do not have: table, name, declaration."""

@@ -18,8 +18,8 @@ SELECT serial FROM jobs WHERE expires IS NOT NULL AND expires <= :now
 AND ((owner IS NULL AND due <= :now) OR (owner != :me AND lease_until <= :now)) ORDER BY expires LIMIT :chunk
 """
 _LATE: Final = """
-SELECT serial FROM jobs WHERE owner IS NULL AND due < :now - :after AND priority = :class AND NOT begun
-ORDER BY due LIMIT :chunk
+SELECT serial FROM jobs WHERE owner IS NULL AND due < :now - :after AND priority = :class
+AND NOT begun AND NOT redelivered ORDER BY due LIMIT :chunk
 """
 _BURY: Final = """
 INSERT INTO dead

@@ -20,10 +20,15 @@ _WAITING: Final = f"""
 SELECT serial FROM jobs WHERE owner IS NULL AND due <= :now AND {fair.WANTED} ORDER BY due, serial LIMIT :limit
 """  # noqa: S608
 _ROW: Final = """
-SELECT serial, id, type, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun FROM jobs
+SELECT serial, id, type, payload, attempts, due, redelivered OR owner IS NOT NULL, checkpoint, tenant, priority, key,
+    trace, begun
+FROM jobs WHERE serial = ?
+"""
+_LEASE: Final = """
+UPDATE jobs
+SET attempts = attempts + 1, redelivered = redelivered OR owner IS NOT NULL, owner = ?, lease_until = ?
 WHERE serial = ?
 """
-_LEASE: Final = "UPDATE jobs SET attempts = attempts + 1, owner = ?, lease_until = ? WHERE serial = ?"
 
 
 class Taker(NamedTuple):
@@ -62,7 +67,7 @@ def take(database: sqlite3.Connection, *, who: Taker, limit: int) -> tuple[list[
 
 
 def _taken(row: tuple[Any, ...], now: float) -> Taken:
-    serial, job_id, type_, payload, attempts, due, owner, checkpoint, tenant, priority, key, trace, begun = row
+    serial, job_id, type_, payload, attempts, due, redelivered, checkpoint, tenant, priority, key, trace, begun = row
     return Taken(
         token=str(serial),
         job_id=job_id,
@@ -70,7 +75,7 @@ def _taken(row: tuple[Any, ...], now: float) -> Taken:
         payload=payload,
         attempt=attempts + 1,
         waited=max(0.0, now - due),
-        redelivered=owner is not None,
+        redelivered=bool(redelivered),
         checkpoint=checkpoint,
         tenant=tenant,
         priority=priority,

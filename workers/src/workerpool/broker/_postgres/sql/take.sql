@@ -35,12 +35,12 @@ BEGIN
         late := ARRAY(
             SELECT serial FROM workerpool.jobs
             WHERE jobs.queue = queue_ AND owner IS NULL AND tag IS NULL AND due < t - seconds[n]
-            AND priority = classes[n] AND NOT begun ORDER BY due LIMIT {chunk} FOR UPDATE SKIP LOCKED);
+            AND priority = classes[n] AND NOT begun AND NOT redelivered ORDER BY due LIMIT {chunk} FOR UPDATE SKIP LOCKED);
         shed := shed + workerpool.bury(queue_, late, 'shed', '{shed_text}', me, t);
         late := ARRAY(
             SELECT serial FROM workerpool.jobs
             WHERE jobs.queue = queue_ AND owner IS NULL AND tag IS NOT NULL AND due < t - seconds[n]
-            AND priority = classes[n] AND NOT begun ORDER BY due LIMIT {chunk} FOR UPDATE SKIP LOCKED);
+            AND priority = classes[n] AND NOT begun AND NOT redelivered ORDER BY due LIMIT {chunk} FOR UPDATE SKIP LOCKED);
         shed := shed + workerpool.bury(queue_, late, 'shed', '{shed_text}', me, t);
     END LOOP;
 END $$;
@@ -123,10 +123,11 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY WITH before AS (
-        SELECT jobs.serial, jobs.owner IS NOT NULL AS redelivered, one.n
+        SELECT jobs.serial, jobs.redelivered OR jobs.owner IS NOT NULL AS redelivered, one.n
         FROM unnest(serials) WITH ORDINALITY AS one(serial, n) JOIN workerpool.jobs USING (serial)
     ), leased AS (
-        UPDATE workerpool.jobs SET attempts = jobs.attempts + 1, owner = me, lease_until = t + lease
+        UPDATE workerpool.jobs
+        SET attempts = jobs.attempts + 1, redelivered = before.redelivered, owner = me, lease_until = t + lease
         FROM before WHERE jobs.serial = before.serial
         RETURNING before.n, 'job' AS what, jobs.serial, jobs.id, jobs.type, jobs.payload, jobs.attempts,
             greatest(0, t - jobs.due) AS waited, before.redelivered, jobs.checkpoint, jobs.tenant, jobs.priority, jobs.key,

@@ -29,7 +29,7 @@ end
 -- 2,000 and more are lost.
 local OURS = {
   'type', 'payload', 'id', 'attempt', 'due', 'tenant', 'priority', 'key', 'traceparent', 'tracestate', 'expires', 'serial',
-  'checkpoint', 'begun',
+  'checkpoint', 'begun', 'redelivered',
 }
 local function capped(flat)
   if #flat <= 4000 then return unpack(flat) end

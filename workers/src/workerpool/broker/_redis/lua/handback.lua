@@ -1,11 +1,11 @@
--- KEYS stream stats checkpoints   ARGV group consumer {id attempts begun}...   Returns the ids that are not ours.
+-- KEYS stream stats checkpoints   ARGV group consumer {id attempts begun redelivered}...   Returns the ids not ours.
 -- Before the others of their class in the backlog; where there is none, to the stream's end: appending wakes a waiting
 -- consumer at once, which a released lease would not.
 local stream = KEYS[1]
 local own = owned_by(stream, ARGV[1], ARGV[2])
 local q, lost = queue(stream, KEYS[2], ARGV[1]), {}
 local order = ordered(q)
-for i = 3, #ARGV, 3 do
+for i = 3, #ARGV, 4 do
   local id = ARGV[i]
   local flat = own[id] and fields_of(stream, id)
   if flat then
@@ -13,6 +13,7 @@ for i = 3, #ARGV, 3 do
     job.id = job.id or id
     job.attempt = ARGV[i + 1]
     job.begun = ARGV[i + 2] == '1' and '1' or nil
+    job.redelivered = ARGV[i + 3] == '1' and '1' or nil
     job.due = job.due or string.match(id, '^%d+')
     if order then
       put_back(q, id, job)

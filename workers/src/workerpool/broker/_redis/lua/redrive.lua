@@ -16,7 +16,7 @@ local function revived(letter)
     if string.sub(field, 1, 5) ~= 'dead.' then job[field] = value end
   end
   job.id, job.due = job.id or letter['dead.entry'], whole(now_ms())
-  job.attempt, job.checkpoint, job.serial, job.expires, job.begun = nil, nil, nil, nil, nil
+  for _, gone in ipairs({'attempt', 'checkpoint', 'serial', 'expires', 'begun', 'redelivered'}) do job[gone] = nil end
   return job.id and job
 end
 

@@ -9,7 +9,7 @@ for i = 3, #ARGV, 3 do
     local job = to_map(with_checkpoint(KEYS[4], id, flat))
     job.id = job.id or id
     job.attempt = ARGV[i + 2]
-    job.due, job.begun = nil, nil
+    job.due, job.begun, job.redelivered = nil, nil, nil
     job.serial = job.serial or next_serial(stats) -- by which it holds its key
     if job.key then redis.call('HDEL', q.base .. 'key_of', id) end
     if job.tenant then off_stream(q, id) end

@@ -6,7 +6,7 @@
 -- Why this job, which waits, is not to be run; nil when it is.
 local function spoiled(q, class, job, due, now)
   if job.expires and now >= (tonumber(job.expires) or math.huge) then return 'expired' end
-  local after = not job.begun and q.weed[class]
+  local after = not job.begun and not job.redelivered and q.weed[class]
   if after and now - (tonumber(due) or now) > after then return 'shed' end
 end
 
