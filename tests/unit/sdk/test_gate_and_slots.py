@@ -40,6 +40,32 @@ async def test_closing_is_complete_only_when_nobody_is_inside() -> None:
     await closing
 
 
+async def test_who_is_inside_stays_when_the_gate_is_shut() -> None:
+    gate = Gate()
+    assert gate.enter()
+    gate.shut("alone")
+    assert not gate.enter()
+    closing = asyncio.create_task(gate.close("alone"))
+    await asyncio.sleep(0)
+    assert not closing.done()
+    gate.leave()
+    await closing
+
+
+async def test_nobody_is_waited_for_when_the_reason_is_gone() -> None:
+    """Else who waits would interrupt one take after the other that comes in again."""
+    gate = Gate()
+    assert gate.enter()
+    gate.shut("alone")
+    waiting = asyncio.create_task(gate.emptied("alone"))
+    await asyncio.sleep(0)
+    gate.open("alone")
+    gate.leave()
+    assert gate.enter()
+    async with asyncio.timeout(10):
+        await waiting
+
+
 async def test_a_gate_closed_twice_needs_both_reasons_gone() -> None:
     gate = Gate()
     await gate.close("fence")

@@ -59,6 +59,13 @@ def test_a_job_that_goes_back_unstarted_is_not_held_against_the_worker() -> None
     assert in_flight.unstarted_since() is None
 
 
+def test_a_job_that_waits_to_run_alone_is_not_held_against_the_worker() -> None:
+    in_flight, suspect = InFlight(), job(started=None, taken=5.0)
+    in_flight.add(suspect)
+    suspect.alone = True
+    assert in_flight.unstarted_since() is None
+
+
 def test_the_same_token_twice_is_two_jobs() -> None:
     """The lease of the first was lost, and the job came back while its handler still cleans up."""
     in_flight, first, second = InFlight(), job(), job()

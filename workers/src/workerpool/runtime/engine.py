@@ -24,12 +24,14 @@ from workerpool.runtime.intake import Intake
 from workerpool.runtime.jobs import Jobs
 from workerpool.runtime.lanes import Handler
 from workerpool.runtime.life import Life
+from workerpool.runtime.limits import Limits
 from workerpool.runtime.linking import make_link
 from workerpool.runtime.live import LiveSettings, Orders
 from workerpool.runtime.needs import Possible
 from workerpool.runtime.options import Options
 from workerpool.runtime.settle import Settler
 from workerpool.runtime.slots import Slots
+from workerpool.runtime.solitude import ALONE, Solitude
 from workerpool.runtime.stations import Stations
 from workerpool.runtime.upkeep import LeaseKeeper, maintain
 from workerpool.runtime.watchdog import Watchdog
@@ -39,8 +41,6 @@ from workerpool.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from workerpool.guards.breaker import Circuits
-    from workerpool.guards.pace import Pace
-    from workerpool.guards.rate import RateLimiter
     from workerpool.runtime.collector import CollectorLink
     from workerpool.runtime.state import State
 
@@ -104,6 +104,7 @@ class Engine:
             log=log,
         )
         self._slots = Slots(self._stations.slots, intakes=len(contract.sources))
+        self._solitude = Solitude(self._gate, seconds=contract.drain_seconds)
         self._jobs = Jobs(
             self._stations,
             Execution(
@@ -120,6 +121,7 @@ class Engine:
             taken=self._taken,
             freed=self._freed,
             max_attempts=lambda: self._live.policy.max_attempts,
+            solitude=self._solitude,
             metrics=metrics,
             log=log,
         )
@@ -133,8 +135,14 @@ class Engine:
         self._token_file = token_file
         self._tracing = tracing
         self._link: CollectorLink | None = None
-        self._rate_limiter: RateLimiter | None = None
-        self._pace: Pace | None = None
+        # The first queue by name is the same for all workers; pools may share it.
+        self._limits = Limits(
+            contract,
+            self._live,
+            beside=lambda: next(iter(self._lines.values())).broker,
+            metrics=metrics,
+            changed=self._changed,
+        )
         self.loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -211,8 +219,8 @@ class Engine:
     def _last_words(self, drained: Drained) -> Iterator[Coroutine[Any, Any, None]]:
         if self._link is not None:
             yield self._link.last_words(self._metrics.totals(), interrupted=drained.interrupted)
-        if self._rate_limiter is not None:
-            yield self._rate_limiter.give_back()
+        if self._limits.pool is not None:
+            yield self._limits.pool.give_back()
 
     def _make_line(self, source: Source) -> _Line:
         # Unique among all processes that ever were: a restarted container must not be taken for its former self.
@@ -235,7 +243,7 @@ class Engine:
                 evidence=self._evidence,
                 accept=partial(self._jobs.accept, source.name, broker),
                 without_room=self._stations.without_room,
-                limiter=self._limiter,
+                limiter=self._limits.now,
                 circuits=self._circuits,
                 log=self._log,
             ),
@@ -249,37 +257,6 @@ class Engine:
         from workerpool.guards.breaker import Circuits  # noqa: PLC0415  most handlers have none
 
         return Circuits(handlers, figures=self._metrics.circuits, changed=self._changed, log=self._log)
-
-    def _limiter(self) -> "RateLimiter | Pace | None":
-        if self._live.policy.take_rate is None:
-            return self._pool_limiter()
-        if self._pace is None:
-            from workerpool.guards.pace import Pace  # noqa: PLC0415  only the workers of a version that is tried
-
-            self._pace = Pace(
-                rate=lambda: self._live.policy.take_rate,
-                pool=self._pool_limiter,
-                changed=self._changed,
-                clock=asyncio.get_running_loop().time,
-            )
-        return self._pace
-
-    def _pool_limiter(self) -> "RateLimiter | None":
-        if self._live.policy.rate_limit_per_second is None:
-            return None
-        if self._rate_limiter is None:
-            from workerpool.guards.rate import RateLimiter  # noqa: PLC0415  most pools have no limit
-
-            # Beside the first queue by name, which is the same for all workers; pools may share it.
-            first = next(iter(self._lines.values()))
-            self._rate_limiter = RateLimiter(
-                first.broker,
-                f"pool:{self._contract.namespace}/{self._contract.pool}",
-                rate=lambda: self._live.policy.rate_limit_per_second,
-                metrics=self._metrics,
-                changed=self._changed,
-            )
-        return self._rate_limiter
 
     async def _keep_link(self) -> None:
         self._link = await make_link(
@@ -347,9 +324,7 @@ class Engine:
             return f"circuit open: {self._circuits.shut}"
         if self._stations.measuring:
             return "adaptive limit: measuring"
-        if self._pace is not None and self._pace.waiting:
-            return "take rate"
-        return "rate limit" if self._rate_limiter is not None and self._rate_limiter.waiting else ""
+        return ALONE if self._solitude.taken else self._limits.waiting
 
     def _troubles(self) -> dict[str, str]:
         """Queues from which nothing can be taken now, and the names of the errors."""

@@ -44,11 +44,19 @@ class Gate:
         if not self._inside:
             self._empty.set()
 
-    async def close(self, reason: str) -> None:
-        """Let nobody in, and return when nobody is inside."""
+    def shut(self, reason: str) -> None:
+        """Let nobody in from now on, whoever is inside."""
         self._reasons.add(reason)
         self._opened.clear()
-        while self._inside:
+
+    async def close(self, reason: str) -> None:
+        """Let nobody in, and return when nobody is inside."""
+        self.shut(reason)
+        await self.emptied(reason)
+
+    async def emptied(self, reason: str) -> None:
+        """Return when nobody is inside; at the latest when this is no reason any more."""
+        while self._inside and reason in self._reasons:
             await asyncio.gather(*(interrupt() for interrupt in self._interrupts))
             await self._empty.wait()
 

@@ -63,6 +63,8 @@ class Running:
     """What its handler said of it alone, in a batch."""
     kept: bytes = b""
     """Its last checkpoint of this attempt."""
+    alone: bool = False
+    """Runs beside no other job, and may wait for that: see `workerpool.runtime.solitude`."""
 
     def cancel(self, why: Cancelled) -> None:
         """Cancel its handler, if it runs: once, for what is cancelled again does not get to clean up.
@@ -167,10 +169,12 @@ class InFlight:
         """When the oldest job that is yet to start was taken; None when there is none.
 
         What goes back without a start waits for the broker: that is no evidence against this worker. Nor is a batch
-        that is gathered.
+        that is gathered, or a job that is to run alone.
         """
         waiting = (
-            one.taken_at for one in self._running if one.started_at is None and not one.settling and one.batch is None
+            one.taken_at
+            for one in self._running
+            if one.started_at is None and not one.settling and one.batch is None and not one.alone
         )
         return min(waiting, default=None)
 

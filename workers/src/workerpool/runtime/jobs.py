@@ -12,6 +12,7 @@ from workerpool.runtime.comeback import Comeback
 from workerpool.runtime.execution import Execution, about_job
 from workerpool.runtime.inflight import InFlight, Running
 from workerpool.runtime.settle import Bury, Done, Drop, HandBack, Outcome, Settler, TryAgain
+from workerpool.runtime.solitude import RUNS_ALONE, Solitude, is_suspect
 from workerpool.runtime.stations import Runnable, Station, Stations
 from workerpool.telemetry import fates
 from workerpool.telemetry.metrics import FailureReason, LaneMetrics, Metrics
@@ -49,6 +50,7 @@ class Jobs:
         taken: Callable[[], None],
         freed: Callable[[Running], None],
         max_attempts: Callable[[], int],
+        solitude: Solitude,
         metrics: Metrics,
         log: Any,
     ) -> None:
@@ -58,6 +60,7 @@ class Jobs:
         self._taken = taken
         self._freed = freed
         self._max_attempts = max_attempts
+        self._solitude = solitude
         self._batches: Batches | None = None
         self._metrics = metrics
         self._log = log
@@ -78,7 +81,8 @@ class Jobs:
     def accept(self, queue: str, broker: Broker, jobs: Sequence[Taken]) -> list[Taken]:
         """Register jobs that were taken and start them. Called inside the gate: it must not wait.
 
-        Returns those whose lane is full or whose circuit is open, which are handed back.
+        Returns those whose lane is full, whose circuit is open, or that are to run alone while another one does: they
+        are handed back.
         """
         now, refused = asyncio.get_running_loop().time(), []
         traces = self._traces.get(queue)
@@ -88,15 +92,19 @@ class Jobs:
             # Without a handler it ends at once.
             running = Running(job, queue, now, broker, timeout=handler.timeout if handler else 0.0)
             self.in_flight.add(running)
-            if station.enter() and (handler is None or handler.circuit is None or _admitted(running, handler, now)):
+            room = (not job.redelivered or self._may_stay(running)) and station.enter()
+            if room and (handler is None or handler.circuit is None or _admitted(running, handler, now)):
                 running.station = station
                 running.trace = traces.attempt(job) if traces is not None else None
                 station.figures.redelivered += job.redelivered
                 station.figures.waits[job.priority].observe(job.waited)
-                if handler is not None and handler.batch is not None:
+                if running.alone:
+                    running.task = asyncio.create_task(self._run_alone(running, handler, station))
+                elif handler is not None and handler.batch is not None:
                     self._gather(running, handler)
                     continue
-                running.task = asyncio.create_task(self._run_job(running, station))
+                else:
+                    running.task = asyncio.create_task(self._run_job(running, station))
                 running.task.add_done_callback(partial(self._ended, running))
             else:
                 station.figures.refused += 1
@@ -105,7 +113,7 @@ class Jobs:
         if jobs:
             self._taken()
         if self._batches is not None:
-            full = len(self.in_flight) >= self._stations.slots
+            full = self._solitude.taken or len(self.in_flight) >= self._stations.slots
             self._batches.no_more(of=lambda station: full or station.full)
         if dropped := broker.dropped():
             self._count_dropped(queue, dropped)
@@ -126,6 +134,20 @@ class Jobs:
             running.trace.begin()
         self._settle(await self._execution.run(running, station.figures, self.context))
 
+    def _may_stay(self, running: Running) -> bool:
+        """Not while another job runs alone, or waits for that, and this one has to as well."""
+        return not is_suspect(running.job, allowed=self._max_attempts()) or self._solitude.claim(running)
+
+    async def _run_alone(self, running: Running, handler: Runnable | None, station: Station) -> None:
+        beside = await self._solitude.begin(self.in_flight)
+        self._log.warning(RUNS_ALONE, **about_job(running.job), beside=beside)
+        if handler is None or handler.batch is None:
+            await self._run_job(running, station)
+            return
+        self._gather(running, handler)
+        assert running.task is not None, "a job that was redelivered is a batch of its own, and begins at once"
+        await asyncio.wait([running.task])
+
     def _gather(self, running: Running, handler: Runnable) -> None:
         if self._batches is None:
             from workerpool.runtime.batches import Batches  # noqa: PLC0415  few handlers do batches
@@ -135,6 +157,7 @@ class Jobs:
 
     def no_more(self) -> None:
         """The worker takes no more jobs: nobody needs to wait for them."""
+        self._solitude.give_up()
         if self._batches is not None:
             self._batches.no_more()
 
@@ -198,6 +221,7 @@ class Jobs:
         if outcome.running.trace is not None:
             outcome.running.trace.settled(ours=ours)
         self.in_flight.discard(outcome.running)
+        self._solitude.settled(outcome.running)
         self._freed(outcome.running)
 
     def _count(self, outcome: Outcome, figures: LaneMetrics, *, ours: bool) -> None:
