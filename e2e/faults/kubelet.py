@@ -14,6 +14,7 @@ from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
 
 Json = dict[str, Any]
 
+_AGAIN_SECONDS = 0.5
 _CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
@@ -36,10 +37,17 @@ class FakeKubelet:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         conditions = [{"type": one, "status": "True", "lastTransitionTime": now} for one in _CONDITIONS]
         status = {"phase": "Running", "conditions": conditions, "startTime": now}
-        try:
-            await self._kube.merge_patch(ref, {"status": status}, subresource="status")
-        except errors.NotFound:
-            return  # deleted before it started
+        while True:
+            try:
+                await self._kube.merge_patch(ref, {"status": status}, subresource="status")
+            except errors.NotFound:
+                return  # deleted before it started
+            except errors.KubeError as error:  # a kubelet would say it again, too
+                if not error.retryable:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
 
 def is_ready(pod: Json) -> bool:
