@@ -15,6 +15,7 @@ from workerpool.protocol import Counters, Delivery, Report, Settings
 from workerpool_operator.collector.holding import Announce, Late, Subject, repeats, steady
 from workerpool_operator.protocol import (
     LEAVING_FENCE,
+    MOST_JOBS,
     PodReport,
     PoolConfig,
     QueueSample,
@@ -109,7 +110,7 @@ class WorkerState:
             connected=self.connected,
             age_seconds=max(0.0, now - self.heard_at),
             held=held,
-            in_flight=said.in_flight if said else 0,
+            in_flight=min(said.in_flight, MOST_JOBS) if said else 0,
             slots=said.slots if said else 1,
             most_slots=said.most_slots if said else None,
             cpu_cores=_finite(said.cpu_cores) if said else None,
@@ -209,7 +210,8 @@ class Board:
         reports = (state.report for state in self.workers.get(pool, {}).values())
         known = self.pools.get(pool)
         others = (sample for sample, _ in known.samples.values() if sample.queue != queue) if known else ()
-        said = sum(report.in_flight for report in reports if report is not None)
+        said = sum(min(report.in_flight, MOST_JOBS) for report in reports if report is not None)
+        said = min(said, MOST_JOBS)
         return max(0, said - sum(sample.in_flight or 0 for sample in others))
 
     def heard(self, pool: str, state: WorkerState) -> None:

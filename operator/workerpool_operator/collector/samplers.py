@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
+from pydantic import ValidationError
 
 from workerpool import broker, errors
 from workerpool_operator.collector.board import Board
@@ -225,6 +226,7 @@ class _Sampler:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 depth = await self._source.depth()
+            sample = self._sample(depth)
         except TimeoutError:
             # Its other end may be gone without a word: TCP would hold on to it for a quarter of an hour.
             await self._close()
@@ -235,17 +237,25 @@ class _Sampler:
             _log.exception("sampler_crashed", queue=self._queue)
             return _failed(self._queue, SampleError.BAD_ANSWER, type(error).__name__)
         self._delayed, self._lag = depth.delayed, depth.lag
-        return QueueSample(
-            queue=self._queue,
-            age_seconds=0.0,
-            waiting=depth.waiting - depth.blocked,  # more workers would not help the others
-            blocked=depth.blocked,
-            in_flight=self._running() if depth.in_flight is None else depth.in_flight,
-            oldest_age_seconds=depth.oldest_age_seconds,
-            arrivals_total=depth.arrivals_total,
-            dead_letters=depth.dead_letters,
-            partitions=depth.partitions,
-        )
+        return sample
+
+    def _sample(self, depth: broker.Depth) -> QueueSample:
+        """The reading. Raises BadAnswer for figures that no queue can have: what they mean nobody knows."""
+        try:
+            return QueueSample(
+                queue=self._queue,
+                age_seconds=0.0,
+                waiting=depth.waiting - depth.blocked,  # more workers would not help the others
+                blocked=depth.blocked,
+                in_flight=self._running() if depth.in_flight is None else depth.in_flight,
+                oldest_age_seconds=depth.oldest_age_seconds,
+                arrivals_total=depth.arrivals_total,
+                dead_letters=depth.dead_letters,
+                partitions=depth.partitions,
+            )
+        except ValidationError as error:
+            wrong = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors(include_input=False))
+            raise errors.BadAnswer(f"the broker's figures make no sense ({wrong})") from error
 
     async def _pause(self, pace: Pace) -> bool:
         """Wait as the pace says; return whether a job has ended it."""

@@ -21,6 +21,9 @@ LEAVING_FENCE: Final = "leaving"
 are `<epoch>.<sequence>`: a worker that reports it has answered no order of the operator."""
 CIRCUIT_OPEN: Final = "circuit open"
 """A worker's `paused` begins with this while none of its handlers may run, because what they call is down."""
+MOST_JOBS: Final = 10**15
+"""More than any queue holds. What says more is no broker's word; no status could hold it either."""
+_Jobs = Annotated[int, Field(ge=0, le=MOST_JOBS)]
 
 
 class SampleError(StrEnum):
@@ -47,13 +50,17 @@ class QueueSample(Message):
 
     queue: Name
     age_seconds: float = Field(ge=0)
-    waiting: int | None = Field(default=None, ge=0, description="Ready to be taken, due delayed jobs included.")
-    blocked: int = Field(default=0, ge=0, description="Behind an earlier job of their ordering key; not in `waiting`.")
-    in_flight: int | None = Field(default=None, ge=0)
+    waiting: _Jobs | None = Field(default=None, description="Ready to be taken, due delayed jobs included.")
+    blocked: _Jobs = Field(default=0, description="Behind an earlier job of their ordering key; not in `waiting`.")
+    in_flight: _Jobs | None = None
     oldest_age_seconds: float | None = Field(default=None, ge=0)
-    arrivals_total: int | None = Field(default=None, ge=0, description="Jobs ever enqueued, if the broker counts.")
-    dead_letters: int | None = Field(default=None, ge=0)
-    partitions: int | None = Field(default=None, ge=1, description="Parts of the queue, each of them one worker's.")
+    arrivals_total: int | None = Field(
+        default=None, ge=0, lt=2**63, description="Jobs ever enqueued, if the broker counts."
+    )
+    dead_letters: _Jobs | None = None
+    partitions: int | None = Field(
+        default=None, ge=1, le=MOST_JOBS, description="Parts of the queue, each of them one worker's."
+    )
     poll_seconds: float = Field(default=1.0, gt=0, description="How often this queue is read at the moment.")
     held: bool = Field(default=False, description="`Holds` speaks of it, until another reading is told.")
     error: SampleError | None = Field(default=None, description="Set: the counts are None.")

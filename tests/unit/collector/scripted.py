@@ -50,6 +50,8 @@ class Source:
     delayed: int = 0
     blocked: int = 0
     trouble: BrokerError | None = None
+    nonsense: Depth | None = None
+    """What it answers instead."""
     watching: Callable[[float], Awaitable[bool]] | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
     read_at: list[float] = field(default_factory=list)
@@ -62,6 +64,8 @@ class Source:
         await asyncio.sleep(0)
         if self.trouble is not None:
             raise self.trouble
+        if self.nonsense is not None:
+            return self.nonsense
         return Depth(self.waiting, self.in_flight, self.delayed, 0.0, 0, 0, self.blocked)
 
     async def wait_for_arrival(self, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from workerpool_operator.collector.config import CollectorConfig
 from workerpool_operator.collector.samplers import Samplers
 from workerpool_operator.collector.sources import connect_from
 from workerpool_operator.collector.uplink import Uplink
-from workerpool_operator.protocol import PoolConfig, SampleError, Samples, Unheld, decode_up
+from workerpool_operator.protocol import MOST_JOBS, PoolConfig, SampleError, Samples, Unheld, decode_up
 from workerpool_operator.protocol.outbox import Outbox
 
 
@@ -48,8 +48,20 @@ def state(report: Report, **hello: str) -> WorkerState:
         state(Report(in_flight=1, slots=1, remaining_seconds=float("inf"))),
         state(Report(in_flight=1, slots=1, cpu_cores=float("inf"))),
         state(Report(in_flight=1, slots=1, counters=Counters(run_seconds=float("nan")))),
+        state(Report(in_flight=10**400, slots=1)),
     ],
-    ids=["paused", "troubles", "fence", "version", "boot id", "not a number", "infinite", "infinite CPU", "no time"],
+    ids=[
+        "paused",
+        "troubles",
+        "fence",
+        "version",
+        "boot id",
+        "not a number",
+        "infinite",
+        "infinite CPU",
+        "no time",
+        "a huge number",
+    ],
 )
 def test_whatever_a_worker_says_there_is_a_message_about_all_workers(said: WorkerState) -> None:
     """A broker's long error text, for example, must not keep the others' reports from the operator."""
@@ -59,6 +71,7 @@ def test_whatever_a_worker_says_there_is_a_message_about_all_workers(said: Worke
     message = known.workers_message("web")
     assert message is not None
     assert [worker.uid for worker in message.workers] == ["u"]
+    assert message.workers[0].in_flight <= MOST_JOBS, "a status holds no larger number"
 
 
 def test_a_job_whose_end_is_not_a_number_is_taken_to_have_no_known_end() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,6 +12,7 @@ from tests.unit.collector.scripted import POOLS, Source, at_rest, now, sampling
 from workerpool.broker import AuthenticationFailed, BrokerError, BrokerUnavailable, Depth
 from workerpool_operator.collector.board import Board
 from workerpool_operator.collector.cadence import (
+    BACKOFF_MAX_SECONDS,
     BURST_SECONDS,
     BUSY_AFTER_SECONDS,
     BUSY_SECONDS,
@@ -249,6 +252,35 @@ async def test_a_broker_that_does_not_answer_is_read_over_another_connection_the
         assert told.sample().error is SampleError.UNREACHABLE
         await asyncio.sleep(1)
         assert told.sample().waiting == 3
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"waiting": -1},
+        {"waiting": 10**400},
+        {"waiting": 2, "blocked": 3},
+        {"in_flight": -2},
+        {"in_flight": 2**63},
+        {"arrivals_total": -5},
+        {"arrivals_total": 2**64},
+        {"oldest_age_seconds": float("nan")},
+        {"partitions": 0},
+        {"waiting": None},
+    ],
+    ids=str,
+)
+async def test_figures_that_no_queue_can_have_are_told_and_the_queue_is_read_on(figures: dict[str, Any]) -> None:
+    """Unknown, with the reason; and as soon as the broker makes sense again so does the pool."""
+    source = Source(waiting=3)
+    source.nonsense = replace(Depth(0, 0, 0, 0.0, 0, 0), **figures)
+    async with sampling(source) as told:
+        await asyncio.sleep(1)
+        found = told.sample()
+        assert (found.error, found.waiting, bool(found.message)) == (SampleError.BAD_ANSWER, None, True)
+        source.nonsense = None
+        await asyncio.sleep(BACKOFF_MAX_SECONDS)
+        assert (told.sample().error, told.sample().waiting) == (None, 3)
 
 
 async def test_a_pool_that_is_changed_or_removed_ends_its_watch_and_closes_the_broker() -> None:
