@@ -124,7 +124,8 @@ async def _read(access: "ClusterAccess", namespace: str | None, name: str, wish:
     async with Kube(access) as kube:
         deployment, autoscaler = await found(kube, where, name)
         made = _translated(deployment, autoscaler, wish)
-        blocked = blocked_by(autoscaler) or await blocked_by_name(kube, where, made.pool["metadata"]["name"])
+        blocked = blocked_by(autoscaler, scaling=made.pool["spec"]["scaling"])
+        blocked = blocked or await blocked_by_name(kube, where, made.pool["metadata"]["name"])
     return made, where, blocked
 
 

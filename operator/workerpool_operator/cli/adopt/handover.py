@@ -64,15 +64,19 @@ async def found(kube: Kube, namespace: str, name: str) -> tuple[Json, Json | Non
     return deployment, None
 
 
-def blocked_by(autoscaler: Json | None) -> str:
-    """Why the Deployment cannot be taken down while this scales it; empty: nothing is in the way."""
+def blocked_by(autoscaler: Json | None, *, scaling: Json) -> str:
+    """Why the Deployment cannot be taken down while this scales it; empty: nothing is in the way.
+
+    `scaling`: the pool's, with bounds that are known only as long as the autoscaler is there.
+    """
     if autoscaler is None:
         return ""
     name = autoscaler["metadata"]["name"]
     owners = [f"{one['kind']} {one['name']}" for one in autoscaler["metadata"].get("ownerReferences", ())]
     what = owners[0] if owners else f"HorizontalPodAutoscaler {name}"
     return (
-        f"{what} scales the Deployment, and would start again what is taken down: delete it first. Its bounds are kept"
+        f"{what} scales the Deployment, and would start again what is taken down: delete it, and run this again with "
+        f"--min {scaling['minReplicas']} --max {scaling['maxReplicas']}, its bounds"
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.cli.adopt.deployments import QUEUE, WISH, deployment
 from workerpool_operator.api import parse
+from workerpool_operator.cli.adopt.handover import blocked_by
 from workerpool_operator.cli.adopt.queues import parse_queue
 from workerpool_operator.cli.adopt.translate import NotAdoptableError, Wish, translate
 
@@ -121,6 +122,15 @@ def test_bounds_are_the_autoscaler_s_unless_others_are_said() -> None:
     of_hpa = translate(deployment(), WISH, autoscaler=hpa).pool["spec"]["scaling"]
     said = translate(deployment(), Wish(queues=[QUEUE], minimum=0, maximum=7), autoscaler=hpa).pool["spec"]["scaling"]
     assert (of_hpa, said) == ({"minReplicas": 2, "maxReplicas": 9}, {"minReplicas": 0, "maxReplicas": 7})
+
+
+def test_who_has_to_delete_an_autoscaler_is_told_its_bounds() -> None:
+    """Nothing knows them any more when the command is run again."""
+    hpa = {"metadata": {"name": "thumbs"}, "spec": {"minReplicas": 2, "maxReplicas": 9}}
+    told = blocked_by(hpa, scaling=translate(deployment(), WISH, autoscaler=hpa).pool["spec"]["scaling"])
+    assert "--min 2 --max 9" in told
+    again = Wish(queues=[QUEUE], minimum=2, maximum=9)
+    assert translate(deployment(), again).pool["spec"]["scaling"] == {"minReplicas": 2, "maxReplicas": 9}
 
 
 @pytest.mark.parametrize(
