@@ -15,6 +15,7 @@ from workerpool_operator.domain.scaling import (
     Pace,
     Rules,
     Sample,
+    Schedule,
     Traffic,
     decide,
 )
@@ -129,6 +130,25 @@ def test_what_jobs_call_is_never_overrun() -> None:
     measured = ask(90, current=1, downstream_concurrency=22, fleet=Fleet(heard=1, slots=11))
     assert measured.desired == 2
     assert ask(90, current=1, downstream_concurrency=3).desired == 1
+
+
+def test_what_jobs_call_is_not_overrun_by_a_fallback_or_a_schedule_while_no_queue_is_known() -> None:
+    """The caps bound what is added; who is there already stays."""
+    fallback: dict[str, Any] = {"fallback_after": 30.0, "fallback_replicas": 50, "downstream_concurrency": 20}
+    hours = Schedule(cron="* * * * *", time_zone="UTC", seconds=60, min_replicas=40)
+    lost = History(since=0.0, active_at=0.0, blind_since=900.0)
+
+    def blind(**more: Any) -> tuple[int, tuple[Limiter, ...]]:
+        decision = decide(replace(inputs(0, history=lost, **more), samples=()))
+        return decision.desired, decision.limited_by
+
+    assert blind(current=2, **fallback) == (5, (Limiter.FALLBACK, Limiter.DOWNSTREAM_CONCURRENCY))
+    assert blind(current=9, **fallback) == (9, (Limiter.FALLBACK, Limiter.DOWNSTREAM_CONCURRENCY))
+    assert blind(current=2, schedules=(hours,), downstream_concurrency=20) == (5, (Limiter.DOWNSTREAM_CONCURRENCY,))
+    down = Fleet(heard=2, tripped=2)
+    assert blind(current=2, fleet=down, **fallback) == (2, (Limiter.FALLBACK, Limiter.DOWNSTREAM))
+    slow = Traffic(arrivals=None, service_seconds=4.0)
+    assert blind(current=2, traffic=slow, rate_limit=3.0, schedules=(hours,)) == (3, (Limiter.RATE_LIMIT,))
 
 
 def test_a_rate_limit_keeps_only_so_many_workers_busy() -> None:

@@ -138,6 +138,11 @@ def _forced(case: Case, wanted: int) -> int:
     return max(wanted, case.inputs.rules.overrides.at_least)
 
 
+def _not_below(link: Callable[[Case, int], int]) -> Callable[[Case, int], int]:
+    """The link as a bound on growth only: what it bounds by may be as little known as the queues are."""
+    return lambda case, wanted: max(link(case, wanted), min(wanted, case.inputs.current))
+
+
 def _fallen_back(case: Case, wanted: int) -> int:
     """The queues have not been read for so long that what was asked for then is no guide any more."""
     return max(wanted, case.inputs.rules.fallback_replicas) if case.fallback_in <= 0 else wanted
@@ -168,6 +173,9 @@ _CHAIN: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
 )
 _BLIND: Final[tuple[tuple[Limiter, Callable[[Case, int], int]], ...]] = (
     (Limiter.FALLBACK, _fallen_back),
+    (Limiter.DOWNSTREAM, _spared),
+    (Limiter.DOWNSTREAM_CONCURRENCY, _not_below(_below_downstream)),
+    (Limiter.RATE_LIMIT, _not_below(_below_rate_limit)),
     (Limiter.FROZEN, _frozen),
     (Limiter.FORCED, _forced),
 )
