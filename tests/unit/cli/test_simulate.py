@@ -72,6 +72,13 @@ def test_a_schedule_is_played_by_a_clock_that_begins_on_monday() -> None:
     assert (sizes[100], sizes[150], sizes[250]) == (0, 4, 0)
 
 
+def test_in_mode_manual_the_size_is_the_person_s() -> None:
+    """An autoscaler that nobody would have is not played."""
+    pool = parse(pool_body(replicas=3, scaling={"mode": "manual"}))
+    run = simulate(pool, [0.0, 500.0] + [0.0] * 20, pods=Pods(job_seconds=1.0, start_seconds=5.0, slots=1), name="a")
+    assert {(point.desired, point.limited_by) for point in run.points} == {(3, ())}
+
+
 def test_what_cannot_be_played_is_said() -> None:
     assert any("cpuUtilization" in words for words in play([1.0], targets={"cpuUtilization": "0.7"}).silent)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeAlias
 
-from workerpool_operator.api import PredictiveMode, WorkerPool
+from workerpool_operator.api import PredictiveMode, ScalingMode, WorkerPool
 from workerpool_operator.domain.rules import rules_of
 from workerpool_operator.domain.scaling import (
     Allowance,
@@ -156,7 +156,9 @@ class Operator:
     @classmethod
     def of(cls, pool: WorkerPool, pods: Pods) -> "Operator":
         """With the pool's settings."""
-        return cls(rules_of(pool, slots=pods.slots, wall=MONDAY), pods, _foresight=_Foresight.of(pool))
+        manual = pool.spec.replicas if pool.spec.scaling.mode is ScalingMode.MANUAL else None
+        rules = rules_of(pool, slots=pods.slots, wall=MONDAY, manual=manual)
+        return cls(rules, pods, _foresight=_Foresight.of(pool))
 
     def learn(self, arrivals: Arrivals) -> None:
         """Only the forecast knows of them."""
@@ -194,6 +196,6 @@ class Operator:
         )
         self._history = decision.history
         self.silent = tuple(f"{one.name}: {one.why}" for one in decision.silent)
-        held = () if decision.outcome is Outcome.ACTIVE else (str(decision.outcome),)
+        held = () if decision.outcome in {Outcome.ACTIVE, Outcome.MANUAL} else (str(decision.outcome),)
         limits = tuple(str(limiter) for limiter in decision.limited_by)
         return Verdict(desired=decision.desired, wanted=decision.wanted, limited_by=held + limits)
