@@ -30,6 +30,7 @@ from typing import Final
 import aiohttp
 
 from bench.fleet import WORKERS, Fleet, for_each, namespace_of, pool_of, stage
+from bench.interrupt import end_at_first_signal
 from bench.pools import usage
 from bench.scale.played import PlayedCollector
 from e2e.cluster.progress import say
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=120.0, help="seconds of each look (default 120)")
     parser.add_argument("--json", type=Path, help="write it to this file, too")
     arguments = parser.parse_args()
+    end_at_first_signal()
     with tempfile.TemporaryDirectory(prefix="wp-rest-") as home:
         found = asyncio.run(measure(arguments, home=Path(home)))
     text = json.dumps(found, indent=2)
