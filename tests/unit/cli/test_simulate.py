@@ -106,6 +106,13 @@ def test_jobs_that_still_wait_count_among_the_waits() -> None:
     assert (figures.unfinished, figures.p95_wait_seconds, figures.cost) == (100.0, 9.0, None)
 
 
+def test_each_job_that_still_waits_has_waited_since_it_came() -> None:
+    """In a queue that only grows the median is not the longest."""
+    figures = Figures.of(play([10.0] * 100, start=3600.0), price=None)
+    assert figures.p50_wait_seconds == pytest.approx(50.0, abs=1.0)
+    assert figures.longest_wait_seconds == 99.0
+
+
 # Loads
 
 

@@ -87,6 +87,8 @@ class Run:
     points: tuple[Point, ...]
     waits: tuple[tuple[float, float], ...]
     """(seconds, jobs that waited so long), of those that began."""
+    left: tuple[tuple[float, float], ...]
+    """The same of those that still wait at the end."""
     done: float
     pods: Pods
     silent: tuple[str, ...]
@@ -207,6 +209,7 @@ class _Stage:
             name=self.played.name,
             points=points,
             waits=tuple(self.line.begun),
+            left=tuple((max(0.0, self.now - came), count) for came, count in self.line.waiting),
             done=self.done,
             pods=self.played.pods,
             silent=self.decider.silent,

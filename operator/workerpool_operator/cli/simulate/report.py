@@ -47,7 +47,7 @@ class Figures:
         last = points[-1]
         paid = sum(point.pods for point in points) * TICK_SECONDS
         used = run.done * run.pods.job_seconds / run.pods.slots
-        waits = (*run.waits, *([(last.wait, last.waiting)] if last.waiting else []))
+        waits = (*run.waits, *run.left)
         return cls(
             name=run.name,
             jobs=sum(point.arrivals for point in points),
