@@ -86,7 +86,9 @@ class QueueStatus(Model):
     depth: int | None = Field(default=None, ge=0, description="Jobs waiting; unset while unknown.")
     in_flight: int | None = Field(default=None, ge=0, description="Jobs that workers have; unset while unknown.")
     oldest_age_seconds: int | None = Field(default=None, ge=0, description="How long the oldest job has waited.")
-    sample_time: datetime | None = Field(default=None, description="When the queue was last read.")
+    sample_time: datetime | None = Field(
+        default=None, description="When these figures were read first: readings that find the same are not written."
+    )
     reachable: bool | None = Field(default=None, description="Whether it can be read; unset before the first try.")
 
 

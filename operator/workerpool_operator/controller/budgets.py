@@ -130,6 +130,9 @@ class BudgetReconciler:
             pool = (key.namespace, key.name)
             if key in departed:
                 found[key] = Claim(pool=pool, wanted=0, used=departed[key])
+            elif key in heard and key not in found and heard[key].used:
+                # Not for its namespace any more, or its labels cannot be read: the workers stay, so they count.
+                found[key] = Claim(pool=pool, wanted=0, used=heard[key].used)
             elif key not in heard and self._names(key, budget.name):
                 found[key] = Claim(
                     pool=pool,

@@ -67,6 +67,15 @@ def test_readings_come_with_their_age_and_jobs_in_flight() -> None:
     assert (second.waiting, second.oldest, second.read) == ("-", "-", "cannot be read")
 
 
+def test_a_queue_at_rest_that_is_read_in_time_is_not_called_old() -> None:
+    """The status has the time of the first reading like this: what comes after it and is alike is not written."""
+    queue = {"name": "main", "depth": 0, "inFlight": 0, "sampleTime": "2026-01-02T01:04:00Z"}
+    reachable = {"type": "QueueReachable", "reason": "SamplesFresh", "message": "", "observedGeneration": 1}
+    for status, wanted in (("True", "in time, the same for 2h"), ("Unknown", "2h")):
+        page = Page.of(pool(queues=[queue], conditions=({**reachable, "status": status},)), now=NOW)
+        assert [one.read for one in page.queues] == [wanted]
+
+
 def test_what_lies_downstream_is_reckoned_where_somebody_said_what_it_bears() -> None:
     spec = {"scaling": {"downstreamMaxConcurrency": 400}, "worker": {"maxWorkers": 8}}
     assert Page.of(pool(scaling=SCALING), now=NOW).downstream == ""

@@ -154,6 +154,13 @@ def test_a_trace_that_makes_no_sense_is_refused(tmp_path: Path, text: str, words
         from_trace(trace(tmp_path, text))
 
 
+def test_a_trace_that_a_spreadsheet_wrote_is_read(tmp_path: Path) -> None:
+    """With a mark at its begin, and lines that end as on another system."""
+    file = tmp_path / "trace.csv"
+    file.write_bytes(b"\xef\xbb\xbfseconds,rate\r\n0,2\r\n2,0\r\n")
+    assert from_trace(file) == [2, 2]
+
+
 # The command
 
 

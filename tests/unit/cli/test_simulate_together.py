@@ -91,6 +91,19 @@ def test_each_pool_may_have_lines_of_its_own_in_a_trace(tmp_path: Path) -> None:
     assert from_trace(file, pool="b") == [7]
     with pytest.raises(TraceError, match="a trace of pool c has at least two lines"):
         from_trace(file, pool="c")
+    muddled = trace(tmp_path, "pool,seconds,rate\nb,0,1\nb,9,1\na,3,1\na,3,0\n")
+    with pytest.raises(TraceError, match="line 5: times have to rise"):
+        from_trace(muddled, pool="a")
+
+
+def test_one_pool_alone_has_its_own_lines_of_a_trace_of_many(tmp_path: Path) -> None:
+    """As it is when it is played with the others."""
+    pools = tmp_path / "pool.yaml"
+    pools.write_text(json.dumps(pool_body("a")), "utf-8")
+    lines = trace(tmp_path, "pool,seconds,rate\na,0,1\nb,0,9\na,60,0\nb,60,0\n")
+    shown = run("-f", str(pools), "--trace", str(lines), "--job-seconds", "1", "--json", str(tmp_path / "out.json"))
+    assert shown.exit_code == 0, shown.output
+    assert json.loads((tmp_path / "out.json").read_text("utf-8"))[0]["jobs"] == 60
 
 
 # Others' rules

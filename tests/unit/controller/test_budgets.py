@@ -280,6 +280,23 @@ async def test_a_budget_is_for_the_namespaces_that_it_selects() -> None:
     assert scene.granted(A) == 4
 
 
+async def test_workers_of_a_namespace_that_is_left_out_count_as_long_as_they_are_there() -> None:
+    """They stay at work, so that nobody else may have their seats."""
+    scene = Scene(4, namespaceSelector={"matchLabels": {"team": "gpu"}})
+    labelled(scene, 1, team="gpu")
+    scene.claim(A, 4, used=0)
+    await scene.share()
+    scene.claim(A, 4, used=3)
+    labelled(scene, 2)
+    await scene.share()
+    assert scene.seats(A).reason is Reason.BUDGET_REFUSED
+    lines = scene.server.body["status"]["pools"]
+    assert [(line["name"], line["used"], line["wanted"]) for line in lines] == [(A.name, 3, 0)]
+    scene.claim(A, 4, used=0)
+    await scene.share()
+    assert scene.server.body["status"]["pools"] == []
+
+
 async def test_a_pool_s_own_priority_counts_as_far_as_the_budget_lets_it() -> None:
     scene = Scene(4, maxPriority=5)
     scene.claim(A, 4, priority=5)

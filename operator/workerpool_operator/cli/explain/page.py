@@ -64,12 +64,13 @@ class Page:
         scaling: Json = status.get("scaling") or {}
         texts = member_docs(Limiter)
         canary, view = canary_of(pool, context=context), placed(pool, ())
+        fresh = condition(pool, "QueueReachable").get("status") == "True"
         meanings = {limiter.value: " ".join(texts[limiter.name].split()) for limiter in Limiter}
         return cls(
             title=_title(pool, status, scaling),
             terms=_terms(scaling),
             limits=tuple((name, meanings.get(name, "")) for name in scaling.get("limitedBy") or ()),
-            queues=tuple(_queue(one, now=now) for one in status.get("queues") or ()),
+            queues=tuple(_queue(one, now=now, fresh=fresh) for one in status.get("queues") or ()),
             forecast=_forecast(scaling.get("predictive") or {}),
             budget=_budget(scaling.get("budget") or {}),
             downstream=_downstream(pool, scaling),
@@ -105,15 +106,20 @@ def _terms(scaling: Json) -> tuple[Term, ...]:
     return tuple(sorted(found, key=lambda term: (term.workers is None, -(term.workers or 0), term.name)))
 
 
-def _queue(queue: Json, *, now: datetime) -> Queue:
+def _queue(queue: Json, *, now: datetime, fresh: bool) -> Queue:
+    """`fresh`: each queue's last reading is young enough to count, however long ago it was first read like that."""
     oldest = queue.get("oldestAgeSeconds")
-    away = queue.get("reachable") is False
+    read = age(queue.get("sampleTime"), now=now)
+    if queue.get("reachable") is False:
+        read = "cannot be read"
+    elif fresh and read != UNKNOWN:
+        read = f"in time, the same for {read}"
     return Queue(
         name=str(queue.get("name", UNKNOWN)),
         waiting=known(queue.get("depth")),
         running=known(queue.get("inFlight")),
         oldest=UNKNOWN if oldest is None else f"{oldest}s",
-        read="cannot be read" if away else age(queue.get("sampleTime"), now=now),
+        read=read,
     )
 
 

@@ -149,7 +149,7 @@ class Settings:
         if among == 1 and not one:
             names = [pool.name for pool in self.pools]
         return [
-            Played(pool=pool, arrivals=load("" if one else pool.name), pods=pods(pool), name=name)
+            Played(pool=pool, arrivals=load(pool.name), pods=pods(pool), name=name)
             for pool, name in zip(self.pools, names, strict=True)
         ]
 

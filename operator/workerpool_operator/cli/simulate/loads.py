@@ -1,7 +1,6 @@
 """The jobs that come, tick by tick: patterns, and traces from files."""
 
 import csv
-import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -100,13 +99,10 @@ def from_trace(file: Path, *, pool: str = "") -> list[float | None]:
     Raises:
         TraceError: it is no such file. The text names the line.
     """
-    lines = list(_read(file, pool=pool))
+    lines = _read(file, pool=pool)
     if len(lines) < 2:  # noqa: PLR2004  a begin and an end
         of = f" of pool {pool}" if pool else ""
         raise TraceError(f"{file}: a trace{of} has at least two lines below its header")
-    for number, ((before, _), (after, _)) in enumerate(itertools.pairwise(lines), 3):
-        if not before < after:
-            raise TraceError(f"{file}, line {number}: times have to rise")
     begin, end = lines[0][0], lines[-1][0]
     if end - begin > MOST_TICKS * TICK_SECONDS:
         raise TraceError(f"{file}: longer than {MOST_TICKS * TICK_SECONDS / 86_400:.0f} days")
@@ -115,11 +111,12 @@ def from_trace(file: Path, *, pool: str = "") -> list[float | None]:
 
 def _read(file: Path, *, pool: str) -> list[tuple[float, float | None]]:
     found: list[tuple[float, float | None]] = []
-    with file.open(encoding="utf-8", newline="") as text:
+    with file.open(encoding="utf-8-sig", newline="") as text:  # spreadsheets begin a file with a mark
         rows = csv.DictReader(text)
         if not {"seconds", "rate"} <= set(rows.fieldnames or ()):
             raise TraceError(f"{file}: the header has to name seconds and rate")
-        for number, row in enumerate(rows, 2):
+        for row in rows:
+            number = rows.line_num
             if pool and row.get("pool", pool) != pool:
                 continue
             try:
@@ -128,6 +125,8 @@ def _read(file: Path, *, pool: str) -> list[tuple[float, float | None]]:
                 raise TraceError(f"{file}, line {number}: seconds and rate are numbers") from None
             if not (0 <= (rate or 0.0) <= MOST_RATE and abs(at) < 1e12):  # noqa: PLR2004  beyond any clock
                 raise TraceError(f"{file}, line {number}: a rate is from 0 to {MOST_RATE:,.0f} jobs per second")
+            if found and not found[-1][0] < at:
+                raise TraceError(f"{file}, line {number}: times have to rise")
             found.append((at, rate))
     return found
 
