@@ -15,7 +15,7 @@ from typing import Final
 
 from bench.interrupt import end_at_first_signal
 from bench.pools.estimate import break_even, through, told
-from bench.pools.measure import SYSTEMS, Row, row
+from bench.pools.measure import PATIENCE_SECONDS, SYSTEMS, Row, row
 from bench.pools.stage import Load
 from e2e.cluster.processes import DaemonDiedError
 from e2e.cluster.progress import say
@@ -80,10 +80,12 @@ def _write(file: Path | None, rows: Sequence[Row]) -> None:
 def _tell(rows: Sequence[Row]) -> None:
     """All rows, and what they say of more namespaces."""
     for one in rows:
+        late = one.seconds_to_all_scaled is None
+        scaled = f"not within {PATIENCE_SECONDS:.0f} s" if late else f"after {one.seconds_to_all_scaled:.1f} s"
         print(
-            f"{one.system:10} {one.pools:6,} pools {one.namespaces:5,} namespaces: all scaled after "
-            f"{one.seconds_to_all_scaled:.1f} s and {one.cpu_seconds_start:.1f} s of CPU; "
-            f"at rest {one.cpu_millicores_steady:.1f} mCPU, {one.rss_mb:.1f} MB"
+            f"{one.system:10} {one.pools:6,} pools {one.namespaces:5,} namespaces: looked after with "
+            f"{one.cpu_seconds_start:.1f} s of CPU; at rest {one.cpu_millicores_steady:.1f} mCPU, {one.rss_mb:.1f} MB; "
+            f"all scaled {scaled}"
         )
     ours = {one.namespaces: one for one in rows if one.system == "workerpool"}
     if len(ours) < 2:

@@ -72,6 +72,10 @@ class Keda:
         """All ScaledObjects."""
         await self._stage.create(self._scaled_object)
 
+    async def looked_after(self) -> int:
+        """How many have an HPA."""
+        return len(await self._stage.kube.list(kinds.HORIZONTAL_POD_AUTOSCALER).all())
+
     def pids(self) -> list[int]:
         """Both processes."""
         return [daemon.pid() for daemon in self._daemons]

@@ -1,4 +1,4 @@
-"""Where a system is measured: control plane, Redis with a backlog in each queue, and the sizes of all Deployments."""
+"""Where a system is measured: control plane, Redis with a queue for each pool, and the sizes of all Deployments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORKERS: Final = JOBS // JOBS_PER_WORKER
 GROUP: Final = "workers"
 _QUIET_SECONDS: Final = 30.0
 _LONGEST_SECONDS: Final = 2400.0
-_SAY_SECONDS: Final = 10.0
+SAY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,26 +136,21 @@ class Stage:
 
         await for_each(one, range(self.load.pools))
 
+    def queues(self) -> None:
+        """Make each queue, empty."""
+        client = self.redis.client()
+        for number in range(self.load.pools):
+            client.xgroup_create(name_of(number), GROUP, id="0", mkstream=True)
+        client.close()
+
     def fill(self, jobs: int) -> None:
-        """Make each queue, with so many jobs in it."""
+        """Put so many jobs into each queue."""
         client = self.redis.client()
         for number in range(self.load.pools):
             pipe = client.pipeline(transaction=False)
-            pipe.xgroup_create(name_of(number), GROUP, id="0", mkstream=True)
             for _ in range(jobs):
                 pipe.xadd(name_of(number), {"type": "bench", "payload": "{}"})
             pipe.execute()
-        client.close()
-
-    def drain(self) -> None:
-        """Take all jobs and acknowledge them, as workers do."""
-        client = self.redis.client()
-        for number in range(self.load.pools):
-            stream = name_of(number)
-            for _, entries in client.xreadgroup(GROUP, "bench", {stream: ">"}, count=JOBS):
-                ids = [entry for entry, _ in entries]
-                client.xack(stream, GROUP, *ids)
-                client.xdel(stream, *ids)
         client.close()
 
     async def until(
@@ -181,19 +176,20 @@ class Stage:
                 self.watch.result()
             if now - started > longest:
                 raise TimeoutError(f"not within {longest:.0f} s: {what} ({progress()})")
-            if now - said >= _SAY_SECONDS:
+            if now - said >= SAY_SECONDS:
                 said = now
                 say(f"  {progress()}, after {now - started:.0f} s")
             await asyncio.sleep(0.1)
 
-    async def until_sized(self, size: int, *, check: Callable[[], object]) -> None:
-        """Until every pool's Deployment has this size."""
+    async def until_sized(self, size: int, *, check: Callable[[], object], longest: float = _LONGEST_SECONDS) -> None:
+        """Until every pool's Deployment has this size. Raises as :meth:`until` does."""
         pools = self.load.pools
         await self.until(
             f"all Deployments at {size}",
             lambda: self.sizes.count(size) == len(self.sizes.sizes) == pools,
             progress=lambda: f"{self.sizes.count(size):,} of {pools:,} Deployments at {size}",
             check=check,
+            longest=longest,
         )
 
     async def until_quiet(self, *, check: Callable[[], object]) -> None:
@@ -207,10 +203,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(
-    load: Load, *, home: Path, sizes: Sizes, plane: ControlPlane | None = None, jobs: int = JOBS
-) -> AsyncIterator[Stage]:
-    """Set it up, with jobs in all queues, and end everything with the context.
+async def stage(load: Load, *, home: Path, sizes: Sizes, plane: ControlPlane | None = None) -> AsyncIterator[Stage]:
+    """Set it up, with all queues empty, and end everything with the context.
 
     `sizes` hears of all Deployments; `plane`: another than one at its default flags, not started.
     """
@@ -229,7 +223,7 @@ async def stage(
                 sizes=sizes,
                 watch=following,
             )
-            made.fill(jobs)
+            made.queues()
             try:
                 yield made
             finally:

@@ -18,5 +18,8 @@ class System(Protocol):
     async def create(self) -> None:
         """Have every queue scaled, and start what comes with that."""
 
+    async def looked_after(self) -> int:
+        """How many pools it has taken up: each has what it scales by."""
+
     def pids(self) -> list[int]:
         """Its processes. Raises DaemonDiedError when one of them has ended."""

@@ -56,6 +56,10 @@ class WorkerPools:
         collecting = [self._collect(place) for place in self._stage.load.places()]
         await asyncio.gather(self._stage.create(self._pool), *collecting)
 
+    async def looked_after(self) -> int:
+        """How many have a Deployment of workers."""
+        return len(self._stage.sizes.sizes)
+
     def pids(self) -> list[int]:
         """The operator and all collectors."""
         return [self.operator.pid(), *(collector.pid() for collector in self._collectors)]

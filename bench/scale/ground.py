@@ -63,7 +63,7 @@ async def ground(load: Load, *, home: Path, sizes: Sizes) -> AsyncIterator[Groun
     """Set it up with empty queues and room for all workers; all of it ends with the context."""
     log = home / "audit.log"
     plane = _control_plane(home, load=load, log=log)
-    async with stage(load, home=home, sizes=sizes, plane=plane, jobs=0) as place:
+    async with stage(load, home=home, sizes=sizes, plane=plane) as place:
         plane.write_kubeconfig(kubeconfig_of(place.home), user=USER, groups=["system:masters"])
         kwok.start(plane, stages=_stages(home))
         pods = load.pools * (max(WORKERS, MORE) + _SURGE) + 2 * load.namespaces
