@@ -132,6 +132,13 @@ def test_what_jobs_call_is_never_overrun() -> None:
     assert ask(90, current=1, downstream_concurrency=3).desired == 1
 
 
+def test_those_that_were_let_in_stay_while_no_worker_says_how_many_slots_it_has() -> None:
+    """A new collector hears nobody at first. That is no reason to be smaller, nor to be larger."""
+    unheard = ask(90, current=11, downstream_concurrency=22)
+    assert (unheard.desired, unheard.limited_by) == (11, (Limiter.DOWNSTREAM_CONCURRENCY,))
+    assert ask(3, current=11, downstream_concurrency=22).desired == 3
+
+
 def test_what_jobs_call_is_not_overrun_by_a_fallback_or_a_schedule_while_no_queue_is_known() -> None:
     """The caps bound what is added; who is there already stays."""
     fallback: dict[str, Any] = {"fallback_after": 30.0, "fallback_replicas": 50, "downstream_concurrency": 20}

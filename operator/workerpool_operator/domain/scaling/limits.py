@@ -105,9 +105,15 @@ def _paced_down(case: Case, wanted: int) -> int:
 
 
 def _below_downstream(case: Case, wanted: int) -> int:
-    """No more jobs at a time than what they call bears; one worker at least, whose slots the resource's rules bound."""
-    most = case.inputs.rules.downstream_concurrency
-    return min(wanted, max(1, most // case.inputs.slots)) if most else wanted
+    """No more jobs at a time than what they call bears; one worker at least, whose slots the resource's rules bound.
+
+    While no worker is heard that would say how many slots it has, those that are there stay: what they said let them in.
+    """
+    most, fleet = case.inputs.rules.downstream_concurrency, case.inputs.fleet
+    if not most:
+        return wanted
+    unheard = case.inputs.current if fleet.slots is None else 0
+    return min(wanted, max(1, most // case.inputs.slots, unheard))
 
 
 def _below_rate_limit(case: Case, wanted: int) -> int:
