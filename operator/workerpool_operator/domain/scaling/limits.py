@@ -107,7 +107,7 @@ def _paced_down(case: Case, wanted: int) -> int:
 def _below_downstream(case: Case, wanted: int) -> int:
     """No more jobs at a time than what they call bears; one worker at least, whose slots the resource's rules bound.
 
-    While no worker is heard that would say how many slots it has, those that are there stay: what they said let them in.
+    While no worker is heard that would say how many slots it has, those that are there stay: they were let in.
     """
     most, fleet = case.inputs.rules.downstream_concurrency, case.inputs.fleet
     if not most:
