@@ -9,7 +9,7 @@ import pytest
 from e2e.cli import wpool
 from e2e.monitoring import stage
 from e2e.monitoring.prometheus import GROUP, Prometheus
-from e2e.monitoring.window import ACT, SIZES, STEP, Evidence, Window
+from e2e.monitoring.window import ACT, QUARTER, SIZES, STEP, Evidence, Window
 from e2e.processes import continue_worker, stop_worker
 from e2e.scene import Scene, all_at_once, assert_nothing_lost, new_scene
 from e2e.support import pools
@@ -140,7 +140,7 @@ def evidence(prometheus: Prometheus, stack: Stack) -> Iterator[Evidence]:
 def test_a_pool_without_trouble_is_silent_for_a_quarter_of_an_hour(evidence: Evidence, pool: str) -> None:
     """Work, a container that is restarted, pods that are replaced, a new version, scale-in, zero, a queue that is
     always long, and one that is for a minute: nobody is woken for any of these."""
-    assert evidence.seconds >= 900
+    assert evidence.seconds >= QUARTER
     assert evidence.fired(pool) == {}, evidence.table()
 
 

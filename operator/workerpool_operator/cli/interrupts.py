@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -39,6 +39,23 @@ def leaves(what: str) -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         raise EndedError(what) from None
+
+
+async def whole(write: Coroutine[Any, Any, T]) -> T:
+    """Do this to its end, also where the command is cancelled meanwhile: what was half written cannot be taken back.
+
+    Raises:
+        Exception: what it raises itself.
+        CancelledError: the command was cancelled; it is done all the same, or has failed.
+    """
+    doing = asyncio.ensure_future(write)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        if not doing.cancelled():
+            doing.exception()  # the cancellation says more, and a failure that nobody takes is a warning
+        raise
 
 
 def run(answer: Callable[[], Awaitable[T]]) -> T:

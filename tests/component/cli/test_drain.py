@@ -11,9 +11,11 @@ from tests.component.cli.running import TwoHoursLate, of_nobody, wpool
 from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from workerpool_operator.cli.drain import node as draining
+from workerpool_operator.cli.interrupts import EndedError
+from workerpool_operator.cli.writing import rewrite
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import DRAIN, overrides
-from workerpool_operator.kube import Kube, ObjectRef, kinds
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds", "operator")]
 
@@ -104,6 +106,30 @@ class TestNode:
         assert timedelta(minutes=5) < said.until - datetime.now(UTC) <= timedelta(minutes=10)
         await kube.delete(pod)
         assert (await running).returncode == 0
+
+    async def test_an_order_that_is_being_written_is_taken_back_too(
+        self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-C between the API server's write and its answer."""
+        ref = await node(kube, f"n-{namespace}")
+        await worker(kube, namespace, "a", on=ref.name)
+        written, access = asyncio.Event(), await ClusterAccess.find(plane.kubeconfig)
+
+        async def slowly(*args: Any, **kwargs: Any) -> None:
+            await rewrite(*args, **kwargs)
+            if not written.is_set():
+                written.set()
+                await asyncio.sleep(0.5)
+
+        monkeypatch.setattr(draining, "rewrite", slowly)
+        target = draining.Target(node=ref.name, namespace=namespace, pool=None)
+        running = asyncio.ensure_future(draining.drain(access, target, seconds=600, tell=lambda _: None))
+        await written.wait()
+        assert ref.name in await annotation(kube, pool)
+        running.cancel()
+        with pytest.raises(EndedError, match="stays cordoned"):
+            await running
+        assert await annotation(kube, pool) == ""
 
     async def test_after_the_timeout_the_rest_stay(
         self, plane: ControlPlane, kube: Kube, namespace: str, pool: ObjectRef

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from workerpool_operator.cli import cluster, interrupts
-from workerpool_operator.cli.interrupts import EndedError, leaves
+from workerpool_operator.cli.interrupts import EndedError, leaves, whole
 
 WAITS = """
 import asyncio, sys
@@ -82,6 +82,33 @@ async def test_what_is_not_ended_goes_on() -> None:
         pass
     with pytest.raises(ZeroDivisionError), leaves("x"):
         raise ZeroDivisionError
+
+
+async def test_what_is_written_is_written_to_its_end() -> None:
+    """The cancellation comes after it, so that who takes it back knows of it; a failure of it is not left lying."""
+    begun, may_end, written = asyncio.Event(), asyncio.Event(), []
+
+    async def write(*, fails: bool) -> None:
+        begun.set()
+        await may_end.wait()
+        written.append(fails)
+        if fails:
+            raise ZeroDivisionError
+
+    for fails in (False, True):
+        begun.clear()
+        may_end.clear()
+        writing = asyncio.ensure_future(whole(write(fails=fails)))
+        await begun.wait()
+        writing.cancel()
+        await asyncio.sleep(0)
+        assert not writing.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    assert written == [False, True]
+    with pytest.raises(ZeroDivisionError):
+        await whole(write(fails=True))
 
 
 def test_a_command_says_in_a_sentence_what_goes_on(

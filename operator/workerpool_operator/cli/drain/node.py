@@ -18,7 +18,7 @@ from typing import Any, Final
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.doctor.seen import some
 from workerpool_operator.cli.hints import where
-from workerpool_operator.cli.interrupts import leaves
+from workerpool_operator.cli.interrupts import leaves, whole
 from workerpool_operator.cli.writing import rewrite
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.domain.scaling import DRAIN, Drain, overrides
@@ -119,7 +119,7 @@ async def _take_back(kube: Kube, node: str, asked: Mapping[PoolKey, Drain], *, t
     """No more workers begin to leave. What cannot be written now lapses by itself."""
     for pool, said in asked.items():
         try:
-            await _write(kube, pool, node=node, said=None, before=said)
+            await _write(kube, pool, node=node, taken_back=said)
         except errors.KubeError as error:
             until = f"{said.until:%Y-%m-%d %H:%M:%S} UTC"
             tell(f"{'/'.join(pool)}: that workers leave {node} cannot be taken back, and stands until {until}: {error}")
@@ -134,7 +134,7 @@ async def rehearse(access: ClusterAccess, target: Target, there: Sequence[There]
     async with Kube(access) as kube:
         await _cordon(kube, target.node, dry_run=True)
         for pool, said in _orders(target.node, there, until=await clock.now(kube)).items():
-            await _write(kube, pool, node=target.node, said=said, before=None, dry_run=True)
+            await _write(kube, pool, node=target.node, order=said, dry_run=True)
 
 
 async def _emptied(
@@ -145,8 +145,8 @@ async def _emptied(
         if time.monotonic() - begun < STRAGGLER_SECONDS:
             for pool, said in _orders(target.node, there, until=span.until).items():
                 if asked.get(pool) != said:
-                    await _write(kube, pool, node=target.node, said=said, before=asked.get(pool))
-                    asked[pool] = said
+                    asked[pool] = said  # before it is known whether it was written: it is taken back in any case
+                    await whole(_write(kube, pool, node=target.node, order=said))
         line = f"{target.node}: {len(there)} workers left ({told(there)}), {_leaving(there)} of them finish their jobs"
         if line != shown:
             shown = line
@@ -226,20 +226,27 @@ def _there(metadata: Mapping[str, Any]) -> There:
 
 
 async def _write(
-    kube: Kube, pool: PoolKey, *, node: str, said: Drain | None, before: Drain | None, dry_run: bool = False
+    kube: Kube,
+    pool: PoolKey,
+    *,
+    node: str,
+    order: Drain | None = None,
+    taken_back: Drain | None = None,
+    dry_run: bool = False,
 ) -> None:
-    """Put the order into the pool's annotation, or take ours (`before`) out of it, and leave those of others.
+    """Put the order into the pool's annotation, or take ours out of it, and leave those of others.
 
+    Ours of one drain end at the same time, whoever they are for: one that was to replace another may not have got there.
     A pool that has gone meanwhile has no workers to drain.
     """
     now = await clock.now(kube)
 
     def ordered(body: dict[str, Any]) -> dict[str, Any] | None:
         known = overrides(body["metadata"].get("annotations", {})).drains
-        if said is None and before not in known:
+        if taken_back and not any(one.node == node and one.until == taken_back.until for one in known):
             return None
         others = [one for one in known if one.node != node and one.until > now]
-        text = ",".join(str(one) for one in (*others, *([said] if said else [])))
+        text = ",".join(str(one) for one in (*others, *([order] if order else [])))
         return {"metadata": {"annotations": {DRAIN: text or None}}}
 
     with contextlib.suppress(errors.NotFound):
