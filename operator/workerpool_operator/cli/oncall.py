@@ -27,6 +27,9 @@ nowhere.
 Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, its broker can keep no rate, or no
 operator runs that would do it.
 """
+TAKEN_UP_SECONDS: Final = 10.0
+"""How long an operator is waited for that has a restart before it. It is written, and comes to it, in any case."""
+
 THROTTLE_EPILOG: Final = """**Examples**
 
     wpool throttle thumbs 5 --minutes 30
@@ -38,7 +41,8 @@ THROTTLE_EPILOG: Final = """**Examples**
 RESTART_HELP: Final = """Replace all workers of a pool by new ones of the same image, as a new version would.
 
 For what pods read only when they start: a Secret, a ConfigMap, an image whose tag has moved. Busy workers end their
-jobs first. `wpool get POOL --watch` shows how far it is. It asks first.
+jobs first. `wpool get POOL --watch` shows how far it is. It asks first, and returns when the operator has begun: so
+`wpool rollout status POOL` after it waits for the end of this restart.
 
 Exit codes: 0 written; 1 you said no; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, or no operator runs
 that would do it.
@@ -94,7 +98,13 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     said: dict[str, str | None] = {RESTART_ANNOTATION: datetime.now(UTC).isoformat(timespec="milliseconds")}
 
     async def write(access: "ClusterAccess") -> None:
+        from workerpool_operator.cli.rollout.ask import wait_for_another  # noqa: PLC0415  see cluster.asked
+        from workerpool_operator.cli.rollout.state import rollout_of  # noqa: PLC0415
+
+        before = rollout_of(await pool_of(access, namespace, pool)).get("wanted", "")
         await annotate(access, namespace, pool, said, dry_run=dry_run)
+        if before and not dry_run:  # who asks for the rollout next must not be told of the one before
+            await wait_for_another(access, namespace or access.namespace, pool, before, seconds=TAKEN_UP_SECONDS)
 
     asked("restart", write, context=context, namespace=namespace, for_operator=True, dry_run=dry_run)
     here = where(namespace=namespace, context=context)

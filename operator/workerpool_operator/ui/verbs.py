@@ -59,6 +59,8 @@ class Button:
     """Asked first: as the commands do (`cli/consent.py`)."""
     version: str = ""
     """The version that is meant, where it is about one."""
+    step: int | None = None
+    """The step of its rollout that it ends, where it ends one."""
     throttle: bool = False
     """Whether it takes a rate and minutes."""
     labels: bool = False
@@ -99,7 +101,13 @@ def _rollout_buttons(pool: Json) -> list[Button]:
     canary, wanted = str(rollout.get("canary") or ""), str(rollout.get("wanted") or "")
     if canary:
         return [
-            Button(verb="promote", label="Promote", help="End this step as if it were passed", version=canary),
+            Button(
+                verb="promote",
+                label="Promote",
+                help="End this step as if it were passed",
+                version=canary,
+                step=rollout.get("step") or None,
+            ),
             Button(
                 verb="promote-full",
                 label="Promote fully",
@@ -202,6 +210,8 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
     if button.version:
         if said.get("version") != button.version or meant(pool) != button.version:
             raise StaleError(f"The pool is at version {button.version} by now. Look again; nothing was done.")
+        if button.step is not None and said.get("step") != str(button.step):
+            raise StaleError(f"The rollout is at step {button.step} by now. Look again; nothing was done.")
         await _decide(access, namespace, name, button)
         return f"{button.label}: done."
     await _write(access, namespace, name, verb, said)
@@ -214,7 +224,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
 
 async def _decide(access: ClusterAccess, namespace: str, name: str, button: Button) -> None:
     """Tell the operator, and hear what it says to that, as `wpool rollout` does."""
-    told = await tell(access, namespace, name, Verb(button.verb), version=button.version)
+    told = await tell(access, namespace, name, Verb(button.verb), version=button.version, step=button.step)
     try:
         await expect_answers(access, namespace)
         await wait_for_answer(access, namespace, name, command=told.id, seconds=ANSWER_SECONDS)

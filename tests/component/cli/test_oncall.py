@@ -1,11 +1,13 @@
 """`wpool throttle` and `wpool restart` against a real API server: what is written is what the operator understands."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import TwoHoursLate, wpool
+from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from workerpool_operator.cli import oncall
 from workerpool_operator.cli.cluster import TroubleError
@@ -51,6 +53,28 @@ async def test_a_throttle_ends_by_the_api_servers_clock(
     assert said is not None
     assert timedelta(0) <= said.until - before - timedelta(minutes=15) < timedelta(minutes=1)
     assert abs(before - datetime.now(UTC)) < timedelta(minutes=1), "the API server runs on this machine"
+
+
+async def test_a_restart_has_begun_when_the_command_ends(
+    plane: ControlPlane, kube: Kube, namespace: str, operator: str
+) -> None:
+    """Whoever waits for the rollout next is not told of the one before it."""
+    ref = await made(kube, pool_body("thumbs", namespace, rollout={"strategy": "Canary"}))
+
+    def seen(**versions: str) -> dict[str, object]:
+        return {"status": {"observedGeneration": 1, "rollout": {"stable": "0a", **versions}}}
+
+    await kube.merge_patch(ref, seen(wanted="0a"), subresource="status")
+    running = asyncio.create_task(wpool(plane, "restart", "thumbs", "--yes", "-n", namespace))
+
+    async def written() -> bool:
+        return RESTART_ANNOTATION in (await kube.get(ref))["metadata"].get("annotations", {})
+
+    await eventually(written)
+    assert not running.done()
+    await kube.merge_patch(ref, seen(wanted="0b", canary="0b"), subresource="status")
+    shown = await running
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 async def test_a_throttle_that_nobody_could_keep_is_not_written(

@@ -103,12 +103,24 @@ async def test_a_decision_that_nobody_hears_is_not_said_to_be_done(page: Page, k
 async def test_what_the_operator_refuses_is_said(
     *, page: Page, kube: Kube, pool: ObjectRef, verb: str, label: str
 ) -> None:
+    said = {"version": "bb"} | ({"step": "1"} if verb == "promote" else {})
     async with answering(kube, pool, refused=True):
-        status, message = await page.press(f"{pool.namespace}/thumbs", verb, version="bb")
+        status, message = await page.press(f"{pool.namespace}/thumbs", verb, **said)
     assert status == 409
     assert message == f"{label}: the operator refused it: it does not fit what is going on. Nothing was done."
     async with answering(kube, pool):
-        assert await page.press(f"{pool.namespace}/thumbs", verb, version="bb") == (200, f"{label}: done.")
+        assert await page.press(f"{pool.namespace}/thumbs", verb, **said) == (200, f"{label}: done.")
+
+
+@pytest.mark.usefixtures("operator")
+async def test_a_step_that_somebody_else_has_ended_is_not_ended_twice(page: Page, kube: Kube, pool: ObjectRef) -> None:
+    """The next one has not been seen by who presses; and both at once are told apart by the operator."""
+    await kube.merge_patch(pool, {"status": {"rollout": {**ROLLOUT, "step": 2}}}, subresource="status")
+    status, message = await page.press(f"{pool.namespace}/thumbs", "promote", version="bb", step="1")
+    assert (status, message) == (409, "The rollout is at step 2 by now. Look again; nothing was done.")
+    async with answering(kube, pool):
+        assert (await page.press(f"{pool.namespace}/thumbs", "promote", version="bb", step="2"))[0] == 200
+    assert "promote@bb/2#" in (await kube.get(pool))["metadata"]["annotations"]["workerpool.dev/command"]
 
 
 @pytest.mark.usefixtures("operator")

@@ -64,6 +64,35 @@ def test_a_queue_that_could_not_be_read_counts_like_an_outage() -> None:
     assert back.desired == 10
 
 
+def failing(history: History, *, now: float, age: float = 0.1) -> Decision:
+    """The reading of the only queue has failed, for the first time at `now - age`."""
+    failed = Sample(queue="a", waiting=None, in_flight=None, age=age, poll_seconds=1.0)
+    return decide(Inputs(rules=RULES, queues=("a",), samples=[failed], current=1, history=history, now=now))
+
+
+def test_a_broker_that_fails_for_a_moment_lets_a_pool_rest_all_the_same() -> None:
+    """Once a minute, for no longer than a reading counts: the cooldown goes on, and the size is held meanwhile."""
+    history = ask((1, 0), history=History(since=0.0, active_at=0.0), now=1000.0, current=1).history
+    for now in range(1060, 1300, 60):
+        for age in (0.1, 3.1):
+            failed = failing(history, now=now + age, age=age)
+            assert (failed.desired, failed.outcome) == (1, Outcome.HELD)
+            history = failed.history
+        again = ask((0, 0), history=history, now=now + 4.9, current=1)
+        assert (again.desired, again.limited_by) == (1, (Limiter.COOLDOWN,))
+        history = again.history
+    assert ask((0, 0), history=history, now=1301.0, current=1).desired == 0
+
+
+def test_one_that_fails_again_and_again_without_an_answer_between_is_an_outage() -> None:
+    """However young each failure is."""
+    history = ask((1, 0), history=History(since=0.0, active_at=0.0), now=1000.0, current=1).history
+    for now in (1100.0, 1103.0, 1106.0):
+        history = failing(history, now=now).history
+    back = ask((0, 0), history=history, now=1107.0, current=1)
+    assert ask((0, 0), history=back.history, now=1301.0, current=1).desired == 1
+
+
 def test_growth_waits_for_no_window_after_an_outage() -> None:
     away = ask(history=History(since=0.0, active_at=0.0), now=1000.0, current=2)
     assert ask((9, 0), history=away.history, now=1001.0, current=2).desired == 9

@@ -251,6 +251,17 @@ def test_a_command_that_does_not_fit_is_refused_and_answered(state: State, comma
     assert outcome == Outcome(state=replace(state, command_id="1", command_refused=True), events=(Event.REFUSED,))
 
 
+def test_two_who_end_the_same_step_end_one() -> None:
+    """The second is refused, and told so: nobody has seen the next step yet."""
+    ends = replace(told(Verb.PROMOTE), step=1)
+    first = advance(CANARY, now(command=ends), POLICY)
+    assert (first.state.step, first.state.command_refused) == (1, False)
+    second = advance(first.state, now(command=replace(ends, id="2")), POLICY)
+    assert (second.state.step, second.state.command_refused) == (1, True)
+    third = advance(second.state, now(command=replace(ends, step=2, id="3")), POLICY)
+    assert (third.state.stable, third.state.command_refused) == ("v2", False)
+
+
 def test_a_command_is_obeyed_once() -> None:
     first = advance(CANARY, now(command=told(Verb.PROMOTE)), POLICY)
     assert advance(first.state, now(command=told(Verb.PROMOTE)), POLICY).state == first.state
@@ -260,9 +271,12 @@ def test_a_command_is_obeyed_once() -> None:
     ("text", "command"),
     [
         ("promote-full@9a3f#17", Command(verb=Verb.PROMOTE_FULL, version="9a3f", id="17")),
+        ("promote@9a3f/2#17", Command(verb=Verb.PROMOTE, version="9a3f", step=2, id="17")),
         ("pause@00ff#a-b.c", Command(verb=Verb.PAUSE, version="00ff", id="a-b.c")),
         ("promote@9a3f", None),
         ("promote@XYZ#1", None),
+        ("promote@9a3f/0#1", None),
+        ("promote@9a3f/#1", None),
         ("destroy@9a3f#1", None),
         ("", None),
         ("promote@9a3f#1\n", None),

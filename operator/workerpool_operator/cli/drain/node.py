@@ -236,7 +236,7 @@ async def _write(
 ) -> None:
     """Put the order into the pool's annotation, or take ours out of it, and leave those of others.
 
-    Ours of one drain end at the same time, whoever they are for: one that was to replace another may not have got there.
+    Ours of one drain all end at the same time: one that was to replace another may not have got there.
     A pool that has gone meanwhile has no workers to drain.
     """
     now = await clock.now(kube)

@@ -81,19 +81,30 @@ async def wait_for_end(access: ClusterAccess, namespace: str, name: str, *, seco
 
 
 async def tell(
-    access: ClusterAccess, namespace: str, name: str, verb: Verb, *, version: str = "", dry_run: bool = False
+    access: ClusterAccess,
+    namespace: str,
+    name: str,
+    verb: Verb,
+    *,
+    version: str = "",
+    step: int | None = None,
+    dry_run: bool = False,
 ) -> Command:
     """Write the command, and give it. It names its version, so it does nothing to one that came meanwhile.
 
-    `version`: the one that a person was asked about; empty: the one that is meant now.
+    `version`, `step`: those that a person was asked about, or saw; empty, None: those that are meant now. A step
+    counts where one is to be ended: said twice of one step, the second is refused.
 
     Raises:
         TroubleError: by now another version is meant.
     """
-    now = meant(await cluster.pool_of(access, namespace, name))
+    body = await cluster.pool_of(access, namespace, name)
+    now = meant(body)
     if version and now != version:
         raise TroubleError(f"{name} is at version {now} by now, and {version} was meant: nothing was done")
-    command = Command(verb=verb, version=now, id=uuid.uuid4().hex[:8])
+    if verb is Verb.PROMOTE and step is None:
+        step = rollout_of(body).get("step") or None  # 0: none is tried, and the operator says what it makes of that
+    command = Command(verb=verb, version=now, step=step, id=uuid.uuid4().hex[:8])
     patch = {"metadata": {"annotations": {COMMAND_ANNOTATION: said(command)}}}
     await cluster.patch_pool(access, namespace, name, patch, dry_run=dry_run)
     return command
@@ -123,6 +134,15 @@ async def wait_for_answer(
                         f"before it was answered: `wpool rollout get {name} -n {namespace}` shows what has become of it"
                     )
     raise NotInTimeError(f"written, and not answered within {seconds:g} s: does the operator run?")
+
+
+async def wait_for_another(access: ClusterAccess, namespace: str, name: str, before: str, *, seconds: float) -> None:
+    """Until the operator has seen that another version than `before` is asked for, or as long as that can be seen."""
+    with contextlib.suppress(TimeoutError, KubeError):
+        async with asyncio.timeout(seconds):
+            async for body in changes(access, namespace, name):
+                if rollout_of(body).get("wanted") != before:
+                    return
 
 
 async def expect_answers(access: ClusterAccess, namespace: str) -> None:

@@ -25,8 +25,9 @@ T = TypeVar("T")
 HELP: Final = """Show how far a pool's new version is, wait for its end, or decide about it.
 
 What decides is written to the pool as the annotation `workerpool.dev/command`, for the version that is being tried at
-that moment: it does nothing to a later one. It needs your own right to `patch` the pool. The operator's answer is
-waited for; a dry run (`--dry-run`) has the API server check the command, and cannot know that answer.
+that moment, and `promote` for its step: it does nothing to a later one. It needs your own right to `patch` the pool.
+The operator's answer is waited for; a dry run (`--dry-run`) has the API server check the command, and cannot know that
+answer.
 
 Exit codes: 0 shown, done, or promoted; 1 the pool has no rollout, or (`history`) no versions, or you said no; 2 wrong
 usage; 3 the cluster, or the pool, cannot be asked, or no operator runs that would decide (`status`); 4 the version was

@@ -1,7 +1,8 @@
-"""What people may tell a rollout, as data: `<verb>@<hash>#<id>`.
+"""What people may tell a rollout, as data: `<verb>@<hash>#<id>`, or of one step `<verb>@<hash>/<step>#<id>`.
 
 The hash is that of the version that is meant, as the one who spoke saw it: a command that comes late must not hit the
-version after. The id makes it one command, however often it is read.
+version after. Nor the step after, where two people end the same one. The id makes it one command, however often it is
+read.
 """
 
 import re
@@ -10,7 +11,9 @@ from enum import StrEnum
 from typing import Final
 
 COMMAND_ANNOTATION: Final = "workerpool.dev/command"
-_FORM: Final = re.compile(r"(?P<verb>[a-z-]+)@(?P<version>[0-9a-f]{1,64})#(?P<id>[A-Za-z0-9._-]{1,64})")
+_FORM: Final = re.compile(
+    r"(?P<verb>[a-z-]+)@(?P<version>[0-9a-f]{1,64})(/(?P<step>[1-9][0-9]{0,3}))?#(?P<id>[A-Za-z0-9._-]{1,64})"
+)
 
 
 class Verb(StrEnum):
@@ -38,6 +41,8 @@ class Command:
 
     verb: Verb
     version: str
+    step: int | None = None
+    """From 1, as the status has it; None: whichever it is at."""
     id: str
 
 
@@ -46,9 +51,11 @@ def parse(text: str) -> Command | None:
     found = _FORM.fullmatch(text)
     if found is None or found["verb"] not in set(Verb):
         return None
-    return Command(verb=Verb(found["verb"]), version=found["version"], id=found["id"])
+    step = int(found["step"]) if found["step"] else None
+    return Command(verb=Verb(found["verb"]), version=found["version"], step=step, id=found["id"])
 
 
 def said(command: Command) -> str:
     """The annotation's value."""
-    return f"{command.verb}@{command.version}#{command.id}"
+    step = "" if command.step is None else f"/{command.step}"
+    return f"{command.verb}@{command.version}{step}#{command.id}"

@@ -211,7 +211,8 @@ def _follow_target(state: State, now: Now, policy: Policy) -> Outcome:
 
 
 def _obey(state: State, command: Command, now: Now, policy: Policy) -> Outcome:
-    if command.version != (state.canary or now.target):
+    ended = state.canary and command.step is not None and command.step != state.step + 1
+    if ended or command.version != (state.canary or now.target):
         return Outcome(state=state, events=(Event.REFUSED,))
     return _obey_within(state, command, now, policy) if state.canary else _obey_between(state, command, now, policy)
 

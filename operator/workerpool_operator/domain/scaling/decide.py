@@ -77,9 +77,9 @@ def _alone(inputs: Inputs) -> Decision:
     history = inputs.history
     complete = len({sample.queue for sample in usable}) == len(inputs.queues)
     if not complete:
-        history = replace(history, gap=True, blind_since=None)
-    elif history.gap:
-        history = history.resumed(now=inputs.now)
+        history = history.with_gap(_unknown_since(inputs), blind_since=None)
+    else:
+        history = history.resumed(now=inputs.now, bridged=min(sample.stale_after for sample in usable))
     arrivals = {sample.queue: sample.arrivals for sample in usable if sample.arrivals is not None}
     inputs = replace(inputs, history=history.arrived(arrivals, now=inputs.now))
     backlog = Backlog(
@@ -113,7 +113,7 @@ def _from_backlog(inputs: Inputs, *, backlog: Backlog, complete: bool) -> Decisi
 def _blind(inputs: Inputs) -> Decision:
     """No queue is known: the size is held, and raised by what is wanted all the same."""
     since = inputs.now if inputs.history.blind_since is None else inputs.history.blind_since
-    history, answers = replace(inputs.history, gap=True, blind_since=since), ask_the_clock(inputs)
+    history, answers = inputs.history.with_gap(_unknown_since(inputs), blind_since=since), ask_the_clock(inputs)
     nothing = Backlog(waiting=0, in_flight=0)
     case = Case(inputs=inputs, answers=answers, backlog=nothing, complete=False, history=history)
     desired, limited = limit_blind(case)
@@ -127,6 +127,16 @@ def _blind(inputs: Inputs) -> Decision:
         limited_by=limited,
         foreseen=answers.foreseen,
         look_again=min(moments, default=None),
+    )
+
+
+def _unknown_since(inputs: Inputs) -> float:
+    """When the first of the queues that are unknown became so: one that was never read always was."""
+    known = {sample.queue: sample for sample in inputs.samples}
+    found = [known.get(queue) for queue in inputs.queues]
+    return min(
+        (-math.inf if one is None else inputs.now - one.age for one in found if one is None or not one.usable),
+        default=inputs.now,
     )
 
 

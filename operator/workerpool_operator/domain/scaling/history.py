@@ -33,12 +33,26 @@ class History:
     depth_value: int = 0
     blind_since: float | None = None
     """Since when no queue at all is known; None while one is."""
-    gap: bool = False
-    """Whether a queue was unknown at the last look. What is seen after a gap begins a new history."""
+    gap_since: float | None = None
+    """Since when a queue is unknown; None: none was at the last look."""
 
-    def resumed(self, *, now: float) -> "History":
-        """After a gap: jobs may have come and gone meanwhile, so cooldown and window begin again."""
-        return replace(self, gap=False, blind_since=None, since=now, active_at=now, peaks=(), troughs=())
+    def with_gap(self, since: float, *, blind_since: float | None) -> "History":
+        """A queue is unknown, since then or longer."""
+        known = since if self.gap_since is None else min(self.gap_since, since)
+        return replace(self, gap_since=known, blind_since=blind_since)
+
+    def resumed(self, *, now: float, bridged: float) -> "History":
+        """After a gap jobs may have come and gone meanwhile, so cooldown and window begin again.
+
+        Not after one of at most `bridged` seconds, so long as a reading counts anyway: a broker that does not answer
+        once in a while would never let a pool rest.
+        """
+        if self.gap_since is None:
+            return self
+        known = replace(self, gap_since=None, blind_since=None)
+        if now - self.gap_since <= bridged:
+            return known
+        return replace(known, since=now, active_at=now, peaks=(), troughs=())
 
     def arrived(self, arrivals: Mapping[str, int], *, now: float) -> "History":
         """Jobs may come and be done between two readings: then only their count tells of them.
