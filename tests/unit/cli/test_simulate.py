@@ -60,6 +60,17 @@ def test_a_pod_with_a_job_is_not_taken_away() -> None:
             assert after.ready >= after.running - 1e-6
 
 
+@pytest.mark.parametrize("job", [0.1, 1.0, 10.0])
+def test_workers_begin_no_more_than_the_rate_limit_lets_them(job: float) -> None:
+    """So a queue into which more comes grows by the rest, whatever the size."""
+    pool = parse(pool_body(scaling=AT_ONCE | {"maxReplicas": 500}, delivery={"rateLimitPerSecond": "5"}))
+    run = simulate(pool, [50.0] * 120, pods=Pods(job_seconds=job, start_seconds=1.0, slots=1), name="a")
+    begun = sum(jobs for _, jobs in run.waits)
+    assert 5.0 * 110 <= begun <= 5.0 * 120
+    assert run.points[-1].waiting == pytest.approx(50.0 * 120 - begun)
+    assert quantile(run.waits + run.left, 0.95) > 50
+
+
 def test_what_limits_a_pool_is_in_its_course() -> None:
     run = play([500.0] + [0.0] * 20, maxReplicas=3)
     assert run.points[0].desired == 3

@@ -1,9 +1,9 @@
 """A pool of workers in played time: who decides on its size, and a model of what becomes of the answers.
 
-Jobs are a fluid: what runs ends at a rate of 1 / service time, and whoever came first begins first. A pod takes
-`start_seconds` until it can take jobs. Only pods without a job are taken away, those that still start first, as the
-operator does it: of whoever else decides, only the sizes are compared. The estimates of arrivals and service time are
-the operator's own, too.
+Jobs are a fluid: what runs ends at a rate of 1 / service time, and whoever came first begins first. All pods together
+begin no more than `delivery.rateLimitPerSecond` lets them. A pod takes `start_seconds` until it can take jobs. Only
+pods without a job are taken away, those that still start first, as the operator does it: of whoever else decides, only
+the sizes are compared. The estimates of arrivals and service time are the operator's own, too.
 """
 
 import math
@@ -225,7 +225,9 @@ class _Stage:
 
         Pods that are to go are fenced: they take nothing more, and what they run ends as any.
         """
-        slots, there = min(self.ready, self.kept) * self.played.pods.slots, self.running + self.line.total
+        limit = self.played.pool.spec.delivery.rate_limit_per_second
+        may_begin = self.line.total if limit is None else min(self.line.total, float(limit) * TICK_SECONDS)
+        slots, there = min(self.ready, self.kept) * self.played.pods.slots, self.running + may_begin
         at_work = max(self.running, min(there, slots))
         ends = min(there, at_work * TICK_SECONDS / self.played.pods.job_seconds)
         runs = max(min(slots, there - ends), self.running - ends)
