@@ -31,19 +31,21 @@ class SloSpec(Model):
 
     availability: Objective | None = Field(
         default=None,
-        description='Share of the jobs that succeed at their first attempt, such as "0.999". Off when unset.',
+        description='Share of the jobs that succeed at their first attempt, such as "0.999". One that fails first and '
+        "succeeds later counts against it. Off when unset.",
     )
     job_latency_seconds: int | None = Field(
         default=None,
         ge=1,
         le=86_400,
         description="Seconds from when a job is due until its first attempt has ended, for jobLatencyQuantile of the "
-        "jobs. Off when unset.",
+        "jobs. Needs workers with the SDK. Off when unset.",
     )
     job_latency_quantile: Objective = Field(default="0.95", description="Share of the jobs that are not later.")
     queue_depth: Objective | None = Field(
         default=None,
-        description="Share of the time in which no more jobs wait than the pool's target allows. Off when unset.",
+        description="Share of the time in which no more jobs wait than the pool's target allows: "
+        "scaling.targets.queueDepth, or else queueDepthPerReplica times maxReplicas. Off when unset.",
     )
     throughput: Objective | None = Field(
         default=None,

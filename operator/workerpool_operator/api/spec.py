@@ -339,7 +339,8 @@ class WorkerPoolSpec(Model):
     alerts: AlertsSpec = Field(default=AlertsSpec(), description="The two alerts that every pool has.")
     slo: SloSpec = Field(
         default=SloSpec(),
-        description="What the pool promises. A canary that breaks it is rejected, if the stable version keeps it; "
+        description="What the pool promises. Alerts tell when what may go wrong in 30 days is used up too fast: "
+        "SloBudgetBurnsFast, SloBudgetBurns. A canary that breaks it is rejected, if the stable version keeps it; "
         "while both break it, the rollout holds.",
     )
     suspend: bool = Field(
