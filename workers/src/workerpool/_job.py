@@ -153,7 +153,7 @@ class JobSpec:
     payload: Any = None
     """Anything that JSON can hold."""
     job_id: str = ""
-    """Makes enqueueing repeatable: a second job with this id is dropped, for ten minutes."""
+    """Makes enqueueing repeatable: a second job with this id is dropped, for ten minutes; not by RabbitMQ and Kafka."""
     delay: float = 0.0
     """Seconds until it may start."""
     tenant: str = ""
