@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
+    "checkpoints.md",
     "choose-a-lane.md",
     "exactly-once.md",
     "first-worker.md",

@@ -69,7 +69,8 @@ class Job:
         """Keep how far this job is, for its next attempt: after a failure, a drain or this worker's death, on any node.
 
         The last one counts; it replaces the one before whole, and is gone when the job is done or dead. When this
-        returns, the broker has it.
+        returns, the broker has it; but on RabbitMQ and Kafka, where this worker keeps it until the attempt has failed
+        or is handed back, and its death loses it.
 
         Args:
             state: Anything that JSON can hold, at most MAX_CHECKPOINT_BYTES of it.
