@@ -62,6 +62,19 @@ def quantile(share: float, histogram: str, *, by: str) -> str:
     return f"histogram_quantile({share}, sum by (le, {by}) ({rate}))"
 
 
+def once(metric: str, *by: str) -> str:
+    """The expression for a gauge of the chosen pools, once for each pool and value of the labels `by`.
+
+    Two say it while another operator takes the lead, and all the time where a namespace has two collectors.
+    """
+    return f"max by ({', '.join(('namespace', 'pool', *by))}) ({metric}{{POOL}})"
+
+
+def of_queues(gauge: str) -> str:
+    """The expression for the sum over a pool's queues of what each collector of the namespace says of each of them."""
+    return f"sum by (namespace, pool) ({once(gauge, 'queue')})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One picture. `about` says what it shows and what is wrong when it looks wrong."""
@@ -245,7 +258,10 @@ ANNOTATIONS: Final = (
     (
         "Canary rejected",
         "red",
-        Query("workerpool_canary_rejected{POOL} > (workerpool_canary_rejected{POOL} offset 2m)"),
+        Query(
+            """max by (namespace, pool) (workerpool_canary_rejected{POOL})
+               > max by (namespace, pool) (workerpool_canary_rejected{POOL} offset 2m)"""
+        ),
         "{{pool}}: the version that was tried is rejected",
     ),
 )

@@ -2,7 +2,11 @@
 
 from typing import Final
 
-from scripts.dashboards.model import Dashboard, Kind, Panel, Query, Row, Unit
+from scripts.dashboards.model import Dashboard, Kind, Panel, Query, Row, Unit, of_queues, once
+
+_PRICE: Final = """* on (namespace, pool) group_left (currency)
+                   topk by (namespace, pool) (1, workerpool_worker_hour_price{POOL})"""
+"""What the workers' hours cost. One price for each pool: two operators say it while another one takes the lead."""
 
 EXECUTIVE: Final = Dashboard(
     name="executive",
@@ -53,7 +57,7 @@ EXECUTIVE: Final = Dashboard(
                     about="Worker pods of all chosen pools.",
                     unit=Unit.WHOLE,
                     kind=Kind.NUMBER,
-                    queries=(Query("sum(workerpool_replicas{POOL})"),),
+                    queries=(Query(f"sum({once('workerpool_replicas')})"),),
                 ),
                 Panel(
                     title="Alerts",
@@ -124,7 +128,7 @@ ON_CALL: Final = Dashboard(
                     about="Jobs in the queues that nobody has taken.",
                     unit=Unit.COUNT,
                     runbook="HighQueueDepth",
-                    queries=(Query("sum by (namespace, pool) (queue_depth{POOL})", "{{namespace}}/{{pool}}"),),
+                    queries=(Query(of_queues("queue_depth"), "{{namespace}}/{{pool}}"),),
                 ),
                 Panel(
                     title="Oldest waiting job",
@@ -140,12 +144,7 @@ ON_CALL: Final = Dashboard(
                     about="Each limit that keeps a pool from the size that its work asks for.",
                     unit=Unit.WHOLE,
                     stacked=True,
-                    queries=(
-                        Query(
-                            "sum by (namespace, pool, limiter) (workerpool_limited_by{POOL})",
-                            "{{namespace}}/{{pool}} {{limiter}}",
-                        ),
-                    ),
+                    queries=(Query(once("workerpool_limited_by", "limiter"), "{{namespace}}/{{pool}} {{limiter}}"),),
                 ),
             ),
         ),
@@ -168,7 +167,7 @@ ON_CALL: Final = Dashboard(
                     title="Dead letters",
                     about="Jobs that wait in the dead letters for somebody to look at them.",
                     unit=Unit.COUNT,
-                    queries=(Query("sum by (namespace, pool) (queue_dead_letters{POOL})", "{{namespace}}/{{pool}}"),),
+                    queries=(Query(of_queues("queue_dead_letters"), "{{namespace}}/{{pool}}"),),
                 ),
                 Panel(
                     title="Jobs taken over from dead workers",
@@ -192,7 +191,7 @@ ON_CALL: Final = Dashboard(
                     unit=Unit.WHOLE,
                     queries=(
                         Query(
-                            "clamp_min(workerpool_desired_replicas{POOL} - workerpool_replicas{POOL}, 0)",
+                            f"clamp_min({once('workerpool_desired_replicas')} - {once('workerpool_replicas')}, 0)",
                             "{{namespace}}/{{pool}}",
                         ),
                     ),
@@ -217,7 +216,7 @@ ON_CALL: Final = Dashboard(
                     unit=Unit.WHOLE,
                     warn_at=1,
                     runbook="WorkersStuck",
-                    queries=(Query("workerpool_stuck_workers{POOL}", "{{namespace}}/{{pool}}"),),
+                    queries=(Query(once("workerpool_stuck_workers"), "{{namespace}}/{{pool}}"),),
                 ),
             ),
         ),
@@ -241,8 +240,8 @@ COST: Final = Dashboard(
                     stacked=True,
                     queries=(
                         Query(
-                            """sum by (namespace, pool) (rate(workerpool_worker_seconds_total{POOL}[$__rate_interval]))
-                               * on (namespace, pool) group_left (currency) workerpool_worker_hour_price{POOL}""",
+                            f"""sum by (namespace, pool)
+                                (rate(workerpool_worker_seconds_total{{POOL}}[$__rate_interval])) {_PRICE}""",
                             "{{namespace}}/{{pool}} {{currency}}",
                         ),
                     ),
@@ -254,9 +253,8 @@ COST: Final = Dashboard(
                     stacked=True,
                     queries=(
                         Query(
-                            """sum by (namespace, pool)
-                               (rate(workerpool_worker_idle_seconds_total{POOL}[$__rate_interval]))
-                               * on (namespace, pool) group_left (currency) workerpool_worker_hour_price{POOL}""",
+                            f"""sum by (namespace, pool)
+                                (rate(workerpool_worker_idle_seconds_total{{POOL}}[$__rate_interval])) {_PRICE}""",
                             "{{namespace}}/{{pool}} {{currency}}",
                         ),
                     ),
@@ -267,10 +265,10 @@ COST: Final = Dashboard(
                     unit=Unit.MONEY,
                     queries=(
                         Query(
-                            """1000 * sum by (namespace, pool) (increase(workerpool_worker_seconds_total{POOL}[1h]))
-                               / 3600 * on (namespace, pool) group_left (currency) workerpool_worker_hour_price{POOL}
-                               / on (namespace, pool) group_left ()
-                               sum by (namespace, pool) (increase(jobs_processed_total{POOL}[1h]))""",
+                            f"""1000 * sum by (namespace, pool)
+                                (increase(workerpool_worker_seconds_total{{POOL}}[1h])) / 3600 {_PRICE}
+                                / on (namespace, pool) group_left ()
+                                sum by (namespace, pool) (increase(jobs_processed_total{{POOL}}[1h]))""",
                             "{{namespace}}/{{pool}} {{currency}}",
                         ),
                     ),

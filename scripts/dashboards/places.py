@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from scripts.dashboards.model import Panel, Query, Row, Unit
+from scripts.dashboards.model import Panel, Query, Row, Unit, once
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
 
@@ -14,7 +14,7 @@ PLACES: Final = Row(
             about="Workers asked for in each place, without the lost ones. Of pools with `spec.placement`.",
             unit=Unit.WHOLE,
             stacked=True,
-            queries=(Query("workerpool_place_workers{POOL}", f"{_NAMED} {{{{place}}}}"),),
+            queries=(Query(once("workerpool_place_workers", "place"), f"{_NAMED} {{{{place}}}}"),),
         ),
         Panel(
             title="Lost workers",
@@ -22,7 +22,7 @@ PLACES: Final = Row(
             "place.",
             unit=Unit.WHOLE,
             runbook="FailedOver",
-            queries=(Query("workerpool_lost_workers{POOL}", _NAMED),),
+            queries=(Query(once("workerpool_lost_workers"), _NAMED),),
         ),
         Panel(
             title="Failovers",

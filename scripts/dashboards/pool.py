@@ -2,12 +2,16 @@
 
 from typing import Final
 
-from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit, quantile
+from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit, of_queues, once, quantile
 from scripts.dashboards.places import PLACES
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
-_ROLE: Final = "* on (namespace, pool, version) group_left (role) workerpool_version_info{POOL}"
-"""Turns series by version into such that also say what the version is for."""
+_ROLE: Final = """* on (namespace, pool, version) group_left (role)
+                  topk by (namespace, pool, version) (1, workerpool_version_info{POOL})"""
+"""Turns series by version into such that also say what the version is for.
+
+A join fails as a whole where it finds two: as while another operator takes the lead, and of two revisions of a version.
+"""
 
 
 def _by_role(metric: str) -> str:
@@ -29,8 +33,8 @@ SCALING: Final = Dashboard(
                     "cannot be read.",
                     unit=Unit.WHOLE,
                     queries=(
-                        Query("workerpool_desired_replicas{POOL}", f"{_NAMED} wanted"),
-                        Query("workerpool_replicas{POOL}", f"{_NAMED} there"),
+                        Query(once("workerpool_desired_replicas"), f"{_NAMED} wanted"),
+                        Query(once("workerpool_replicas"), f"{_NAMED} there"),
                     ),
                 ),
                 Panel(
@@ -49,7 +53,7 @@ SCALING: Final = Dashboard(
                     about="Each limit that clips the size that the work asks for.",
                     unit=Unit.WHOLE,
                     stacked=True,
-                    queries=(Query("workerpool_limited_by{POOL}", f"{_NAMED} {{{{limiter}}}}"),),
+                    queries=(Query(once("workerpool_limited_by", "limiter"), f"{_NAMED} {{{{limiter}}}}"),),
                 ),
             ),
         ),
@@ -62,8 +66,8 @@ SCALING: Final = Dashboard(
                     unit=Unit.COUNT,
                     stacked=True,
                     queries=(
-                        Query("sum by (namespace, pool) (queue_depth{POOL})", f"{_NAMED} waiting"),
-                        Query("sum by (namespace, pool) (queue_in_flight{POOL})", f"{_NAMED} in flight"),
+                        Query(of_queues("queue_depth"), f"{_NAMED} waiting"),
+                        Query(of_queues("queue_in_flight"), f"{_NAMED} in flight"),
                     ),
                 ),
                 Panel(
@@ -73,7 +77,8 @@ SCALING: Final = Dashboard(
                     unit=Unit.PER_SECOND,
                     queries=(
                         Query(
-                            "sum by (namespace, pool) (rate(queue_arrivals_total{POOL}[$__rate_interval]))",
+                            """sum by (namespace, pool) (max by (namespace, pool, queue)
+                               (rate(queue_arrivals_total{POOL}[$__rate_interval])))""",
                             f"{_NAMED} coming",
                         ),
                         Query(
@@ -89,7 +94,7 @@ SCALING: Final = Dashboard(
                     unit=Unit.COUNT,
                     queries=(
                         Query(
-                            "topk(10, max by (namespace, pool, queue, partition) (queue_consumer_lag{POOL}))",
+                            f"topk(10, {once('queue_consumer_lag', 'queue', 'partition')})",
                             f"{_NAMED} {{{{queue}}}} {{{{partition}}}}",
                         ),
                     ),
@@ -116,23 +121,31 @@ SCALING: Final = Dashboard(
             panels=(
                 Panel(
                     title="Age of the latest reading",
-                    about="A pool whose readings are old holds its size.",
+                    about="A pool whose readings are old holds its size. Of two collectors the fresher one counts.",
                     unit=Unit.SECONDS,
-                    queries=(Query("collector_sample_age_seconds{POOL}", f"{_NAMED} {{{{queue}}}}"),),
+                    queries=(
+                        Query(
+                            "min by (namespace, pool, queue) (collector_sample_age_seconds{POOL})",
+                            f"{_NAMED} {{{{queue}}}}",
+                        ),
+                    ),
                 ),
                 Panel(
                     title="Time a reading takes",
                     about="How long the broker took to answer.",
                     unit=Unit.SECONDS,
-                    queries=(Query("collector_poll_seconds{POOL}", f"{_NAMED} {{{{queue}}}}"),),
+                    queries=(Query(once("collector_poll_seconds", "queue"), f"{_NAMED} {{{{queue}}}}"),),
                 ),
                 Panel(
                     title="Readings that failed",
-                    about="Per minute. The pool's condition QueueReachable says why.",
+                    about="Per minute; of two collectors, of the one with more. The pool's condition QueueReachable "
+                    "says why.",
                     unit=Unit.COUNT,
                     queries=(
                         Query(
-                            "60 * rate(collector_poll_errors_total{POOL}[$__rate_interval])", f"{_NAMED} {{{{queue}}}}"
+                            """60 * max by (namespace, pool, queue)
+                               (rate(collector_poll_errors_total{POOL}[$__rate_interval]))""",
+                            f"{_NAMED} {{{{queue}}}}",
                         ),
                     ),
                 ),
@@ -154,13 +167,18 @@ CANARY: Final = Dashboard(
                     about="1 for the version that is tried, with what is known of it: Pass, Fail or Inconclusive.",
                     unit=Unit.WHOLE,
                     runbook="CanaryRejected",
-                    queries=(Query("workerpool_canary_info{POOL}", f"{_NAMED} {{{{version}}}} {{{{verdict}}}}"),),
+                    queries=(
+                        Query(
+                            once("workerpool_canary_info", "version", "verdict"),
+                            f"{_NAMED} {{{{version}}}} {{{{verdict}}}}",
+                        ),
+                    ),
                 ),
                 Panel(
                     title="Step",
                     about="Step that it is in, from 1. 0: no version is tried.",
                     unit=Unit.WHOLE,
-                    queries=(Query("workerpool_canary_step{POOL}", _NAMED),),
+                    queries=(Query(once("workerpool_canary_step"), _NAMED),),
                 ),
                 Panel(
                     title="Share of workers and of jobs",
@@ -169,9 +187,9 @@ CANARY: Final = Dashboard(
                     unit=Unit.SHARE,
                     most=1,
                     queries=(
-                        Query("workerpool_canary_weight{POOL} / 100", f"{_NAMED} meant"),
-                        Query("workerpool_canary_pod_share{POOL}", f"{_NAMED} of workers"),
-                        Query("workerpool_canary_job_share{POOL}", f"{_NAMED} of jobs"),
+                        Query(f"{once('workerpool_canary_weight')} / 100", f"{_NAMED} meant"),
+                        Query(once("workerpool_canary_pod_share"), f"{_NAMED} of workers"),
+                        Query(once("workerpool_canary_job_share"), f"{_NAMED} of jobs"),
                     ),
                 ),
             ),
@@ -184,7 +202,7 @@ CANARY: Final = Dashboard(
                     about="Its rate over the stable version's, by signal. 1: as good as that.",
                     unit=Unit.COUNT,
                     runbook="CanaryRejected",
-                    queries=(Query("workerpool_canary_failure_ratio{POOL}", f"{_NAMED} {{{{signal}}}}"),),
+                    queries=(Query(once("workerpool_canary_failure_ratio", "signal"), f"{_NAMED} {{{{signal}}}}"),),
                 ),
                 Panel(
                     title="First attempts that fail",

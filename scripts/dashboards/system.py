@@ -28,7 +28,7 @@ OPERATOR: Final = Dashboard(
                     about="Pools that the leader looks after.",
                     unit=Unit.WHOLE,
                     kind=Kind.NUMBER,
-                    queries=(Query("count(workerpool_info)"),),
+                    queries=(Query("count(count by (namespace, pool) (workerpool_info))"),),
                 ),
                 Panel(
                     title="Pools that are due",

@@ -24,7 +24,7 @@ from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.presence import is_there, mends
 from workerpool_operator.controller.queue import Outcome
 from workerpool_operator.controller.refusals import refusals
-from workerpool_operator.controller.shown import canary_series, failed_over, place_series
+from workerpool_operator.controller.shown import canary_series, failed_over, place_series, roles
 from workerpool_operator.controller.store import Store, Stored
 from workerpool_operator.controller.streams import Streams
 from workerpool_operator.controller.values import Values
@@ -41,7 +41,7 @@ from workerpool_operator.domain.scaling import Outcome as DecisionOutcome
 from workerpool_operator.domain.snapshot import Memory, PodList, Snapshot
 from workerpool_operator.domain.usage import usage
 from workerpool_operator.kube import EventRecorder, EventType, Kube, ObjectRef, errors, kinds
-from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries, VersionRole
+from workerpool_operator.metrics import Direction, OperatorMetrics, PoolSeries
 
 _log = structlog.get_logger(__name__)
 
@@ -267,7 +267,7 @@ class PoolReconciler:
                 replicas=after.replicas,
                 mode=scaling.mode,
                 limited_by=scaling.limited_by,
-                versions=tuple(VersionRole(version.hash, version.role) for version in after.versions),
+                versions=roles(after),
                 stuck=len(todo.care.findings.stuck),
                 canary=canary_series(todo.versions),
                 places=place_series(snapshot, after),

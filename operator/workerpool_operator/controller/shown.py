@@ -8,10 +8,21 @@ from workerpool_operator.domain.layout import counted
 from workerpool_operator.domain.rollout.splitter import job_share
 from workerpool_operator.domain.snapshot import Snapshot
 from workerpool_operator.domain.versions import Versions, judged
-from workerpool_operator.metrics import CanarySeries, PlaceSeries
+from workerpool_operator.metrics import CanarySeries, PlaceSeries, VersionRole
 
 FORMER: Final = "former"
 """What the metrics call places that the pool named before."""
+_RANKS: Final = {"stable": 0, "canary": 1, "draining": 2}
+
+
+def roles(after: WorkerPoolStatus) -> tuple[VersionRole, ...]:
+    """Each version once, though it may be there in several revisions: a join by version takes one role only.
+
+    Of several roles it is the one that most depends on: stable before canary before draining.
+    """
+    ranked = sorted(after.versions, key=lambda one: _RANKS.get(one.role, len(_RANKS)))
+    found = {one.hash: one.role for one in reversed(ranked)}
+    return tuple(VersionRole(one, found[one]) for one in dict.fromkeys(one.hash for one in after.versions))
 
 
 def canary_series(versions: Versions | None) -> CanarySeries | None:

@@ -1,5 +1,8 @@
 """Three hours of a small installation, as OpenMetrics text: every metric that operator, collector and worker export.
 
+Another operator takes the lead on the way, each namespace has two collectors, and of the stable version there are two
+revisions: what is there twice must neither be counted twice nor break a join.
+
 Names, kinds and labels come from the processes' own metrics, so a dashboard that asks for something which is not
 exported finds nothing here either.
 """
@@ -23,6 +26,12 @@ POOLS: Final = (("media", "thumbnails"), ("shop", "mails"))
 TRIED: Final = 3600
 """Second in which the canary begins; and, an hour later, the one in which it is rejected."""
 REJECTED: Final = 2 * TRIED
+HANDED_OVER: Final = 5400
+"""Second in which another operator leads, while the first one's series are still there."""
+_LEADERS: Final = {"operator-0": range(HANDED_OVER + STEP), "operator-1": range(HANDED_OVER, SECONDS)}
+COLLECTORS: Final = 2
+"""In each namespace; they read the same queues."""
+_ROLES: Final = ((STABLE, "stable"), (CANARY, "canary"), (STABLE, "draining"))
 
 Value = Callable[[int], float]
 
@@ -79,7 +88,8 @@ class Target:
 
     families: Iterable[Metric]
     labels: Mapping[str, str]
-    leader: bool = False
+    speaks: range = range(SECONDS)
+    """Seconds in which it says something about pools: an operator does while it leads."""
 
 
 def openmetrics(*, begin: int) -> Iterator[str]:
@@ -99,12 +109,13 @@ def openmetrics(*, begin: int) -> Iterator[str]:
 
 
 def _targets() -> Iterator[Target]:
-    for pod, leader in (("operator-0", True), ("operator-1", False)):
+    for pod, leads in _LEADERS.items():
         own = [*metrics_page.operator(), *_process()]
-        yield Target(own, {"instance": pod, "pod": pod, "job": "workerpool-operator"}, leader)
+        yield Target(own, {"instance": pod, "pod": pod, "job": "workerpool-operator"}, leads)
     for namespace, pool in POOLS:
-        pod = f"collector-{namespace}"
-        yield Target(metrics_page.collector(), {"instance": pod, "pod": pod, "namespace": namespace, "pool": pool})
+        for number in range(COLLECTORS):
+            pod = f"collector-{namespace}-{number}"
+            yield Target(metrics_page.collector(), {"instance": pod, "pod": pod, "namespace": namespace, "pool": pool})
         for version in (STABLE, CANARY):
             name = f"{pool}-{version}-1"
             families = [family for family in metrics_page.worker() if family.name != "queue_depth"]
@@ -130,28 +141,32 @@ def _variants(sample: Sample, target: Target) -> Iterator[dict[str, str]]:
     if "pool" not in sample.labels or "pool" in target.labels:
         yield labels
         return
-    for namespace, pool in POOLS if target.leader else ():
+    for namespace, pool in POOLS:
         about = labels | {"namespace": namespace, "pool": pool}
         if "version" not in sample.labels:
             yield about
         elif "verdict" in sample.labels:
             yield about | {"version": CANARY}
+        elif "role" in sample.labels:
+            yield from (about | {"version": version, "role": role} for version, role in _ROLES)
         else:
-            for version, role in ((STABLE, "stable"), (CANARY, "canary")):
-                yield about | {"version": version} | ({"role": role} if "role" in sample.labels else {})
+            yield from (about | {"version": version} for version in (STABLE, CANARY))
 
 
 def _lines(family: Metric, sample: Sample, labels: Mapping[str, str], *, target: Target, begin: int) -> Iterator[str]:
-    value = _value(family, sample, labels, leader=target.leader)
+    value = _value(family, sample, labels, leads=target.speaks)
     first = TRIED if labels.get("version") == CANARY else 0
     for at in range(first, SECONDS, STEP):
+        if "pool" in labels and at not in target.speaks:
+            continue
         yield _line(sample.name, labels, value(at) if "unixtime" not in sample.name else begin + at - 4, begin + at)
 
 
-def _value(family: Metric, sample: Sample, labels: Mapping[str, str], *, leader: bool) -> Value:
+def _value(family: Metric, sample: Sample, labels: Mapping[str, str], *, leads: range) -> Value:
     if sample.name == "workerpool_operator_leader":
-        return lambda _: float(leader)
-    spread = zlib.crc32(repr(sorted(labels.items())).encode()) % 100 / 100
+        return lambda at: float(at in leads)
+    about = sorted((key, text) for key, text in labels.items() if key not in {"instance", "pod"})
+    spread = zlib.crc32(repr(about).encode()) % 100 / 100
     if family.name in _WAVES:
         mean, swing, period = _WAVES[family.name]
         return lambda at: mean + swing * math.sin(at / period + len(labels.get("pool", "")))
