@@ -96,6 +96,10 @@ KINDS: Final = {
     "queueDepth": (waiting(300), waiting(100)),
     "throughput": (done(0), done(1)),
     "throughput, with nobody who tells of jobs": ((promise("throughput", 0.99), depth(5)), done(0.1)),
+    "throughput, of a pool that somebody stopped": (
+        done(0),
+        (*done(0), gauge("workerpool_limited_by", 1, limiter="suspended", pod="o0")),
+    ),
     "throughput, with nothing to do": (
         done(0),
         (promise("throughput", 0.99), depth(steps((0, 0))), counter("jobs_processed_total", 0, lane="io", pod="w0")),

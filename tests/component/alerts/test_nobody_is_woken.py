@@ -1,0 +1,64 @@
+"""What looks like trouble and is none: pools that are new, that somebody stopped, that do what they were told."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.component.alerts.cases import POOL, minutes, steps
+from tests.component.alerts.installation import counter, depth, gauge
+from tests.component.alerts.promtool import Case, Firing, Series, judge
+
+pytestmark = [pytest.mark.component, pytest.mark.promtool]
+
+ROOT: Final = Path(__file__).parents[3]
+RULES: Final[dict[str, Any]] = yaml.safe_load((ROOT / "charts" / "workerpool-operator" / "alerts.yaml").read_text())
+
+
+def never(alert: str, *series: Series, until: float) -> Case:
+    """At no minute of these."""
+    firing: Firing = {minutes(minute): [] for minute in range(1, round(until) + 1)}
+    return Case(series=series, seconds=minutes(until), alert=alert, firing=firing)
+
+
+def told(alert: str, *series: Series, since: float, severity: str = "warning") -> Case:
+    """Not in the two minutes before that one, and then."""
+    before, after = minutes(since) - 120, minutes(since) + 60
+    firing: Firing = {before: [], after: [{**POOL, "severity": severity}]}
+    return Case(series=series, seconds=after, alert=alert, firing=firing)
+
+
+def stopped(*, since: float, until: float = 10**6) -> Series:
+    """The pool is suspended for so long (minutes)."""
+    values = steps((0, None), (minutes(since), 1), (minutes(until), None))
+    return gauge("workerpool_limited_by", values, limiter="suspended", pod="o0")
+
+
+AWAY: Final = steps((0, 5), (minutes(20), None), (minutes(23), 5))
+"""As many as a collector tells of that is replaced meanwhile."""
+WORKS: Final = counter("jobs_processed_total", 1, until=10, lane="io", pod="w0")
+
+DRAINING: Final[dict[str, Case]] = {
+    "a pool that was born with a backlog": never("QueueNotDraining", depth(5), until=19),
+    "the same, when its workers have not come for twenty minutes": told(
+        "QueueNotDraining", depth(5), since=22, severity="critical"
+    ),
+    "a pool that somebody stopped": never("QueueNotDraining", depth(5), WORKS, stopped(since=8), until=60),
+    "a pool that goes on after a night": never(
+        "QueueNotDraining", depth(5), WORKS, stopped(since=8, until=60), until=79
+    ),
+    "the same, when it does nothing": told(
+        "QueueNotDraining", depth(5), WORKS, stopped(since=8, until=60), since=82, severity="critical"
+    ),
+    "a collector that is away for three minutes": told(
+        "QueueNotDraining", depth(AWAY), WORKS, since=32, severity="critical"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DRAINING.values(), ids=DRAINING.keys())
+def test_what_has_not_been_seen_to_stand_still_wakes_nobody(case: Case, tmp_path: Path) -> None:
+    """Twenty minutes in which jobs could have been done, and somebody looked."""
+    verdict = judge(RULES, case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
