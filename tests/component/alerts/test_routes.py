@@ -83,6 +83,18 @@ def test_the_cause_is_told_and_what_follows_from_it_is_not(alertmanager: str) ->
     assert held_back(alertmanager) == {("OldestJobTooOld", "thumbs"), ("ScalerBlind", "mails")}
 
 
+def test_a_collector_s_silence_is_its_own_namespace_s(alertmanager: str) -> None:
+    """Whoever may end the collector of one namespace keeps nobody from being told of another one, or of the cluster."""
+    fire(
+        alertmanager,
+        {"alertname": "CollectorDown", "namespace": "media"},
+        *({"alertname": name, **pool} for name in ("ScalerBlind", "RolloutStuck") for pool in (THUMBS, MAILS)),
+        {"alertname": "MetricsApiDown"},
+    )
+    wait_for(lambda: len(held_back(alertmanager)) > 1, seconds=30, what="the alerts that follow from the collector")
+    assert held_back(alertmanager) == {("ScalerBlind", "thumbs"), ("RolloutStuck", "thumbs")}
+
+
 def test_a_pool_s_alerts_come_together(alertmanager: str) -> None:
     """One message for each pool, however many alerts it has."""
     names = ("WorkersStuck", "RetryBurst")
