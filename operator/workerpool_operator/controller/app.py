@@ -127,8 +127,7 @@ class Operator:
             await facts.refresh()
             await resync.everything()
 
-        leadership = Leadership(elector, learn=learn, began=began, ended=ended)
-        elector.on_change(self._metrics.leading)
+        leadership = Leadership(elector, learn=learn, began=began, ended=ended, acts=self._metrics.leading)
         self._start("queue", queue.run())
         self._start("leadership", leadership.run())
         self._start("resync", resync.run())

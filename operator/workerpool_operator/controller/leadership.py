@@ -21,7 +21,8 @@ _log = structlog.get_logger(__name__)
 class Leadership:
     """Opens and closes the gate. `began(epoch)` and `ended()` are told in between.
 
-    `learn()` finds out all that a plan follows from, and raises KubeError where it cannot.
+    `learn()` finds out all that a plan follows from, and raises KubeError where it cannot. `acts(yes)` is told when the
+    gate is open and when it is not any more: who holds the Lease and cannot learn does nothing, and has to be missed.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Leadership:
         learn: Callable[[], Awaitable[None]],
         began: Callable[[int], None],
         ended: Callable[[], None],
+        acts: Callable[[bool], None],
     ) -> None:
         self._elector = elector
         self._learn = learn
         self._began = began
         self._ended = ended
+        self._acts = acts
         self._open = asyncio.Event()
         self._changed = asyncio.Event()
         elector.on_change(self._on_change)
@@ -68,11 +71,13 @@ class Leadership:
             return False
         self._began(epoch)
         self._open.set()
+        self._acts(True)  # noqa: FBT003  the shape of the elector's callback
         _log.info("term_began", epoch=epoch)
         return True
 
     def _on_change(self, leading: bool) -> None:  # noqa: FBT001  the shape of the elector's callback
         if not leading:
             self._open.clear()
+            self._acts(leading)
             self._ended()
         self._changed.set()

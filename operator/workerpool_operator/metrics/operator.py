@@ -71,7 +71,7 @@ class OperatorMetrics:
             "Times the process that serves the external metrics API ended by itself and was started again.",
         )
         self._leader = Gauge(
-            f"{_PREFIX}_leader", "1 while this replica holds the lease and acts, else 0.", registry=self.registry
+            f"{_PREFIX}_leader", "1 while this replica holds the lease, has learned what there is and acts, else 0.", registry=self.registry
         )
 
     def reconciled(self, *, seconds: float, error: str = "") -> None:
@@ -111,8 +111,8 @@ class OperatorMetrics:
         """The process that serves the external metrics API has ended by itself, and is started again."""
         self._metrics_restarts.inc()
 
-    def leading(self, leading: bool) -> None:  # noqa: FBT001  the shape of the elector's callback
-        """Leadership changed. A replica that does not lead exports no pool: two would count everything twice."""
+    def leading(self, leading: bool) -> None:  # noqa: FBT001  the shape of the callback
+        """Whether this replica leads, and knows enough to act, has changed. A replica that does not lead exports no pool: two would count everything twice."""
         self._leader.set(leading)
         if not leading:
             self.pools.clear()
