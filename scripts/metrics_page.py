@@ -71,7 +71,7 @@ def operator() -> list[Metric]:
     metrics.reconciled(seconds=0.01, error="Conflict")
     metrics.api_request(verb="apply", kind="Deployment", code="200", seconds=0.01)
     metrics.api_retry(verb="list", kind="Deployment")
-    metrics.metrics_request(code=200, seconds=0.001)
+    metrics.metrics_request(kind="values", code=200, seconds=0.001)
     versions = (VersionRole("0123abcd", "stable"),)
     canary = CanarySeries(
         rejected=False,

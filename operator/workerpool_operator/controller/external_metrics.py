@@ -61,6 +61,7 @@ class ExternalMetrics:
 
     async def run(self) -> None:
         """Have a process serve until cancelled. Raises RuntimeError when none has for `give_up_seconds`."""
+        self._metrics.metrics_served()
         pause = FIRST_PAUSE_SECONDS
         try:
             async with asyncio.timeout(self._give_up_seconds) as patience:

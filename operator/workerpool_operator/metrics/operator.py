@@ -59,7 +59,9 @@ class OperatorMetrics:
         )
         self._metrics_requests = self._counter(
             "external_metrics_requests",
-            "Requests to the external metrics API that were answered, by HTTP status; an HPA acts on 200 only.",
+            "Requests to the external metrics API that were answered, by HTTP status; an HPA acts on 200 only. Kind "
+            "values: for numbers, by whoever may read them; other: discovery, health, and what strangers send.",
+            "kind",
             "code",
         )
         self._metrics_seconds = self._histogram(
@@ -71,7 +73,9 @@ class OperatorMetrics:
             "Times the process that serves the external metrics API ended by itself and was started again.",
         )
         self._leader = Gauge(
-            f"{_PREFIX}_leader", "1 while this replica holds the lease, has learned what there is and acts, else 0.", registry=self.registry
+            f"{_PREFIX}_leader",
+            "1 while this replica holds the lease, has learned what there is and acts, else 0.",
+            registry=self.registry,
         )
 
     def reconciled(self, *, seconds: float, error: str = "") -> None:
@@ -102,9 +106,13 @@ class OperatorMetrics:
         """A Kubernetes event was not written."""
         self._events_dropped.inc()
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
+    def metrics_served(self) -> None:
+        """This replica is to serve the external metrics API: that nobody has got a number yet is a 0, and no gap."""
+        self._metrics_requests.labels("values", "200")
+
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
         """A request to the external metrics API was answered."""
-        self._metrics_requests.labels(str(code)).inc()
+        self._metrics_requests.labels(kind, str(code)).inc()
         self._metrics_seconds.observe(seconds)
 
     def metrics_restart(self) -> None:
@@ -112,7 +120,7 @@ class OperatorMetrics:
         self._metrics_restarts.inc()
 
     def leading(self, leading: bool) -> None:  # noqa: FBT001  the shape of the callback
-        """Whether this replica leads, and knows enough to act, has changed. A replica that does not lead exports no pool: two would count everything twice."""
+        """Whether this replica leads and acts has changed. One that does not exports no pool: two would count twice."""
         self._leader.set(leading)
         if not leading:
             self.pools.clear()

@@ -14,7 +14,7 @@ MOST_HELD: Final = 10_000
 class Counters(Protocol):
     """Where it is counted."""
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
         """A request to the external metrics API was answered."""
 
     def api_request(self, *, verb: str, kind: str, code: str, seconds: float) -> None:
@@ -35,9 +35,9 @@ class Tally:
         """The port is open."""
         self._serving = True
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
         """A request to the external metrics API was answered."""
-        self._held.append(("metrics_request", {"code": code, "seconds": seconds}))
+        self._held.append(("metrics_request", {"kind": kind, "code": code, "seconds": seconds}))
 
     def api_request(self, *, verb: str, kind: str, code: str, seconds: float) -> None:
         """A request to the Kubernetes API ended."""

@@ -362,14 +362,16 @@ STORIES: Final[dict[str, Story]] = {
     ),
     "MetricsApiDown": Story(
         fires=(
-            own("workerpool_operator_external_metrics_requests_total", rising(1), code="503"),
-            own("workerpool_operator_external_metrics_requests_total", rising(0.2), code="200"),
+            own("workerpool_operator_external_metrics_requests_total", rising(1), code="503", kind="values"),
+            own("workerpool_operator_external_metrics_requests_total", rising(0.2), code="200", kind="values"),
+            own("workerpool_operator_external_metrics_requests_total", rising(50), code="200", kind="other"),
         ),
         at=6,
         before=4,
         silent=(
-            own("workerpool_operator_external_metrics_requests_total", rising(0.1), code="503"),
-            own("workerpool_operator_external_metrics_requests_total", rising(1), code="200"),
+            own("workerpool_operator_external_metrics_requests_total", rising(0.1), code="503", kind="values"),
+            own("workerpool_operator_external_metrics_requests_total", rising(1), code="200", kind="values"),
+            own("workerpool_operator_external_metrics_requests_total", rising(50), code="401", kind="other"),
         ),
         labels=ALL,
         severity="critical",

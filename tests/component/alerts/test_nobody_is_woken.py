@@ -1,5 +1,6 @@
 """What looks like trouble and is none: pools that are new, that somebody stopped, that do what they were told."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,8 +8,8 @@ import pytest
 import yaml
 
 from tests.component.alerts.cases import POOL, minutes, steps
-from tests.component.alerts.installation import counter, depth, gauge
-from tests.component.alerts.promtool import Case, Firing, Series, judge
+from tests.component.alerts.installation import ALL, counter, depth, gauge, own, rising
+from tests.component.alerts.promtool import Case, Firing, Labels, Series, judge
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 
@@ -22,10 +23,10 @@ def never(alert: str, *series: Series, until: float) -> Case:
     return Case(series=series, seconds=minutes(until), alert=alert, firing=firing)
 
 
-def told(alert: str, *series: Series, since: float, severity: str = "warning") -> Case:
+def told(alert: str, *series: Series, since: float, severity: str = "warning", about: Labels = POOL) -> Case:
     """Not in the two minutes before that one, and then."""
     before, after = minutes(since) - 120, minutes(since) + 60
-    firing: Firing = {before: [], after: [{**POOL, "severity": severity}]}
+    firing: Firing = {before: [], after: [{**about, "severity": severity}]}
     return Case(series=series, seconds=after, alert=alert, firing=firing)
 
 
@@ -60,5 +61,53 @@ DRAINING: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", DRAINING.values(), ids=DRAINING.keys())
 def test_what_has_not_been_seen_to_stand_still_wakes_nobody(case: Case, tmp_path: Path) -> None:
     """Twenty minutes in which jobs could have been done, and somebody looked."""
+    verdict = judge(RULES, case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+
+
+def answers(values: Callable[[int], float | None] | float, *, code: str, kind: str = "values") -> Series:
+    """How many the external metrics API has given; `kind`: to what."""
+    return own("workerpool_operator_external_metrics_requests_total", values, code=code, kind=kind)
+
+
+def scaled_by(mode: str, *, workers: int = 3) -> tuple[Series, ...]:
+    """A pool of this mode, with so many workers."""
+    return gauge("workerpool_info", 1, mode=mode, pod="o0"), gauge("workerpool_replicas", workers, pod="o0")
+
+
+UNTIL_TEN: Final = answers(lambda now: float(min(now, minutes(10))), code="200")
+"""Questions arrive, and are answered, for ten minutes."""
+NONE_YET: Final = answers(0, code="200")
+
+ASKED: Final[dict[str, Case]] = {
+    "no question arrives any more": told(
+        "MetricsApiDown", *scaled_by("hpa"), UNTIL_TEN, since=21, severity="critical", about=ALL
+    ),
+    "none has ever arrived": told(
+        "MetricsApiDown", *scaled_by("hpa"), NONE_YET, since=6, severity="critical", about=ALL
+    ),
+    "all are refused": told(
+        "MetricsApiDown",
+        *scaled_by("hpa"),
+        UNTIL_TEN,
+        answers(rising(1), code="401", kind="other"),
+        since=21,
+        severity="critical",
+        about=ALL,
+    ),
+    "pools that sleep have no HPA that asks": never(
+        "MetricsApiDown", *scaled_by("hpa", workers=0), UNTIL_TEN, until=30
+    ),
+    "another one serves the metric": never("MetricsApiDown", *scaled_by("hpa"), until=30),
+    "pools that need no HPA": never("MetricsApiDown", *scaled_by("direct"), NONE_YET, until=30),
+    "pools that are gone, asked about": never(
+        "MetricsApiDown", *scaled_by("direct"), NONE_YET, answers(rising(1), code="404"), until=30
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ASKED.values(), ids=ASKED.keys())
+def test_hpas_without_numbers_are_told_of_and_those_that_need_none_are_not(case: Case, tmp_path: Path) -> None:
+    """Also when nothing arrives, and whatever anybody else sends."""
     verdict = judge(RULES, case, folder=tmp_path)
     assert verdict.as_expected, verdict.text

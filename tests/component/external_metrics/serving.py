@@ -61,7 +61,7 @@ class Replica:
         self.board.read(namespace, pool, "main", age=0.0, stale_after=seconds)
         self.board.publish(namespace, pool, value, queues=("main",))
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
         self.answered.append(code)
 
     async def authorization(self) -> str:

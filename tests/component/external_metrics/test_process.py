@@ -125,8 +125,10 @@ async def test_values_are_answered_as_they_change_and_counted(operator: Operator
         await until(lambda: operator.answers(503), what="that it is withdrawn")
         operator.store.drop(kinds.WORKER_POOL, "media", "web")
         await until(lambda: operator.answers(404), what="that the pool is gone")
-        await until(lambda: (operator.counted("requests_total", code="404") or 0) >= 1, what="that it is counted")
-        assert (operator.counted("requests_total", code="200") or 0) >= 2
+        await until(
+            lambda: (operator.counted("requests_total", kind="values", code="404") or 0) >= 1, what="that it is counted"
+        )
+        assert (operator.counted("requests_total", kind="values", code="200") or 0) >= 2
 
 
 async def test_a_value_goes_stale_by_its_own_time_while_the_operator_says_nothing(operator: Operator) -> None:

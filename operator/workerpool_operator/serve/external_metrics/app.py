@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, Protocol
 
 import structlog
@@ -35,6 +36,18 @@ _VALUES: Final = f"/apis/{GROUP_VERSION}/namespaces/{{namespace}}/{{metric}}"
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")
 
 
+class Asked(StrEnum):
+    """What a request is counted as."""
+
+    VALUES = "values"
+    """Values of a metric, by somebody who may read them: as HPAs do."""
+    OTHER = "other"
+    """Anything else: discovery, health, and what strangers send."""
+
+
+_ASKED: Final = web.RequestKey("asked", Asked)
+
+
 class Leader(Protocol):
     """Where a standby gets its values."""
 
@@ -45,8 +58,8 @@ class Leader(Protocol):
 class Observer(Protocol):
     """Hears of each answer, for metrics."""
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
-        """A request was answered with this HTTP status."""
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
+        """A request was answered with this HTTP status. `kind`: what was asked for (`Asked`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +90,7 @@ def malformed(observer: Observer) -> Refusal:
     """The answer to what is no request, counted like any other."""
 
     def refuse(why: str) -> web.Response:
-        observer.metrics_request(code=400, seconds=0.0)
+        observer.metrics_request(kind=Asked.OTHER, code=400, seconds=0.0)
         return _answer(400, documents.bad_request(why).document())
 
     return refuse
@@ -99,6 +112,7 @@ class _Api:
         """Values of the metric."""
         namespace, metric = request.match_info["namespace"], request.match_info["metric"]
         await self._check(request, Access(namespace=namespace, metric=metric))
+        request[_ASKED] = Asked.VALUES
         question = Question(namespace, metric, request.query.get("labelSelector", ""))
         if self._backend.leads():
             return _answer(200, self._backend.values.answer(question))
@@ -121,7 +135,8 @@ class _Api:
         except Exception as error:  # noqa: BLE001  a fault of ours is an answer too
             _log.exception("metrics_request_failed", path=request.path)
             response = _answer(500, ApiError(500, "InternalError", type(error).__name__).document())
-        self._backend.observer.metrics_request(code=response.status, seconds=time.monotonic() - started)
+        kind = request.get(_ASKED, Asked.OTHER)
+        self._backend.observer.metrics_request(kind=kind, code=response.status, seconds=time.monotonic() - started)
         return response
 
     async def _check(self, request: web.Request, access: Access) -> None:

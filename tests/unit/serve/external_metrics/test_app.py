@@ -31,7 +31,7 @@ class Fakes:
     failing: bool = False
     questions: list[Question] = field(default_factory=list)
     answer: tuple[int, dict[str, Any]] | ApiError = (200, {"items": ["of the leader"]})
-    counted: list[int] = field(default_factory=list)
+    counted: list[tuple[str, int]] = field(default_factory=list)
 
     async def user_info(self, token: str) -> dict[str, Any] | None:
         return {"good": {"username": "ann"}, "weak": {"username": "bob"}}.get(token)
@@ -50,8 +50,8 @@ class Fakes:
             raise RuntimeError("a fault of ours")
         return ("web",) if namespace == "media" else ()
 
-    def metrics_request(self, *, code: int, seconds: float) -> None:
-        self.counted.append(code)
+    def metrics_request(self, *, kind: str, code: int, seconds: float) -> None:
+        self.counted.append((kind, code))
 
 
 @pytest.fixture
@@ -191,4 +191,16 @@ async def test_every_answer_is_counted(client: TestClient[Any, Any], fakes: Fake
     await client.get(WEB, headers=GOOD)
     await client.get(WEB)
     await client.get("/nowhere")
-    assert fakes.counted == [200, 401, 404]
+    assert fakes.counted == [("values", 200), ("other", 401), ("other", 404)]
+
+
+async def test_what_hpas_ask_is_told_from_what_anybody_does(client: TestClient[Any, Any], fakes: Fakes) -> None:
+    """Nobody who may not read a value, and no discovery, changes how many of their questions got an answer."""
+    for path in (BASE, "/openapi/v2", "/healthz"):
+        await client.get(path, headers=GOOD)
+    for headers in ({}, {"Authorization": "Bearer weak"}):
+        await client.get(WEB, headers=headers)
+    assert {kind for kind, _ in fakes.counted} == {"other"}
+    fakes.leads, fakes.answer = False, unavailable("nobody leads")
+    await client.get(WEB, headers=GOOD)
+    assert fakes.counted[-1] == ("values", 503)
