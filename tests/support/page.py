@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any, Self
 
 import aiohttp
@@ -46,11 +47,11 @@ class Page:
             return await answer.text()
 
     async def press(self, pool: str, verb: str, **fields: str) -> tuple[int, str]:
-        """A button, as the page's script presses it: the status, and what is said."""
+        """A button, as the page's script presses it: the status, and what is said; with 428 what is asked first."""
         headers = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
         async with self.session.post(f"{self.root}pool/{pool}/{verb}", data=fields, headers=headers) as answer:
             said = json.loads(await answer.text())
-            return answer.status, said["message"]
+            return answer.status, said["ask" if answer.status == HTTPStatus.PRECONDITION_REQUIRED else "message"]
 
     @contextlib.asynccontextmanager
     async def live(self, path: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from workerpool_operator.ui import chart, places, verbs, views
+from workerpool_operator.ui import chart, drains, places, verbs, views
 from workerpool_operator.ui.home import Home
 from workerpool_operator.ui.hub import Hub
 from workerpool_operator.ui.room import Room
@@ -81,10 +81,12 @@ class Pages:
                 values |= {
                     "line": line,
                     "throttle": verbs.throttle_of(pool),
+                    "left_nodes": drains.in_force(pool),
                     "draining": status.get("drainingReplicas"),
                 }
             case "actions":
-                values |= {"buttons": verbs.buttons(pool), "may_change": may_change}
+                nodes = drains.nodes(room.pods.objects.values())
+                values |= {"buttons": verbs.buttons(pool), "nodes": nodes, "may_change": may_change}
             case "charts":
                 values |= self._charts(room)
             case "rollout":

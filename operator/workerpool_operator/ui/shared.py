@@ -5,6 +5,10 @@ from workerpool_operator.cli.cluster import TroubleError, expect_operator, with_
 from workerpool_operator.cli.consent import question
 from workerpool_operator.cli.cost import Line as CostLine
 from workerpool_operator.cli.cost import lines as cost_lines
+from workerpool_operator.cli.drain.node import Target as DrainTarget
+from workerpool_operator.cli.drain.node import look as workers_on
+from workerpool_operator.cli.drain.node import order as order_drain
+from workerpool_operator.cli.drain.node import told as counted
 from workerpool_operator.cli.get.rows import UNKNOWN, Row, condition
 from workerpool_operator.cli.logs.silent import container_runs, has_log, is_stuck, why_silent
 from workerpool_operator.cli.mirror import Mirror
@@ -25,6 +29,7 @@ __all__ = [
     "LOST",
     "UNKNOWN",
     "CostLine",
+    "DrainTarget",
     "LabelsError",
     "Mirror",
     "NotInTimeError",
@@ -39,6 +44,7 @@ __all__ = [
     "condition",
     "container_runs",
     "cost_lines",
+    "counted",
     "destinations",
     "expect_answers",
     "expect_operator",
@@ -51,6 +57,7 @@ __all__ = [
     "move",
     "no_node_has",
     "none_has",
+    "order_drain",
     "placed",
     "pod_word",
     "progress",
@@ -63,4 +70,5 @@ __all__ = [
     "wait_for_answer",
     "why_silent",
     "with_note",
+    "workers_on",
 ]

@@ -13,6 +13,7 @@ from workerpool_operator.ui import verbs, views
 from workerpool_operator.ui.board import Board
 from workerpool_operator.ui.cost import Costs
 from workerpool_operator.ui.hub import Hub
+from workerpool_operator.ui.outcomes import AskFirstError, NotDoneError, StaleError
 from workerpool_operator.ui.render import SECTIONS, Pages
 from workerpool_operator.ui.shared import TroubleError, with_note
 from workerpool_operator.ui.stream import (
@@ -122,21 +123,24 @@ class Site:
         """A button was pressed."""
         said = {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
         namespace, name = request.match_info["namespace"], request.match_info["name"]
+        asks = False
         try:
             pool = await self._hub.fresh(namespace, name)
             message, status = await verbs.do(self._hub.access, pool, request.match_info["verb"], said), 200
-        except verbs.StaleError as error:
+        except AskFirstError as error:
+            message, status, asks = str(error), 428, True
+        except StaleError as error:
             message, status = str(error), 409
         except TroubleError as error:
             message, status = str(error), 422
-        except verbs.NotDoneError as error:
+        except NotDoneError as error:
             message, status = str(error), 503
         except errors.Forbidden as error:
             message, status = f"Not done, as you may not do this: {error.detail}", 403
         except KubeError as error:
             message, status = f"Not done. {error}", error.status or 503
         if request.headers.get(hdrs.ACCEPT) == "application/json":
-            return web.json_response({"message": message}, status=status)
+            return web.json_response({"ask" if asks else "message": message}, status=status)
         return self.message(status, message)
 
     async def budgets(self, _: web.Request) -> web.Response:

@@ -12,12 +12,14 @@ from typing import Any, Final
 from workerpool_operator.domain.desired import RESTART_ANNOTATION
 from workerpool_operator.domain.rollout.commands import Verb
 from workerpool_operator.domain.rollout.steps import Wait
-from workerpool_operator.domain.scaling import THROTTLE
+from workerpool_operator.domain.scaling import DRAIN, THROTTLE
 from workerpool_operator.domain.scaling.overrides import PAUSED
 from workerpool_operator.kube import ClusterAccess, KubeError
+from workerpool_operator.ui import drains
+from workerpool_operator.ui.fields import labels, number
+from workerpool_operator.ui.outcomes import NotDoneError, StaleError
 from workerpool_operator.ui.shared import (
     ANSWER_SECONDS,
-    LabelsError,
     NotInTimeError,
     RefusedError,
     TroubleError,
@@ -27,7 +29,6 @@ from workerpool_operator.ui.shared import (
     expect_answers,
     expect_operator,
     keeps_rates,
-    labels_of,
     meant,
     move,
     no_node_has,
@@ -39,7 +40,6 @@ from workerpool_operator.ui.shared import (
     tell,
     wait_for_answer,
 )
-from workerpool_operator.ui.words import plain
 
 Json = Mapping[str, Any]
 
@@ -65,14 +65,8 @@ class Button:
     """Whether it takes a rate and minutes."""
     labels: bool = False
     """Whether it takes labels of nodes."""
-
-
-class StaleError(Exception):
-    """What the page showed is not so any more; the text says what is."""
-
-
-class NotDoneError(Exception):
-    """It is written, and nobody does it; the text says why, and what to do."""
+    nodes: bool = False
+    """Whether it takes one of the nodes that the workers are on, and minutes."""
 
 
 def buttons(pool: Json) -> list[Button]:
@@ -82,6 +76,8 @@ def buttons(pool: Json) -> list[Button]:
 
 
 def _question(pool: Json, button: Button) -> str:
+    if button.nodes:
+        return ""  # who is on the node, the cluster tells when it is pressed
     verb, _, place = button.verb.partition("-") if button.verb.startswith("migrate-") else (button.verb, "", "")
     return question(verb, pool=pool["metadata"]["name"], version=button.version, place=place)
 
@@ -171,7 +167,17 @@ def _place_buttons(pool: Json) -> list[Button]:
         help="Give the pool another primary place: nodes with these labels",
         labels=True,
     )
-    return [*found, reassign]
+    drain = Button(
+        verb="drain-node",
+        label="Drain node",
+        help="Cordon a node, and let its workers end their jobs and go, one at a time",
+        nodes=True,
+    )
+    found += [reassign, drain]
+    if drains.in_force(pool):
+        stay = "Let the workers of this pool stay that have not begun to leave; the node stays cordoned"
+        found.append(Button(verb="end-drain", label="End drain", help=stay))
+    return found
 
 
 def throttle_of(pool: Json) -> str:
@@ -199,6 +205,7 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
 
     Raises:
         StaleError: it does not fit any more, or never did.
+        AskFirstError: only the cluster can word what is asked first; nothing is done before a person has agreed.
         NotDoneError: no operator runs that would do it, or none has answered in time.
         TroubleError: it cannot be done with this pool, or `said` is not what it takes.
         KubeError: the API server refuses, or does not answer.
@@ -206,6 +213,8 @@ async def do(access: ClusterAccess, pool: Json, verb: str, said: Mapping[str, st
     button = next((one for one in buttons(pool) if one.verb == verb), None)
     if button is None:
         raise StaleError("This does not fit what the pool is doing now. Nothing was done.")
+    if button.nodes:
+        return f"{button.label}: {await drains.drain(access, pool, said)}"
     namespace, name = pool["metadata"]["namespace"], pool["metadata"]["name"]
     if button.version:
         if said.get("version") != button.version or meant(pool) != button.version:
@@ -248,11 +257,13 @@ async def _write(access: ClusterAccess, namespace: str, name: str, verb: str, sa
         case "migrate-primary" | "migrate-secondary":
             await move(access, namespace, name, to=verb.removeprefix("migrate-"))
         case "reassign":
-            await change_primary(access, namespace, name, selector=_labels(said))
+            await change_primary(access, namespace, name, selector=labels(said))
         case "throttle":
-            rate = _number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
-            minutes = _number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
+            rate = number(said.get("rate", ""), "jobs per second", 0.001, MOST_PER_SECOND)
+            minutes = number(said.get("minutes", ""), "minutes", 0.1, LONGEST_MINUTES)
             await slow_down(access, namespace, name, per_second=rate, minutes=minutes)
+        case "end-drain":
+            await annotate(access, namespace, name, {DRAIN: None})
         case _:
             await annotate(access, namespace, name, {THROTTLE: None})
 
@@ -261,24 +272,7 @@ async def _but(access: ClusterAccess, verb: str, said: Mapping[str, str]) -> str
     """What is to be known of what was done, behind it; empty: nothing, or it cannot be seen."""
     if verb == "reassign":
         with contextlib.suppress(KubeError):
-            selector = _labels(said)
+            selector = labels(said)
             if await no_node_has(access, selector):
                 return f" But {none_has(selector)}."
     return ""
-
-
-def _labels(said: Mapping[str, str]) -> dict[str, str]:
-    try:
-        return labels_of(said.get("primary", ""))
-    except LabelsError as error:
-        raise TroubleError(f"Say which nodes: {plain(str(error))}.") from None
-
-
-def _number(text: str, what: str, least: float, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not least <= number <= most:
-        raise TroubleError(f"Say how many {what}: a number from {least:g} to {most:g}.")
-    return number

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from tests.component.cli.test_drain import annotation, node, worker
 from tests.component.ui.test_browser import ROLLOUT, holds, make, opened, status
 from tests.support.waiting import until
 from workerpool_operator.domain.desired import POOL_LABEL
@@ -111,3 +112,30 @@ async def test_the_list_of_workers_stays_as_it_is_while_nobody_comes_or_goes(
     await kube.merge_patch(ref, {"status": {"scaling": {"depth": 77}}}, subresource="status")
     await holds(page, "document.getElementById('now-depth').textContent.includes('77')")
     assert await page.evaluate("document.querySelector('#log-of').options[2].known === true")
+
+
+async def test_a_node_is_drained_only_after_a_yes_to_what_the_cluster_says_of_it(
+    browser: Browser, guard: Guard, kube: Kube, namespace: str
+) -> None:
+    """The server asks, as only it can count who is on the node; a no writes nothing."""
+    ref = await make(kube, namespace, "thumbs", **status(41))
+    place = await node(kube, f"n-{namespace}")
+    await worker(kube, namespace, "thumbs-1", on=place.name)
+    page = await pool_page(browser, guard, namespace)
+    await page.select_option("#do-drain-node select", place.name)
+    await page.click("#button-drain-node")
+    await page.wait_for_selector("dialog[open]")
+    asked = f"Cordon {place.name}, and have these leave it: {namespace}/thumbs 1?"
+    assert await page.inner_text("#ask-text") == asked
+    await page.click("#ask button[value=no]")
+    await holds(page, "document.getElementById('said').textContent === 'Nothing was done.'")
+    assert "unschedulable" not in (await kube.get(place)).get("spec", {})
+    await page.click("#button-drain-node")
+    await page.wait_for_selector("dialog[open]")
+    await page.click("#ask-yes")
+    await holds(page, "document.getElementById('said').textContent.includes('these leave')")
+    assert place.name in await annotation(kube, ref)
+    await holds(page, f"document.getElementById('head').textContent.includes('Workers leave {place.name}')")
+    await page.click("#button-end-drain")
+    await page.wait_for_selector("#button-end-drain", state="detached")
+    assert await annotation(kube, ref) == ""

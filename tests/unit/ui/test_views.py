@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.pools import pool_body
-from workerpool_operator.ui import views
+from workerpool_operator.ui import drains, views
 from workerpool_operator.ui.state import State
 from workerpool_operator.ui.verbs import buttons, throttle_of
 
@@ -187,7 +187,7 @@ def verbs(**rollout: Any) -> list[str]:
 
 def test_only_buttons_that_fit_are_there() -> None:
     """None that would be refused."""
-    usual = ["stop", "hold-size", "throttle", "restart", "reassign"]
+    usual = ["stop", "hold-size", "throttle", "restart", "reassign", "drain-node"]
     assert verbs() == usual
     assert verbs(stable="a", wanted="a") == usual
     assert verbs(stable="a", wanted="b", rejected=["b"]) == ["retry", *usual]
@@ -197,6 +197,7 @@ def test_only_buttons_that_fit_are_there() -> None:
     held["metadata"]["annotations"] = {
         "workerpool.dev/paused": "true",
         "workerpool.dev/throttle": "5@2999-01-31T12:00:00Z",
+        "workerpool.dev/drain-node": "n7@2026-01-01T00:00:00+00:00/2999-01-31T12:00:00+00:00",
     }
     held["spec"]["suspend"] = True
     assert [one.verb for one in buttons(held)] == [
@@ -206,9 +207,27 @@ def test_only_buttons_that_fit_are_there() -> None:
         "unthrottle",
         "restart",
         "reassign",
+        "drain-node",
+        "end-drain",
     ]
     kafka = pool_body(queues=[{"name": "main", "kafka": {"bootstrapServers": ["k:9092"], "topic": "t", "group": "g"}}])
     assert "throttle" not in [one.verb for one in buttons(kafka)]
+
+
+def test_nodes_that_workers_leave_are_told_while_they_do() -> None:
+    """By the end of each order."""
+    pool, begun = pool_body(), "2026-01-01T00:00:00+00:00"
+    orders = f"n7@{begun}/2999-01-31T12:00:00+02:00,n8@{begun}/2026-01-02T00:00:00+00:00"
+    pool["metadata"]["annotations"] = {"workerpool.dev/drain-node": orders}
+    assert drains.in_force(pool) == ["n7 until 10:00:00 UTC"]
+    pool["metadata"]["annotations"] = {"workerpool.dev/drain-node": "no order"}
+    assert drains.in_force(pool) == []
+
+
+def test_the_nodes_to_choose_from_are_those_that_workers_are_on() -> None:
+    """Each once; a pod without one is not on any."""
+    pods = [{"spec": {"nodeName": name}} for name in ("b", "a", "b")]
+    assert drains.nodes([*pods, {"spec": {}}, {}]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ["", "5", "5@", "5@soon", "5@2001-01-31T12:00:00Z", "5@2999-01-31T12:00:00", "@"])

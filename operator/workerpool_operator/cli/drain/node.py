@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -86,19 +86,56 @@ async def drain(access: ClusterAccess, target: Target, *, seconds: float, tell: 
         EndedError: the command was interrupted.
     """
     asked: dict[PoolKey, Drain] = {}
-    stay = (
-        f"{target.node} stays cordoned, and workers stay on it that had not begun to leave. Asked again, it goes on; "
-        f"`kubectl uncordon {target.node}` ends it"
-    )
     async with Kube(access) as kube:
         await _cordon(kube, target.node)
-        with leaves(stay):
+        with leaves(_stays(target.node)):
             until = await clock.now(kube) + timedelta(seconds=round(seconds))  # whole ones, as in the annotation
             span = _Span(until=until, end=time.monotonic() + seconds)
             try:
                 await _emptied(kube, target, asked, span=span, tell=tell)
             finally:
                 await _take_back(kube, target.node, asked, tell=tell)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """Who leaves, and when it is given up, by the API server's clock."""
+
+    there: Sequence[There]
+    until: datetime
+
+
+async def order(access: ClusterAccess, target: Target, *, seconds: float) -> Ordered:
+    """Have them leave as `drain` does, and wait for nobody: for who cannot. After `seconds` the rest stay.
+
+    The scheduler sees a moment late that a node was cordoned: who comes until then leaves too.
+
+    Raises:
+        TroubleError: not all of it could be written, and what was is taken back.
+        KubeError: the node cannot be read or cordoned.
+    """
+    asked: dict[PoolKey, Drain] = {}
+    async with Kube(access) as kube:
+        await _cordon(kube, target.node)
+        try:
+            now = await clock.now(kube)
+            until, late = now + timedelta(seconds=round(seconds)), now + timedelta(seconds=STRAGGLER_SECONDS)
+            there = await _workers(kube, target)
+            for pool, said in _orders(target.node, there, until=until).items():
+                asked[pool] = replace(said, begun=max(said.begun, late))
+                await _write(kube, pool, node=target.node, order=asked[pool])
+        except errors.KubeError as error:
+            left: list[str] = []
+            await _take_back(kube, target.node, asked, tell=left.append)
+            raise TroubleError("; ".join([*left, f"{error.detail or error}. {_stays(target.node)}"])) from None
+    return Ordered(there=there, until=until)
+
+
+def _stays(node: str) -> str:
+    return (
+        f"{node} stays cordoned, and workers stay on it that had not begun to leave. Asked again, it goes on; "
+        f"`kubectl uncordon {node}` ends it"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

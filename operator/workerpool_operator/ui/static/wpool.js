@@ -248,6 +248,16 @@ const wpool = (() => {
     ask.showModal();
     return new Promise((done) => ask.addEventListener("close", () => done(ask.returnValue === "yes"), { once: true }));
   }
+  // Some questions only the cluster can word: the server asks, does nothing, and is sent what a person agreed to.
+  async function sent(url, words) {
+    for (;;) {
+      const answer = await net.send(url, { method: "POST", body: words, headers: { Accept: "application/json" } });
+      const { ask, message } = await answer.json();
+      if (!ask) return { ok: answer.ok, message };
+      if (!(await sure(ask))) return { ok: true, message: "Nothing was done." };
+      words.set("sure", ask);
+    }
+  }
   document.addEventListener("submit", async (event) => {
     const form = event.target, said = byId("said");
     if (!said || form.method !== "post") return;
@@ -260,9 +270,9 @@ const wpool = (() => {
     said.textContent = `${label} …`;
     delete said.dataset.bad;
     try {
-      const answer = await net.send(url, { method: "POST", body: words, headers: { Accept: "application/json" } });
-      said.textContent = (await answer.json()).message;
-      if (!answer.ok) said.dataset.bad = "";
+      const { ok, message } = await sent(url, words);
+      said.textContent = message;
+      if (!ok) said.dataset.bad = "";
     } catch {
       said.textContent = `${who} does not answer: it is not known whether this was done.`;
       said.dataset.bad = "";
