@@ -1,6 +1,7 @@
 """The Grafana dashboards of the chart, as code.
 
-`model` knows what Grafana wants; `overview`, `pool`, `inside` and `system` say what is shown. In an expression `{POOL}`
+`model` knows what Grafana wants; `overview`, `pool`, `inside` and `system` say what is shown, `places` and `promises`
+what several of them show. In an expression `{POOL}`
 stands for the namespaces and pools that are chosen at the top of the page.
 """
 

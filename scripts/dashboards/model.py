@@ -87,6 +87,10 @@ class Panel:
     stacked: bool = False
     warn_at: float | None = None
     """From here on a number is red."""
+    warn_below: float | None = None
+    """Below this a number is red."""
+    least: float | None = 0
+    """The bottom of the axis; None: as low as the numbers."""
     most: float | None = None
     """The top of the axis."""
     runbook: str = ""
@@ -122,13 +126,15 @@ class Panel:
         }
 
     def _defaults(self) -> dict[str, Any]:
-        steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+        steps: list[dict[str, Any]] = [{"color": "green" if self.warn_below is None else "red", "value": None}]
+        if self.warn_below is not None:
+            steps.append({"color": "green", "value": self.warn_below})
         if self.warn_at is not None:
             steps.append({"color": "red", "value": self.warn_at})
         money = self.unit is Unit.MONEY
         found: dict[str, Any] = {
             "unit": Unit.COUNT.value if money else self.unit.value,
-            "min": 0,
+            **({} if self.least is None else {"min": self.least}),
             "thresholds": {"mode": "absolute", "steps": steps},
         }
         if money:
@@ -136,12 +142,13 @@ class Panel:
         if self.most is not None:
             found["max"] = self.most
         if self.kind is Kind.GRAPH:
+            marked = self.warn_at is not None or self.warn_below is not None
             found["custom"] = {
                 "fillOpacity": 30 if self.stacked else 8,
                 "lineWidth": 1,
                 "showPoints": "never",
                 "stacking": {"mode": "normal" if self.stacked else "none", "group": "A"},
-                "thresholdsStyle": {"mode": "off" if self.warn_at is None else "line"},
+                "thresholdsStyle": {"mode": "line" if marked else "off"},
             }
         return found
 

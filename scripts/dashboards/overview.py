@@ -3,6 +3,7 @@
 from typing import Final
 
 from scripts.dashboards.model import Dashboard, Kind, Panel, Query, Row, Unit, of_queues, once
+from scripts.dashboards.promises import LEAST_LEFT, PROMISES
 
 _PRICE: Final = """* on (namespace, pool) group_left (currency)
                    topk by (namespace, pool) (1, workerpool_worker_hour_price{POOL})"""
@@ -11,7 +12,7 @@ _PRICE: Final = """* on (namespace, pool) group_left (currency)
 EXECUTIVE: Final = Dashboard(
     name="executive",
     title="Executive",
-    about="Whether the queues are worked off: one look, no detail.",
+    about="Whether the queues are worked off, and promises kept: one look, no detail.",
     since="now-24h",
     rows=(
         Row(
@@ -52,6 +53,7 @@ EXECUTIVE: Final = Dashboard(
                     kind=Kind.NUMBER,
                     queries=(Query("max(queue_oldest_age_seconds{POOL})"),),
                 ),
+                LEAST_LEFT,
                 Panel(
                     title="Workers",
                     about="Worker pods of all chosen pools.",
@@ -98,6 +100,7 @@ EXECUTIVE: Final = Dashboard(
                 ),
             ),
         ),
+        PROMISES,
     ),
 )
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit, of_queues, once, quantile
 from scripts.dashboards.places import PLACES
+from scripts.dashboards.promises import PROMISES
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
 _ROLE: Final = """* on (namespace, pool, version) group_left (role)
@@ -115,6 +116,7 @@ SCALING: Final = Dashboard(
                 ),
             ),
         ),
+        PROMISES,
         PLACES,
         Row(
             title="How well the queues are known",

@@ -18,8 +18,10 @@ from workerpool_operator.cli.terminal import Console, one_line, say, wide
 
 HELP: Final = """Report what pools have done in a week: jobs, failures, waits, workers, cost and the alerts that fired.
 
-Beside the jobs stands how many more or fewer they were than in the time before. The figures come from a Prometheus that
-scrapes workers and operator; what it does not have is `-`. `--output markdown` is for a mail or a ticket.
+Beside the jobs stands how many more or fewer they were than in the time before. `SLO USED` is how much went wrong of
+what may in such a time by `spec.slo` (100 %: just as much), `SLO LEFT` what is left of 30 days, each of the promise
+that fares worst. The figures come from a Prometheus that scrapes workers and operator and evaluates the chart's rules;
+what it does not have is `-`. `--output markdown` is for a mail or a ticket.
 
 Exit codes: 0 shown; 1 no figures within the window; 2 wrong usage; 3 the Prometheus cannot be asked.
 """
@@ -44,6 +46,10 @@ _QUERIES: Final[Mapping[str, str]] = {
     "size_changes": _BY + " (increase(workerpool_scale_actions_total{{{chosen}}}[{window}]))",
     "worker_seconds": _BY + " (increase(workerpool_worker_seconds_total{{{chosen}}}[{window}]))",
     "idle_seconds": _BY + " (increase(workerpool_worker_idle_seconds_total{{{chosen}}}[{window}]))",
+    "slo_used": "max by (namespace, pool) (sum_over_time(pool:slo_bad:sum30m{{{chosen}}}[{window}:30m])"
+    " / (sum_over_time(pool:slo_total:sum30m{{{chosen}}}[{window}:30m]) > 0)"
+    " / on (namespace, pool, slo) (1 - pool:slo_objective:max{{{chosen}}}))",
+    "slo_left": "min by (namespace, pool) (pool:slo_budget_left:ratio30d{{{chosen}}})",
     "price": "max by (namespace, pool) (last_over_time(workerpool_worker_hour_price{{{chosen}}}[{window}]))",
 }
 _MARKED: Final = re.compile(r"[\\`*_\[\]<>|&]")
@@ -77,6 +83,10 @@ class Week:
     dead: float | None
     wait_p95_seconds: float | None
     time_p95_seconds: float | None
+    slo_used_percent: float | None
+    """Of what may go wrong in such a time by `spec.slo`, what did: of the promise that fared worst."""
+    slo_left_percent: float | None
+    """Of what may go wrong in 30 days, what is left now; below 0 the promise is broken."""
     most_workers: float | None
     size_changes: float | None
     worker_hours: float | None
@@ -145,6 +155,8 @@ def _week(key: Key, of: Mapping[str, float | None], alerts: set[str]) -> Week:
         dead=_rounded(of["dead"], 0),
         wait_p95_seconds=_rounded(of["wait_p95_seconds"], 3),
         time_p95_seconds=_rounded(of["time_p95_seconds"], 3),
+        slo_used_percent=_percent(of["slo_used"]),
+        slo_left_percent=_percent(of["slo_left"]),
         most_workers=_rounded(of["most_workers"], 0),
         size_changes=_rounded(of["size_changes"], 0),
         worker_hours=_rounded(hours, 2),
@@ -162,6 +174,10 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)
+
+
 _COLUMNS: Final = (
     ("JOBS", "jobs", "{:,.0f}"),
     ("CHANGE", "change_percent", "{:+.0f} %"),
@@ -169,6 +185,8 @@ _COLUMNS: Final = (
     ("DEAD", "dead", "{:,.0f}"),
     ("WAIT P95", "wait_p95_seconds", "{:,.2f} s"),
     ("TIME P95", "time_p95_seconds", "{:,.2f} s"),
+    ("SLO USED", "slo_used_percent", "{:,.0f} %"),
+    ("SLO LEFT", "slo_left_percent", "{:,.0f} %"),
     ("MOST WORKERS", "most_workers", "{:,.0f}"),
     ("SIZE CHANGES", "size_changes", "{:,.0f}"),
     ("WORKER-HOURS", "worker_hours", "{:,.1f}"),

@@ -66,6 +66,22 @@ def told(rules: Mapping[str, Any], case: Case, alerts: Sequence[Mapping[str, Lab
     return _test(rules, {**_series(case), "alert_rule_test": [moment]}, folder=folder)
 
 
+def recorded(
+    rules: Mapping[str, Any],
+    series: tuple[Series, ...],
+    expression: str,
+    *,
+    at: int,
+    expected: Sequence[tuple[Labels, float]],
+    folder: Path,
+) -> Verdict:
+    """Whether at the moment `at` the expression has exactly these samples, (labels, value)."""
+    samples = [{"labels": _selector("", labels), "value": value} for labels, value in expected]
+    asked = {"expr": expression, "eval_time": f"{at}s", "exp_samples": samples}
+    case = Case(series=series, seconds=at, alert="", firing={})
+    return _test(rules, {**_series(case), "promql_expr_test": [asked]}, folder=folder)
+
+
 def check(rules: Mapping[str, Any], *, folder: Path) -> Verdict:
     """Whether it is a rule file that Prometheus loads."""
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))

@@ -8,7 +8,7 @@ import yaml
 
 from tests.component.alerts.cases import POOL, minutes, steps
 from tests.component.alerts.installation import counter, depth, gauge, target
-from tests.component.alerts.promtool import Case, Firing, Labels, Series, judge
+from tests.component.alerts.promtool import Case, Firing, Labels, Series, judge, recorded
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 
@@ -117,3 +117,34 @@ def test_each_kind_of_promise_is_watched(
         firing: Firing = {minutes(30): told(FAST, slo) if fires else []}
         verdict = judge(RULES, Case(series=series, seconds=minutes(30), alert=FAST, firing=firing), folder=tmp_path)
         assert verdict.as_expected, verdict.text
+
+
+def for_an_hour(rate: float, *, metric: str) -> Series:
+    """Of a pool that sleeps afterwards."""
+    return gauge(metric, lambda now: rate * now if now < minutes(60) else None, pod="w0")
+
+
+HALF_OF_IT: Final = (
+    for_an_hour(10, metric="jobs_first_attempts_total"),
+    for_an_hour(0.005, metric="jobs_first_failures_total"),
+)
+LEFT: Final[dict[str, tuple[tuple[Series, ...], float, float | None]]] = {
+    "all, where nothing went wrong": (failing(0), 125, 1),
+    "half of it": (failing(0.5), 125, 0.5),
+    "none, and as much again is missing": (failing(2), 125, -1),
+    "what went wrong in an hour is a part of what was done in four": (failing(20, until=60), 245, -4),
+    "a pool that sleeps uses up nothing": ((promise("availability", 0.999), *HALF_OF_IT), 245, 0.5),
+    "nothing is said of the first minutes": (failing(20), 20, None),
+    "nor of what is not promised": (HALF_OF_IT, 125, None),
+}
+
+
+@pytest.mark.parametrize(("series", "at", "left"), LEFT.values(), ids=LEFT.keys())
+def test_what_is_left_is_a_share_of_what_may_go_wrong(
+    series: tuple[Series, ...], at: float, left: float | None, tmp_path: Path
+) -> None:
+    """Of the jobs that were done so far, 30 days at most."""
+    expected = [] if left is None else [(POOL | {"slo": "availability"}, left)]
+    asked = "round(pool:slo_budget_left:ratio30d, 0.5)"
+    verdict = recorded(RULES, series, asked, at=minutes(at), expected=expected, folder=tmp_path)
+    assert verdict.as_expected, verdict.text

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ from workerpool_operator.cli.main import app
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 STEP, HOUR = 15, 3_600
+
+
+def always(value: float) -> Callable[[int], float]:
+    return lambda _: value
 
 
 def exported(now: int) -> list[str]:
@@ -31,11 +35,20 @@ def exported(now: int) -> list[str]:
         f'workerpool_worker_seconds_total{{{pool},version="a"}}': lambda second: 2.0 * second,
         f'workerpool_worker_idle_seconds_total{{{pool},version="a"}}': lambda second: 0.5 * second,
     }
-    gauges = {
+    gauges: dict[str, Callable[[int], float]] = {
         f"workerpool_replicas{{{pool}}}": lambda second: 7.0 if second == HOUR + HOUR // 2 else 2.0,
         f'workerpool_worker_hour_price{{{pool},currency="EUR"}}': lambda _: 0.25,
         f'ALERTS{{alertname="HighQueueDepth",alertstate="firing",{pool}}}': lambda _: 1.0,
     }
+    # One job in a thousand may fail, and two of each thousand have; fewer are late than may be.
+    for slo, objective, bad, left in (("availability", 0.999, 3.6, 0.25), ("latency", 0.95, 9.0, 0.9)):
+        promise = f'{pool},slo="{slo}"'
+        gauges |= {
+            f"pool:slo_objective:max{{{promise}}}": always(objective),
+            f"pool:slo_total:sum30m{{{promise}}}": always(1_800.0),
+            f"pool:slo_bad:sum30m{{{promise}}}": always(bad),
+            f"pool:slo_budget_left:ratio30d{{{promise}}}": always(left),
+        }
     text = []
     for kind, series in (("counter", counters), ("gauge", gauges)):
         for name, value in series.items():
@@ -64,6 +77,7 @@ async def test_what_a_pool_has_done_is_told(prometheus: str) -> None:
     ]
     assert told == pytest.approx([7_200, 100, 36, 2.0, 25.0, 0.5], rel=0.05)
     assert week["most_workers"] == 7
+    assert (week["slo_used_percent"], week["slo_left_percent"]) == (200, 25), "of the promise that fares worst"
     assert week["wait_p95_seconds"] is None, "nobody has exported it"
 
     page = await report("thumbs", "--prometheus", prometheus, "--window", "1h", "--output", "markdown")

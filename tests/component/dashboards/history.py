@@ -4,7 +4,7 @@ Another operator takes the lead on the way, each namespace has two collectors, a
 revisions: what is there twice must neither be counted twice nor break a join.
 
 Names, kinds and labels come from the processes' own metrics, so a dashboard that asks for something which is not
-exported finds nothing here either.
+exported finds nothing here either; and those of recorded series from the chart's rules.
 """
 
 import math
@@ -17,6 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
 from scripts import metrics_page
+from scripts.alerts_page import installation_rules
 
 SECONDS: Final = 3 * 3600
 STEP: Final = 30
@@ -80,6 +81,11 @@ _COUNTERS: Final[Mapping[str, float]] = {
     "workerpool_jobs_interrupted": 0.0003,
 }
 """How much they rise in a second; what is not named rises by 1."""
+_RECORDED: Final[Mapping[str, Value]] = {
+    "pool:slo_budget_left:ratio30d": lambda at: 0.8 - at / 12_000,
+    "pool:slo_burn:rate1h": lambda at: 3 + 2 * math.sin(at / 900),
+}
+"""Of each pool's promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,19 @@ def openmetrics(*, begin: int) -> Iterator[str]:
     alert = {"alertname": "HighQueueDepth", "alertstate": "firing", "severity": "warning"}
     for at in range(0, SECONDS, STEP):
         yield _line("ALERTS", alert | {"namespace": "media", "pool": "thumbnails"}, 1, begin + at)
+    yield from _recorded(begin=begin)
     yield "# EOF"
+
+
+def _recorded(*, begin: int) -> Iterator[str]:
+    """What Prometheus makes by the chart's rules, as far as a dashboard shows it."""
+    gone = _RECORDED.keys() - {rule.get("record") for rule in installation_rules()}
+    assert not gone, f"nothing records {gone}"
+    for name, value in _RECORDED.items():
+        for namespace, pool in POOLS:
+            for slo in ("availability", "latency"):
+                labels = {"namespace": namespace, "pool": pool, "slo": slo}
+                yield from (_line(name, labels, value(at), begin + at) for at in range(0, SECONDS, STEP))
 
 
 def _targets() -> Iterator[Target]:

@@ -54,7 +54,9 @@ def _fill(axes: Axes, panel: Panel, prometheus: Prometheus) -> None:
         case Kind.NUMBER:
             axes.axis("off")
             value = float(found[0][1]["values"][-1][1])
-            bad = panel.warn_at is not None and value >= panel.warn_at
+            bad = (panel.warn_at is not None and value >= panel.warn_at) or (
+                panel.warn_below is not None and value < panel.warn_below
+            )
             axes.text(0, 0.3, _written(value, panel.unit), fontsize=19, color="#c4162a" if bad else "#37872d")
         case Kind.TABLE:
             axes.axis("off")
@@ -73,7 +75,7 @@ def _graph(axes: Axes, panel: Panel, found: list[tuple[Query, dict[str, Any]]]) 
     else:
         for name, times, values in lines:
             axes.plot(times, values, label=name, linewidth=1)
-    axes.set_ylim(bottom=0, top=panel.most or 1.1 * max([axes.get_ylim()[1], panel.warn_at or 0]))
+    axes.set_ylim(bottom=panel.least, top=panel.most or 1.1 * max([axes.get_ylim()[1], panel.warn_at or 0]))
     if panel.warn_at is not None:
         axes.axhline(panel.warn_at, color="#c4162a", linewidth=0.8, linestyle="--")
     axes.yaxis.set_major_formatter(lambda value, _: _written(value, panel.unit))

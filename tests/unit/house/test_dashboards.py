@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.dashboards import ALL
-from scripts.dashboards.model import COLUMNS
+from scripts.dashboards.model import COLUMNS, Kind, Panel, Query, Unit
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "charts" / "workerpool-operator" / "dashboards").glob("*.json"))
@@ -66,3 +66,14 @@ class TestFile:
 def test_every_runbook_that_is_linked_is_there(panel: Any) -> None:
     """Else the link ends nowhere."""
     assert (ROOT / "docs" / "runbooks" / f"{panel.runbook}.md").is_file()
+
+
+def test_what_is_left_is_red_below_its_bound_and_may_be_less_than_nothing() -> None:
+    """What is counted is red above one, and begins at zero."""
+    drawn = Panel(title="Left", about=".", unit=Unit.SHARE, queries=(Query("left"),), warn_below=0.1, least=None)
+    counted = Panel(title="Bad", about=".", unit=Unit.WHOLE, queries=(Query("bad"),), kind=Kind.NUMBER, warn_at=3)
+    left, bad = (one.to_json(number=1, x=0, y=0, width=8)["fieldConfig"]["defaults"] for one in (drawn, counted))
+    assert left["thresholds"]["steps"] == [{"color": "red", "value": None}, {"color": "green", "value": 0.1}]
+    assert ("min" in left, left["custom"]["thresholdsStyle"]) == (False, {"mode": "line"})
+    assert bad["thresholds"]["steps"] == [{"color": "green", "value": None}, {"color": "red", "value": 3}]
+    assert bad["min"] == 0
