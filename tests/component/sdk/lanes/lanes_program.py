@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import redis
 
 from workerpool import Job, RejectJob, Worker
+from workerpool.shared import Shared
 
 KEY = os.environ["RECORD_KEY"]
 record: Any = redis.Redis.from_url(os.environ["RECORD_URL"])
@@ -99,6 +101,23 @@ def spawn(job: Job, seconds: float) -> None:
     child.wait()
 
 
+def share(job: Job, seconds: float) -> None:
+    """Have memory together with a process of its own, which has written into it; its inode is noted."""
+    code = (
+        "import pickle, sys, time; block = pickle.loads(bytes.fromhex(sys.argv[1])); "
+        "block.view[:4] = b'seen'; time.sleep(float(sys.argv[2]))"
+    )
+    with Shared(1 << 20) as block:
+        child = subprocess.Popen([sys.executable, "-c", code, pickle.dumps(block).hex(), str(seconds)])
+        while bytes(block.view[:4]) != b"seen":
+            time.sleep(0.01)
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        [inode] = {line.split()[4] for line in maps if "/memfd:workerpool" in line}
+        record.hset(f"{KEY}:pid", f"{job.id}-child", child.pid)
+        record.hset(f"{KEY}:memory", job.id, inode)
+        child.wait()
+
+
 def clean(job: Job, seconds: float) -> None:
     try:
         time.sleep(seconds)
@@ -162,6 +181,7 @@ ACTIONS: dict[str, Callable[[Job, Any], None]] = {
         kill_process,
         fork,
         spawn,
+        share,
         clean,
         say,
         grow,

@@ -1,6 +1,7 @@
 """Processes of the cpu lane that die, hang or are left behind: their job alone is concerned."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -33,6 +34,18 @@ def group_of(pid: int) -> list[int]:
                 continue
             if int(fields[2]) == pid and fields[0] != "Z":
                 found.append(int(folder.name))
+    return found
+
+
+def holders(inode: int) -> set[int]:
+    """The processes that have this memory, which has no name, among theirs."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or is somebody else's
+                maps = (folder / "maps").read_text().splitlines()
+                if any("/memfd:workerpool" in line and line.split()[4] == str(inode) for line in maps):
+                    found.add(int(folder.name))
     return found
 
 
@@ -107,6 +120,18 @@ async def test_nothing_outlives_a_worker_that_is_killed(lanes: Lanes) -> None:
     await until(lambda: not group_of(pids["a"]) and not group_of(pids["b"]), what="their sentinels gone")
     lanes.start(SLOTS_CPU="2", LEASE_SECONDS="1")
     await until(lambda: set(lanes.recorded("begun").values()) == {2}, what="both jobs begun again")
+
+
+@pytest.mark.parametrize("killed", ["the worker", "the process of the job"])
+async def test_memory_that_a_job_shares_is_gone_with_whoever_is_killed(lanes: Lanes, killed: str) -> None:
+    """Nobody comes to close it: neither the job nor the process that it had given it to."""
+    worker = lanes.start(SLOTS_CPU="1", LEASE_SECONDS="1", MAX_ATTEMPTS="1")
+    await lanes.enqueue("cpu", "share", 3600, job_id="a")
+    await until(lambda: "a" in lanes.recorded("memory"), what="the memory in use")
+    pids, inode = lanes.recorded("pid"), lanes.recorded("memory")["a"]
+    assert holders(inode) == {pids["a"], pids["a-child"]}
+    os.kill(worker.pid if killed == "the worker" else pids["a"], signal.SIGKILL)
+    await until(lambda: not holders(inode), what="the memory free")
 
 
 @pytest.mark.parametrize("signals", [1, 2])
