@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
 Kubectl: TypeAlias = Callable[..., str]
 Grants: TypeAlias = frozenset[tuple[str, str]]
-"""(resource.group, verb)."""
+"""(resource.group, verb); where it is of one object only, (resource.group named name, verb)."""
 RELEASES: Final = {"cluster": (), "namespaces": ("--set", f"watchNamespaces={{{TENANT}}}")}
 RBAC = "rights (RBAC)"
 NOBODY: Final = "nobody"
@@ -137,10 +137,11 @@ def rights(ask: Kubectl, namespace: str) -> Grants:
     status = json.loads(ask("create", "--validate=false", "-o", "json", "-f", "-", stdin=json.dumps(review)))["status"]
     assert not status["incomplete"]
     return frozenset(
-        (f"{resource}.{group}".strip("."), verb)
+        (f"{resource}.{group}".strip(".") + (f" named {name}" if name else ""), verb)
         for rule in status["resourceRules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
         for verb in rule["verbs"]
     )
 

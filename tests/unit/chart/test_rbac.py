@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -15,6 +15,21 @@ NAMESPACES_GOLDEN = Path(__file__).with_name("rbac-namespaces.golden")
 NAME = "workerpool-operator"
 LENDS_POWER = {"bind", "escalate", "impersonate"}
 NEVER = {"secrets", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token", "nodes/proxy"}
+
+
+class Grant(NamedTuple):
+    """What a rule gives on one resource."""
+
+    group: str
+    resource: str
+    verbs: list[str]
+    name: str
+    """Of the one object that it is given on; empty: all."""
+
+    def __str__(self) -> str:
+        """As in the golden file."""
+        what = f"{self.resource}{'.' if self.group else ''}{self.group}{' named ' if self.name else ''}{self.name}"
+        return f"{what}: {' '.join(sorted(self.verbs))}"
 
 
 ROLES = {"Role", "ClusterRole"}
@@ -41,13 +56,14 @@ def roles() -> Iterator[dict[str, Any]]:
     return (document for document in everywhere if document["kind"] in ROLES)
 
 
-def grants(role: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
-    """(group, resource, verbs) of each rule, one resource at a time."""
+def grants(role: dict[str, Any]) -> Iterator[Grant]:
+    """Of each rule, one resource and one name at a time."""
     for rule in role["rules"]:
-        assert set(rule) == {"apiGroups", "resources", "verbs"}, rule
+        assert set(rule) - {"resourceNames"} == {"apiGroups", "resources", "verbs"}, rule
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
-                yield group, resource, rule["verbs"]
+                for name in rule.get("resourceNames", [""]):
+                    yield Grant(group, resource, rule["verbs"], name)
 
 
 def table(documents: Iterable[dict[str, Any]]) -> str:
@@ -56,10 +72,7 @@ def table(documents: Iterable[dict[str, Any]]) -> str:
     for one in documents:
         name = f"{one['kind']} {one['metadata']['name']}"
         if one["kind"] in ROLES:
-            lines += [
-                f"{name}: {resource}{'.' if group else ''}{group}: {' '.join(sorted(verbs))}"
-                for group, resource, verbs in grants(one)
-            ]
+            lines += [f"{name}: {grant}" for grant in grants(one)]
         elif one["kind"] in BINDINGS:
             lines.append(f"{name}: {one['roleRef']['kind']} {one['roleRef']['name']}")
     return "\n".join(sorted(lines)) + "\n"
@@ -85,20 +98,25 @@ class TestEachRole:
         assert not {word for word in words if "*" in word}
 
     def test_reads_no_secret_and_enters_no_pod(self, role: dict[str, Any]) -> None:
-        assert not NEVER & {resource for _, resource, _ in grants(role)}
+        assert not NEVER & {grant.resource for grant in grants(role)}
 
     def test_lends_nobody_more_than_it_has(self, role: dict[str, Any]) -> None:
-        assert not LENDS_POWER & {verb for _, _, verbs in grants(role) for verb in verbs}
+        assert not LENDS_POWER & {verb for grant in grants(role) for verb in grant.verbs}
 
     def test_makes_no_roles(self, role: dict[str, Any]) -> None:
-        assert not {"roles", "clusterroles", "clusterrolebindings"} & {resource for _, resource, _ in grants(role)}
+        assert not {"roles", "clusterroles", "clusterrolebindings"} & {grant.resource for grant in grants(role)}
+
+    def test_restricts_by_name_only_what_names_one_object(self, role: dict[str, Any]) -> None:
+        """A name restricts nothing of a list, and keeps a new object from being made."""
+        named = [grant for grant in grants(role) if grant.name]
+        assert not {"list", "watch", "create", "deletecollection"} & {verb for grant in named for verb in grant.verbs}
 
 
 def test_the_operator_holds_what_it_hands_on_to_collectors() -> None:
     """Without `bind`, the API server lets it bind only a role whose every right it has itself."""
 
-    def rights(name: str) -> set[tuple[str, str, str]]:
+    def rights(name: str) -> set[tuple[str, str, str, str]]:
         [role] = [one for one in roles() if one["kind"] == "ClusterRole" and one["metadata"]["name"] == name]
-        return {(group, resource, verb) for group, resource, verbs in grants(role) for verb in verbs}
+        return {(group, resource, name, verb) for group, resource, verbs, name in grants(role) for verb in verbs}
 
     assert rights("workerpool-collector") <= rights("workerpool-operator")

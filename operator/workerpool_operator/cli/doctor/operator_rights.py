@@ -6,22 +6,30 @@ from typing import Any, Final
 
 from workerpool_operator.cli.doctor.rights import Right
 from workerpool_operator.cli.doctor.seen import Finding, Hidden, Json, Level, Seen, some, upgrade
+from workerpool_operator.domain.desired import COLLECTOR_NAME
 
 _WRITES: Final = "list create patch delete"
 _MOST: Final = 6
 """Rights that are named one by one."""
 
 
-def _rights(table: Mapping[str, str]) -> tuple[Right, ...]:
-    """By resource and group, as `deployments.apps`: verbs."""
+def _rights(table: Mapping[str, str], *, name: str = "") -> tuple[Right, ...]:
+    """By resource and group, as `deployments.apps`: verbs, on the one object of this name or on all."""
     found: list[Right] = []
-    for name, verbs in table.items():
-        resource, _, group = name.partition(".")
-        found += [Right(verb, resource, group) for verb in verbs.split()]
+    for kind, verbs in table.items():
+        resource, _, group = kind.partition(".")
+        found += [Right(verb, resource, group, name=name) for verb in verbs.split()]
     return tuple(found)
 
 
-WITH_POOLS: Final = _rights(
+_OF_COLLECTORS: Final = (
+    "services",
+    "serviceaccounts",
+    "rolebindings.rbac.authorization.k8s.io",
+    "networkpolicies.networking.k8s.io",
+)
+"""Of these the operator makes one in each namespace with pools."""
+_EVERYWHERE: Final = _rights(
     {
         "workerpools.workerpool.dev": "list watch patch",
         "workerpools/status.workerpool.dev": "patch",
@@ -31,16 +39,14 @@ WITH_POOLS: Final = _rights(
         "poddisruptionbudgets.policy": f"{_WRITES} watch",
         "horizontalpodautoscalers.autoscaling": f"{_WRITES} watch",
         "scaledobjects.keda.sh": _WRITES,
-        "services": _WRITES,
         "configmaps": _WRITES,
-        "serviceaccounts": _WRITES,
-        "rolebindings.rbac.authorization.k8s.io": _WRITES,
-        "networkpolicies.networking.k8s.io": _WRITES,
+        **dict.fromkeys(_OF_COLLECTORS, "list create"),
         "pods": "get list watch patch delete",
         "prometheusrules.monitoring.coreos.com": _WRITES,
         "events.events.k8s.io": "create patch",
     }
 )
+WITH_POOLS: Final = (*_EVERYWHERE, *_rights(dict.fromkeys(_OF_COLLECTORS, "patch delete"), name=COLLECTOR_NAME))
 """Where there are pools: in all namespaces, or in those of watchNamespaces."""
 IN_CLUSTER: Final = _rights(
     {
@@ -51,7 +57,10 @@ IN_CLUSTER: Final = _rights(
     }
 )
 """Of kinds that lie in no namespace."""
-AT_HOME: Final = _rights({"leases.coordination.k8s.io": "get create patch"})
+AT_HOME: Final = (
+    *_rights({"leases.coordination.k8s.io": "create"}),
+    *_rights({"leases.coordination.k8s.io": "get patch"}, name="workerpool-operator"),
+)
 """In the operator's own namespace."""
 
 
@@ -101,9 +110,9 @@ def questions(account: Account, namespaces: Sequence[str]) -> tuple[tuple[Right,
 
 
 def allows(rules: Sequence[Any], right: Right) -> bool:
-    """Whether rules of roles give a right to all objects of the kind."""
+    """Whether rules of roles give a right: to all objects of the kind, or to the one that it is about."""
     return any(
-        not rule.get("resourceNames")
+        (not rule.get("resourceNames") or right.name in rule["resourceNames"])
         and {right.verb, "*"} & set(rule.get("verbs") or ())
         and {right.group, "*"} & set(rule.get("apiGroups") or ())
         and {right.resource, "*"} & set(rule.get("resources") or ())
@@ -145,4 +154,4 @@ _WHO_MAY: Final = "have it looked at by someone who may create subjectaccessrevi
 
 def _told(right: Right, where: str) -> str:
     group = f".{right.group}" if right.group else ""
-    return f"{right}{group}" + (f" in {where}" if where else "")
+    return f"{right}{group}" + (f" {right.name}" if right.name else "") + (f" in {where}" if where else "")

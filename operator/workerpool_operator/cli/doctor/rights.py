@@ -21,6 +21,8 @@ class Right:
     group: str = ""
     cluster: bool = False
     """Of a kind that lies in no namespace."""
+    name: str = ""
+    """Of the one object that it is about; empty: all of the kind."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}"
@@ -29,13 +31,14 @@ class Right:
         """The `resourceAttributes` of an access review."""
         resource, _, below = self.resource.partition("/")
         where = "" if self.cluster else namespace
-        return {
+        asked = {
             "verb": self.verb,
             "group": self.group,
             "resource": resource,
             "subresource": below,
             "namespace": where,
         }
+        return asked | ({"name": self.name} if self.name else {})
 
 
 def _all(verbs: str, resource: str, group: str = "", *, cluster: bool = False) -> tuple[Right, ...]:

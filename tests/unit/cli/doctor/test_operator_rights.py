@@ -32,8 +32,9 @@ def in_chart(golden: str, role: str) -> set[Right]:
         name, _, rest = line.partition(": ")
         what, _, verbs = rest.partition(": ")
         if name == role:
-            resource, _, group = what.partition(".")
-            found |= {Right(verb, resource, group) for verb in verbs.split()}
+            kind, _, one = what.partition(" named ")
+            resource, _, group = kind.partition(".")
+            found |= {Right(verb, resource, group, name=one) for verb in verbs.split()}
     return found
 
 
@@ -100,12 +101,23 @@ def test_what_a_rule_allows(rule: dict[str, Any], *, allowed: bool) -> None:
     assert allows([rule], PATCH) is allowed
 
 
+@pytest.mark.parametrize(("names", "allowed"), [([], True), (["mine"], True), (["other"], False)])
+def test_a_right_to_one_object_wants_no_more_than_its_name(names: list[str], *, allowed: bool) -> None:
+    """In a role's rules as in the question to the API server."""
+    right = replace(PATCH, name="mine")
+    rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"], "resourceNames": names}
+    assert allows([rule], right) is allowed
+    assert right.question("media")["name"] == "mine"
+    assert "name" not in PATCH.question("media")
+
+
 def test_what_it_lacks_is_told_with_the_way_back() -> None:
-    lacks = [(PATCH, ""), (Right("get", "leases", "coordination.k8s.io"), "system")]
+    lacks = [(PATCH, ""), (Right("get", "leases", "coordination.k8s.io", name="workerpool-operator"), "system")]
     found = told(replace(WELL, held=[Held(operator(), lacks)]), "operator's rights")
     assert found.level is Level.BAD
     assert found.text == (
-        "system/workerpool-operator may not get leases.coordination.k8s.io in system, patch deployments.apps"
+        "system/workerpool-operator may not get leases.coordination.k8s.io workerpool-operator in system, "
+        "patch deployments.apps"
     )
     assert "helm upgrade workerpool-operator charts/workerpool-operator --namespace system" in found.remedy
 
