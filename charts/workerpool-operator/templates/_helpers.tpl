@@ -61,6 +61,15 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- join "," $pairs }}
 {{- end }}
 
+{{- /* The names in a list of references, as name,name. */ -}}
+{{- define "workerpool.names" -}}
+{{- $names := list }}
+{{- range . }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- join "," $names }}
+{{- end }}
+
 {{- /*
 The CA and the certificate of the chart's own making, as .Values.tls.own: looked up, or else made, once for a rendering,
 since the Secret and the APIService have to tell of the same.

@@ -162,6 +162,7 @@ class Operator:
         settings = desired.CollectorSettings(
             image=self._config.collector_image,
             image_pull_policy=self._config.collector_pull_policy,
+            image_pull_secrets=self._config.collector_pull_secrets,
             replicas=self._config.collector_replicas,
             operator_stream=self._config.stream_address,
             ca_pem="",

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from workerpool_operator.metrics import Prices
 STREAM_SERVICE: Final = "workerpool-operator-stream"
 EXTERNAL_METRICS_SERVICE: Final = "workerpool-operator-external-metrics"
 LEASE_NAME: Final = "workerpool-operator"
+_SECRET: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 HELP: Final = """Environment:
   POD_NAMESPACE                namespace of the operator and its Lease (required)
@@ -22,6 +24,7 @@ HELP: Final = """Environment:
   WATCH_NAMESPACES             the namespaces to look after, as name,name; default: all
   POD_NAME                     name of this replica (default: the host's name)
   COLLECTOR_IMAGE_PULL_POLICY  default IfNotPresent
+  COLLECTOR_IMAGE_PULL_SECRETS Secrets of each namespace with pools, as name,name; default none
   COLLECTOR_REPLICAS           collectors a namespace, default 1
   LOG_LEVEL                    debug, info, warning or error; default info
   TLS_DIR                      folder with ca.crt, tls.crt and tls.key; default /etc/workerpool/tls
@@ -54,6 +57,7 @@ class OperatorConfig:
     """Empty: all."""
     collector_image: str
     collector_pull_policy: str
+    collector_pull_secrets: tuple[str, ...]
     collector_replicas: int
     log_level: str
     tls: Path
@@ -100,6 +104,7 @@ class OperatorConfig:
             watch_namespaces=_watched(env),
             collector_image=_required(env, "COLLECTOR_IMAGE"),
             collector_pull_policy=env.get("COLLECTOR_IMAGE_PULL_POLICY", "IfNotPresent"),
+            collector_pull_secrets=_secrets(env, "COLLECTOR_IMAGE_PULL_SECRETS"),
             collector_replicas=_number(env, "COLLECTOR_REPLICAS", default=1),
             log_level=env.get("LOG_LEVEL", "info"),
             tls=Path(env.get("TLS_DIR", "/etc/workerpool/tls")),
@@ -126,6 +131,14 @@ def _watched(env: Mapping[str, str]) -> tuple[str, ...]:
         return watched(env.get(VARIABLE, ""))
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _secrets(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Each once: the API server takes no name twice."""
+    found = tuple(dict.fromkeys(part.strip() for part in env.get(name, "").split(",") if part.strip()))
+    if wrong := [one for one in found if not _SECRET.fullmatch(one)]:
+        raise ConfigError(f"{name} has {wrong[0]!r}: write the names of Secrets, as name,name")
+    return found
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int) -> int:

@@ -10,6 +10,7 @@ import yaml
 from tests.component.chart.conftest import CHART, NAMESPACE, RELEASE, CommandError
 from tests.support.pools import pool
 from tests.unit.chart.test_rbac import GOLDEN, NAMESPACES_GOLDEN, table
+from workerpool_operator.controller.config import OperatorConfig
 from workerpool_operator.domain import desired
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -157,6 +158,17 @@ class TestPlacement:
 
     def test_the_priority_class_is_taken_as_it_is(self, helm: Helm) -> None:
         assert pod_of(helm, "--set", "priorityClassName=critical")["priorityClassName"] == "critical"
+
+
+def test_the_operator_is_told_what_collectors_are_pulled_with(helm: Helm) -> None:
+    """As it reads it. Without a word, nothing."""
+
+    def told(*flags: str) -> tuple[str, ...]:
+        env = {one["name"]: one.get("value", "x") for one in pod_of(helm, *flags)["containers"][0]["env"]}
+        return OperatorConfig.from_environment(env).collector_pull_secrets
+
+    assert told("--set-json", 'collector.imagePullSecrets=[{"name":"registry"},{"name":"b.c"}]') == ("registry", "b.c")
+    assert told() == ()
 
 
 class TestWatchNamespaces:

@@ -13,6 +13,7 @@ from tests.support.apiserver import eventually
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
 
 HOME = "rights"
+ENVIRONMENT = {"RESYNC_SECONDS": "10", "COLLECTOR_IMAGE_PULL_SECRETS": "registry"}
 OWNED = "deployments,controllerrevisions,services,configmaps,serviceaccounts,rolebindings,networkpolicies,pdb"
 
 
@@ -33,7 +34,7 @@ def operator(
 ) -> Iterator[None]:
     """The operator with the chart's rights; it compares everything every few seconds, so that it does so here."""
     kubectl("create", "namespace", HOME)
-    with operator_process(plane, kubectl, tmp_path_factory.mktemp("operator"), RESYNC_SECONDS="10"):
+    with operator_process(plane, kubectl, tmp_path_factory.mktemp("operator"), **ENVIRONMENT):
         yield
 
 
@@ -56,6 +57,12 @@ async def test_it_makes_everything_that_a_pool_needs(kubectl: Callable[..., str]
     await eventually(lambda: wanted <= owned(kubectl), what="collector and budget", seconds=30)
     await eventually(lambda: any(name.startswith("Deployment/one-") for name in owned(kubectl)), what="Deployment")
     await eventually(lambda: len(status(kubectl, "one").get("conditions", [])) > 0, what="a status")
+
+
+async def test_collectors_are_pulled_with_the_secrets_of_the_installation(kubectl: Callable[..., str]) -> None:
+    """By their names alone: the Secrets are the namespace's own."""
+    found = json.loads(kubectl("-n", HOME, "get", "deployment", "workerpool-collector", "-o", "json"))
+    assert found["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
 async def test_a_second_pool_becomes_an_owner_of_the_collector(kubectl: Callable[..., str]) -> None:

@@ -51,6 +51,8 @@ def test_every_value_is_in_the_table_of_the_readme() -> None:
         {"log": {"level": "trace"}},
         {"image": {"repository": "x", "digest": "sha256:short"}},
         {"collector": {"replicas": 3}},
+        {"collector": {"imagePullSecrets": ["registry"]}},
+        {"collector": {"imagePullSecrets": [{"name": "a,b"}]}},
         {"tls": {"secretName": "x"}},
         {"externalMetrics": {"enabled": "yes"}},
         {"externalMetrics": {"enabled": True, "caBundle": "bm90IGluIFBFTQ=="}},

@@ -71,6 +71,22 @@ def test_it_looks_after_all_namespaces_unless_some_are_named() -> None:
     assert config(WATCH_NAMESPACES="media, mail,media").watch_namespaces == ("media", "mail")
 
 
+def test_collectors_pull_with_the_secrets_that_are_named() -> None:
+    """Each once, though a list may name one twice."""
+    assert config().collector_pull_secrets == ()
+    assert config(COLLECTOR_IMAGE_PULL_SECRETS="registry, mirror.example,registry").collector_pull_secrets == (
+        "registry",
+        "mirror.example",
+    )
+
+
+@pytest.mark.parametrize("text", ["Registry", "a/b", "registry,-"])
+def test_names_that_no_secret_has_are_refused_by_name(text: str) -> None:
+    """They would keep the collector of every namespace from being made."""
+    with pytest.raises(ConfigError, match="COLLECTOR_IMAGE_PULL_SECRETS has"):
+        config(COLLECTOR_IMAGE_PULL_SECRETS=text)
+
+
 @pytest.mark.parametrize("text", [",", " ", "Media", "a/b", "media,*"])
 def test_names_that_are_none_are_refused_and_not_taken_for_all(text: str) -> None:
     with pytest.raises(ConfigError, match="WATCH_NAMESPACES is"):

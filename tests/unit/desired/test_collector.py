@@ -75,6 +75,13 @@ def test_it_has_the_rights_of_the_clusterrole_that_the_chart_makes() -> None:
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "workerpool-collector", "namespace": "media"}]
 
 
+def test_its_image_is_pulled_with_the_secrets_of_the_installation() -> None:
+    """Without any, the pod says nothing of them, as before."""
+    assert "imagePullSecrets" not in pod()
+    named = pod(settings=replace(SETTINGS, image_pull_secrets=("registry", "mirror")))
+    assert named["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror"}]
+
+
 def test_each_token_is_projected_by_hand_for_one_audience() -> None:
     spec = pod()
     assert objects()["ServiceAccount"]["automountServiceAccountToken"] is False

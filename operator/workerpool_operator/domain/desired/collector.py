@@ -52,6 +52,8 @@ class CollectorSettings:
     ca_pem: str
     """Certificate authority of the operator's stream."""
     log_level: str = "info"
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets, which each namespace has to have itself."""
 
 
 def collector(
@@ -149,6 +151,8 @@ def _pod(pools: Sequence[WorkerPool], *, settings: CollectorSettings) -> dict[st
         "containers": [_container(settings, mounts={name: path for name, (path, _) in volumes.items()})],
         "volumes": [volume for _, volume in volumes.values()],
     }
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
     return pod | ({"affinity": _apart()} if settings.replicas > 1 else {})
 
 
