@@ -3,12 +3,12 @@
 from typing import Final
 
 from workerpool_operator.api import Reason
-from workerpool_operator.domain.desired import COLLECTOR_NAME, COMPONENT_LABEL, POOL_LABEL
+from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL
 from workerpool_operator.domain.trouble import Trouble
 
 _PODS: Final = f"kubectl -n {{namespace}} describe pods -l {POOL_LABEL}={{pool}}"
 _COLLECTOR: Final = f"kubectl -n {{namespace}} describe pods -l {COMPONENT_LABEL}=collector"
-_LOGS: Final = f"kubectl -n {{namespace}} logs deployment/{COLLECTOR_NAME} --tail=50"
+_LOGS: Final = f"kubectl -n {{namespace}} logs -l {COMPONENT_LABEL}=collector --prefix --tail=50"
 _ELSE: Final = "wpool describe {pool} -n {namespace} shows all that the operator says of it"
 _STRICTER: Final = (
     "the namespace takes no pods of this kind: change what the message names in spec.worker, or let the namespace take "
