@@ -11,11 +11,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.attacks import attack
 from tests.support.authority import Authority
 from workerpool.broker import Credentials
 from workerpool.errors import (
     AuthenticationFailed,
     BadAnswer,
+    BrokerError,
     BrokerUnavailable,
     CredentialsMissing,
     QueueNotFound,
@@ -85,7 +87,16 @@ async def test_a_document_and_a_query_give_their_number() -> None:
         (503, BrokerUnavailable),
     ],
 )
-async def test_each_status_has_its_reason_and_no_redirect_is_followed(status: int, kind: type[Exception]) -> None:
+async def test_each_status_has_its_reason(status: int, kind: type[Exception]) -> None:
+    async with serving(await answering(status=status, headers={"Location": "/elsewhere"})) as server:
+        with pytest.raises(kind, match=str(status)):
+            await document(str(server.make_url("/"))).depth()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@attack("a queue's address that leads on to another one", stopped_by="redirects are not followed")
+async def test_no_redirect_is_followed(status: int) -> None:
+    """What was looked at is what is connected to."""
     followed: list[str] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -95,9 +106,30 @@ async def test_each_status_has_its_reason_and_no_redirect_is_followed(status: in
         return web.Response(status=status, headers={"Location": "/elsewhere"})
 
     async with serving(handler) as server:
-        with pytest.raises(kind, match=str(status)):
+        with pytest.raises(BadAnswer, match="redirects are not followed"):
             await document(str(server.make_url("/"))).depth()
     assert followed == []
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 503])
+@pytest.mark.parametrize(
+    "body", [b"s3cret", b'"s3cret"', b'{"s3cret": 1}', b'{"n": "s3cret"}', b'{"n": {"s3cret": 1}}']
+)
+@attack(
+    "what somebody else's service answers, read in the status of a pool",
+    stopped_by="of an answer a number of jobs is told and nothing else",
+)
+async def test_nothing_of_an_answer_is_repeated(status: int, body: bytes) -> None:
+    """Neither of its text nor of its headers."""
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        headers = {"Location": "/s3cret", "WWW-Authenticate": 'Basic realm="s3cret"', "Content-Type": "text/s3cret"}
+        return web.Response(status=status, reason="s3cret", body=body, headers=headers)
+
+    async with serving(handler) as server:
+        with pytest.raises(BrokerError) as refused:
+            await document(str(server.make_url("/"))).depth()
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", b"{}", b'{"n": null}', b'{"n": NaN}', b'{"n": -1}', b'{"n": 1e13}'])
@@ -107,6 +139,7 @@ async def test_garbage_is_a_bad_answer(body: bytes) -> None:
             await document(str(server.make_url("/"))).depth()
 
 
+@attack("an answer without an end, to fill the collector's memory", stopped_by="a megabyte is read and no more")
 async def test_a_large_answer_is_given_up_at_a_megabyte() -> None:
     sent = 0
 
@@ -125,12 +158,14 @@ async def test_a_large_answer_is_given_up_at_a_megabyte() -> None:
     assert sent < 100 * MOST_BYTES
 
 
+@attack("a small answer that unpacks into a large one", stopped_by="compressed answers are not unpacked")
 async def test_an_answer_that_was_compressed_unasked_is_not_unpacked() -> None:
     async with serving(await answering(headers={"Content-Encoding": "gzip"})) as server:
         with pytest.raises(BadAnswer, match="compressed"):
             await document(str(server.make_url("/"))).depth()
 
 
+@attack("an answer that never begins, or never ends", stopped_by="a time limit for the whole answer")
 async def test_a_slow_answer_is_given_up_in_time() -> None:
     """One that never begins, and one that never ends."""
     gone = asyncio.Event()
@@ -184,6 +219,10 @@ async def test_a_connection_that_is_half_open_or_broken_off_is_unavailable() -> 
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]"])
+@attack(
+    "the collector's own machine, or where a cloud hands out credentials, as the address of a queue",
+    stopped_by="loopback, link-local and metadata addresses are not connected to, whatever name leads there",
+)
 async def test_no_pool_asks_the_collectors_own_machine_or_a_clouds_metadata(host: str) -> None:
     async def handler(_: web.Request) -> web.StreamResponse:
         raise AssertionError("it was asked")
