@@ -166,6 +166,9 @@ async def test_ctrl_c_gives_the_report_and_130(redis_server: RedisServer, redis_
     ("options", "code", "said"),
     [
         (["--url", "redis://127.0.0.1:1/0", "--stream", "s", "--jobs", "1"], 3, "127.0.0.1:1"),
+        (["--url", "nats://127.0.0.1:1", "--stream", "s", "--jobs", "1"], 3, "127.0.0.1:1"),
+        (["--url", "amqp://127.0.0.1:1", "--jobs", "1"], 2, "--queue"),
+        (["--url", "memory://", "--jobs", "1"], 2, "memory://"),
         (["--url", "redis://127.0.0.1:1/0", "--stream", "s"], 2, "--jobs N"),
         (["--url", "redis://127.0.0.1:1/0", "--stream", "s", "--rate", "5"], 2, "--duration"),
         (["--url", "http://127.0.0.1", "--stream", "s", "--jobs", "1"], 2, "redis://"),

@@ -83,3 +83,40 @@ async def test_a_broker_that_stays_away_ends_the_load() -> None:
         await feeder.run(broker)
     assert asyncio.get_running_loop().time() == pytest.approx(GIVE_UP_SECONDS, abs=1)
     assert feeder.sent == 0
+
+
+async def test_what_is_sent_again_is_counted() -> None:
+    """A broker that drops no duplicates may have had it: then it is there twice."""
+    broker, feeder = SlowBroker(refuse_until=0.7), a_feeder(burst(jobs=3))
+    await feeder.run(broker)
+    assert (feeder.retries, feeder.repeated) == (2, 6)
+
+
+async def test_stop_hears_the_answer_of_the_broker_and_sends_no_more() -> None:
+    broker, feeder = SlowBroker(seconds=1.0), a_feeder(steady(rate=2, jobs=100))
+    running = asyncio.create_task(feeder.run(broker))
+    await asyncio.sleep(0.3)
+    feeder.stop()
+    await running
+    assert (broker.calls, feeder.sent) == ([["0"]], 1)
+
+
+async def test_stop_ends_a_wait_for_the_next_job_at_once() -> None:
+    broker, feeder = SlowBroker(), a_feeder(steady(rate=0.01, jobs=2))
+    running = asyncio.create_task(feeder.run(broker))
+    await asyncio.sleep(5)
+    feeder.stop()
+    await running
+    assert asyncio.get_running_loop().time() == pytest.approx(5, abs=0.1)
+    assert feeder.sent == 1
+
+
+async def test_stop_does_not_wait_for_a_broker_that_is_away() -> None:
+    broker, feeder = SlowBroker(refuse_until=1e9), a_feeder(burst(jobs=2))
+    running = asyncio.create_task(feeder.run(broker))
+    await asyncio.sleep(1.2)
+    feeder.stop()
+    with pytest.raises(BrokerUnavailable):
+        await running
+    assert asyncio.get_running_loop().time() == pytest.approx(1.2, abs=0.1)
+    assert feeder.sent == 0

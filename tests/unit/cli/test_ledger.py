@@ -135,3 +135,38 @@ def test_a_record_is_read_from_a_stream_entry() -> None:
 )
 def test_what_is_no_record_is_passed_over(entry_id: bytes, fields: dict[bytes, bytes]) -> None:
     assert Record.parse(entry_id, fields) is None
+
+
+def test_a_worker_s_clock_is_set_by_its_quickest_record() -> None:
+    """It is an hour ahead here; its records took 300, 20 and 500 ms to come, so times are 20 ms late, and no more."""
+    ledger, ahead = Ledger(offset_ms=0.0), 3_600_000.0
+    for job in ("a", "b", "c"):
+        ledger.sent(job, due=10.0, burst=0)
+    for job, at, slow in (("a", 10_100.0, 300.0), ("b", 10_200.0, 20.0), ("c", 10_400.0, 500.0)):
+        ledger.add([Record(START, job, at + ahead, pod="p", came_ms=at + slow)])
+    assert ledger.outcome().waits == pytest.approx((0.120, 0.220, 0.420))
+
+
+def test_each_worker_has_a_clock_of_its_own() -> None:
+    ledger = Ledger(offset_ms=0.0)
+    ledger.sent("a", due=1.0, burst=0)
+    ledger.sent("b", due=1.0, burst=0)
+    ledger.add([Record(START, "a", 5_000.0, pod="ahead", came_ms=1_500.0)])
+    ledger.add([Record(START, "b", 100.0, pod="behind", came_ms=1_700.0)])
+    assert ledger.outcome().waits == pytest.approx((0.5, 0.7))
+
+
+def test_how_long_a_job_took_is_by_the_clock_of_who_did_it() -> None:
+    ledger = Ledger(offset_ms=0.0)
+    for job in ("retried", "of-two"):
+        ledger.sent(job, due=1.0, burst=0)
+    told = ((START, "p", 1.0), (FAIL, "p", 2.0), (START, "p", 5.0), (FINISH, "p", 5.25))
+    ledger.add(Record(event, "retried", at * 1000, pod=pod) for event, pod, at in told)
+    ledger.add([Record(START, "of-two", 1_000, pod="p"), Record(FINISH, "of-two", 9_000, pod="q")])
+    assert ledger.outcome().runs == pytest.approx((0.25,))
+
+
+def test_a_job_is_told_of_by_workers_and_by_dead_letters() -> None:
+    ledger = ledger_of(started=[START], ended=[FINISH], dead=[], quiet=[])
+    ledger.add_dead(["dead"])
+    assert [ledger.told_of(job) for job in ("started", "ended", "dead", "quiet", "unknown")] == [True] * 3 + [False] * 2

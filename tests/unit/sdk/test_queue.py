@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from workerpool import BrokerUnavailable, ConfigurationError, JobSpec, PayloadInvalid, Queue, QueueFull, RateLimited
-from workerpool.broker import NewJob
+from workerpool.broker import Credentials, NewJob
 from workerpool.broker._redis.capabilities import CAPABILITIES
 
 
@@ -189,3 +190,27 @@ class TestRateLimit:
 async def test_a_job_that_could_never_run_is_refused(expires_in: float, delay: float) -> None:
     with pytest.raises(ConfigurationError, match="expires_in"):
         await queue_on(Broker()).enqueue("t", expires_in=expires_in, delay=delay)
+
+
+@pytest.mark.parametrize(
+    ("url", "stream", "beside"),
+    [
+        ("redis://r/0", "jobs", ("redis://r/0", "jobs-results", "")),
+        ("nats://n", "jobs", ("nats://n", "jobs-results", "")),
+        ("kafka://k", "jobs", ("kafka://k", "jobs-results", "")),
+        ("sqlite:///a/jobs.db", "", ("sqlite:///a/jobs.db-results", "", "g")),
+        ("sqlite:///jobs.db?x=1", "", ("sqlite:///jobs.db-results?x=1", "", "g")),
+    ],
+)
+def test_a_queue_beside_is_on_the_same_broker(url: str, stream: str, beside: tuple[str, str, str]) -> None:
+    """With the same credentials, a group of its own, and no limit of rate."""
+    credentials = Credentials(ca_file=Path("ca.crt"))
+    queue = Queue.connect(url, stream=stream, group="g", credentials=credentials, rate_limit=5)
+    source = queue.beside("results").source
+    assert (source.url, source.stream, source.group) == beside
+    assert (source.credentials, source.rate_limit, source.name) == (credentials, None, "main-results")
+
+
+def test_in_memory_there_is_no_queue_beside() -> None:
+    with pytest.raises(ConfigurationError, match="memory"):
+        Queue.connect("memory://").beside("results")

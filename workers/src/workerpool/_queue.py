@@ -174,6 +174,17 @@ class Queue:
             await asyncio.sleep(after)
         return count
 
+    def beside(self, name: str) -> Self:
+        """Another queue of the same broker, reached in the same way, for what workers tell of their jobs.
+
+        It is `S-NAME` beside the queue `S`, in SQLite the file `PATH-NAME`; who uses it first makes it, but for Kafka,
+        where the topic has to be there. Close it as any other one.
+
+        Raises:
+            ConfigurationError: this queue is in memory, where no other process could find the other one.
+        """
+        return type(self)(self.source.beside(name))
+
     async def depth(self) -> Depth:
         """Read the queue; see `Depth`."""
         return await self._broker.depth()

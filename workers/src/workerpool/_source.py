@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +40,17 @@ class Source:
     def system(self) -> str:
         """The kind of its broker, as traces name it."""
         return kind_of(self.url).system
+
+    def beside(self, name: str) -> "Source":
+        """See `Queue.beside`."""
+        kind = kind_of(self.url)
+        if kind.system == "memory":
+            raise ConfigurationError("a queue in memory has no other one beside it")
+        other = replace(self, name=f"{self.name}-{name}", rate_limit=None)
+        if kind.named_by:
+            return replace(other, stream=f"{self.stream}-{name}", group="")
+        path, question, rest = self.url.partition("?")
+        return replace(other, url=f"{path}-{name}{question}{rest}")
 
     def connect(self, *, consumer: str = "", lease_seconds: float = 60.0, timeout: float = 5.0) -> Broker:
         """A new view of the queue; see `workerpool.broker.connect`."""

@@ -114,7 +114,7 @@ NEEDS: Final[Mapping[str, tuple[Right, ...]]] = {
     "silence": _pools("get"),
     "cost": _NONE,
     "doctor": _pools("list"),
-    "load": (*_pools("get list watch"), *_all("list watch", "pods")),
+    "load": (*_pools("get list watch"), *_all("list watch", "pods"), *_all("get", "pods/proxy")),
     "size": _NONE,
     "simulate": _NONE,
     "check": _NONE,

@@ -6,6 +6,7 @@ import json
 import math
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,19 +21,23 @@ from workerpool_operator.cli.load.reaction import PoolHistory
 from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
 from workerpool_operator.cli.load.view import LoadView
+from workerpool_operator.cli.load.workers import Addresses, Pods
 from workerpool_operator.cli.terminal import Console
 
 MAX_RATE: Final = 100_000.0
 
-HELP: Final = """Feed a Redis queue on schedule, and measure what became of the jobs.
+HELP: Final = """Feed a queue on schedule, and measure what became of the jobs.
 
 Jobs are sent when they are due, whether or not the earlier ones are done; how late the feeder itself was is part of
 the report. It waits until all jobs are done, then reports job wait (p50, p95, p99; for each burst and each part of a
 peak, too), reaction time, throughput, jobs lost, done twice and interrupted. Ctrl-C ends it early and reports what was
 measured.
 
-The job type `sleep` of the reference worker `io` tells when each job starts and ends. With any other type only the
-depth of the queue is watched, and the figures of single jobs are "not measured".
+The queue may be on any broker that workers can use, but for `memory://`. The job type `sleep` of the reference worker
+`io` tells when each job starts and ends: in Redis in a stream beside the queue, elsewhere in a queue `STREAM-results`
+(in Kafka that topic has to be there). Of any other type the workers' metrics tell, where they can be asked: those of
+the pods of --pool (with the right to `get` pods/proxy), or at --metrics. Else only the depth of the queue and the dead
+letters are watched, and figures of jobs are "not measured". The report says which it was, and how exact.
 
 Exit codes: 0 all done; 1 jobs were lost or dead-lettered; 2 wrong usage; 3 the broker or the cluster cannot be
 reached; 4 jobs were left when patience ended; 130 stopped by Ctrl-C.
@@ -49,9 +54,20 @@ EPILOG: Final = """**Examples**
 
     wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --rate 20 --duration 180 --pattern peak2x
 
-    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --jobs 100 --type resize --payload '{"width": 200}'
+    wpool load --url redis://127.0.0.1:6379/0 --stream thumbs --jobs 100 --type resize --payload '{"width": 200}' \\
+        --metrics http://127.0.0.1:8000/metrics
 
-For a Redis inside of a cluster, first: `kubectl port-forward --namespace media service/redis 6379`
+    wpool load --url postgresql://app@127.0.0.1/app?sslmode=disable --queue thumbs --rate 50 --duration 60
+
+    wpool load --url amqp://127.0.0.1 --queue thumbs --rate 50 --duration 60
+
+    wpool load --url nats://127.0.0.1 --stream thumbs --rate 50 --duration 60
+
+    wpool load --url kafka://127.0.0.1 --topic thumbs --group thumbs --rate 50 --duration 60
+
+    wpool load --url sqlite:///jobs.db --jobs 500
+
+For a broker inside of a cluster, first: `kubectl port-forward --namespace media service/redis 6379`
 """
 
 
@@ -93,11 +109,21 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     url: Annotated[
         str,
         typer.Option(
-            help="Where Redis is: redis://[user:password@]host:port/db.", envvar="WPOOL_URL", show_envvar=True
+            help="Where the broker is, as workers are told it: redis://[user:password@]host:port/db, nats://, "
+            "postgresql://, amqp://, kafka:// or sqlite:///path.",
+            envvar="WPOOL_URL",
+            show_envvar=True,
         ),
     ],
-    stream: Annotated[str, typer.Option(help="The stream's key.")],
-    group: Annotated[str, typer.Option(help="Consumer group; the stream's name by default.")] = "",
+    stream: Annotated[
+        str,
+        typer.Option(
+            "--stream", "--queue", "--topic", help="What names the queue there; nothing in SQLite.", show_default=False
+        ),
+    ] = "",
+    group: Annotated[
+        str, typer.Option(help="Consumer group of workers (Redis, NATS, Kafka); the stream's name by default.")
+    ] = "",
     jobs: Annotated[
         int | None, typer.Option(min=1, max=schedules.MAX_JOBS, help="Jobs to send; without --rate all at once.")
     ] = None,
@@ -111,6 +137,14 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     pool: Annotated[str, typer.Option(help="WorkerPool to watch, for the reaction of its size.")] = "",
     namespace: cluster.Namespace = None,
     context: cluster.Context = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of other types than sleep: address of a worker's metrics, such as http://127.0.0.1:8000/metrics; "
+            "repeatable. With --pool its pods are asked.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="Seconds to wait for the last jobs.")] = 600.0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
@@ -118,6 +152,7 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     try:
         plan = _schedule(jobs=jobs, rate=rate, duration=duration, pattern=pattern, every=every)
         body = _payload(payload, job_type=job_type, job_seconds=job_seconds)
+        _place(url, stream)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     wish = Load(
@@ -126,7 +161,8 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
         patience_seconds=timeout,
     )
     try:
-        report = asyncio.run(_run(wish, console=errors, pool=pool, namespace=namespace, context=context))
+        watched = _Watched(pool=pool, namespace=namespace, context=context, metrics=tuple(metrics or ()))
+        report = asyncio.run(_run(wish, console=errors, watched=watched))
     except (BrokerError, NoPoolError, ConfigurationError) as error:
         errors.print(f"wpool load: {error}", style="red", highlight=False, markup=False)
         code = ExitCode.USAGE if isinstance(error, ConfigurationError) else ExitCode.UNREACHABLE
@@ -149,15 +185,27 @@ def exit_code(report: Report) -> ExitCode:
     return ExitCode.JOBS_FAILED if report.jobs_lost or report.jobs_dead else ExitCode.OK
 
 
-async def _run(wish: Load, *, console: Console, pool: str, namespace: str | None, context: str | None) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watched:
+    """Who is looked at beside the queue."""
+
+    pool: str
+    namespace: str | None
+    context: str | None
+    metrics: tuple[str, ...]
+    """Addresses."""
+
+
+async def _run(wish: Load, *, console: Console, watched: _Watched) -> Report:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, _stopper(stop))
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        watch = await stack.enter_async_context(_watched(pool, namespace, context)) if pool else None
+        history, pods = await stack.enter_async_context(_watching(watched)) if watched.pool else (None, None)
         view = stack.enter_context(LoadView(console))
-        return await run(wish, stop=stop, pool=watch, on_progress=view)
+        workers = Addresses(watched.metrics) if watched.metrics else pods
+        return await run(wish, stop=stop, pool=history, workers=workers, on_progress=view)
 
 
 def _stopper(stop: asyncio.Event) -> Any:
@@ -171,20 +219,21 @@ def _stopper(stop: asyncio.Event) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _watched(pool: str, namespace: str | None, context: str | None) -> AsyncIterator[PoolHistory]:
+async def _watching(watched: _Watched) -> AsyncIterator[tuple[PoolHistory, Pods]]:
     # Imported here because it brings the Kubernetes client, which takes longer to import than most loads last.
     from workerpool_operator.cli.pool_watch import watch_pool  # noqa: PLC0415
     from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
 
+    namespace = watched.namespace
     async with contextlib.AsyncExitStack() as stack:
         try:
-            access = await ClusterAccess.find(context=context, program=cluster.PROGRAM)
+            access = await ClusterAccess.find(context=watched.context, program=cluster.PROGRAM)
             namespace = namespace or access.namespace
-            watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=pool))
+            watch = await stack.enter_async_context(watch_pool(access, namespace=namespace, name=watched.pool))
         except (KubeError, AccessError) as error:
-            where = f"{namespace}/{pool}" if namespace else pool
+            where = f"{namespace}/{watched.pool}" if namespace else watched.pool
             raise NoPoolError(f"pool {where} cannot be watched: {error}") from error
-        yield watch.history
+        yield watch.history, Pods(access, namespace=namespace, names=lambda: list(watch.pods.objects))
 
 
 def _schedule(
@@ -208,6 +257,14 @@ def _schedule(
             return schedules.ramp(rate=rate, seconds=duration or 2 * count / rate)
         case Pattern.PEAK2X:
             return schedules.peak(rate=rate, seconds=duration or 3 * count / (4 * rate))
+
+
+def _place(url: str, stream: str) -> None:
+    scheme = url.partition(":")[0]
+    if scheme == "memory":
+        raise ValueError("no worker of another process can see a queue in memory://")
+    if not stream and scheme != "sqlite":
+        raise ValueError("say which queue it is: --stream, or --queue or --topic, which mean the same")
 
 
 def _payload(text: str, *, job_type: str, job_seconds: float) -> dict[str, Any]:

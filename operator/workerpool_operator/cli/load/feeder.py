@@ -1,6 +1,7 @@
 """Sends jobs when they are due, and measures how late it was itself."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ class Puts(Protocol):
 class Feeder:
     """Sends the jobs of one schedule to one broker.
 
-    Each job has an id, and the broker drops a second job of the same id: so a batch whose answer was lost is simply
-    sent again.
+    Each job has an id, by which most brokers drop a second one: so a batch whose answer was lost is simply sent again.
+    RabbitMQ and Kafka keep both, see `repeated`.
     """
 
     schedule: Schedule
@@ -42,23 +43,41 @@ class Feeder:
     """Jobs that the broker has confirmed."""
     retries: int = 0
     """Batches that had to be sent again."""
+    repeated: int = 0
+    """The jobs in them: in the queue twice if the broker had taken the batch after all, and drops no duplicates."""
+    _told_to_stop: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
+
+    def stop(self) -> None:
+        """End `run` before all jobs are sent, but not between a batch and the broker's answer to it."""
+        self._told_to_stop.set()
 
     async def run(self, broker: Puts) -> None:
-        """Send all jobs.
+        """Send all jobs, or those that are due until `stop`.
 
         Raises:
-            BrokerError: the broker refused for `GIVE_UP_SECONDS`.
+            BrokerError: the broker refused for `GIVE_UP_SECONDS`, or until `stop`.
         """
         self.started_at = time.monotonic()
         number = 0
         while number < self.schedule.jobs:
-            await asyncio.sleep(max(0.0, self._due(number) - time.monotonic()))
+            await self._pause(self._due(number) - time.monotonic())
+            if self._told_to_stop.is_set():
+                return
             batch = self._due_now(number)
             await self._put(broker, [self.job(each) for each in batch])
             in_queue = time.monotonic()
             for each in batch:
                 self.lags.append(max(0.0, in_queue - self._due(each)))
             self.sent = number = batch.stop
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not on after `stop`."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told_to_stop.wait()
 
     def _due(self, number: int) -> float:
         return self.started_at + self.schedule.due(number)
@@ -81,7 +100,10 @@ class Feeder:
             except BrokerError:
                 if time.monotonic() > give_up:
                     raise
+                await self._pause(RETRY_SECONDS)
+                if self._told_to_stop.is_set():
+                    raise
                 self.retries += 1
-                await asyncio.sleep(RETRY_SECONDS)
+                self.repeated += len(jobs)
             else:
                 return

@@ -1,8 +1,13 @@
 """What became of each job, added up from the records that workers write.
 
-A worker of job type `sleep` appends a record to the stream `{S}:user:results` when it starts a job and when it ends it,
-before the acknowledgement. So a job that was cut off shows as a start without an end, followed by another start; one
-that was done twice, as two ends. The record's own id is the time, by the clock of Redis.
+A worker of job type `sleep` writes a record when it starts a job and when it ends it, before the acknowledgement: see
+`records` and `results` for where. So a job that was cut off shows as a start without an end, followed by another start;
+one that was done twice, as two ends.
+
+The time of a record is by a clock that is known to the feeder (that of Redis), or by the worker's own. Of that one only
+this is known: when it was told, it was not later than when the record came here. So the smallest difference of the two,
+over all records of a worker, sets its clock: too late by what its quickest record took to come, which is why times by
+it are never too early.
 """
 
 import itertools
@@ -32,10 +37,12 @@ class Record:
 
     event: Event
     job: str
-    at_ms: int
-    """Unix milliseconds by the clock of Redis."""
+    at_ms: float
+    """Unix milliseconds by the clock of Redis, or by the worker's where `came_ms` says when it came."""
     pod: str = ""
     node: str = ""
+    came_ms: float | None = None
+    """By the feeder's monotonic clock; None where `at_ms` is by a known clock."""
 
     @classmethod
     def parse(cls, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Self | None:
@@ -56,8 +63,13 @@ class _Job:
     fails: int = 0
     finishes: int = 0
     dead: bool = False
-    first_start_ms: int = 0
-    done_ms: int = 0
+    first_start_ms: float = 0.0
+    first_pod: str = ""
+    last_start_ms: float = 0.0
+    last_pod: str = ""
+    done_ms: float = 0.0
+    done_pod: str = ""
+    run_ms: float | None = None
 
     @property
     def ends(self) -> int:
@@ -87,16 +99,23 @@ class Outcome:
     """From when the first job was due to when the last one was done."""
     waits_of: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     """The waits by burst."""
+    runs: tuple[float, ...] = ()
+    """From the start of the attempt that was the first to be done until its end, by the worker's clock; ascending."""
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Takes in records, gives counts. `offset_ms` is Redis' unix time minus the feeder's monotonic time, in ms."""
+    """Takes in records, gives counts.
+
+    `offset_ms` is the unix time of the known clock minus the feeder's monotonic time, in ms; 0 where none is known.
+    """
 
     offset_ms: float
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _nodes: set[str] = field(default_factory=set)
     _pods: set[str] = field(default_factory=set)
+    _clocks: dict[str, float] = field(default_factory=dict)
+    """What to add to the times of each pod, by the quickest record of it."""
     _done: int = 0
     _dead: int = 0
     _records: int = 0
@@ -112,6 +131,11 @@ class Ledger:
             self._done -= job.finishes > 0
             self._dead -= job.dead
 
+    def told_of(self, job_id: str) -> bool:
+        """Whether a worker, or a dead letter, has told of this job."""
+        job = self._jobs.get(job_id)
+        return job is not None and bool(job.starts or job.ends or job.dead)
+
     def add(self, records: Iterable[Record]) -> None:
         """Take in records; those of other runs are passed over."""
         for record in records:
@@ -121,16 +145,17 @@ class Ledger:
             self._records += 1
             self._pods.add(record.pod)
             self._nodes.add(record.node)
+            if record.came_ms is not None:
+                slow = record.came_ms - record.at_ms
+                self._clocks[record.pod] = min(slow, self._clocks.get(record.pod, slow))
             match record.event:
                 case Event.START:
-                    job.starts += 1
-                    job.first_start_ms = job.first_start_ms or record.at_ms
+                    _begun(job, record)
                 case Event.FAIL:
                     job.fails += 1
                 case Event.FINISH:
                     self._done += job.finishes == 0
-                    job.finishes += 1
-                    job.done_ms = job.done_ms or record.at_ms
+                    _finished(job, record)
 
     def add_dead(self, job_ids: Iterable[str]) -> None:
         """These jobs are in the dead letters."""
@@ -177,8 +202,9 @@ class Ledger:
         unfinished = [job for job in jobs if not job.finishes and not job.dead]
         waits: dict[int, list[float]] = {}
         for job in started:
-            waits.setdefault(job.burst, []).append(_not_negative((job.first_start_ms - job.due_ms) / 1000.0))
-        last_done = max((job.done_ms for job in jobs if job.finishes), default=0)
+            began = job.first_start_ms + self._clocks.get(job.first_pod, 0.0)
+            waits.setdefault(job.burst, []).append(_not_negative((began - job.due_ms) / 1000.0))
+        last_done = max((job.done_ms + self._clocks.get(job.done_pod, 0.0) for job in jobs if job.finishes), default=0)
         return Outcome(
             enqueued=len(jobs),
             recorded=self._records > 0,
@@ -191,7 +217,24 @@ class Ledger:
             first_starts=tuple(sorted(min(each) for each in waits.values())),
             work_seconds=max(0.0, (last_done - min(job.due_ms for job in jobs)) / 1000.0) if last_done else 0.0,
             waits_of={burst: tuple(sorted(each)) for burst, each in sorted(waits.items())},
+            runs=tuple(sorted(_not_negative(job.run_ms / 1000.0) for job in jobs if job.run_ms is not None)),
         )
+
+
+def _begun(job: _Job, record: Record) -> None:
+    job.starts += 1
+    if job.starts == 1:
+        job.first_start_ms, job.first_pod = record.at_ms, record.pod
+    job.last_start_ms, job.last_pod = record.at_ms, record.pod
+
+
+def _finished(job: _Job, record: Record) -> None:
+    job.finishes += 1
+    if job.finishes > 1:
+        return
+    job.done_ms, job.done_pod = record.at_ms, record.pod
+    if job.starts and job.last_pod == record.pod:  # else two clocks, or a start that has not come yet
+        job.run_ms = record.at_ms - job.last_start_ms
 
 
 def _was_interrupted(job: _Job) -> bool:

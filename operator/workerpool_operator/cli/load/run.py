@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from workerpool import Queue, broker
@@ -14,15 +14,19 @@ from workerpool.broker import Broker, BrokerError, NewJob
 from workerpool_operator.cli.load.feeder import Feeder
 from workerpool_operator.cli.load.ledger import Ledger
 from workerpool_operator.cli.load.reaction import PoolHistory
-from workerpool_operator.cli.load.records import RecordReader, open_reader
-from workerpool_operator.cli.load.report import End, Reaction, Report
+from workerpool_operator.cli.load.readers import Reader, Way, open_records
+from workerpool_operator.cli.load.report import End, Reaction, Report, Told
+from workerpool_operator.cli.load.results import ResultReader
 from workerpool_operator.cli.load.schedule import Schedule
+from workerpool_operator.cli.load.workers import MetricsError, Scraper, WorkerFigures
 
 TICK_SECONDS: Final = 0.25
 SETTLE_SECONDS: Final = 1.0
 """The queue must be empty for so long before the load is over."""
 DOUBT_SECONDS: Final = 5.0
 """Longer, where the queue and the records do not agree: jobs missing, or foreign jobs in the same queue."""
+LAST_SECONDS: Final = 6.0
+"""At the end, for a batch that the broker has not answered yet: a little longer than it may take to answer."""
 DEFAULT_TYPE: Final = "sleep"
 
 
@@ -31,11 +35,21 @@ class Target:
     """Where jobs go, and what they are."""
 
     url: str = field(repr=False)  # may hold a password
-    stream: str
+    stream: str = ""
+    """What names the queue in its broker; empty where the address says it all."""
     group: str = ""
     """Consumer group; the stream's name by default."""
     type: str = DEFAULT_TYPE
     payload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether workers are asked to write records."""
+        return self.payload.get("record") is True
+
+    def unrecorded(self) -> "Target":
+        """The same, with no records asked for."""
+        return replace(self, payload={**self.payload, "record": False})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +94,73 @@ async def run(
     *,
     stop: asyncio.Event,
     pool: PoolHistory | None = None,
+    workers: Scraper | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """Send all jobs, wait until they are done, and report; `stop` ends it early, with what was measured.
 
+    `workers`: who is asked for metrics where no records tell of single jobs.
+
     Raises:
-        ConfigurationError: the address is not one of a Redis.
+        ConfigurationError: the address is none, or something that belongs to it is missing.
         BrokerError: the broker cannot be reached at the start.
     """
     target = load.target
     queue = broker.connect(target.url, stream=target.stream, group=target.group)
     try:
-        async with (
-            Queue.connect(target.url, stream=target.stream, group=target.group) as address,
-            open_reader(address) as reader,
-        ):
-            return await _Run(load, queue, reader, pool=pool, on_progress=on_progress).until(stop)
+        await queue.depth()
+        async with contextlib.AsyncExitStack() as stack:
+            address = Queue.connect(target.url, stream=target.stream, group=target.group)
+            await stack.enter_async_context(address)
+            found = await _begin(stack, target, address, queue)
+            if target.recorded and found.way is Way.DEPTH:
+                load = replace(load, target=target.unrecorded())
+            if workers is not None and not load.target.recorded:
+                found = await _asked(workers, found)
+            return await _Run(load, queue, found, pool=pool, on_progress=on_progress).until(stop)
     finally:
         await queue.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What tells of single jobs."""
+
+    reader: Reader
+    way: Way
+    why: str = ""
+    """Nothing does that was asked for: why."""
+    figures: WorkerFigures | None = None
+    """What tells of all jobs together, where nothing tells of single ones."""
+
+
+async def _asked(workers: Scraper, found: _Found) -> _Found:
+    """With what workers say in their metrics, if they can be asked."""
+    figures = WorkerFigures(workers)
+    try:
+        await figures.begin()
+    except MetricsError as error:
+        return replace(found, why="; ".join(filter(None, (found.why, str(error)))))
+    return replace(found, figures=figures)
+
+
+async def _begin(stack: contextlib.AsyncExitStack, target: Target, address: Queue, queue: Broker) -> _Found:
+    """A reader of what workers write, at its beginning; without a place for it, one of dead letters only."""
+    if target.recorded or address.source.system == "redis":
+        try:
+            reader, way = await stack.enter_async_context(open_records(address, queue))
+            await reader.begin()
+        except BrokerError as error:
+            if address.source.system == "redis":
+                raise
+            why = str(error)
+        else:
+            return _Found(reader, way)
+    else:
+        why = ""
+    bare = ResultReader(queue, None)
+    await bare.begin()
+    return _Found(bare, Way.DEPTH, why)
 
 
 class _Run:
@@ -105,14 +168,15 @@ class _Run:
         self,
         load: Load,
         queue: Broker,
-        reader: RecordReader,
+        found: _Found,
         *,
         pool: PoolHistory | None,
         on_progress: Callable[[Progress], None],
     ) -> None:
         self._load = load
         self._queue = queue
-        self._reader = reader
+        self._found = found
+        self._over = asyncio.Event()
         self._pool = pool
         self._on_progress = on_progress
         self._ledger = Ledger(offset_ms=0.0)
@@ -124,21 +188,34 @@ class _Run:
         self._trouble = ""
 
     async def until(self, stop: asyncio.Event) -> Report:
-        await self._queue.depth()
-        self._ledger = Ledger(offset_ms=await self._reader.clock_offset() * 1000.0)
-        await self._reader.begin()
+        self._ledger = Ledger(offset_ms=await self._found.reader.clock_offset() * 1000.0)
         started = time.monotonic()
         feeding = asyncio.create_task(self._feeder.run(self._queue), name="feeder")
-        listening = asyncio.create_task(self._listen(), name="records")
+        tasks = [feeding, asyncio.create_task(self._listen(), name="records")]
+        if self._found.figures is not None:
+            tasks.append(asyncio.create_task(self._found.figures.follow(self._over), name="metrics"))
         try:
             end = await self._watch(feeding, stop)
         finally:
-            for task in (feeding, listening):
-                task.cancel()
-            await asyncio.gather(feeding, listening, return_exceptions=True)
-        for number in range(self._feeder.sent, self._ledger.enqueued):
-            self._ledger.withdraw(self._load.job_id(number))
-        return self._report(end, seconds=time.monotonic() - started)
+            await self._end(*tasks)
+        return self._report(end, seconds=time.monotonic() - started, unconfirmed=self._withdraw())
+
+    async def _end(self, *tasks: "asyncio.Task[None]") -> None:
+        """Feed no more, and hear the broker's answer to what it was given, so that it is known what it has."""
+        self._feeder.stop()
+        self._over.set()
+        await asyncio.wait(tasks, timeout=LAST_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _withdraw(self) -> int:
+        """How many jobs the broker was given and nobody knows whether it has them: they count nowhere else."""
+        unsure = [self._load.job_id(number) for number in range(self._feeder.sent, self._ledger.enqueued)]
+        unheard = [job_id for job_id in unsure if not self._ledger.told_of(job_id)]
+        for job_id in unheard:
+            self._ledger.withdraw(job_id)
+        return len(unheard)
 
     async def _watch(self, feeding: "asyncio.Task[None]", stop: asyncio.Event) -> End:
         fed_at: float | None = None
@@ -198,10 +275,10 @@ class _Run:
         return now - max(self._empty_since, fed_at) > (SETTLE_SECONDS if settled else DOUBT_SECONDS)
 
     async def _listen(self) -> None:
-        while True:
+        while not self._over.is_set():
             asked = time.monotonic()
             try:
-                batch = await self._reader.next()
+                batch = await self._found.reader.next()
             except BrokerError:
                 await asyncio.sleep(TICK_SECONDS)
                 continue
@@ -213,8 +290,9 @@ class _Run:
     def _sent(self, number: int, due: float) -> None:
         self._ledger.sent(self._load.job_id(number), due=due, burst=self._load.schedule.burst_of(number))
 
-    def _report(self, end: End, *, seconds: float) -> Report:
+    def _report(self, end: End, *, seconds: float, unconfirmed: int) -> Report:
         feeder = self._feeder
+        drops = self._queue.capabilities.deduplicate
         reaction = None
         if self._pool:
             moments = [feeder.started_at + offset for offset in self._load.schedule.burst_starts()]
@@ -228,4 +306,15 @@ class _Run:
             reaction=reaction,
             seconds=seconds,
             phases=self._load.schedule.phases,
+            unconfirmed=unconfirmed,
+            repeated=0 if drops else feeder.repeated,
+            by=self._found.way,
+            why=self._found.why,
+            told=self._told(),
         )
+
+    def _told(self) -> Told | None:
+        figures = self._found.figures
+        if figures is None or figures.last_done_at is None:
+            return None
+        return Told(figures.now(), figures.last_done_at - self._feeder.started_at)
