@@ -159,7 +159,7 @@ PLACES: Final = {
     "load": Place(
         "load.command",
         "load",
-        "Feed a Redis queue on schedule, and measure what became of the jobs.",
+        "Feed a queue on schedule, and measure what became of the jobs.",
     ),
     "size": Place(
         "size.command",

@@ -195,7 +195,7 @@ class _Run:
         if self._found.figures is not None:
             tasks.append(asyncio.create_task(self._found.figures.follow(self._over), name="metrics"))
         try:
-            end = await self._watch(feeding, stop)
+            end = await self._watch(feeding, stop, listening=tasks[1:])
         finally:
             await self._end(*tasks)
         return self._report(end, seconds=time.monotonic() - started, unconfirmed=self._withdraw())
@@ -217,7 +217,9 @@ class _Run:
             self._ledger.withdraw(job_id)
         return len(unheard)
 
-    async def _watch(self, feeding: "asyncio.Task[None]", stop: asyncio.Event) -> End:
+    async def _watch(
+        self, feeding: "asyncio.Task[None]", stop: asyncio.Event, *, listening: "list[asyncio.Task[None]]"
+    ) -> End:
         fed_at: float | None = None
         while True:
             with contextlib.suppress(TimeoutError):
@@ -226,6 +228,9 @@ class _Run:
             await self._look()
             if stop.is_set():
                 return End.STOPPED
+            for task in listening:
+                if task.done():
+                    task.result()  # it ends only by an error that nobody expected: raise it
             if not feeding.done():
                 continue
             if isinstance(feeding.exception(), BrokerError):
