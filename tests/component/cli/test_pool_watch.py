@@ -17,6 +17,7 @@ from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from tests.support.proxy import Proxy
 from workerpool_operator.cli import mirror as mirror_module
+from workerpool_operator.cli.load.workers import MetricsError, Pods
 from workerpool_operator.cli.mirror import Mirror
 from workerpool_operator.cli.pool_watch import PoolWatch, watch_pool
 from workerpool_operator.domain.desired import POOL_LABEL
@@ -120,6 +121,19 @@ async def test_a_watch_that_is_left_leaves_no_socket_behind(plane: ControlPlane,
             await asyncio.to_thread(asyncio.run, watch_and_leave())
             gc.collect()
     assert [str(each.message) for each in warned] == []
+
+
+async def test_pods_that_cannot_be_asked_for_their_metrics_are_named(
+    access: ClusterAccess, kube: Kube, namespace: str
+) -> None:
+    """Of a pool at zero there is nobody to ask, which is no trouble."""
+    names: list[str] = []
+    pods = Pods(access, namespace=namespace, names=lambda: names)
+    assert await pods.read() == (frozenset(), {})
+    await kube.create(pod(namespace, "nowhere"))
+    names.append("nowhere")
+    with pytest.raises(MetricsError, match="nowhere:8000/proxy/metrics"):
+        await pods.read()
 
 
 async def test_load_names_the_pool_that_it_cannot_watch(access: ClusterAccess, plane: Any, namespace: str) -> None:
