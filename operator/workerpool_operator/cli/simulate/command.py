@@ -15,15 +15,17 @@ from workerpool_operator.api.crd import BUDGET, POOL
 from workerpool_operator.api.pool import API_VERSION
 from workerpool_operator.cli import plots
 from workerpool_operator.cli.lint.read import documents, why_unread
-from workerpool_operator.cli.simulate import report
+from workerpool_operator.cli.simulate import report, verdicts
+from workerpool_operator.cli.simulate.canary import Wish, wished
 from workerpool_operator.cli.simulate.deciding import TICK_SECONDS, Arrivals, Pods
 from workerpool_operator.cli.simulate.loads import Pattern, from_pattern, from_trace
 from workerpool_operator.cli.simulate.model import Budget, Played, Run, together
 from workerpool_operator.cli.simulate.rivals import DECIDERS, Rival
+from workerpool_operator.cli.simulate.verdicts import Tried
 from workerpool_operator.cli.terminal import Console
 from workerpool_operator.domain.rules import most_slots
 
-HELP: Final = """Play a pool's scaling settings against a load, before anything is applied.
+HELP: Final = """Play a pool's scaling and canary settings against a load, before anything is applied.
 
 The size is decided by the very function that the operator uses, second by second, and carried out by a model: jobs take
 `--job-seconds`, pods take `--start-seconds` until they can take jobs, and only pods without a job are taken away.
@@ -34,6 +36,10 @@ A trace is a CSV with the columns `seconds` and `rate` (jobs per second from the
 of its own. Its last line only ends it. Where a rate is empty nobody knows it: the queue cannot be read then, and the
 size is held. `--pattern daily` is working days, one like the other, for pools with `scaling.predictive`:
 `--learn-seconds` says how much of the load lies before what is played. Nothing is asked of any cluster.
+
+`--canary-ratio` brings a new version that fails so many times as often as the stable one (1: an equally good one), and
+plays the rollout `--runs` times with the operator's own steps and judge, failures being left to chance: how likely it
+is promoted, rejected or neither when the load ends, how long that takes, and how many jobs it fails by then.
 
 Exit codes: 0 played; 2 wrong usage, a file that cannot be read, or in which something would be refused (`wpool lint`).
 """
@@ -51,6 +57,8 @@ EPILOG: Final = """**Examples**
     wpool simulate -f pool.yaml --against keda --against hpa --pattern burst --rate 50 --job-seconds 0.5
 
     wpool simulate -f pools-and-budget.yaml --trace loads.csv --job-seconds 2
+
+    wpool simulate -f pool.yaml --pattern steady --seconds 7200 --job-seconds 1 --canary-ratio 1 --canary-ratio 5
 """
 
 _MOST_SECONDS: Final = 86_400.0
@@ -79,6 +87,18 @@ def simulation(  # noqa: D103, PLR0917  typer: the help text is HELP, and option
         int | None, typer.Option(min=1, max=10_000, help="Jobs of a pod at a time; by the pool's spec by default.")
     ] = None,
     price: Annotated[float | None, typer.Option(min=0.0, help="Of a pod-hour, in any currency.")] = None,
+    canary_ratio: Annotated[
+        list[float] | None,
+        typer.Option(min=0.0, max=1000.0, help="A new version fails so many times as often.", show_default=False),
+    ] = None,
+    canary_at: Annotated[
+        float, typer.Option(min=0.0, max=_WEEK_SECONDS, help="It comes so many seconds after the load's begin.")
+    ] = 0.0,
+    failure_rate: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of first attempts that the stable version fails.")
+    ] = 0.01,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, help="How often each rollout is played.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of their chances: the same one gives the same figures.")] = 1,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a row for each second to this file.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     plot_file: Annotated[Path | None, typer.Option("--plot", help="Write a plot to this file (.png, .svg).")] = None,
@@ -91,25 +111,31 @@ def simulation(  # noqa: D103, PLR0917  typer: the help text is HELP, and option
         pods = functools.partial(_pods, job_seconds=job_seconds, start_seconds=start_seconds, slots=slots)
         load = functools.partial(_load, trace=trace, pattern=pattern or Pattern.BURST, rate=rate, seconds=seconds)
         sets = [each.played(load, pods, among=len(files)) for each in files]
-        learned = int(learn_seconds / TICK_SECONDS)
-        if learned >= max(len(one.arrivals) for played in sets for one in played):
+        learned, ticks = int(learn_seconds / TICK_SECONDS), max(len(one.arrivals) for played in sets for one in played)
+        if learned >= ticks:
             raise ValueError("--learn-seconds leaves nothing of the load to play")  # noqa: TRY301
+        wish = Wish(ratio=1.0, failure_rate=failure_rate, at=max(canary_at, learn_seconds), runs=runs, seed=seed)
+        wishes = wished(canary_ratio or (), wish, until=ticks * TICK_SECONDS)
     except (ValueError, OSError, plots.PlotError) as error:
         raise typer.BadParameter(str(error)) from error
-    runs = [
-        run
+    own = [
+        (run, one.pool)
         for played, each in zip(sets, files, strict=True)
-        for run in together(played, budgets=each.budgets, learned=learned)
+        for run, one in zip(together(played, budgets=each.budgets, learned=learned), played, strict=True)
     ]
-    runs += [_rivalled(one, rival, learned=learned) for rival in against or () for one in sets[0]]
-    found = [report.Figures.of(run, price=price) for run in runs]
-    _show(runs, found, files)
+    rivalled = [_rivalled(one, rival, learned=learned) for rival in against or () for one in sets[0]]
+    played_runs = [run for run, _ in own] + rivalled
+    found = [report.Figures.of(run, price=price) for run in played_runs]
+    tried = [verdicts.tried(run, pool, wishes) for run, pool in own] if wishes else []
+    _show(played_runs, found, files)
+    _show_canaries(tried)
+    canaries = [one.canaries for one in tried]
     if csv_file:
-        report.write_csv(runs, csv_file)
+        report.write_csv(played_runs, csv_file)
     if json_file:
-        json_file.write_text(json.dumps(report.as_json(found), indent=2) + "\n", "utf-8")
+        json_file.write_text(json.dumps(report.as_json(found, canaries), indent=2) + "\n", "utf-8")
     if plot_file:
-        report.draw(runs, plot_file, price=price)
+        report.draw(played_runs, plot_file, price=price, canaries=[one for each in canaries for one in each])
 
 
 def _show(runs: Sequence[Run], found: Sequence[report.Figures], files: Sequence["Settings"]) -> None:
@@ -124,6 +150,17 @@ def _show(runs: Sequence[Run], found: Sequence[report.Figures], files: Sequence[
             console.print(
                 f"{each.file}: budget {missing} is not in it: played without", highlight=False, soft_wrap=True
             )
+
+
+def _show_canaries(tried: Sequence[Tried]) -> None:
+    console = Console()
+    for each in tried:
+        console.print()
+        if each.canaries:
+            console.print(verdicts.title(each), style="italic", highlight=False, soft_wrap=True)
+            console.print(verdicts.table(each))
+        for note in verdicts.notes(each):
+            console.print(note, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

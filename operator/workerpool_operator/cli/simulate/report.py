@@ -11,7 +11,9 @@ from typing import Any
 from rich.table import Table
 
 from workerpool_operator.cli import plots
+from workerpool_operator.cli.simulate import verdicts
 from workerpool_operator.cli.simulate.model import TICK_SECONDS, Point, Run, changes, quantile
+from workerpool_operator.cli.simulate.verdicts import Canary
 
 _MOST_POINTS = 2000
 """Of a line in a plot; more cannot be seen."""
@@ -124,14 +126,18 @@ def write_csv(runs: Sequence[Run], file: Path) -> None:
                 writer.writerow([run.name, point.at, *(round(figure, 3) for figure in figures)])
 
 
-def as_json(found: Sequence[Figures]) -> list[dict[str, Any]]:
-    """All figures."""
-    return [asdict(one) for one in found]
+def as_json(found: Sequence[Figures], canaries: Sequence[Sequence[Canary]] = ()) -> list[dict[str, Any]]:
+    """All figures, and those of the canaries of each run that any were asked of."""
+    figures = [asdict(one) for one in found]
+    for one, tried in zip(figures, canaries, strict=False):
+        one["canaries"] = verdicts.as_json(tried)
+    return figures
 
 
-def draw(runs: Sequence[Run], file: Path, *, price: float | None) -> None:
-    """Jobs waiting, pods, waits and what it has cost so far, above each other."""
-    figure, (depth, size, wait, cost) = plots.new_figure(rows=4, title="wpool simulate", height=2.4)
+def draw(runs: Sequence[Run], file: Path, *, price: float | None, canaries: Sequence[Canary] = ()) -> None:
+    """Jobs waiting, pods, waits, what it has cost so far and what became of canaries, above each other."""
+    rows = 5 if canaries else 4
+    figure, (depth, size, wait, cost, *tried) = plots.new_figure(rows=rows, title="wpool simulate", height=2.4)
     for run, colour in zip(runs, itertools.cycle(plots.COLOURS), strict=False):
         points = run.points[:: max(1, len(run.points) // _MOST_POINTS)]
         times = [point.at for point in points]
@@ -144,7 +150,9 @@ def draw(runs: Sequence[Run], file: Path, *, price: float | None) -> None:
     size.set_ylabel("pods")
     wait.set_ylabel("oldest wait, s")
     cost.set_ylabel("pod-hours" if price is None else "cost")
-    cost.set_xlabel("seconds")
+    for panel in tried:
+        verdicts.draw(panel, canaries)
+    (cost, *tried)[-1].set_xlabel("seconds")
     depth.legend()
     size.legend()
     plots.save(figure, file)

@@ -172,14 +172,17 @@ def look(
             ledger, readings, pods, now=now, warmup_seconds=rules.warmup_seconds, lease_seconds=lease_seconds
         )
         taken = taken.plus(_began(watch.ledger, readings), gap=gap)
-        evidence = _with(evidence, happened)
         evidence = replace(
-            evidence,
+            gathered(evidence, happened, goals=rules.goals),
             unready_seconds=_unready(evidence.unready_seconds, pods, gap=gap),
             missed_jobs=_missed(evidence.missed_jobs, watch.ledger, readings, happened, rules=rules),
         )
-        evidence = _by_goals(evidence, happened, goals=rules.goals)
     return _timed(evidence, gap=gap, measured=measured), Watch(ledger=ledger, looked_at=now, taken=taken)
+
+
+def gathered(evidence: Evidence, happened: Happened, *, goals: Goals) -> Evidence:
+    """With what happened since the look before, by the signals and by the pool's objectives. Its clocks stand."""
+    return _by_goals(_with(evidence, happened), happened, goals=goals)
 
 
 def _by_goals(evidence: Evidence, happened: Happened, *, goals: Goals) -> Evidence:
