@@ -1,6 +1,7 @@
 """What looks like trouble and is none: pools that are new, that somebody stopped, that do what they were told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,8 +9,9 @@ import pytest
 import yaml
 
 from tests.component.alerts.cases import POOL, minutes, steps
-from tests.component.alerts.installation import ALL, counter, depth, gauge, own, rising
+from tests.component.alerts.installation import ALL, counter, depth, gauge, own, rising, saturated
 from tests.component.alerts.promtool import Case, Firing, Labels, Series, judge
+from workerpool_operator.api import Limiter
 
 pytestmark = [pytest.mark.component, pytest.mark.promtool]
 
@@ -109,5 +111,38 @@ ASKED: Final[dict[str, Case]] = {
 @pytest.mark.parametrize("case", ASKED.values(), ids=ASKED.keys())
 def test_hpas_without_numbers_are_told_of_and_those_that_need_none_are_not(case: Case, tmp_path: Path) -> None:
     """Also when nothing arrives, and whatever anybody else sends."""
+    verdict = judge(RULES, case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+
+
+HOLD_IT_BACK: Final = {
+    Limiter.MAX_REPLICAS,
+    Limiter.DOWNSTREAM,
+    Limiter.DOWNSTREAM_CONCURRENCY,
+    Limiter.RATE_LIMIT,
+    Limiter.PARTITIONS,
+    Limiter.BUDGET,
+    Limiter.SCALE_UP_RATE,
+    Limiter.FROZEN,
+    Limiter.HPA,
+}
+
+
+@pytest.mark.parametrize("fires", [True, False], ids=["may not grow", "may not shrink"])
+def test_a_busy_pool_is_told_of_where_a_limit_keeps_it_from_growing(*, fires: bool, tmp_path: Path) -> None:
+    """One at its smallest size, whose work asks for fewer, is as large as it should be. Each limit is one or other."""
+    limiters = HOLD_IT_BACK if fires else set(Limiter) - HOLD_IT_BACK
+    pools = [f"{limiter}".lower() for limiter in limiters]
+    series = (
+        one
+        for limiter, pool in zip(limiters, pools, strict=True)
+        for one in (
+            *saturated(limited=False),
+            gauge("workerpool_limited_by", 1, limiter=limiter, pod="o0"),
+        )
+        for one in (replace(one, labels={**one.labels, "pool": pool}),)
+    )
+    told = [{"namespace": "media", "pool": pool, "severity": "warning"} for pool in pools] if fires else []
+    case = Case(series=tuple(series), seconds=minutes(17), alert="PoolSaturated", firing={minutes(17): told})
     verdict = judge(RULES, case, folder=tmp_path)
     assert verdict.as_expected, verdict.text
