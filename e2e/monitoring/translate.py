@@ -22,6 +22,13 @@ MAIN: Final = "prometheus.yml"
 _DEFAULT_INTERVAL: Final = "30s"
 """The prometheus-operator's default for scraping and for evaluating, where nobody says otherwise."""
 _META: Final = "__meta_kubernetes_"
+_LIMITS: Final = {"sampleLimit": "sample_limit", "labelLimit": "label_limit"}
+_STEP: Final = {
+    "action": "action",
+    "sourceLabels": "source_labels",
+    "targetLabel": "target_label",
+    "regex": "regex",
+}
 _NOT_IN_LABELS: Final = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -82,7 +89,7 @@ def _each(objects: Iterable[Json], kind: str, translate: Any) -> list[Json]:
 
 def _pod_monitor(monitor: Json) -> Iterable[Json]:
     where, spec = f"PodMonitor {'/'.join(_identity(monitor))}", monitor["spec"]
-    _only(spec, {"selector", "namespaceSelector", "podMetricsEndpoints"}, where)
+    _only(spec, {"selector", "namespaceSelector", "podMetricsEndpoints", *_LIMITS}, where)
     for number, endpoint in enumerate(spec["podMetricsEndpoints"]):
         relabeling = [
             *_before(),
@@ -94,6 +101,7 @@ def _pod_monitor(monitor: Json) -> Iterable[Json]:
             _copy("pod_name", "pod"),
             {"target_label": "job", "replacement": "/".join(_identity(monitor))},
             {"target_label": "endpoint", "replacement": endpoint["port"]},
+            *_steps(endpoint.get("relabelings", []), where),
         ]
         yield _scrape(monitor, endpoint, number=number, prefix="podMonitor", role="pod", relabeling=relabeling)
 
@@ -123,7 +131,9 @@ def _service_monitor(monitor: Json) -> Iterable[Json]:
 
 def _scrape(monitor: Json, endpoint: Json, *, number: int, prefix: str, role: str, relabeling: list[Json]) -> Json:
     job = f"{prefix}/{'/'.join(_identity(monitor))}/{number}"
-    _only(endpoint, {"port", "path", "interval", "scrapeTimeout", "honorLabels"}, job)
+    known = {"port", "path", "interval", "scrapeTimeout", "honorLabels", "metricRelabelings"}
+    _only(endpoint, known | ({"relabelings"} if role == "pod" else set()), job)
+    steps = _steps(endpoint.get("metricRelabelings", []), job)
     names = {"interval": "scrape_interval", "scrapeTimeout": "scrape_timeout", "path": "metrics_path"}
     return {
         "job_name": job,
@@ -131,7 +141,18 @@ def _scrape(monitor: Json, endpoint: Json, *, number: int, prefix: str, role: st
         "kubernetes_sd_configs": [_discovery(monitor, role)],
         **{theirs: endpoint[ours] for ours, theirs in names.items() if ours in endpoint},
         "relabel_configs": relabeling,
+        **{theirs: monitor["spec"][ours] for ours, theirs in _LIMITS.items() if ours in monitor["spec"]},
+        **({"metric_relabel_configs": steps} if steps else {}),
     }
+
+
+def _steps(relabelings: Iterable[Json], where: str) -> list[Json]:
+    """What a monitor says itself about labels, in Prometheus' own names; its actions are the same in small letters."""
+    found = []
+    for one in relabelings:
+        _only(one, _STEP, where)
+        found.append({_STEP[name]: value for name, value in one.items()} | {"action": one["action"].lower()})
+    return found
 
 
 def _discovery(monitor: Json, role: str) -> Json:
@@ -147,9 +168,14 @@ def _selected(selector: Json, thing: str, where: str) -> Iterable[Json]:
     for label, value in sorted(selector.get("matchLabels", {}).items()):
         yield _labelled(thing, label, value)
     for expression in selector.get("matchExpressions", []):
-        if expression["operator"] != "In":
-            raise UnknownFieldError(f"{where}: operator {expression['operator']} of a selector is not translated")
-        yield _labelled(thing, expression["key"], "|".join(expression["values"]))
+        match expression["operator"]:
+            case "In":
+                yield _labelled(thing, expression["key"], "|".join(expression["values"]))
+            case "Exists":
+                name = _NOT_IN_LABELS.sub("_", expression["key"])
+                yield _keep(f"{thing}_labelpresent_{name}", "true")
+            case operator:
+                raise UnknownFieldError(f"{where}: operator {operator} of a selector is not translated")
 
 
 def _labelled(thing: str, label: str, values: str) -> Json:

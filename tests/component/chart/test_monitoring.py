@@ -77,12 +77,12 @@ class TestMonitors:
         assert monitors(helm) == []
 
     def test_they_can_be_asked_for_and_refused(self, helm: Callable[..., str]) -> None:
-        assert len(monitors(helm, "--set", "monitoring.enabled=true")) == 2
+        assert len(monitors(helm, "--set", "monitoring.enabled=true")) == 3
         assert monitors(helm, *SERVED, "--set", "monitoring.enabled=false") == []
 
     def test_they_carry_the_labels_that_a_prometheus_selects_by(self, helm: Callable[..., str]) -> None:
         found = monitors(helm, *SERVED, "--set", "monitoring.labels.release=kps")
-        assert [document["metadata"]["labels"]["release"] for document in found] == ["kps", "kps"]
+        assert [document["metadata"]["labels"]["release"] for document in found] == ["kps"] * 3
 
     def test_the_labels_of_rules_reach_the_operator(self, helm: Callable[..., str]) -> None:
         flags = ("--set", "prometheusRule.labels.release=kps,prometheusRule.labels.team=media")
@@ -313,4 +313,4 @@ class TestInstalled:
         documents = [*monitors(helm, *SERVED, "--set", "monitoring.labels.release=kps")]
         text = yaml.safe_dump_all(documents)
         said = kubectl("apply", "--dry-run=server", "--validate=strict", "-n", NAMESPACE, "-f", "-", stdin=text)
-        assert said.count("server dry run") == 2
+        assert said.count("server dry run") == 3

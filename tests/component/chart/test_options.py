@@ -187,8 +187,9 @@ class TestWatchNamespaces:
     def test_the_operator_and_prometheus_look_there_only(self, helm: Helm) -> None:
         env = {one["name"]: one.get("value") for one in pod_of(helm, *self.FLAGS)["containers"][0]["env"]}
         assert env["WATCH_NAMESPACES"] == "media,mail"
-        monitor = rendered(helm, *self.FLAGS, "--set", "monitoring.enabled=true")["PodMonitor", NAME]
-        assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["media", "mail"]}
+        monitors = rendered(helm, *self.FLAGS, "--set", "monitoring.enabled=true")
+        for name in (NAME, f"{NAME}-collectors"):
+            assert monitors["PodMonitor", name]["spec"]["namespaceSelector"] == {"matchNames": ["media", "mail"]}
         assert "WATCH_NAMESPACES" not in {one["name"] for one in pod_of(helm)["containers"][0]["env"]}
 
 

@@ -84,6 +84,23 @@ def test_a_selector_becomes_a_condition_on_the_labels_of_pods() -> None:
     }
 
 
+def test_a_label_may_have_to_be_there_whatever_it_says() -> None:
+    found = scrape(monitor(selector={"matchExpressions": [{"key": "pool", "operator": "Exists"}]}))
+    present = {"action": "keep", "source_labels": ["__meta_kubernetes_pod_labelpresent_pool"], "regex": "true"}
+    assert present in found["relabel_configs"]
+
+
+def test_what_a_monitor_says_of_labels_comes_last_and_its_limits_are_the_scrape_s() -> None:
+    target = {"action": "Replace", "sourceLabels": ["__meta_kubernetes_pod_label_pool"], "targetLabel": "pool"}
+    metric = {"action": "drop", "sourceLabels": ["__name__"], "regex": "a_.*"}
+    endpoint = {"port": "m", "relabelings": [target], "metricRelabelings": [metric]}
+    found = scrape(monitor(podMetricsEndpoints=[endpoint], sampleLimit=5, labelLimit=7))
+    last = {"action": "replace", "source_labels": ["__meta_kubernetes_pod_label_pool"], "target_label": "pool"}
+    assert found["relabel_configs"][-1] == last
+    assert found["metric_relabel_configs"] == [{"action": "drop", "source_labels": ["__name__"], "regex": "a_.*"}]
+    assert (found["sample_limit"], found["label_limit"]) == (5, 7)
+
+
 @pytest.mark.parametrize("kind", ["PodMonitor", "ServiceMonitor"])
 def test_series_get_the_namespace_the_pod_and_the_container_of_their_target(kind: str) -> None:
     found = scrape(monitor(kind))["relabel_configs"]
@@ -135,13 +152,14 @@ def test_the_stamp_is_of_everything_and_of_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("one", "field"),
     [
-        (monitor(sampleLimit=5), "sampleLimit"),
-        (monitor(podMetricsEndpoints=[{"port": "m", "relabelings": []}]), "relabelings"),
+        (monitor(targetLimit=5), "targetLimit"),
+        (monitor("ServiceMonitor", endpoints=[{"port": "m", "relabelings": []}]), "relabelings"),
+        (monitor(podMetricsEndpoints=[{"port": "m", "relabelings": [{"action": "drop", "modulus": 2}]}]), "modulus"),
         (monitor("ServiceMonitor", targetLabels=["x"]), "targetLabels"),
         (monitor("ServiceMonitor", endpoints=[{"port": "m", "scheme": "https"}]), "scheme"),
         (monitor(namespaceSelector={"all": True}), "all"),
         (monitor(selector={"matchFields": {}}), "matchFields"),
-        (monitor(selector={"matchExpressions": [{"key": "k", "operator": "Exists"}]}), "Exists"),
+        (monitor(selector={"matchExpressions": [{"key": "k", "operator": "NotIn"}]}), "NotIn"),
         (rule(limit=5), "limit"),
         (rule(rules=[{"alert": "A", "expr": "1", "keep_firing_for": "1m"}]), "keep_firing_for"),
     ],

@@ -30,10 +30,11 @@ POD_MONITOR: Final[dict[str, Any]] = {
     "spec": {
         "namespaceSelector": {"any": True},
         "selector": {
-            "matchLabels": {"app.kubernetes.io/managed-by": "workerpool-operator"},
-            "matchExpressions": [
-                {"key": "app.kubernetes.io/component", "operator": "In", "values": ["worker", "collector"]}
-            ],
+            "matchLabels": {
+                "app.kubernetes.io/managed-by": "workerpool-operator",
+                "app.kubernetes.io/component": "worker",
+            },
+            "matchExpressions": [{"key": "workerpool.dev/pool", "operator": "Exists"}],
         },
     },
 }
