@@ -169,7 +169,7 @@ PLACES: Final = {
     "simulate": Place(
         "simulate.command",
         "simulation",
-        "Play a pool's scaling settings against a load, before anything is applied.",
+        "Play a pool's scaling and canary settings against a load, before anything is applied.",
     ),
     "check": Place(
         "check.command",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def test_a_steady_load_settles_where_little_s_law_says(rate: float, job: float, 
     assert needed - 1e-6 <= last.ready <= needed + 2
     assert last.waiting < 30 * rate
     assert run.done == pytest.approx(rate * 400, rel=0.25)
+
+
+@pytest.mark.parametrize("job", [0.05, 0.5, 0.9])
+def test_short_jobs_that_come_all_the_time_keep_their_workers(job: float) -> None:
+    """They are done by the time of the next look, and a pool that has them is not idle: it neither sleeps nor wakes."""
+    run = play([20.0] * 300, job=job, slots=4, targets={"queueDepthPerReplica": 2}, minReplicas=0)
+    settled = run.points[60:]
+    assert {point.ready for point in settled} == {math.ceil(20 * job / 2)}
+    assert max(point.waiting for point in settled) < 1e-6
 
 
 def test_no_job_is_lost_and_none_is_done_twice() -> None:

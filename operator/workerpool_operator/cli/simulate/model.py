@@ -223,16 +223,23 @@ class _Stage:
     def _work(self) -> None:
         """What runs ends, and others take its place: with jobs shorter than a tick, several times within it.
 
+        Jobs come and begin evenly over a tick. So of short ones those run at its end that began within the last of its
+        seconds that a job takes: else a pool under a steady load would look idle each time that it is looked at.
         Pods that are to go are fenced: they take nothing more, and what they run ends as any.
         """
-        limit = self.played.pool.spec.delivery.rate_limit_per_second
+        limit, seconds = self.played.pool.spec.delivery.rate_limit_per_second, self.played.pods.job_seconds
         may_begin = self.line.total if limit is None else min(self.line.total, float(limit) * TICK_SECONDS)
-        slots, there = min(self.ready, self.kept) * self.played.pods.slots, self.running + may_begin
-        at_work = max(self.running, min(there, slots))
-        ends = min(there, at_work * TICK_SECONDS / self.played.pods.job_seconds)
-        runs = max(min(slots, there - ends), self.running - ends)
-        self.line.begin(runs + ends - self.running, at=self.now)
-        self.done += ends
+        slots = min(self.ready, self.kept) * self.played.pods.slots
+        if seconds < TICK_SECONDS:
+            begin = min(may_begin, slots * TICK_SECONDS / seconds)
+            runs = begin * seconds / TICK_SECONDS
+        else:
+            there = self.running + may_begin
+            ends = min(there, max(self.running, min(there, slots)) * TICK_SECONDS / seconds)
+            runs = max(min(slots, there - ends), self.running - ends)
+            begin = runs + ends - self.running
+        self.line.begin(begin, at=self.now)
+        self.done += self.running + begin - runs
         self.running = runs
 
     def _decide(self, *, known: bool, granted: int | None) -> Verdict:
