@@ -264,9 +264,9 @@ STORIES: Final[dict[str, Story]] = {
     ),
     "WorkerMemoryGrowing": Story(
         fires=(gauge("worker_memory_bytes", lambda now: 8e7 + 1e4 * now, pod="w0"),),
-        at=155,
-        before=130,
-        silent=(gauge("worker_memory_bytes", steps((0, 8e7), (minutes(40), 1.6e8)), pod="w0"),),
+        at=190,
+        before=180,
+        silent=(gauge("worker_memory_bytes", steps((0, 8e7), (minutes(130), 1.6e8)), pod="w0"),),
         labels=POOL,
     ),
     "OverParallelized": Story(

@@ -1,5 +1,6 @@
 """What looks like trouble and is none: pools that are new, that somebody stopped, that do what they were told."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,5 +145,37 @@ def test_a_busy_pool_is_told_of_where_a_limit_keeps_it_from_growing(*, fires: bo
     )
     told = [{"namespace": "media", "pool": pool, "severity": "warning"} for pool in pools] if fires else []
     case = Case(series=tuple(series), seconds=minutes(17), alert="PoolSaturated", firing={minutes(17): told})
+    verdict = judge(RULES, case, folder=tmp_path)
+    assert verdict.as_expected, verdict.text
+
+
+def swings(*, phase: float) -> Callable[[int], float]:
+    """Between 80 and 160 MB within 50 minutes, as large jobs come and go."""
+    return lambda now: 1.2e8 + 4e7 * math.sin(2 * math.pi * (now / minutes(50) + phase))
+
+
+MEMORY: Final[dict[str, Case]] = {
+    "workers that swing in turn": never(
+        "WorkerMemoryGrowing",
+        *(gauge("worker_memory_bytes", swings(phase=number / 4), pod=f"w{number}") for number in range(4)),
+        until=300,
+    ),
+    "workers that fill their caches, and no more": never(
+        "WorkerMemoryGrowing",
+        gauge("worker_memory_bytes", lambda now: 8e7 + 1.6e8 * min(1, now / minutes(20)), pod="w0"),
+        until=300,
+    ),
+    "workers that are replaced by others that need more": never(
+        "WorkerMemoryGrowing",
+        gauge("worker_memory_bytes", steps((0, 8e7), (minutes(160), None)), pod="w0"),
+        gauge("worker_memory_bytes", steps((0, None), (minutes(160), 1.6e8)), pod="w1"),
+        until=360,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MEMORY.values(), ids=MEMORY.keys())
+def test_memory_that_comes_and_goes_is_no_leak(case: Case, tmp_path: Path) -> None:
+    """One and the same worker has to have more, for long, and to go on."""
     verdict = judge(RULES, case, folder=tmp_path)
     assert verdict.as_expected, verdict.text
