@@ -39,7 +39,8 @@ class SloSpec(Model):
         ge=1,
         le=86_400,
         description="Seconds from when a job is due until its first attempt has ended, for jobLatencyQuantile of the "
-        "jobs. Needs workers with the SDK. Off when unset.",
+        "jobs. Needs workers with the SDK. Where scaling.targets.jobLatencySeconds is unset, OldestJobTooOld and "
+        "JobWaitP99High go by it. Off when unset.",
     )
     job_latency_quantile: Objective = Field(default="0.95", description="Share of the jobs that are not later.")
     queue_depth: Objective | None = Field(

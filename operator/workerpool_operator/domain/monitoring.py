@@ -17,10 +17,15 @@ def wanted_rule(snapshot: Snapshot) -> Mapping[str, Any] | None:
 
 
 def thresholds(pool: WorkerPool) -> Mapping[str, float]:
-    """By kind, what the alerts of the installation hold the pool to; nothing where it wants no alerts."""
+    """By kind, what the alerts of the installation hold the pool to; nothing where it wants no alerts.
+
+    A job that has waited for as long as was promised until its end is late already.
+    """
     if not pool.spec.alerts.enabled:
         return {}
     wait = pool.spec.scaling.targets.job_latency_seconds
+    if wait is None:
+        wait = pool.spec.slo.job_latency_seconds
     return {"queueDepth": float(desired.depth_target(pool))} | ({} if wait is None else {"jobWaitSeconds": float(wait)})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.component.alerts.cases import POOL, ended_by, minutes, steps
+from tests.component.alerts.handlers import handlers
 from tests.component.alerts.promtool import Series
 
 ALL: Final[Mapping[str, str]] = {}
@@ -230,6 +231,10 @@ STORIES: Final[dict[str, Story]] = {
         before=4,
         silent=(counter("jobs_retried_total", 0.3, pod="w0"), counter("jobs_started_total", 1, pod="w0")),
         labels=POOL,
+    ),
+    # The other is a third slower, over the bound of a bucket: the quantile is more than twice what it was.
+    "JobsSlow": Story(
+        fires=handlers(0.08, later=0.3), at=1520, before=1505, silent=handlers(0.09, later=0.12), labels=POOL
     ),
     "WorkersStuck": Story(
         fires=(gauge("workerpool_stuck_workers", 2, pod="o0"),),

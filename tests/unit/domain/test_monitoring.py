@@ -185,3 +185,10 @@ def test_the_alerts_of_the_installation_hold_a_pool_to_its_own_targets_and_to_no
     assert thresholds(pool(scaling=targets)).keys() == {"queueDepth", "jobWaitSeconds"}
     assert thresholds(pool(scaling={"targets": {"queueDepthPerReplica": 5}})).keys() == {"queueDepth"}
     assert thresholds(pool(scaling=targets, **OFF)) == {}
+
+
+def test_a_pool_that_promises_a_latency_is_held_to_it_where_it_has_no_target_of_its_own() -> None:
+    slo = {"jobLatencySeconds": 60}
+    assert thresholds(pool(slo=slo))["jobWaitSeconds"] == 60
+    assert thresholds(pool(slo=slo, scaling={"targets": {"jobLatencySeconds": 30}}))["jobWaitSeconds"] == 30
+    assert "jobWaitSeconds" not in thresholds(pool(slo={"availability": "0.99"}))
