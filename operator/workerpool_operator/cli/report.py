@@ -40,6 +40,8 @@ _QUERIES: Final[Mapping[str, str]] = {
     "jobs_before": _BY + " (increase(jobs_processed_total{{{chosen}}}[{window}] offset {window}))",
     "failed_attempts": _BY + " (increase(jobs_failed_total{{{chosen}}}[{window}]))",
     "dead": _BY + " (increase(jobs_dead_lettered_total{{{chosen}}}[{window}]))",
+    "redelivered": _BY + " (increase(jobs_redelivered_total{{{chosen}}}[{window}]))",
+    "interrupted": _BY + " (increase(workerpool_jobs_interrupted_total{{{chosen}}}[{window}]))",
     "wait_p95_seconds": _QUANTILE.replace("{metric}", "job_wait_seconds"),
     "time_p95_seconds": _QUANTILE.replace("{metric}", "job_processing_seconds"),
     "most_workers": "max by (namespace, pool) (max_over_time(workerpool_replicas{{{chosen}}}[{window}]))",
@@ -81,6 +83,10 @@ class Week:
     """Of the jobs, against as long a time before."""
     failed_attempts: float | None
     dead: float | None
+    redelivered: float | None
+    """Taken over from workers that no longer held them."""
+    interrupted: float | None
+    """Handed back by workers that had to go before these had ended."""
     wait_p95_seconds: float | None
     time_p95_seconds: float | None
     slo_used_percent: float | None
@@ -153,6 +159,8 @@ def _week(key: Key, of: Mapping[str, float | None], alerts: set[str]) -> Week:
         change_percent=_rounded(100 * (jobs - before) / before, 1) if jobs is not None and before else None,
         failed_attempts=_rounded(of["failed_attempts"], 0),
         dead=_rounded(of["dead"], 0),
+        redelivered=_rounded(of["redelivered"], 0),
+        interrupted=_rounded(of["interrupted"], 0),
         wait_p95_seconds=_rounded(of["wait_p95_seconds"], 3),
         time_p95_seconds=_rounded(of["time_p95_seconds"], 3),
         slo_used_percent=_percent(of["slo_used"]),
@@ -183,6 +191,8 @@ _COLUMNS: Final = (
     ("CHANGE", "change_percent", "{:+.0f} %"),
     ("FAILED", "failed_attempts", "{:,.0f}"),
     ("DEAD", "dead", "{:,.0f}"),
+    ("REDELIVERED", "redelivered", "{:,.0f}"),
+    ("INTERRUPTED", "interrupted", "{:,.0f}"),
     ("WAIT P95", "wait_p95_seconds", "{:,.2f} s"),
     ("TIME P95", "time_p95_seconds", "{:,.2f} s"),
     ("SLO USED", "slo_used_percent", "{:,.0f} %"),

@@ -32,6 +32,8 @@ def exported(now: int) -> list[str]:
     counters = {
         f'jobs_processed_total{{{pool},version="a"}}': jobs,
         f'jobs_failed_total{{{pool},version="a",reason="error"}}': lambda second: second / 100,
+        f'jobs_redelivered_total{{{pool},version="a"}}': lambda second: second / 200,
+        f"workerpool_jobs_interrupted_total{{{pool}}}": lambda second: second / 400,
         f'workerpool_worker_seconds_total{{{pool},version="a"}}': lambda second: 2.0 * second,
         f'workerpool_worker_idle_seconds_total{{{pool},version="a"}}': lambda second: 0.5 * second,
     }
@@ -76,6 +78,7 @@ async def test_what_a_pool_has_done_is_told(prometheus: str) -> None:
         week[name] for name in ("jobs", "change_percent", "failed_attempts", "worker_hours", "idle_percent", "cost")
     ]
     assert told == pytest.approx([7_200, 100, 36, 2.0, 25.0, 0.5], rel=0.05)
+    assert [week["redelivered"], week["interrupted"]] == pytest.approx([18, 9], rel=0.05)
     assert week["most_workers"] == 7
     assert (week["slo_used_percent"], week["slo_left_percent"]) == (200, 25), "of the promise that fares worst"
     assert week["wait_p95_seconds"] is None, "nobody has exported it"

@@ -21,7 +21,9 @@ READY: dict[str, Any] = {
     ],
     "scaling": {"maxReplicas": 20, "downstreamMaxConcurrency": 100},
     "rollout": {"strategy": "Canary"},
+    "slo": {"availability": "0.999"},
 }
+ONE_PLACE = {"nodeSelector": {"zone": "west"}}
 GOOD = [{"type": kind, "status": "True", "reason": "Fine"} for kind in ("Ready", "QueueReachable", "Monitored")]
 
 
@@ -55,12 +57,42 @@ def test_a_pool_that_is_ready_leaves_only_what_people_know() -> None:
         ({"scaling": {"maxReplicas": 20}}, "downstream"),
         ({"scaling": {"maxReplicas": 50, "budget": {"name": "b"}}}, "bounds"),
         ({"rollout": {"strategy": "Rolling"}}, "new versions"),
+        ({"slo": {}}, "promises"),
+        ({"slo": {"jobLatencyQuantile": "0.95"}}, "promises"),
+        ({"disruption": {"maxUnavailable": "100%"}}, "maintenance"),
+        ({"disruption": {"maxUnavailable": 20}}, "maintenance"),
+        ({"disruption": {"maxUnavailable": 0}, "placement": {"secondary": ONE_PLACE}}, "maintenance"),
         ({"suspend": True}, "overrides"),
         ({"annotations": {"workerpool.dev/paused": "true"}}, "overrides"),
     ],
 )
 def test_what_is_missing_is_open(spec: dict[str, Any], subject: str) -> None:
     assert still_open(**spec) == [subject]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"scaling": {"maxReplicas": 20}, "delivery": {"rateLimitPerSecond": 50}},
+        {"slo": {"jobLatencySeconds": 30}},
+        {"disruption": {"maxUnavailable": "25%"}},
+        {"disruption": {"maxUnavailable": "100%"}, "placement": {"secondary": ONE_PLACE}},
+        {"scaling": {"maxReplicas": 1, "downstreamMaxConcurrency": 10}},
+    ],
+    ids=["a rate", "a latency", "a part", "another place", "the only worker"],
+)
+def test_what_will_do_as_well_is_not(spec: dict[str, Any]) -> None:
+    """There is more than one way, and of one worker no part can stay."""
+    assert still_open(**spec) == []
+
+
+def test_what_only_people_know_is_asked_of_every_pool() -> None:
+    """What was tried before, and who looks at what afterwards."""
+    asked = {name for name, told in found().items() if told[0].state is State.ASK}
+    assert asked == {
+        *("handlers", "tests", "load", "drain", "chaos", "failover", "recovery", "way back"),
+        *("dead letters", "dashboards", "on call"),
+    }
 
 
 def test_what_is_left_by_hand_is_taken_away_by_what_is_written_there() -> None:

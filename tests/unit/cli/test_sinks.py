@@ -33,8 +33,8 @@ LINE = cost.Line(namespace=EVIL, pool=EVIL, version=EVIL, worker_hours=1.0, idle
 WEEK = report.Week(
     namespace=EVIL, pool=EVIL, alerts=(EVIL,),
     **dict.fromkeys(
-        ("jobs", "change_percent", "failed_attempts", "dead", "wait_p95_seconds", "time_p95_seconds",
-         "slo_used_percent", "slo_left_percent", "most_workers", "size_changes", "worker_hours",
+        ("jobs", "change_percent", "failed_attempts", "dead", "redelivered", "interrupted", "wait_p95_seconds",
+         "time_p95_seconds", "slo_used_percent", "slo_left_percent", "most_workers", "size_changes", "worker_hours",
          "idle_percent", "cost"),
     ),
 )  # fmt: skip

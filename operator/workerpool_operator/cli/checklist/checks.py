@@ -35,8 +35,19 @@ class Point:
 _ASKED: Final = (
     ("handlers", "Is each handler safe to run twice with the same job? A job may come again after a crash.",
      "docs/how-to/exactly-once.md"),
+    ("tests", "Do tests show that handlers bear a repetition, an error and the death of their worker?",
+     "docs/how-to/test-handlers.md"),
     ("load", "Has the pool borne twice the highest load that you expect?", "docs/how-to/size-and-load-test.md"),
     ("drain", "Do jobs end, or keep a checkpoint, within worker.drainTimeoutSeconds?", "wpool profile"),
+    ("chaos", "Has it passed wpool chaos: a worker killed, the broker away, what it calls slow?",
+     "docs/how-to/chaos.md"),
+    ("failover", "Has a node been lost on purpose, and did the workers come back to where they belong?",
+     "docs/how-to/placement.md"),
+    ("recovery", "Has the broker been restored from a backup, and what became of its jobs?",
+     "docs/reference/brokers.md"),
+    ("dead letters", "Does somebody hear of dead letters (DeadLettersGrowing), and redrive or purge them?",
+     "docs/runbooks/DeadLettersGrowing.md"),
+    ("dashboards", "Have the pool's owners seen its dashboards?", "docs/how-to/dashboards.md"),
     ("on call", "Do those on call know the runbooks, and has an alert reached them?", "docs/runbooks/"),
     ("way back", "Has a bad version been tried, and did it go back by itself?", "docs/how-to/canary.md"),
 )  # fmt: skip
@@ -111,10 +122,13 @@ def _scaling(pool: Json) -> Iterator[Point]:
     scaling = _spec(pool, "scaling")
     yield _judged(
         "downstream",
-        scaling.get("downstreamMaxConcurrency") or scaling.get("budget"),
+        scaling.get("downstreamMaxConcurrency")
+        or scaling.get("budget")
+        or _spec(pool, "delivery").get("rateLimitPerSecond"),
         yes="what the jobs call is protected by a bound",
         no="the pool may grow until what its jobs call breaks",
-        remedy="set scaling.downstreamMaxConcurrency to how many jobs at a time that bears; wpool sweep finds it",
+        remedy="set scaling.downstreamMaxConcurrency to how many jobs at a time that bears (wpool sweep finds it), or "
+        "delivery.rateLimitPerSecond to how many a second",
     )
     yield _judged(
         "bounds",
@@ -141,6 +155,33 @@ def _alerts(pool: Json) -> Iterator[Point]:
     words = str(told.get("message") or told.get("reason") or "not known yet")
     good = told.get("status") == "True"
     yield _judged("alerts", good, yes="the pool's alerts are in the cluster", no=words, remedy="docs/how-to/alerts.md")
+
+
+def _promises(pool: Json) -> Iterator[Point]:
+    slo = _spec(pool, "slo")
+    said = [name for name in ("availability", "jobLatencySeconds", "queueDepth", "throughput") if slo.get(name)]
+    yield _judged(
+        "promises",
+        said,
+        yes=f"somebody is told before it breaks what it promises ({', '.join(said)})",
+        no="nobody has said what its users may count on, so nobody is told when they cannot",
+        remedy="set spec.slo: docs/how-to/alerts.md",
+    )
+
+
+def _maintenance(pool: Json) -> Iterator[Point]:
+    at_once, most = _spec(pool, "disruption").get("maxUnavailable", 1), _spec(pool, "scaling").get("maxReplicas")
+    elsewhere = _spec(pool, "placement").get("secondary") is not None
+    several = isinstance(at_once, int) and isinstance(most, int) and most > 1
+    none, everyone = at_once in {0, "0%"}, at_once == "100%" or (several and at_once >= most)
+    yield _judged(
+        "maintenance",
+        not none and (elsewhere or not everyone),
+        yes=f"takes {at_once} of the workers at a time" + (", and there is another place" if elsewhere else ""),
+        no="cannot empty a node with a worker of it" if none else "may take all workers at once",
+        remedy="set disruption.maxUnavailable to some of the workers"
+        + ("" if none else ", or placement.secondary to where they are made up for"),
+    )
 
 
 def _spread(pool: Json) -> Iterator[Point]:
@@ -184,6 +225,8 @@ _CHECKS: Final[Sequence[Callable[[Json], Iterator[Point]]]] = (
     _scaling,
     _rollout,
     _alerts,
+    _promises,
     _spread,
+    _maintenance,
     _by_hand,
 )
