@@ -136,17 +136,31 @@ async def test_pods_that_cannot_be_asked_for_their_metrics_are_named(
         await pods.read()
 
 
-async def test_load_names_the_pool_that_it_cannot_watch(access: ClusterAccess, plane: Any, namespace: str) -> None:
-    options = ["--url", "redis://127.0.0.1:1/0", "--stream", "s", "--jobs", "1"]
-    watched = ["--pool", "nobody", "--namespace", namespace]
-    process = await asyncio.to_thread(
+async def load(plane: Any, *options: str) -> "subprocess.CompletedProcess[str]":
+    return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "workerpool_operator.cli", "load", *options, *watched],
+        [sys.executable, "-m", "workerpool_operator.cli", "load", *options],
         env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+async def test_load_names_the_pool_that_it_cannot_watch(access: ClusterAccess, plane: Any, namespace: str) -> None:
+    options = ["--url", "redis://127.0.0.1:1/0", "--stream", "s", "--jobs", "1"]
+    process = await load(plane, *options, "--pool", "nobody", "--namespace", namespace)
     assert process.returncode == 3
     assert f"pool {namespace}/nobody cannot be watched" in process.stderr
+
+
+async def test_load_takes_the_queue_s_name_from_its_pool(plane: Any, kube: Kube, namespace: str) -> None:
+    """So it gets as far as the broker, which is not there; of another kind of broker the pool names none."""
+    await kube.create(pool_body(namespace=namespace))
+    options = ["--jobs", "1", "--pool", "thumbs", "--namespace", namespace]
+    process = await load(plane, "--url", "redis://127.0.0.1:1/0", *options)
+    assert (process.returncode, "127.0.0.1:1" in process.stderr) == (3, True), process.stderr
+    process = await load(plane, "--url", "amqp://127.0.0.1:1", *options)
+    assert process.returncode == 2
+    assert "no queue in a broker of this kind" in process.stderr

@@ -6,10 +6,10 @@ import json
 import math
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,12 +17,15 @@ from workerpool.broker import BrokerError
 from workerpool.errors import ConfigurationError
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.load import schedule as schedules
-from workerpool_operator.cli.load.reaction import PoolHistory
+from workerpool_operator.cli.load.place import names_in
 from workerpool_operator.cli.load.report import End, Report
 from workerpool_operator.cli.load.run import DEFAULT_TYPE, Load, Target, run
 from workerpool_operator.cli.load.view import LoadView
 from workerpool_operator.cli.load.workers import Addresses, Pods
 from workerpool_operator.cli.terminal import Console
+
+if TYPE_CHECKING:
+    from workerpool_operator.cli.pool_watch import PoolWatch
 
 MAX_RATE: Final = 100_000.0
 
@@ -118,7 +121,11 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     stream: Annotated[
         str,
         typer.Option(
-            "--stream", "--queue", "--topic", help="What names the queue there; nothing in SQLite.", show_default=False
+            "--stream",
+            "--queue",
+            "--topic",
+            help="What names the queue there; nothing in SQLite. By default that of --pool, with its group.",
+            show_default=False,
         ),
     ] = "",
     group: Annotated[
@@ -152,7 +159,7 @@ def load(  # noqa: D103, PLR0917  typer: the help text is HELP, and options are 
     try:
         plan = _schedule(jobs=jobs, rate=rate, duration=duration, pattern=pattern, every=every)
         body = _payload(payload, job_type=job_type, job_seconds=job_seconds)
-        _place(url, stream)
+        _place(url, stream, pool=pool)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     wish = Load(
@@ -202,7 +209,13 @@ async def _run(wish: Load, *, console: Console, watched: _Watched) -> Report:
     loop.add_signal_handler(signal.SIGINT, _stopper(stop))
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        history, pods = await stack.enter_async_context(_watching(watched)) if watched.pool else (None, None)
+        history, pods = None, None
+        if watched.pool:
+            watch, pods = await stack.enter_async_context(_watching(watched))
+            history, target = watch.history, wish.target
+            if not target.stream and not target.url.startswith("sqlite:"):
+                names = names_in(watch.pool.objects.get(watched.pool) or {}, url=target.url)
+                wish = replace(wish, target=replace(target, stream=names.stream, group=target.group or names.group))
         view = stack.enter_context(LoadView(console))
         workers = Addresses(watched.metrics) if watched.metrics else pods
         return await run(wish, stop=stop, pool=history, workers=workers, on_progress=view)
@@ -219,7 +232,7 @@ def _stopper(stop: asyncio.Event) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def _watching(watched: _Watched) -> AsyncIterator[tuple[PoolHistory, Pods]]:
+async def _watching(watched: _Watched) -> AsyncIterator[tuple["PoolWatch", Pods]]:
     # Imported here because it brings the Kubernetes client, which takes longer to import than most loads last.
     from workerpool_operator.cli.pool_watch import watch_pool  # noqa: PLC0415
     from workerpool_operator.kube import AccessError, ClusterAccess, KubeError  # noqa: PLC0415
@@ -233,7 +246,7 @@ async def _watching(watched: _Watched) -> AsyncIterator[tuple[PoolHistory, Pods]
         except (KubeError, AccessError) as error:
             where = f"{namespace}/{watched.pool}" if namespace else watched.pool
             raise NoPoolError(f"pool {where} cannot be watched: {error}") from error
-        yield watch.history, Pods(access, namespace=namespace, names=lambda: list(watch.pods.objects))
+        yield watch, Pods(access, namespace=namespace, names=lambda: list(watch.pods.objects))
 
 
 def _schedule(
@@ -259,12 +272,12 @@ def _schedule(
             return schedules.peak(rate=rate, seconds=duration or 3 * count / (4 * rate))
 
 
-def _place(url: str, stream: str) -> None:
+def _place(url: str, stream: str, *, pool: str) -> None:
     scheme = url.partition(":")[0]
     if scheme == "memory":
         raise ValueError("no worker of another process can see a queue in memory://")
-    if not stream and scheme != "sqlite":
-        raise ValueError("say which queue it is: --stream, or --queue or --topic, which mean the same")
+    if not stream and not pool and scheme != "sqlite":
+        raise ValueError("say which queue it is: --stream, or --queue or --topic, which mean the same, or the --pool")
 
 
 def _payload(text: str, *, job_type: str, job_seconds: float) -> dict[str, Any]:
