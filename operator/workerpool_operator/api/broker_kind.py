@@ -27,6 +27,9 @@ class BrokerKind(Model):
     WITHOUT: ClassVar[tuple[str, ...]] = ()
     """Fields of `spec.delivery` that need what this kind cannot do: they are refused beside it."""
 
+    BY_SHARES: ClassVar[bool] = False
+    """Whether it cannot count for all workers what a rate limit lets begin: each is given a share of it then."""
+
     @abstractmethod
     def variables(self) -> dict[str, str]:
         """What its workers are told: the variable's name behind `QUEUE_<NAME>_`, and its value."""

@@ -145,7 +145,8 @@ class RabbitMQ(BrokerKind):
 
     ENCRYPTED = "url.startsWith('amqps://')"
     ENCRYPTED_WORDS = "write the url as amqps://"
-    WITHOUT = ("rateLimitPerSecond", "tenantLimits")
+    WITHOUT = ("tenantLimits",)
+    BY_SHARES = True
 
     url: str = Field(
         min_length=1,
@@ -187,7 +188,8 @@ class Kafka(BrokerKind):
 
     ENCRYPTED = "url.startsWith('kafka+ssl://')"
     ENCRYPTED_WORDS = "write the url as kafka+ssl://"
-    WITHOUT = ("rateLimitPerSecond", "tenantLimits")
+    WITHOUT = ("tenantLimits",)
+    BY_SHARES = True
 
     url: str = Field(
         min_length=1,

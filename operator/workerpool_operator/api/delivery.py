@@ -75,7 +75,7 @@ class DeliverySpec(Model):
     rate_limit_per_second: Rate | None = Field(
         default=None,
         description="All workers of the pool together begin at most so many jobs per second, repeated attempts "
-        "included (RATE_LIMIT_PER_SECOND). No limit when unset.",
+        "included (RATE_LIMIT_PER_SECOND). On RabbitMQ and Kafka each has its share of it. No limit when unset.",
     )
     concurrency_per_worker: int | None = Field(
         default=None,

@@ -26,7 +26,6 @@ ALERT_HEARTBEATS: Final = 2
 
 
 _UNSET: Final = {
-    "rateLimitPerSecond": "!has(self.delivery.rateLimitPerSecond)",
     "tenantLimits": "!has(self.delivery.tenantLimits) || self.delivery.tenantLimits.size() == 0",
 }
 """CEL: the field of `spec.delivery`, which not every kind of broker can do, asks for nothing."""

@@ -24,7 +24,7 @@ It reaches running workers within seconds, restarts none, and ends by itself, by
 now. The pool's own `delivery.rateLimitPerSecond` goes on counting where it is lower. Jobs wait meanwhile, and are lost
 nowhere.
 
-Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, its broker can keep no rate, or no
+Exit codes: 0 written; 2 wrong usage; 3 the cluster, or the pool, cannot be asked, its workers can keep no rate, or no
 operator runs that would do it.
 """
 TAKEN_UP_SECONDS: Final = 10.0

@@ -101,9 +101,9 @@ class Collector:
                 before = known.fenced if known else frozenset()
                 if self._board.order_fence(pool, fence_id, frozenset(pods), ttl=ttl):
                     self._workers.tell(pool, before | frozenset(pods))
-            case PoolSettings(pool=pool, delivery=delivery):
-                if self._board.order_delivery(pool, delivery):
-                    self._workers.tell(pool)
+            case PoolSettings(pool=pool, delivery=delivery, shares=shares):
+                shared = self._board.order_shares(pool, shares)
+                self._workers.tell(pool, None if self._board.order_delivery(pool, delivery) else shared)
             case PastArrivals():
                 self._arrivals.take(order)
             case ReadNow(pool=pool, read_id=read_id):

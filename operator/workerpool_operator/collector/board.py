@@ -4,15 +4,14 @@ Everything that changes here is announced under a subject (`samples/<pool>`, `wo
 on composes the message then: so a burst of changes costs one message.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Final
 
-from workerpool.protocol import Counters, Delivery, Report, Settings
+from workerpool.protocol import Counters, Delivery, Report, Settings, Share
 from workerpool_operator.collector.holding import Announce, Late, Subject, repeats, steady
+from workerpool_operator.collector.words import finite, long, short, shortened
 from workerpool_operator.protocol import (
     LEAVING_FENCE,
     MOST_JOBS,
@@ -34,10 +33,6 @@ said by then: the message is of all of them, so that a message for each report w
 WORK_WAITS_SECONDS: Final = 0.25
 WORK_WAITS_PER_WORKER_SECONDS: Final = 0.002
 """A worker that has more or fewer jobs than before: at once in a small pool, and with others of a large one."""
-_SHORT: Final = 64
-_LONG: Final = 253
-"""Characters of a worker's words that go up. A worker that says more than that must not cost the others theirs."""
-_MOST_QUEUES: Final = 64
 _MOST_INTERRUPTED: Final = 10_000
 """By one worker: more jobs at a time has none."""
 
@@ -105,7 +100,7 @@ class WorkerState:
             uid=self.uid,
             node=node,
             deployment=deployment,
-            version=self.version[:_SHORT],
+            version=short(self.version),
             source="stream" if self.source == "stream" else "scrape",
             connected=self.connected,
             age_seconds=max(0.0, now - self.heard_at),
@@ -113,13 +108,14 @@ class WorkerState:
             in_flight=min(said.in_flight, MOST_JOBS) if said else 0,
             slots=said.slots if said else 1,
             most_slots=said.most_slots if said else None,
-            cpu_cores=_finite(said.cpu_cores) if said else None,
-            fence=said.fence[:_SHORT] if said else "",
+            cpu_cores=finite(said.cpu_cores) if said else None,
+            fence=short(said.fence) if said else "",
             draining=said.draining if said else False,
-            paused=said.paused[:_LONG] if said else "",
-            troubles=_shortened(said.troubles) if said else {},
-            remaining_seconds=_finite(said.remaining_seconds) if said else None,
-            boot_id=self.boot_id[:_SHORT],
+            paused=long(said.paused) if said else "",
+            troubles=shortened(said.troubles) if said else {},
+            remaining_seconds=finite(said.remaining_seconds) if said else None,
+            boot_id=short(self.boot_id),
+            share=said.share if said else None,
             counters=said.counters if said else Counters(),
         )
 
@@ -134,6 +130,8 @@ class PoolBoard:
     fenced: frozenset[str] = frozenset()
     fence_until: float = 0.0
     delivery: Delivery | None = None
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    """By pod uid."""
     read_id: str = ""
     interrupted: int = 0
     """Jobs that its workers have handed back unfinished because they had to go, as they said at their end."""
@@ -288,6 +286,14 @@ class Board:
         known.delivery = delivery
         return True
 
+    def order_shares(self, pool: str, shares: Mapping[str, Share]) -> set[str]:
+        """What each worker may begin of the pool's limit. Uids of those for whom that is a change."""
+        known = self.pools.get(pool)
+        if known is None:
+            return set()
+        before, known.shares = known.shares, shares
+        return {uid for uid, share in shares.items() if before.get(uid) != share}
+
     def settings_for(self, pool: str, uid: str, *, ttl: float) -> Settings:
         """What a worker of the pool is to be told now.
 
@@ -304,6 +310,7 @@ class Board:
             ttl_seconds=max(0.1, min(ttl, left)) if fence and not leaving else ttl,
             fence=fence or (LEAVING_FENCE if leaving else ""),
             delivery=known.delivery if known is not None else None,
+            share=known.shares.get(uid) if known is not None else None,
         )
 
     def hold(self) -> float:
@@ -379,20 +386,12 @@ def _started(state: WorkerState | None) -> int:
 def _standing(state: WorkerState) -> object:
     """What the operator acts upon at once."""
     said = state.report
-    told = (
-        None if said is None else (said.fence, said.draining, said.paused, said.slots, said.most_slots, said.troubles)
-    )
+    if said is None:
+        return (state.connected, state.source, state.boot_id)
+    told = (said.fence, said.draining, said.paused, said.slots, said.most_slots, said.troubles, said.share)
     return (state.connected, state.source, state.boot_id, told)
 
 
 def _work(state: WorkerState) -> object:
     said = state.report
     return None if said is None else (said.in_flight, said.remaining_seconds is None)
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _shortened(troubles: Mapping[str, str]) -> dict[str, str]:
-    return {queue[:_LONG]: why[:_LONG] for queue, why in islice(troubles.items(), _MOST_QUEUES)}

@@ -13,7 +13,7 @@ from workerpool_operator.domain.cluster import ClusterFacts
 from workerpool_operator.domain.desired import RuleSettings, answer_name
 from workerpool_operator.domain.placement import Seen, Sighting, look, may_fail_over
 from workerpool_operator.domain.rollout.ledger import PodState, Reading
-from workerpool_operator.domain.scaling import Report, Sample
+from workerpool_operator.domain.scaling import Report, Sample, Share
 from workerpool_operator.domain.snapshot import Child, Keda, Memory, Monitoring, PodList, Seats, Snapshot
 from workerpool_operator.domain.stuck import Conduct
 from workerpool_operator.kube import kinds
@@ -51,6 +51,8 @@ def observe(
     scaled = _children(store.children(kinds.SCALED_OBJECT, key.namespace, key.name), pool)
     answers = _children(store.children(kinds.CONFIG_MAP, key.namespace, key.name), pool)
     evicted = {pod.uid for pod in view.pods if pod.evicted}
+    ending = {pod.uid for pod in view.pods if pod.terminating}
+    reports = {worker.uid: _report(worker, ending=worker.uid in ending) for worker in view.workers}
     return Snapshot(
         pool=pool,
         facts=facts,
@@ -70,13 +72,18 @@ def observe(
         errors={
             sample.queue: (Reason(sample.error), sample.message) for sample in view.samples if sample.error is not None
         },
-        reports={worker.uid: _report(worker) for worker in view.workers},
+        reports=reports,
         readings=tuple(
             _reading(worker, view.conducts.get(worker.uid), evicted=worker.uid in evicted, now=now)
             for worker in view.workers
         ),
         pod_states=tuple(_pod_states(view)),
         conducts=view.conducts,
+        unheard={
+            pod.uid: pod.unheard_seconds or 0.0
+            for pod in view.pods
+            if pod.ready and not pod.terminating and pod.uid not in reports
+        },
         waiting=view.waiting,
         traffic=view.traffic,
         forecast=view.forecast,
@@ -118,7 +125,7 @@ def _sample(sample: QueueSample) -> Sample:
     )
 
 
-def _report(worker: WorkerReport) -> Report:
+def _report(worker: WorkerReport, *, ending: bool = False) -> Report:
     return Report(
         uid=worker.uid,
         age=worker.age_seconds,
@@ -134,6 +141,8 @@ def _report(worker: WorkerReport) -> Report:
         most_slots=worker.most_slots,
         cpu_cores=worker.cpu_cores,
         tripped=worker.paused.startswith(CIRCUIT_OPEN),
+        ending=ending,
+        share=None if worker.share is None else Share(worker.share.id, worker.share.per_second),
     )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from workerpool.protocol import Delivery, TenantLimit
+from workerpool.protocol import Delivery, Share, TenantLimit
 from workerpool_operator.api import WorkerPoolSpec
+from workerpool_operator.domain.scaling import Shares
 
 
 def delivery_of(pool: WorkerPoolSpec, *, rate: float | None, take_rates: Mapping[str, float]) -> Delivery:
@@ -30,3 +31,8 @@ def delivery_of(pool: WorkerPoolSpec, *, rate: float | None, take_rates: Mapping
         shed_after_seconds=spec.shed_after_seconds.to_json(),
         late_after_seconds=pool.slo.job_latency_seconds,
     )
+
+
+def shares_of(shares: Shares) -> dict[str, Share]:
+    """Each worker's share of the rate limit by its pod's uid, as the stream carries it."""
+    return {uid: Share(id=share.id, per_second=share.per_second) for uid, share in shares.newest.items()}

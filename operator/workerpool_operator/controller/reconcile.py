@@ -19,7 +19,7 @@ from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.ledger import Ledger
 from workerpool_operator.controller.nodes import NodeLeases
 from workerpool_operator.controller.observe import observe, sightings
-from workerpool_operator.controller.orders import delivery_of
+from workerpool_operator.controller.orders import delivery_of, shares_of
 from workerpool_operator.controller.pods import pods_of
 from workerpool_operator.controller.presence import is_there, mends
 from workerpool_operator.controller.queue import Outcome
@@ -208,7 +208,10 @@ class PoolReconciler:
         pool, rate = snapshot.pool, rate_of(snapshot.pool, wall=snapshot.wall_time)
         take_rates = todo.versions.take_rates if todo.versions else {}
         delivery = delivery_of(pool.spec, rate=rate, take_rates=take_rates)
-        self.streams.settings(key.namespace, key.name, delivery)
+        shares = todo.memory.shares
+        self.streams.settings(key.namespace, key.name, delivery, shares_of(shares))
+        if shares.serial and snapshot.memory.scale_in.epoch == self.epoch:  # ordered, whatever becomes of the writes
+            self.memories[key] = replace(snapshot.memory, shares=shares)
         if todo.fence is not None:
             self.streams.fence(key.namespace, key.name, todo.fence.fence_id, sorted(todo.fence.pods))
             if todo.read_now:

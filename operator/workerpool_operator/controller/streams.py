@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from workerpool.protocol import Delivery
+from workerpool.protocol import Delivery, Share
 from workerpool_operator.domain.scaling import Forecast, Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import PodReport, PoolConfig, QueueSample, WorkerReport
@@ -57,8 +57,8 @@ class Streams(Protocol):
     def fence(self, namespace: str, pool: str, fence_id: str, pods: Iterable[str]) -> None:
         """The pods (uids) that take nothing more, until said otherwise; empty releases all."""
 
-    def settings(self, namespace: str, pool: str, delivery: Delivery) -> None:
-        """Live settings of the pool's workers."""
+    def settings(self, namespace: str, pool: str, delivery: Delivery, shares: Mapping[str, Share]) -> None:
+        """Live settings of the pool's workers; by pod uid, what each may begin of the pool's rate limit."""
 
     def read_now(self, namespace: str, pool: str, read_id: str) -> None:
         """Ask for fresh readings at once."""

@@ -5,7 +5,7 @@ versions (`versions.choose`), who goes (`scaling.step`), and only then which obj
 be. A plan may be cut off after any of its writes: the next one starts from what is then observed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,6 +34,7 @@ from workerpool_operator.domain.scaling.drains import LIST_SECONDS as DRAIN_LIST
 from workerpool_operator.domain.scaling.drains import LOOK_SECONDS as DRAIN_LOOK_SECONDS
 from workerpool_operator.domain.scaling.drains import leaver as next_leaver
 from workerpool_operator.domain.seating import claim_of, remembered, seat
+from workerpool_operator.domain.sharing import shares_of
 from workerpool_operator.domain.shields import ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import Memory, Snapshot
@@ -131,6 +132,7 @@ def plan(snapshot: Snapshot) -> Plan:
         hpa=followed.memory if followed else None,
         seats=held,
         held=snapshot.places.held,
+        shares=shares_of(snapshot),
     )
     draft = Plan(
         decision=decision,
@@ -139,7 +141,7 @@ def plan(snapshot: Snapshot) -> Plan:
         replicas=sized.replicas,
         memory=memory,
         claim=claim_of(snapshot, held, wanted=decision.wanted),
-        look_again=decision.look_again,
+        look_again=_earliest([decision.look_again, memory.shares.look_again]),
     )
     try:
         target = _target(snapshot)
@@ -148,9 +150,8 @@ def plan(snapshot: Snapshot) -> Plan:
         for name in snapshot.revisions.keys() & {*versions.holding, *groups(snapshot)}:
             desired.stored_template(snapshot.revisions[name].body)
     except desired.RenderError as error:
-        again = [draft.look_again, None if snapshot.account_usable else ACCOUNT_LOOK_SECONDS]
-        look_again = min((moment for moment in again if moment is not None), default=None)
-        return replace(draft, problem=str(error), look_again=look_again)
+        again = _earliest([draft.look_again, None if snapshot.account_usable else ACCOUNT_LOOK_SECONDS])
+        return replace(draft, problem=str(error), look_again=again)
     memory = replace(memory, rollout=versions.rollout, seats=seating.seats)
     memory = _remember_readiness(snapshot, memory, holding=versions.holding, wanted=size)
     counts = versions.counts
@@ -184,7 +185,7 @@ def plan(snapshot: Snapshot) -> Plan:
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
     answer = decision.desired if decision.outcome in {Outcome.ACTIVE, Outcome.PARTIAL} else None
     applies = objects.applies(snapshot, target=target, holding=versions.holding, sizes=sizes, answer=answer)
-    moments = [decision.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
+    moments = [draft.look_again, trouble_at, care.look_again, scale_in.look_again if scale_in else None]
     moments += [LOOK_SECONDS] if versions.canary else []
     moments += [shields.look_again, overrides_of(snapshot.pool).changes_in(wall=snapshot.wall_time)]
     moments += [followed.look_again if followed else None, snapshot.places.look_again]
@@ -215,10 +216,14 @@ def plan(snapshot: Snapshot) -> Plan:
         care=care,
         restarted=_left(scale_in) if memory.restarts.restarted_at == snapshot.now else "",
         drained="" if memory.restarts.restarted_at == snapshot.now else _left(scale_in),
-        look_again=min((moment for moment in moments if moment is not None), default=None),
+        look_again=_earliest(moments),
         corrected=objects.corrected(snapshot, applies, sizes=sizes),
         started_versions=tuple(name for name in versions.holding if name not in groups(snapshot)),
     )
+
+
+def _earliest(moments: Iterable[float | None]) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _target(snapshot: Snapshot) -> desired.Revision:

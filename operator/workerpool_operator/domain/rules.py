@@ -46,9 +46,14 @@ def overrides_of(pool: WorkerPool) -> Overrides:
 
 
 def paceable(pool: WorkerPool) -> bool:
-    """Whether its workers can keep a rate together: they count in the broker, which has to be able to."""
-    served = [queue.broker for queue in pool.spec.queues if queue.broker is not None and queue.broker.FOR_WORKERS]
-    return bool(served) and not any("rateLimitPerSecond" in broker.WITHOUT for broker in served)
+    """Whether its workers can keep a rate together: they know where their jobs are, and what takes them is ours."""
+    return any(queue.broker is not None and queue.broker.FOR_WORKERS for queue in pool.spec.queues)
+
+
+def by_shares(pool: WorkerPool) -> bool:
+    """Whether they do so by a share for each: one of their brokers cannot count for all of them."""
+    brokers = [queue.broker for queue in pool.spec.queues if queue.broker is not None]
+    return any(broker.FOR_WORKERS and broker.BY_SHARES for broker in brokers)
 
 
 def rate_of(pool: WorkerPool, *, wall: datetime) -> float | None:

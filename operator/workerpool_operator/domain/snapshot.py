@@ -23,6 +23,7 @@ from workerpool_operator.domain.scaling import (
     Sample,
     ScaleInMemory,
     SeatMemory,
+    Shares,
     Traffic,
 )
 from workerpool_operator.domain.shields import Shields
@@ -170,6 +171,8 @@ class Memory:
     """With strategy Canary."""
     seats: SeatMemory | None = None
     """With a budget."""
+    shares: Shares = field(default_factory=Shares)
+    """With a rate limit that the broker cannot count."""
     held: Mapping[str, Held] | None = None
     """With two places: by Deployment, who counts as lost. None: this leader has not looked yet."""
 
@@ -201,6 +204,8 @@ class Snapshot:
     """The counters of all workers that are heard of."""
     pod_states: tuple[PodState, ...] = ()
     """What Kubernetes says of the pods whose workers are heard of, and of those that are not well."""
+    unheard: Mapping[str, float] = field(default_factory=dict)
+    """Uid of a ready pod whose worker nobody hears -> for how many seconds."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """Queue -> how long jobs have been waiting in it."""
     traffic: Traffic = field(default_factory=Traffic)

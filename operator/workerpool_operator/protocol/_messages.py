@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from workerpool.protocol import Counters, Delivery
+from workerpool.protocol import Counters, Delivery, Share
 from workerpool_operator.protocol._arrivals import Arrivals, PastArrivals, Predictive
 from workerpool_operator.protocol._base import Message, Name, Short
 
@@ -91,6 +91,7 @@ class WorkerReport(Message):
     )
     remaining_seconds: float | None = 0.0
     boot_id: Short = ""
+    share: Share | None = Field(default=None, description="The newest that it says it was told.")
     counters: Counters = Counters()
 
 
@@ -202,6 +203,7 @@ class PoolSettings(Message):
     epoch: int
     pool: str
     delivery: Delivery
+    shares: dict[str, Share] = Field(default={}, description="By pod uid; one not named goes on by its last.")
 
 
 Up = Samples | Workers | Arrivals | Holds | Unheld

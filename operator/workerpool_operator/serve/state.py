@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from workerpool.protocol import Delivery
+from workerpool.protocol import Delivery, Share
 from workerpool_operator.domain.scaling import Forecast, Traffic
 from workerpool_operator.domain.stuck import Conduct, Waiting
 from workerpool_operator.protocol import (
@@ -103,7 +103,7 @@ class _Namespace:
     """By pool, over all collectors."""
     config: tuple[PoolConfig, ...] | None = None
     fences: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
-    settings: dict[str, Delivery] = field(default_factory=dict)
+    settings: dict[str, tuple[Delivery, Mapping[str, Share]]] = field(default_factory=dict)
     courses: Courses = field(default_factory=Courses)
     """How jobs came, by pool: kept for a collector that begins anew."""
 
@@ -253,14 +253,15 @@ class StreamState:
             known.fences.pop(pool, None)
         self._tell(known, f"fence/{pool}", self._fence(pool, wanted))
 
-    def settings(self, namespace: str, pool: str, delivery: Delivery) -> None:
-        """Live settings of the pool's workers."""
+    def settings(self, namespace: str, pool: str, delivery: Delivery, shares: Mapping[str, Share]) -> None:
+        """Live settings of the pool's workers, and of each by itself."""
         if not self._leader:
             return
         known = self._namespaces.setdefault(namespace, _Namespace())
-        if known.settings.get(pool) != delivery:
-            known.settings[pool] = delivery
-            self._tell(known, f"settings/{pool}", PoolSettings(epoch=self._epoch, pool=pool, delivery=delivery))
+        wanted = (delivery, dict(shares))
+        if known.settings.get(pool) != wanted:
+            known.settings[pool] = wanted
+            self._tell(known, f"settings/{pool}", self._settings(pool, wanted))
 
     def read_now(self, namespace: str, pool: str, read_id: str) -> None:
         """Ask for a fresh reading of the pool's queues and workers."""
@@ -327,13 +328,16 @@ class StreamState:
         if namespace.config is not None:
             yield "config", Config(epoch=self._epoch, pools=namespace.config)
             yield from namespace.courses.past(namespace.config, epoch=self._epoch)
-        for pool, delivery in namespace.settings.items():
-            yield f"settings/{pool}", PoolSettings(epoch=self._epoch, pool=pool, delivery=delivery)
+        for pool, told in namespace.settings.items():
+            yield f"settings/{pool}", self._settings(pool, told)
         for pool, held in namespace.fences.items():
             yield f"fence/{pool}", self._fence(pool, held)
 
     def _fence(self, pool: str, held: tuple[str, tuple[str, ...]]) -> Fence:
         return Fence(epoch=self._epoch, pool=pool, fence_id=held[0], pods=held[1])
+
+    def _settings(self, pool: str, told: tuple[Delivery, Mapping[str, Share]]) -> PoolSettings:
+        return PoolSettings(epoch=self._epoch, pool=pool, delivery=told[0], shares=dict(told[1]))
 
     def _take_samples(self, said: Said, message: Samples, evidence: Evidence) -> bool:
         now, before = self._clock(), said.samples
@@ -392,4 +396,4 @@ def _meaning(sample: QueueSample) -> object:
 
 def _standing(report: WorkerReport, *, busy: bool) -> object:
     work = (report.in_flight, report.remaining_seconds is None) if busy else None
-    return (report.connected, report.fence, report.draining, report.source, work)
+    return (report.connected, report.fence, report.draining, report.source, report.share, work)

@@ -17,6 +17,7 @@ ACCEPTED: Final[dict[str, dict[str, Any]]] = {
         "kafka+ssl://kafka-0.media.svc:9093,kafka-1:9093,[::1]:9093?sasl=SCRAM-SHA-512", tls=_CA
     ),
     "shedding on kafka": kafka() | {"delivery": {"shedAfterSeconds": {"low": 60}, "tenantLimits": {}}},
+    "a limit that workers on kafka keep by shares": kafka() | {"delivery": {"rateLimitPerSecond": "0.5"}},
 }
 
 REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
@@ -43,9 +44,9 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         "spec.queues[0]",
         "tls needs an encrypted connection: write the url as kafka+ssl://, or leave tls out",
     ),
-    "a limit that kafka cannot keep": (
-        kafka() | {"delivery": {"rateLimitPerSecond": 5}},
-        "spec.delivery.rateLimitPerSecond",
-        "rateLimitPerSecond cannot be kept by every broker: leave it out, or use no queue of rabbitmq or kafka",
+    "limits of tenants that kafka cannot keep": (
+        kafka() | {"delivery": {"rateLimitPerSecond": 5, "tenantLimits": {"*": {"ratePerSecond": 1}}}},
+        "spec.delivery.tenantLimits",
+        "cannot be kept by every broker: leave it out, or use no queue of natsJetStream or rabbitmq or kafka",
     ),
 }

@@ -15,6 +15,7 @@ ACCEPTED: Final[dict[str, dict[str, Any]]] = {
     "rabbitmq": rabbitmq(),
     "rabbitmq with TLS and a vhost": rabbitmq("amqps://rabbitmq.media.svc:5671/a%2Fb", tls=_CA),
     "shedding on rabbitmq": rabbitmq() | {"delivery": {"shedAfterSeconds": {"low": 60}, "tenantLimits": {}}},
+    "a limit that workers on rabbitmq keep by shares": rabbitmq() | {"delivery": {"rateLimitPerSecond": 5}},
 }
 
 REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
@@ -42,11 +43,6 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         rabbitmq(tls=_CA),
         "spec.queues[0]",
         "tls needs an encrypted connection: write the url as amqps://, or leave tls out",
-    ),
-    "a limit that rabbitmq cannot keep": (
-        rabbitmq() | {"delivery": {"rateLimitPerSecond": 5}},
-        "spec.delivery.rateLimitPerSecond",
-        "delivery.rateLimitPerSecond cannot be kept by every broker: leave it out, or use no queue of rabbitmq",
     ),
     "limits of tenants that rabbitmq cannot keep": (
         rabbitmq() | {"delivery": {"tenantLimits": {"*": {"maxInFlight": 1}}}},

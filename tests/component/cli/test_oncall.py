@@ -80,7 +80,7 @@ async def test_a_restart_has_begun_when_the_command_ends(
 async def test_a_throttle_that_nobody_could_keep_is_not_written(
     access: ClusterAccess, kube: Kube, namespace: str
 ) -> None:
-    queue = {"name": "main", "rabbitmq": {"url": "amqp://rabbit:5672/", "queue": "thumbs"}}
+    queue = {"name": "main", "redisList": {"url": "redis://redis:6379/0", "keys": ["celery"]}}
     ref = await made(kube, pool_body("thumbs", namespace, queues=[queue]))
     with pytest.raises(TroubleError, match="cannot keep a rate"):
         await slow_down(access, namespace, "thumbs", per_second=1.0, minutes=30)

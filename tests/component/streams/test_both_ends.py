@@ -14,7 +14,7 @@ from tests.support.attacks import attack
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from workerpool import Queue
-from workerpool.protocol import Delivery
+from workerpool.protocol import Delivery, Share
 from workerpool_operator.collector import workers
 from workerpool_operator.protocol import LEAVING_FENCE, PoolConfig, QueueSample, SampleError, WorkerReport
 
@@ -144,11 +144,13 @@ async def test_delivery_rules_reach_workers_that_run_and_workers_that_come_later
     async with ends.worker("p1", ends.api.token("p1")) as early:
         await early.hello()
         await early.settings(lambda settings: settings.delivery is None)
-        ends.state.settings(NAMESPACE, "web", DELIVERY)
-        await early.settings(lambda settings: settings.delivery == DELIVERY)
+        ends.state.settings(NAMESPACE, "web", DELIVERY, {"uid-p1": Share(id="1.1", per_second=2.0)})
+        told = await early.settings(lambda settings: settings.delivery == DELIVERY)
+        assert told.share == Share(id="1.1", per_second=2.0)
         async with ends.worker("p2", ends.api.token("p2")) as late:
             await late.hello()
-            await late.settings(lambda settings: settings.delivery == DELIVERY)
+            told = await late.settings(lambda settings: settings.delivery == DELIVERY)
+            assert told.share is None, "that of another worker is none of its"
 
 
 async def test_a_worker_that_leaves_is_disconnected_and_one_whose_pod_is_gone_is_forgotten(ends: Ends) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import generate_latest
 
-from workerpool.protocol import Delivery
+from workerpool.protocol import Delivery, Share
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.config import CollectorConfig, ConfigError
 from workerpool_operator.collector.metrics import MOST_PARTITIONS, CollectorMetrics
@@ -56,6 +56,15 @@ def test_only_the_pods_named_are_fenced_and_all_hear_the_delivery_rules() -> Non
     known.order_fence("web", "1.1", frozenset({"u"}), ttl=30)
     other = known.settings_for("web", "other", ttl=30)
     assert (other.fence, other.delivery) == ("", delivery)
+
+
+def test_each_worker_hears_of_its_own_share_and_only_those_with_another_one_are_told() -> None:
+    known, _, _ = board()
+    one, other = Share(id="1.1", per_second=4.0), Share(id="1.2", per_second=6.0)
+    assert known.order_shares("web", {"u": one, "v": one}) == {"u", "v"}
+    assert known.order_shares("web", {"u": one, "v": other}) == {"v"}
+    assert known.order_shares("a pool that is gone", {"u": one}) == set()
+    assert [known.settings_for("web", uid, ttl=30).share for uid in ("u", "v", "w")] == [one, other, None]
 
 
 def test_a_worker_whose_pod_is_being_deleted_takes_nothing_more() -> None:

@@ -5,7 +5,9 @@ from typing import Literal
 import pytest
 
 from workerpool.protocol import Counters
+from workerpool.protocol import Share as ProtocolShare
 from workerpool_operator.controller.observe import _reading, _report
+from workerpool_operator.domain.scaling import Share
 from workerpool_operator.domain.stuck import Conduct, Word
 from workerpool_operator.protocol import LEAVING_FENCE, WorkerReport
 
@@ -53,3 +55,10 @@ def test_a_worker_of_which_the_start_is_not_known_is_new_with_a_stream_and_warm_
 ) -> None:
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, source=source)
     assert _reading(said, None, evicted=False, now=1.0).age_seconds == age
+
+
+def test_what_a_worker_says_of_its_share_and_kubernetes_of_its_end_is_known() -> None:
+    said = WorkerReport(pod="p", uid="u", age_seconds=0.0, share=ProtocolShare(id="3.1", per_second=2.5))
+    report = _report(said, ending=True)
+    assert (report.share, report.ending) == (Share("3.1", 2.5), True)
+    assert _report(said.model_copy(update={"share": None})).share is None

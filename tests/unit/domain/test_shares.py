@@ -1,115 +1,221 @@
-"""Counts move towards a split between two versions, one ready worker at a time."""
+"""A pool's rate limit in shares: each the same in the end, and never in sum above it, whatever comes late."""
 
-from hypothesis import given
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workerpool_operator.domain.rollout import Counts, Slot, hold_shares
-from workerpool_operator.domain.rollout.splitter import split
+from workerpool_operator.domain.scaling import Report, Share, Shares, divide
+from workerpool_operator.domain.scaling.shares import LOOK_SECONDS, STRANGE_SECONDS
+
+RATE = 12.0
 
 
-def slot(name: str, replicas: int, ready: int | None = None) -> Slot:
-    return Slot(name=name, replicas=replicas, ready=replicas if ready is None else ready)
+def worker(uid: str, share: Share | None = None, *, connected: bool = True) -> Report:
+    return Report(uid=uid, age=0.0, in_flight=0, fence="", fenceable=True, connected=connected, share=share)
 
 
-def held(stable: Slot, canary: Slot, *others: Slot, total: int, weight: int = 10, surge: int = 1) -> Counts:
-    shares = split(total, weight=weight)
-    return hold_shares(stable=stable, canary=canary, others=others, split=shares, total=total, surge=surge)
+def told(
+    reports: list[Report],
+    before: Shares | None = None,
+    *,
+    unheard: Mapping[str, float] | None = None,
+    rate: float | None = RATE,
+) -> Shares:
+    return divide(before or Shares(), reports, unheard or {}, rate=rate, epoch=3)
 
 
-def test_a_canary_starts_above_the_total() -> None:
-    assert held(slot("v1", 10), slot("v2", 0), total=10) == Counts(raise_to={"v2": 1})
+def obeyed(reports: list[Report], shares: Shares) -> list[Report]:
+    """The same workers, after they have heard of their newest shares."""
+    return [replace(report, share=shares.newest.get(report.uid, report.share)) for report in reports]
 
 
-def test_the_stable_version_keeps_its_workers_until_the_canary_is_ready() -> None:
-    assert held(slot("v1", 10), slot("v2", 1, ready=0), total=10) == Counts()
-    assert held(slot("v1", 10), slot("v2", 1), total=10) == Counts(remove={"v1": 1})
-    assert held(slot("v1", 9), slot("v2", 1), total=10) == Counts()
+def settled(
+    reports: list[Report],
+    before: Shares | None = None,
+    *,
+    unheard: Mapping[str, float] | None = None,
+    rate: float | None = RATE,
+) -> Shares:
+    """When all have heard all."""
+    shares = told(reports, before, unheard=unheard, rate=rate)
+    for _ in range(3):
+        shares = told(obeyed(reports, shares), shares, unheard=unheard, rate=rate)
+    return shares
 
 
-def test_more_weight_moves_one_worker_after_the_other() -> None:
-    assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50) == Counts(raise_to={"v2": 2})
+def rates(shares: Shares) -> dict[str, float]:
+    return {uid: share.per_second for uid, share in shares.newest.items()}
 
 
-def test_so_many_workers_are_started_at_a_time_as_the_surge_allows() -> None:
-    assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50, surge=3) == Counts(raise_to={"v2": 4})
-    assert held(slot("v1", 9), slot("v2", 1), total=10, weight=50, surge=9) == Counts(raise_to={"v2": 5})
-    assert held(slot("v1", 9), slot("v2", 4, ready=3), total=10, weight=50, surge=3) == Counts(remove={"v1": 2})
-    both = held(slot("v1", 9), slot("v2", 3), total=10, weight=50, surge=3)
-    assert both == Counts(raise_to={"v2": 4}, remove={"v1": 2})
+def test_workers_that_are_heard_have_the_same() -> None:
+    assert rates(told([worker("a"), worker("b"), worker("c")])) == {"a": 4.0, "b": 4.0, "c": 4.0}
 
 
-def test_a_single_worker_has_one_canary_beside_it_however_large_the_surge_is() -> None:
-    assert held(slot("v1", 1), slot("v2", 0), total=1, surge=5) == Counts(raise_to={"v2": 1})
-    assert held(slot("v1", 1), slot("v2", 1), total=1, surge=5) == Counts()
+def test_without_a_limit_or_workers_there_are_none() -> None:
+    shares = told([worker("a")])
+    assert told([worker("a")], shares, rate=None).newest == {}
+    assert told([]).newest == {}
+    assert told([replace(worker("a"), fenceable=False)]).newest == {}, "one on the bare contract obeys none"
 
 
-def test_a_pool_that_wakes_at_one_runs_the_stable_version_and_beside_it_the_canary() -> None:
-    assert held(slot("v1", 0), slot("v2", 0), total=1) == Counts(raise_to={"v1": 1})
-    assert held(slot("v1", 1, ready=0), slot("v2", 0), total=1) == Counts(raise_to={"v2": 1})
-    assert held(slot("v1", 1), slot("v2", 1), total=1) == Counts()
-    assert held(slot("v1", 1), slot("v2", 1), total=0) == Counts(remove={"v1": 1, "v2": 1})
+def test_a_limit_that_three_cannot_share_evenly_is_not_rounded_up() -> None:
+    assert rates(told([worker("a"), worker("b"), worker("c")], rate=1.0)) == {"a": 0.3333, "b": 0.3333, "c": 0.3333}
 
 
-def test_a_single_worker_stays_beside_its_canary() -> None:
-    assert held(slot("v1", 1), slot("v2", 0), total=1) == Counts(raise_to={"v2": 1})
-    assert held(slot("v1", 1), slot("v2", 1), total=1) == Counts()
+def test_who_comes_is_given_what_the_others_say_they_have_given_up() -> None:
+    alone = settled([worker("a")])
+    both = [worker("a", alone.newest["a"]), worker("b")]
+    shares = told(both, alone)
+    assert rates(shares) == {"a": 6.0}
+    assert rates(told(both, shares)) == {"a": 6.0}, "a has not said so yet"
+    assert rates(told(obeyed(both, shares), shares)) == {"a": 6.0, "b": 6.0}
 
 
-def test_a_pool_that_goes_to_sleep_takes_both_along() -> None:
-    assert held(slot("v1", 9), slot("v2", 1), total=0) == Counts(remove={"v1": 9, "v2": 1})
+def test_who_leaves_gives_up_what_it_had_before_others_have_it() -> None:
+    both = [worker("a"), worker("b")]
+    shares = settled(both)
+    for leaving in (replace(both[1], ending=True), replace(both[1], fence="3.1")):
+        there = obeyed([both[0], leaving], shares)
+        going = told(there, shares)
+        assert rates(going) == {"a": 6.0, "b": 0.0}
+        assert rates(told(obeyed(there, going), going)) == {"a": 12.0, "b": 0.0}
 
 
-def test_a_pool_that_wakes_starts_the_stable_version_first() -> None:
-    assert held(slot("v1", 0), slot("v2", 0), total=1) == Counts(raise_to={"v1": 1})
-    assert held(slot("v1", 0), slot("v2", 0), total=10) == Counts(raise_to={"v1": 9, "v2": 1})
+def test_who_drains_takes_nothing_and_who_is_gone_neither() -> None:
+    both = [worker("a"), worker("b")]
+    shares = settled(both)
+    assert rates(told([*obeyed(both[:1], shares), replace(both[1], draining=True)], shares)) == {"a": 12.0}
+    assert rates(told(obeyed(both[:1], shares), shares)) == {"a": 12.0}
 
 
-def test_the_stable_version_makes_up_for_a_canary_that_does_not_start() -> None:
-    assert held(slot("v1", 9), slot("v2", 1, ready=0), total=30) == Counts(raise_to={"v1": 29})
+def test_who_is_silent_goes_by_its_last_share_until_its_pod_is_gone() -> None:
+    there = [worker("a"), worker("b"), worker("c")]
+    shares = settled(there)
+    silent = [*obeyed(there[:2], shares), worker("c", shares.newest["c"], connected=False)]
+    assert rates(settled(silent, shares)) == {"a": 4.0, "b": 4.0, "c": 4.0}
+    unheard = settled(obeyed(there[:2], shares), shares, unheard={"c": 300.0})
+    assert rates(unheard) == {"a": 4.0, "b": 4.0, "c": 4.0}, "a collector that began anew has not heard it"
+    assert rates(settled(silent, shares, rate=6.0)) == {"a": 1.0, "b": 1.0, "c": 4.0}
+    assert rates(settled(silent, shares, rate=3.0)) == {"a": 0.0, "b": 0.0, "c": 4.0}, "it cannot be told"
 
 
-def test_fewer_workers_are_taken_from_both() -> None:
-    assert held(slot("v1", 15), slot("v2", 15), total=20, weight=50) == Counts(remove={"v2": 5, "v1": 5})
+def test_an_order_that_was_not_answered_counts_until_a_newer_one_is() -> None:
+    """Also where several came in between, of which the worker has heard nobody knows which."""
+    shares = settled([worker("a")])
+    first = shares.newest["a"]
+    for rate in (24.0, 3.0, 2.0, 1.0):
+        shares = told([worker("a", first)], shares, rate=rate)
+    assert max(share.per_second for share in shares.orders["a"]) == 24.0
+    assert len(shares.orders["a"]) == 2
+    middle = Share("3.3", 3.0)
+    shares = told([worker("a", middle)], shares, rate=1.0)
+    assert shares.orders["a"][0] == middle
+    assert [share.per_second for share in settled([worker("a", shares.newest["a"])], shares, rate=1.0).orders["a"]] == [
+        1.0
+    ]
 
 
-def test_a_version_between_the_two_goes_first() -> None:
-    assert held(slot("v1", 9), slot("v3", 1), slot("v2", 1), total=10) == Counts(remove={"v2": 1})
-    assert held(slot("v1", 9), slot("v3", 0), slot("v2", 1), total=10) == Counts(raise_to={"v3": 1})
+def test_a_new_leader_takes_over_what_workers_say_they_have() -> None:
+    there = [worker("a", Share("2.7", 6.0)), worker("b", Share("2.8", 6.0))]
+    assert rates(told(there)) == {"a": 6.0, "b": 6.0}
+    assert rates(told([*there, worker("c")])) == {"a": 4.0, "b": 4.0}
+    assert told(there).serial == 0, "nothing is ordered anew"
 
 
-def test_a_stable_version_that_lost_workers_gets_them_back_from_the_others() -> None:
-    assert held(slot("v1", 8), slot("v3", 1), slot("v2", 1), total=10) == Counts(raise_to={"v1": 9})
-    assert held(slot("v1", 8, ready=7), slot("v3", 1), slot("v2", 1), total=10) == Counts()
+def test_while_a_ready_stranger_may_still_say_what_it_has_nobody_is_given_more() -> None:
+    alone = [worker("a", Share("2.7", 6.0))]
+    young = told(alone, unheard={"b": STRANGE_SECONDS - 1})
+    assert (rates(young), young.look_again) == ({"a": 6.0}, LOOK_SECONDS)
+    assert told([worker("a")], unheard={"b": 1.0}).newest == {}
+    old = told([worker("a")], unheard={"b": STRANGE_SECONDS})
+    assert (rates(old), old.look_again) == ({"a": 6.0}, None), "it counts as one that has as much"
 
 
-def test_beside_a_single_worker_a_version_before_makes_room_for_the_stable_one() -> None:
-    assert held(slot("v1", 0), slot("v2", 1), slot("v0", 1), total=1) == Counts(remove={"v0": 1})
-    assert held(slot("v1", 0), slot("v2", 1), slot("v0", 0), total=1) == Counts(raise_to={"v1": 1})
+def test_room_that_others_make_one_by_one_costs_no_order_for_each() -> None:
+    """Half of an equal share at once, or the rest of it."""
+    many = [worker(f"w{number:02}") for number in range(20)]
+    shares = settled(many, rate=100.0)
+    there, orders = [*obeyed(many, shares), worker("new")], 0
+    for number in range(20):
+        before = shares.serial
+        shares = told(there, shares, rate=100.0)
+        orders += shares.serial - before
+        there[number] = replace(there[number], share=shares.newest[there[number].uid])
+    shares = told(there, shares, rate=100.0)
+    assert shares.newest["new"].per_second == 4.761
+    assert orders <= 20 + 2
 
 
-@given(total=st.integers(0, 40), weight=st.integers(1, 99), surge=st.integers(1, 6), data=st.data())
-def test_it_ends_at_the_split_and_never_has_fewer_ready_workers_than_asked_for(
-    total: int, weight: int, surge: int, data: st.DataObject
-) -> None:
-    """Played to its end from anywhere, with workers that all become ready."""
-    shares = split(total, weight=weight)
-    sizes = {name: data.draw(st.integers(0, 40)) for name in ("v1", "v2", "v0")}
-    for _ in range(200):
-        before = sum(sizes.values())
-        counts = held(
-            slot("v1", sizes["v1"]),
-            slot("v2", sizes["v2"]),
-            slot("v0", sizes["v0"]),
-            total=total,
-            weight=weight,
-            surge=surge,
-        )
-        if counts == Counts():
-            break
-        assert not counts.raise_to.keys() & counts.remove.keys()
-        sizes |= counts.raise_to
-        assert sum(sizes.values()) <= max(before, total + surge)
-        for name, count in counts.remove.items():
-            sizes[name] -= count
-        assert sum(sizes.values()) >= min(before, total)
-    assert sizes == {"v1": shares.stable, "v2": shares.canary, "v0": 0}
+@dataclass
+class Pod:
+    """A worker and its way to the operator and back: nothing is lost, and anything may be late."""
+
+    share: Share | None = None
+    said: Share | None = None
+    down: deque[Share] = field(default_factory=deque)
+    up: deque[Share] = field(default_factory=deque)
+    connected: bool = True
+
+
+@dataclass
+class World:
+    """One leader, and the workers of a pool on a broker that cannot count."""
+
+    shares: Shares = field(default_factory=Shares)
+    pods: dict[str, Pod] = field(default_factory=dict)
+
+    def reconcile(self) -> None:
+        reports = [worker(uid, pod.said, connected=pod.connected) for uid, pod in self.pods.items()]
+        self.shares = told(reports, self.shares)
+        for uid, share in self.shares.newest.items():
+            pod = self.pods[uid]
+            newest = pod.down[-1] if pod.down else pod.share
+            if pod.connected and newest != share:
+                pod.down.append(share)
+
+    def step(self, what: str, uid: str) -> None:
+        """One thing happens."""
+        pod = self.pods.get(uid)
+        if what == "come":
+            self.pods.setdefault(uid, Pod())
+        elif pod is None or what == "reconcile":
+            self.reconcile()
+        elif what == "go":
+            del self.pods[uid]
+        elif what == "break":
+            pod.connected = not pod.connected
+        elif what == "hear" and pod.down:
+            pod.share = pod.down.popleft()
+            pod.up.append(pod.share)
+        elif what == "say" and pod.up:
+            pod.said = pod.up.popleft()
+
+    @property
+    def in_force(self) -> float:
+        return sum(pod.share.per_second for pod in self.pods.values() if pod.share is not None)
+
+
+_THINGS = st.sampled_from(["come", "come", "go", "break", "reconcile", "reconcile", "hear", "hear", "say", "say"])
+
+
+@settings(max_examples=300)
+@given(things=st.lists(st.tuples(_THINGS, st.sampled_from("abcdef")), max_size=120))
+def test_the_shares_in_force_are_never_in_sum_above_the_limit(things: list[tuple[str, str]]) -> None:
+    world = World()
+    for what, uid in things:
+        world.step(what, uid)
+        assert world.in_force <= RATE * (1 + 1e-9)
+    for pod in world.pods.values():
+        pod.connected = True
+    for _ in range(4):
+        world.reconcile()
+        for uid, pod in world.pods.items():
+            while pod.down or pod.up:
+                world.step("hear", uid)
+                world.step("say", uid)
+    for pod in world.pods.values():
+        assert pod.share is not None
+        assert abs(pod.share.per_second - RATE / len(world.pods)) < 0.01, "when all is quiet each has the same"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerpool.broker import TenantLimit
-from workerpool.runtime.live import LiveSettings, Orders, Policy, retry_delay
+from workerpool.runtime.live import LiveSettings, Orders, Policy, Share, retry_delay
 
 DEFAULTS = Policy(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
 SAID = Policy(max_attempts=1, backoff_seconds=2, backoff_max_seconds=3, lease_seconds=4)
@@ -50,6 +50,23 @@ def test_limits_outlast_the_settings_until_a_newer_word() -> None:
     assert live.policy == SAID
     clock.now += 31
     assert live.policy == DEFAULTS
+
+
+def test_a_share_outlasts_the_settings_and_ends_with_its_limit() -> None:
+    clock = Clock()
+    live = LiveSettings(DEFAULTS, clock=clock)
+    limited = replace(SAID, rate_limit_per_second=9.0)
+    assert LiveSettings(DEFAULTS, clock=clock).share is None
+    live.apply(Orders(policy=limited, share=Share("1.1", 3.0), ttl_seconds=30))
+    clock.now += 31
+    assert live.share == Share("1.1", 3.0)
+    live.apply(Orders(policy=limited))
+    live.apply(Orders())
+    assert live.share == Share("1.1", 3.0), "nothing new was said of it"
+    live.apply(Orders(policy=limited, share=Share("1.2", 0.0)))
+    assert live.share == Share("1.2", 0.0)
+    live.apply(Orders(policy=SAID, share=Share("1.2", 0.0)))
+    assert live.share is None
 
 
 def test_newer_settings_replace_the_whole() -> None:

@@ -17,7 +17,6 @@ REDIS = {"WORKERPOOL_NAME": "p", "QUEUE_MAIN_URL": "redis://r", "QUEUE_MAIN_STRE
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"RATE_LIMIT_PER_SECOND": "5"}, "RATE_LIMIT_PER_SECOND: queue main is in rabbitmq, which cannot keep count"),
         (
             {"TENANT_LIMITS": '{"*": {"maxInFlight": 1}}'},
             "TENANT_LIMITS: queue main is in rabbitmq, which cannot count",
@@ -31,7 +30,8 @@ def test_what_the_broker_cannot_keep_is_refused_at_the_start(setting: dict[str, 
 
 
 def test_what_it_can_keep_is_not() -> None:
-    assert Contract.from_env(RABBITMQ | {"SHED_AFTER_SECONDS": '{"low": 5}'}).policy.shed_after == {"low": 5}
+    policy = Contract.from_env(RABBITMQ | {"SHED_AFTER_SECONDS": '{"low": 5}', "RATE_LIMIT_PER_SECOND": "5"}).policy
+    assert (policy.shed_after, policy.rate_limit_per_second) == ({"low": 5}, 5.0)
 
 
 class Log:
@@ -48,10 +48,10 @@ def policy(**more: Any) -> Policy:
 
 def test_live_settings_that_cannot_be_kept_are_left_out_and_said_once() -> None:
     asked = policy(rate_limit_per_second=5.0, tenant_limits={"*": TenantLimit(1.0)}, shed_after={"low": 5.0})
-    for env, kept in ((REDIS, asked), (RABBITMQ, policy(shed_after={"low": 5.0}))):
+    for env, kept in ((REDIS, asked), (RABBITMQ, policy(rate_limit_per_second=5.0, shed_after={"low": 5.0}))):
         log = Log()
         possible = Possible(Contract.from_env(env).sources, log=log)
         assert [possible(Orders(policy=asked)).policy for _ in range(2)] == [kept, kept]
-        assert log.said == ([] if env is REDIS else ["rate_limit_per_second", "tenant_limits"])
+        assert log.said == ([] if env is REDIS else ["tenant_limits"])
     assert possible(Orders(policy=None)) == Orders(policy=None)
     assert possible(Orders(policy=policy())) == Orders(policy=policy())

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workerpool.protocol import Delivery
+from workerpool.protocol import Delivery, Share
 from workerpool_operator.protocol import (
     Config,
     Fence,
@@ -23,6 +23,7 @@ from workerpool_operator.serve.state import Peer, StreamState
 A = Peer(namespace="ns", pod="collector-a")
 B = Peer(namespace="ns", pod="collector-b")
 DELIVERY = Delivery(max_attempts=5, backoff_seconds=1, backoff_max_seconds=60, lease_seconds=60)
+SHARE = Share(id="7.1", per_second=4.0)
 
 
 class Clock:
@@ -142,14 +143,33 @@ def test_whoever_connects_gets_every_order_that_holds() -> None:
     streams.set_role(leader=True, epoch=7)
     pool = PoolConfig(name="web", uid="x", queues=({"name": "main"},))
     streams.send_config("ns", (pool,))
-    streams.settings("ns", "web", DELIVERY)
+    streams.settings("ns", "web", DELIVERY, {"u0": SHARE})
     streams.fence("ns", "web", "7.1", ["u0"])
     link = Link()
     streams.attach(A, link)
     assert link.of(Role) == [Role(leader=True, epoch=7)]
     assert link.of(Config) == [Config(epoch=7, pools=(pool,))]
-    assert link.of(PoolSettings)[0].delivery == DELIVERY
+    assert link.of(PoolSettings) == [PoolSettings(epoch=7, pool="web", delivery=DELIVERY, shares={"u0": SHARE})]
     assert link.of(Fence)[0].pods == ("u0",)
+
+
+def test_another_share_of_one_worker_is_sent_and_the_same_ones_are_not() -> None:
+    streams, _, _ = state()
+    streams.set_role(leader=True, epoch=7)
+    link = Link()
+    streams.attach(A, link)
+    for share in (SHARE, SHARE, SHARE.model_copy(update={"per_second": 2.0})):
+        streams.settings("ns", "web", DELIVERY, {"u0": share})
+    assert [message.shares["u0"].per_second for message in link.of(PoolSettings)] == [4.0, 2.0]
+
+
+def test_a_worker_that_goes_by_another_share_is_news() -> None:
+    """What it gave up is given to others."""
+    streams, _, heard = state()
+    [report] = workers(1).workers
+    for share in (None, None, SHARE, SHARE):
+        streams.receive(A, Workers(pool="web", workers=(report.model_copy(update={"share": share}),)))
+    assert len(heard) == 2
 
 
 def test_a_standby_gives_no_orders() -> None:

@@ -27,9 +27,10 @@ from workerpool_operator.domain.scaling.scale_in import (
 )
 from workerpool_operator.domain.scaling.schedules import Schedule
 from workerpool_operator.domain.scaling.seats import GROWING_LIST_SECONDS, SeatMemory, occupied
+from workerpool_operator.domain.scaling.shares import Shares, divide
 from workerpool_operator.domain.scaling.terms import Backlog, Silence, Term
 from workerpool_operator.domain.scaling.traffic import Meter, Progress, Service, Traffic, metered, served
-from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Worker, judge
+from workerpool_operator.domain.scaling.workers import DELETION_COST, Pod, Report, Share, Worker, judge
 
 __all__ = [
     "DELETION_COST",
@@ -69,6 +70,8 @@ __all__ = [
     "Schedule",
     "SeatMemory",
     "Service",
+    "Share",
+    "Shares",
     "Silence",
     "Sizing",
     "Term",
@@ -76,6 +79,7 @@ __all__ = [
     "Traffic",
     "Worker",
     "decide",
+    "divide",
     "follow",
     "judge",
     "metered",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 REPORT_FRESH_SECONDS: Final = 15.0
 """A report older than this decides nothing. Half a fence's time to live: the fence it answers is still in force."""
@@ -39,6 +39,14 @@ class Pod:
         return self.cost == DELETION_COST or self.cost in SOON_COSTS
 
 
+class Share(NamedTuple):
+    """An order to a worker of how much of the pool's rate limit is its own."""
+
+    id: str
+    per_second: float
+    """Jobs that it begins at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The newest that is known of a worker."""
@@ -66,6 +74,10 @@ class Report:
     """Cores that it uses; None: not known."""
     tripped: bool = False
     """Whether it takes nothing because what its handlers call is down."""
+    ending: bool = False
+    """Whether its pod is being deleted."""
+    share: Share | None = None
+    """The newest that it has heard of; None: none, or it obeys none."""
 
     @property
     def fresh(self) -> bool:

@@ -1,8 +1,9 @@
 """The pace of one worker: it begins at most so many jobs per second, whatever its peers do.
 
 The operator sets it for the workers of a version that is tried: who fails each job at once is free at once, and without
-a pace would take nearly all jobs of a backlog before there is a verdict. Its tokens are the worker's own, so no broker
-is asked; the pool's rate limit, where there is one, holds as well.
+a pace would take nearly all jobs of a backlog before there is a verdict. And for all workers of a pool whose brokers
+cannot keep count for them: each has its share of the pool's rate limit. Its tokens are the worker's own, so no broker
+is asked; the pool's bucket, where it has one, holds as well.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from workerpool.guards.rate import RateLimiter
 
 BURST_SECONDS: Final = 1.0
-"""So much of what was not used may be made up for."""
+"""So much of what was not used may be made up for, unless it is said otherwise."""
 SHORTEST_PAUSE_SECONDS: Final = 0.001
 """What is missing by rounding alone is not waited for in steps of nothing."""
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -34,13 +35,19 @@ class Pace:
         pool: "Callable[[], RateLimiter | None]",
         changed: Callable[[], None],
         clock: Callable[[], float],
+        burst: Callable[[], float] = lambda: BURST_SECONDS,
+        first: float = 1.0,
     ) -> None:
-        """`rate`: jobs per second, None when there is none now. `pool`: the limiter of the pool's own limit."""
+        """`rate`: jobs per second, None when there is none now. `pool`: the limiter of the pool's own limit.
+
+        `burst`: so many seconds of what was not used may be made up for. `first`: jobs that may begin at once.
+        """
         self._rate = rate
         self._pool = pool
         self._changed = changed
         self._clock = clock
-        self._tokens = 1.0
+        self._burst = burst
+        self._tokens = first
         self._filled_at = clock()
         self._ask: dict[str, int] = {}  # by queue: twice what it could use last, one when it found nothing
         self._asking = 0
@@ -60,9 +67,9 @@ class Pace:
         """
         self._asking += 1
         try:
-            while (rate := self._rate()) is not None and self._fill(rate) < 1.0:
+            while (rate := self._rate()) is not None and (self._fill(rate) < 1.0 or not rate):
                 self._set_waiting(to=True)
-                pause = (1.0 - self._tokens) / rate
+                pause = (1.0 - self._tokens) / rate if rate else LONGEST_PAUSE_SECONDS
                 await asyncio.sleep(min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
         finally:
             self._asking -= 1
@@ -91,7 +98,7 @@ class Pace:
 
     def _fill(self, rate: float) -> float:
         now = self._clock()
-        most = max(1.0, rate * BURST_SECONDS)
+        most = max(1.0, rate * self._burst())
         self._tokens = min(most, max(self._tokens, -most) + (now - self._filled_at) * rate)
         self._filled_at = now
         return self._tokens

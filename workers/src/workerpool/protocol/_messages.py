@@ -36,6 +36,13 @@ class Counters(_Message):
     """Time that attempts have spent in handlers, all added up; None: not measured."""
 
 
+class Share(_Message):
+    """What one worker may begin of the pool's rate limit, where its broker cannot keep count for all of them."""
+
+    id: str = Field(max_length=64, description="Of the order; a worker reports that which it obeys.")
+    per_second: float = Field(ge=0, le=1_000_000, allow_inf_nan=False, description="Jobs; 0: none.")
+
+
 class Hello(_Message):
     """First message of a connection: who speaks. Identity is proven by the token, not by this."""
 
@@ -75,6 +82,7 @@ class Report(_Message):
         description="Longest declared timeout minus age over all jobs in flight; 0 when idle; None when any job "
         "in flight declares no timeout.",
     )
+    share: Share | None = Field(default=None, description="The newest that it was told; None: none, or no limit.")
     counters: Counters = Counters()
 
 
@@ -127,6 +135,9 @@ class Settings(_Message):
     ttl_seconds: float = Field(default=30.0, gt=0)
     fence: str = Field(default="", description="Non-empty: take nothing more, report this id back at once.")
     delivery: Delivery | None = None
+    share: Share | None = Field(
+        default=None, description="Of this worker. Outlasts the settings, as the limit does; None: the one before."
+    )
 
 
 Up = Annotated[Hello | Report | LastWords, Field(discriminator="type")]

@@ -18,6 +18,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from workerpool import protocol
 from workerpool._own_thread import Lookup, in_own_thread
 from workerpool.broker import TenantLimit
 from workerpool.protocol import (
@@ -33,7 +34,7 @@ from workerpool.protocol import (
     decode_fence,
 )
 from workerpool.runtime.comeback import SPREAD_SECONDS, scattered
-from workerpool.runtime.live import Orders, Policy
+from workerpool.runtime.live import Orders, Policy, Share
 from workerpool.runtime.state import Identity, State
 from workerpool.telemetry.metrics import Totals
 
@@ -209,7 +210,8 @@ class CollectorLink:
                 late_after=said.late_after_seconds,
                 take_rate=said.take_rates.get(self._identity.version),
             )
-        self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy))
+        share = None if settings.share is None else Share(settings.share.id, settings.share.per_second)
+        self._obey(Orders(ttl_seconds=settings.ttl_seconds, fence=settings.fence, policy=policy, share=share))
 
     async def _send_reports(self, connection: aiohttp.ClientWebSocketResponse) -> None:
         try:
@@ -242,6 +244,7 @@ def _report(state: State) -> Report:
         paused=state.paused,
         troubles=dict(state.troubles),
         remaining_seconds=state.remaining_seconds,
+        share=None if state.share is None else protocol.Share(id=state.share.id, per_second=state.share.per_second),
         counters=_counters(state.totals),
     )
 

@@ -140,6 +140,7 @@ class Engine:
             contract,
             self._live,
             beside=lambda: next(iter(self._lines.values())).broker,
+            counted=lambda: all(line.broker.capabilities.tokens for line in self._lines.values()),
             metrics=metrics,
             changed=self._changed,
         )
@@ -313,6 +314,7 @@ class Engine:
             troubles=self._troubles(),
             remaining_seconds=self._jobs.in_flight.remaining_seconds(asyncio.get_running_loop().time()),
             totals=self._metrics.totals(),
+            share=self._live.share,
         )
 
     def _pause_reason(self) -> str:
@@ -332,7 +334,10 @@ class Engine:
 
     def _obey(self, orders: Orders) -> None:
         """What the collector says now."""
+        share = self._live.share
         self._live.apply(self._possible(orders))
+        if self._live.share != share:
+            self._changed()  # the operator gives the rest to others once it hears of this
         self._fence.look()
         self._apply_policy()
 

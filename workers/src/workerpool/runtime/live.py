@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from workerpool.broker import TenantLimit
 
@@ -33,6 +34,13 @@ class Policy:
     """Seconds after a job was due from which on it is late; None: none is. Lapses with the settings."""
 
 
+class Share(NamedTuple):
+    """The protocol's `Share`."""
+
+    id: str
+    per_second: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What the collector says: the protocol's `Settings`."""
@@ -40,6 +48,8 @@ class Orders:
     ttl_seconds: float = 30.0
     fence: str = ""
     policy: Policy | None = None
+    share: Share | None = None
+    """None: nothing new is said of it."""
 
 
 class LiveSettings:
@@ -50,11 +60,16 @@ class LiveSettings:
         self._clock = clock
         self._orders: Orders | None = None
         self._until = 0.0
+        self.share: Share | None = None
+        """What this worker may begin of the pool's limit, as it was told last; None: never, under this limit."""
 
     def apply(self, orders: Orders) -> None:
         """Replace what was said before."""
         self._orders = orders
+        self.share = orders.share or self.share
         if orders.policy is not None:
+            if orders.policy.rate_limit_per_second is None:
+                self.share = None  # of a limit that is no more
             # Limits outlast the settings: what they protect needs them no less while the collector is away.
             said = orders.policy
             self._defaults = replace(

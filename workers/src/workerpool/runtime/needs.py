@@ -21,7 +21,6 @@ class _Need(NamedTuple):
 
 
 _NEEDS: Final = (
-    _Need("RATE_LIMIT_PER_SECOND", "rate_limit_per_second", None, lambda can: can.tokens, "keep count for all workers"),
     _Need("TENANT_LIMITS", "tenant_limits", {}, lambda can: can.tenant_limits, "count by tenant"),
     _Need("SHED_AFTER_SECONDS", "shed_after", {}, lambda can: can.expiry, "dead-letter jobs that waited too long"),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workerpool.runtime.live import Share
 from workerpool.telemetry.metrics import Totals
 
 
@@ -31,3 +32,4 @@ class State:
     troubles: Mapping[str, str]
     remaining_seconds: float | None
     totals: Totals
+    share: Share | None = None
