@@ -1,8 +1,8 @@
 """The Grafana dashboards of the chart, as code.
 
-`model` knows what Grafana wants; `overview`, `pool`, `inside` and `system` say what is shown, `places` and `promises`
-what several of them show. In an expression `{POOL}`
-stands for the namespaces and pools that are chosen at the top of the page.
+`model` knows what Grafana wants; `overview`, `pool`, `inside` and `system` say what is shown, `places`, `promises`
+and `room` what several of them show. In an expression `{POOL}` stands for the namespaces and pools that are chosen at
+the top of the page.
 """
 
 from scripts.dashboards import inside, overview, pool, system

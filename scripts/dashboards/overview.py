@@ -4,6 +4,7 @@ from typing import Final
 
 from scripts.dashboards.model import Dashboard, Kind, Panel, Query, Row, Unit, of_queues, once
 from scripts.dashboards.promises import LEAST_LEFT, PROMISES
+from scripts.dashboards.room import BUSY, BUSY_NOW, ROOM
 
 _PRICE: Final = """* on (namespace, pool) group_left (currency)
                    topk by (namespace, pool) (1, workerpool_worker_hour_price{POOL})"""
@@ -61,6 +62,7 @@ EXECUTIVE: Final = Dashboard(
                     kind=Kind.NUMBER,
                     queries=(Query(f"sum({once('workerpool_replicas')})"),),
                 ),
+                BUSY_NOW,
                 Panel(
                     title="Alerts",
                     about="Alerts about chosen pools that are firing.",
@@ -98,6 +100,7 @@ EXECUTIVE: Final = Dashboard(
                         ),
                     ),
                 ),
+                BUSY,
             ),
         ),
         PROMISES,
@@ -108,7 +111,7 @@ ON_CALL: Final = Dashboard(
     name="on-call",
     title="On call",
     about="Which pool is in trouble, and of which kind. From top to bottom: what fires, work that piles up, work that "
-    "fails, workers that are missing.",
+    "fails, workers that are missing, and what the others do.",
     since="now-1h",
     rows=(
         Row(
@@ -223,6 +226,7 @@ ON_CALL: Final = Dashboard(
                 ),
             ),
         ),
+        ROOM,
     ),
 )
 

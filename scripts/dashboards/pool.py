@@ -5,6 +5,7 @@ from typing import Final
 from scripts.dashboards.model import Dashboard, Panel, Query, Row, Unit, of_queues, once, quantile
 from scripts.dashboards.places import PLACES
 from scripts.dashboards.promises import PROMISES
+from scripts.dashboards.room import BUSY
 
 _NAMED: Final = "{{namespace}}/{{pool}}"
 _ROLE: Final = """* on (namespace, pool, version) group_left (role)
@@ -100,20 +101,7 @@ SCALING: Final = Dashboard(
                         ),
                     ),
                 ),
-                Panel(
-                    title="Busy share of the slots",
-                    about="Jobs in progress over what the workers could run at a time. Near 1 with jobs waiting, the "
-                    "pool is too small.",
-                    unit=Unit.SHARE,
-                    most=1,
-                    queries=(
-                        Query(
-                            """sum by (namespace, pool) (worker_jobs_in_progress{POOL})
-                               / sum by (namespace, pool) (worker_slots{POOL})""",
-                            _NAMED,
-                        ),
-                    ),
-                ),
+                BUSY,
             ),
         ),
         PROMISES,
