@@ -78,6 +78,7 @@ def operator() -> list[Metric]:
         version="4567cdef",
         verdict="Inconclusive",
         step=1,
+        step_seconds=1800,
         weight=10,
         pod_share=0.1,
         job_share=0.1,

@@ -39,6 +39,7 @@ def canary_series(versions: Versions | None) -> CanarySeries | None:
         version=state.canary,
         verdict=str(trial.assessment.verdict),
         step=state.step + 1,
+        step_seconds=trial.step_seconds,
         weight=trial.weight,
         pod_share=trial.pod_share,
         job_share=job_share(judged(trial.evidence).total),

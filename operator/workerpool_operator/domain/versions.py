@@ -30,6 +30,7 @@ from workerpool_operator.domain.rollout.steps import (
     Wait,
     advance,
     dump_state,
+    lasts,
     load_state,
     weight,
 )
@@ -52,6 +53,8 @@ class Trial:
     """The canary's part of the ready workers."""
     wanted: str
     """Version that the pool asks for."""
+    step_seconds: float = 0.0
+    """For how long its step has to be measured; infinite where that waits for a person."""
     foreseen: float | None = None
     """The ratio that the steps will find, as far as can be said beforehand."""
 
@@ -159,6 +162,7 @@ def _tried(
         weight=weight(outcome.state, policy),
         pod_share=_pod_share(snapshot, outcome.state),
         wanted=target.version,
+        step_seconds=lasts(outcome.state, policy),
         foreseen=foreseen_ratio(policy, rules, arrivals=snapshot.traffic.arrivals),
     )
     return trial, watch

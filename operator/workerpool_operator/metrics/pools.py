@@ -47,6 +47,7 @@ class CanarySeries:
     """Empty: none is tried."""
     verdict: str = ""
     step: int = 0
+    step_seconds: float = 0.0
     weight: int = 0
     pod_share: float | None = None
     job_share: float | None = None
@@ -227,6 +228,11 @@ class PoolMetrics(Collector):
             "workerpool_canary_step",
             "Step that the version that is tried is in, from 1.",
             ((key, one.step) for key, one in tried),
+        )
+        yield self._gauge(
+            "workerpool_canary_step_seconds",
+            "For how long that step has to be measured by spec.rollout.steps; +Inf while its pause waits for a person.",
+            ((key, one.step_seconds) for key, one in tried),
         )
         yield self._gauge(
             "workerpool_canary_weight",

@@ -326,10 +326,16 @@ STORIES: Final[dict[str, Story]] = {
         severity="info",
     ),
     "RolloutStuck": Story(
-        fires=(gauge("workerpool_canary_step", 1, pod="o0"),),
-        at=721,
-        before=719,
-        silent=(gauge("workerpool_canary_step", steps((0, 1), (minutes(360), 2)), pod="o0"),),
+        fires=(
+            gauge("workerpool_canary_step", 1, pod="o0"),
+            gauge("workerpool_canary_info", 1, version="b2", verdict="Pass", pod="o0"),
+        ),
+        at=1442,
+        before=1438,
+        silent=(
+            gauge("workerpool_canary_step", steps((0, 1), (minutes(900), 2)), pod="o0"),
+            gauge("workerpool_canary_info", 1, version="b2", verdict="Pass", pod="o0"),
+        ),
         labels=POOL,
     ),
     "OperatorDown": Story(

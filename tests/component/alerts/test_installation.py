@@ -10,7 +10,7 @@ from tests.component.alerts.cases import POOL, ended_by, minutes
 from tests.component.alerts.installation import STORIES, Story
 from tests.component.alerts.promtool import Case, Series, check, judge
 
-pytestmark = [pytest.mark.component, pytest.mark.promtool]
+pytestmark = [pytest.mark.component, pytest.mark.promtool, pytest.mark.timeout(600)]  # some stories take a day
 
 ROOT = Path(__file__).parents[3]
 RULES: dict[str, Any] = yaml.safe_load((ROOT / "charts" / "workerpool-operator" / "alerts.yaml").read_text())

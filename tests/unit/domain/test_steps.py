@@ -1,5 +1,6 @@
 """From version to version: what follows from a verdict, a command, a clock, and from what the pool asks for."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from workerpool_operator.domain.rollout.steps import (
     Step,
     Wait,
     advance,
+    lasts,
     weight,
 )
 
@@ -193,6 +195,14 @@ def test_a_step_may_wait_for_a_word() -> None:
     resumed = advance(CANARY, late(command=told(Verb.RESUME)), policy)
     assert resumed.events == (Event.RESUMED,)
     assert advance(resumed.state, late(), policy).events == (Event.STEPPED,)
+
+
+def test_a_step_lasts_as_long_as_it_says_or_as_people_take() -> None:
+    policy = Policy(steps=(Step(weight=10, duration_seconds=60.0, pause=True), Step(weight=50, duration_seconds=600.0)))
+    assert lasts(CANARY, policy) == math.inf
+    assert lasts(replace(CANARY, resumed=True), policy) == 60
+    assert lasts(replace(CANARY, step=7), policy) == 600
+    assert lasts(State(stable="v1"), policy) == lasts(CANARY, Policy(steps=())) == 0
 
 
 def test_a_paused_rollout_stays_until_it_is_resumed() -> None:

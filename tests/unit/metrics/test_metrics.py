@@ -69,11 +69,19 @@ def test_a_pool_without_a_stuck_worker_says_so() -> None:
 def test_a_canary_has_its_figures_and_leaves_none_but_that_it_was_rejected() -> None:
     metrics = OperatorMetrics()
     tried = CanarySeries(
-        rejected=False, version="bbbb", verdict="Pass", step=2, weight=50, pod_share=0.5, ratios=(("slow", 2.0),)
+        rejected=False,
+        version="bbbb",
+        verdict="Pass",
+        step=2,
+        step_seconds=600,
+        weight=50,
+        pod_share=0.5,
+        ratios=(("slow", 2.0),),
     )
     metrics.pools.show("media", "thumbs", series(canary=tried))
     assert value(metrics, "workerpool_canary_info", version="bbbb", verdict="Pass") == 1
     assert (value(metrics, "workerpool_canary_step"), value(metrics, "workerpool_canary_weight")) == (2, 50)
+    assert value(metrics, "workerpool_canary_step_seconds") == 600
     assert value(metrics, "workerpool_canary_pod_share") == 0.5
     assert value(metrics, "workerpool_canary_job_share") is None
     assert value(metrics, "workerpool_canary_failure_ratio", signal="slow") == 2.0

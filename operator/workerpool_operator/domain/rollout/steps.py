@@ -5,6 +5,7 @@ may die after any of them and be asked again: what has been decided is in the st
 not been decided. Who runs how many pods follows from the state alone (`stable`, `canary`, `weight`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -177,6 +178,14 @@ class Outcome:
 def weight(state: State, policy: Policy) -> int:
     """Percent of the workers that run the canary now."""
     return policy.steps[min(state.step, len(policy.steps) - 1)].weight if state.canary and policy.steps else 0
+
+
+def lasts(state: State, policy: Policy) -> float:
+    """Seconds for which the step has to be measured, by its own word: infinite where it waits for `resume`."""
+    if not (state.canary and policy.steps):
+        return 0.0
+    step = policy.steps[min(state.step, len(policy.steps) - 1)]
+    return math.inf if step.pause and not state.resumed else step.duration_seconds
 
 
 def advance(state: State, now: Now, policy: Policy) -> Outcome:
