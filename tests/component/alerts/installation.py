@@ -171,6 +171,7 @@ def promised(*, fail: float) -> tuple[Series, ...]:
 
 PROMISE: Final = POOL | {"slo": "availability"}
 ONE_POOL: Final = gauge("workerpool_info", 1, mode="direct", pod="o0")
+TRIED: Final = gauge("workerpool_canary_info", 1, version="b2", verdict="Pass", pod="o0")
 
 STORIES: Final[dict[str, Story]] = {
     "QueueDepthAboveTarget": Story(
@@ -326,16 +327,10 @@ STORIES: Final[dict[str, Story]] = {
         severity="info",
     ),
     "RolloutStuck": Story(
-        fires=(
-            gauge("workerpool_canary_step", 1, pod="o0"),
-            gauge("workerpool_canary_info", 1, version="b2", verdict="Pass", pod="o0"),
-        ),
+        fires=(TRIED, gauge("workerpool_canary_step", 1, pod="o0")),
         at=1442,
         before=1438,
-        silent=(
-            gauge("workerpool_canary_step", steps((0, 1), (minutes(900), 2)), pod="o0"),
-            gauge("workerpool_canary_info", 1, version="b2", verdict="Pass", pod="o0"),
-        ),
+        silent=(TRIED, gauge("workerpool_canary_step", steps((0, 1), (minutes(900), 2)), pod="o0")),
         labels=POOL,
     ),
     "OperatorDown": Story(
