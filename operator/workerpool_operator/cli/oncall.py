@@ -3,6 +3,7 @@
 What is in Git does not undo it, and it needs no more than the person's own right to `patch` the pool.
 """
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -100,8 +101,11 @@ def restart(  # noqa: D103  typer: the help text is RESTART_HELP
     async def write(access: "ClusterAccess") -> None:
         from workerpool_operator.cli.rollout.ask import wait_for_another  # noqa: PLC0415  see cluster.asked
         from workerpool_operator.cli.rollout.state import rollout_of  # noqa: PLC0415
+        from workerpool_operator.kube import errors  # noqa: PLC0415
 
-        before = rollout_of(await pool_of(access, namespace, pool)).get("wanted", "")
+        before = ""
+        with contextlib.suppress(errors.Forbidden):  # who may write a pool and not read it waits for nothing
+            before = rollout_of(await pool_of(access, namespace, pool)).get("wanted", "")
         await annotate(access, namespace, pool, said, dry_run=dry_run)
         if before and not dry_run:  # who asks for the rollout next must not be told of the one before
             await wait_for_another(access, namespace or access.namespace, pool, before, seconds=TAKEN_UP_SECONDS)
