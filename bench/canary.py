@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from workerpool_operator.cli.simulate.dice import Dice
 from workerpool_operator.domain.rollout.evidence import Evidence, SignalEvidence
 from workerpool_operator.domain.rollout.judge import Rules, Verdict, Watch, assess, by_evidence, look
 from workerpool_operator.domain.rollout.ledger import PodState, Reading, Side
@@ -45,7 +46,6 @@ CRASHES_PER_MINUTE: Final = 0.01
 RUN: Final = 5
 CORRELATION: Final = 0.05
 MINUTES: Final = 60
-_NORMAL_FROM: Final = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +60,6 @@ class Row:
     inconclusive_percent: float
     median_minutes: float | None
     """Of all runs; None where less than half of them came to a verdict."""
-
-
-@dataclass(frozen=True)
-class Dice:
-    """Draws, from a seed."""
-
-    random: random.Random
-
-    def poisson(self, mean: float) -> int:
-        """By inversion; a large one by its normal limit, which is near enough for how many jobs come."""
-        if mean > _NORMAL_FROM:
-            return max(0, round(self.random.gauss(mean, math.sqrt(mean))))
-        left, count = math.exp(-mean), 0
-        chance, drawn = left, self.random.random()
-        while drawn > chance and left > 0:
-            count += 1
-            left *= mean / count
-            chance += left
-        return count
 
 
 def verdict_of_run(dice: Dice, *, jobs: float, ratio: float, minutes: int) -> tuple[Verdict, int]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bench.canary import BASE_RATE, JOBS_PER_POD, Pod, alone, never
-from bench.canary import Dice as PoissonDice
 from tests.support.pools import pool_body
 from workerpool_operator.api import parse
 from workerpool_operator.cli.simulate.canary import Wish, slices
+from workerpool_operator.cli.simulate.dice import Dice
 from workerpool_operator.cli.simulate.model import Pods, Run, simulate
 from workerpool_operator.cli.simulate.verdicts import Canary, tried
 from workerpool_operator.domain.rollout.evidence import Evidence
@@ -80,13 +80,13 @@ def test_one_that_fails_ten_times_as_often_goes_in_its_first_step_and_costs_few_
 def test_it_goes_as_soon_as_by_counters_that_are_read_look_by_look() -> None:
     """The whole judge on the counters of 20 workers, two of them canaries, that fail five times as often."""
     found = played(load(rate=20 * JOBS_PER_POD / 60, pods=20), 5.0, steps=ONE_STEP)
-    dice = PoissonDice(random.Random(1))
+    dice = Dice(random.Random(1))
     counted = statistics.median(_seconds_by_counters(dice, ratio=5.0) for _ in range(40))
     assert found.median_seconds is not None
     assert found.median_seconds - START - WARM_UP == pytest.approx(counted, abs=90)
 
 
-def _seconds_by_counters(dice: PoissonDice, *, ratio: float) -> float:
+def _seconds_by_counters(dice: Dice, *, ratio: float) -> float:
     rules = Rules()
     none = never(dice, 0.0, 0.0)
     pods = [

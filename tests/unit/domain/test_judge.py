@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.canary import Dice, in_runs, never, rows_of, whole_run
+from bench.canary import in_runs, never, rows_of, whole_run
+from workerpool_operator.cli.simulate.dice import Dice
 from workerpool_operator.domain.rollout.evidence import Evidence, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.judge import (
     Assessment,

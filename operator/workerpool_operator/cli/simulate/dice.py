@@ -15,6 +15,18 @@ class Dice:
 
     random: random.Random
 
+    def poisson(self, mean: float) -> int:
+        """By inversion; a large one by its normal limit, which is near enough for how many jobs come."""
+        if mean > _NORMAL_FROM:
+            return max(0, round(self.random.gauss(mean, math.sqrt(mean))))
+        left, count = math.exp(-mean), 0
+        chance, drawn = left, self.random.random()
+        while drawn > chance and left > 0:
+            count += 1
+            left *= mean / count
+            chance += left
+        return count
+
     def binomial(self, trials: int, chance: float) -> int:
         """How many of so many trials hit: from hit to hit; many by the normal limit."""
         if trials <= 0 or chance <= 0:
