@@ -45,11 +45,14 @@ packages() {
     apt install --yes --no-install-recommends "${missing[@]}"
 }
 
-# apt ARGUMENT...: apt-get, waiting for another's lock, heard only if it fails.
+# apt ARGUMENT...: apt-get, waiting for another's, heard only if it fails. Its own option for that waits for one of its
+# two locks only.
 apt() {
-    local said
-    said=$(DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 --option DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) ||
-        fail "apt-get $1 failed:"$'\n'"$said"
+    local said until=$((SECONDS + 300))
+    until said=$(DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@" 2>&1 </dev/null); do
+        [[ $said == *"Could not get lock"* ]] && ((SECONDS < until)) || fail "apt-get $1 failed:"$'\n'"$said"
+        sleep 2
+    done
 }
 
 setup_python() {

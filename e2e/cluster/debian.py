@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,9 @@ NODE: Mapping[str, str] = {
 IMAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap"}
 """What the building of images needs."""
 
+_LOCKED = "Could not get lock"
+_LOCKED_SECONDS = 300.0
+_RETRY_SECONDS = 2.0
 _FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -63,7 +67,13 @@ def _present(program: str) -> bool:
 
 
 def _apt(*arguments: str) -> None:
+    """Wait for another's apt-get, such as that of a machine's first start: apt's own option knows one of two locks."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(["apt-get", *arguments], env=env, check=False, capture_output=True, text=True)
+    until = time.monotonic() + _LOCKED_SECONDS
+    while True:
+        result = subprocess.run(["apt-get", *arguments], env=env, check=False, capture_output=True, text=True)
+        if result.returncode == 0 or _LOCKED not in result.stderr or time.monotonic() >= until:
+            break
+        time.sleep(_RETRY_SECONDS)
     if result.returncode != 0:
         raise ClusterError(f"`apt-get {' '.join(arguments)}` failed:\n{result.stderr[-2000:]}")
