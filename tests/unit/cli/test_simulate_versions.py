@@ -94,14 +94,14 @@ def test_jobs_are_shared_by_workers_and_judged_by_those_that_are_warm() -> None:
 
 
 def test_failures_are_spread_over_those_who_did_the_jobs_and_kept_of_those_who_went() -> None:
-    """As the judge's own cells are: each worker's failures squared over its trials."""
+    """As the judge's own cells are: each worker's failures squared over its trials, and its rate."""
     dice = Dice(random.Random(1))
     workers = pool(pods=2)
     workers.work(20.0)
     incidents = workers.stable.hit(3, dice, at=100.0)
     per_worker = [one.failures for one in workers.stable.warm]
     assert incidents == sum(1 for failures in per_worker if failures)
-    before = Spread(2, 20.0, 3, sum(failures**2 / 10 for failures in per_worker))
+    before = Spread(2, 20.0, 3, sum(failures**2 / 10 for failures in per_worker), 0.3)
     assert workers.stable.spread(each=workers.each) == pytest.approx(before)
     workers.move(until=10.0, total=0, weight=10)
     workers.work(0.0)

@@ -91,7 +91,7 @@ def test_a_canary_that_fails_in_one_pod_and_one_minute_is_not_rejected_yet() -> 
 
 def test_failures_that_cluster_weigh_less() -> None:
     by_itself = SignalEvidence(incidents=9).plus(Interval(500, 30, 9500, 200), nulls=RULES.nulls)
-    uneven = Spread(cells=19, trials=9500.0, failures=200, squares=200.0)
+    uneven = Spread(cells=19, trials=9500.0, failures=200, squares=200.0, rates=0.4)
     clustered = replace(by_itself, stable_cells=uneven)
     assert find(Signal.FAILURES, by_itself, jobs=by_itself.total, rules=RULES).verdict is Verdict.FAIL
     found = find(Signal.FAILURES, clustered, jobs=by_itself.total, rules=RULES)

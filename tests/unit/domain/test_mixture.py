@@ -162,5 +162,32 @@ def test_two_pods_of_which_one_fails_show_nothing_of_their_version() -> None:
     assert dispersion([cell(100, 9).plus(cell(100, 0))], counted=True) > 100
 
 
+def cells(trials: int, *failures: int) -> Spread:
+    """So many jobs in each."""
+    spread = Spread()
+    for number in failures:
+        spread = spread.plus(cell(trials, number))
+    return spread
+
+
+def test_one_failure_of_a_pod_that_soon_went_is_one_failure() -> None:
+    """Of some 1,000 jobs one fails; a pod that did ten had one of these."""
+    steady = cells(1500, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2)
+    assert dispersion([steady], counted=True) == 1.0
+    assert dispersion([steady.plus(cell(10, 1))], counted=True) < 3
+
+
+def test_pods_that_had_hardly_a_job_hide_no_clusters() -> None:
+    clustered = cells(1500, 10, 0, 0, 10, 0, 0, 10, 0, 0, 10)
+    known = dispersion([clustered], counted=True)
+    with_others = dispersion([clustered.plus(cells(1, *[0] * 500))], counted=True)
+    assert known / 4 < with_others < known
+
+
+def test_what_one_version_does_not_know_hides_no_cluster_of_the_other() -> None:
+    stable, canary = cells(1500, *[1] * 18).plus(cell(10, 1)), cells(1500, 30, 0)
+    assert dispersion([stable, canary], counted=True) > 3
+
+
 def test_no_trial_is_no_cell() -> None:
     assert cell(0, 1) == Spread()

@@ -12,6 +12,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.rollout.evidence import Evidence, Nulls, Signal, SignalEvidence, dump, load
 from workerpool_operator.domain.rollout.mixture import Interval
+from workerpool_operator.domain.rollout.spread import cell, dispersion
 from workerpool_operator.domain.rollout.steps import State, dump_state, load_state
 
 FULL = State(
@@ -78,6 +79,16 @@ def test_a_signal_of_an_older_release_keeps_what_it_has_shown(name: str) -> None
         GATHERED.signals[Signal.FAILURES].fail,
         GATHERED.signals[Signal.FAILURES].total,
     )
+
+
+def test_how_failures_are_spread_over_pods_of_one_size_is_known_from_an_older_release() -> None:
+    """It did not store the cells' rates, which are those of all where all have one size."""
+    spread = cell(100, 9).plus(cell(100, 0)).plus(cell(100, 1))
+    stored = dump(Evidence(nulls=NULLS, signals={Signal.FAILURES: SignalEvidence(stable_cells=spread)}))
+    stored["signals"]["failures"]["stableCells"].pop()
+    found = load(stored, nulls=NULLS).signals[Signal.FAILURES].stable_cells
+    assert found == pytest.approx(spread)
+    assert dispersion([found], counted=True) == pytest.approx(dispersion([spread], counted=True))
 
 
 def test_evidence_of_a_newer_release_keeps_the_signals_that_are_known_here() -> None:

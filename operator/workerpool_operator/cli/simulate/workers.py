@@ -92,12 +92,14 @@ class Side:
 
     def spread(self, *, each: float) -> Spread:
         """How the failures of all are spread, when each worker has ended `each` jobs."""
-        cells, trials, failures, squares = self.closed
+        cells, trials, failures, squares, rates = self.closed
         for one in self.warm:
             if (done := each - one.since) > 0:
+                rate = one.failures / done
                 cells, trials, failures = cells + 1, trials + done, failures + one.failures
-                squares += one.failures * one.failures / done
-        return Spread(cells, trials, failures, squares)
+                squares += one.failures * rate
+                rates += rate
+        return Spread(cells, trials, failures, squares, rates)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -170,5 +170,8 @@ def _interval(stored: Any) -> Interval:
 
 
 def _spread(stored: Any) -> Spread:
-    cells, trials, failures, squares = stored
-    return Spread(int(cells), float(trials), int(failures), float(squares))
+    """Earlier releases stored no rates: then as if all cells had one size."""
+    cells, trials, failures, squares, *rates = stored
+    even = cells * failures / trials if trials else 0.0
+    (rate,) = rates or (even,)
+    return Spread(int(cells), float(trials), int(failures), float(squares), float(rate))

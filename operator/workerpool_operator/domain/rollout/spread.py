@@ -5,6 +5,13 @@ peers of the same version, five of them say no more than one. `phi` is Pearson's
 of the pods within each version (McCullagh and Nelder 1989, Generalized linear models, section 4.5); all evidence is
 tempered by it. One cell is one pod for as long as it is watched without a break.
 
+Cells are of any size, and chi-square trusts the small ones too much: where one failure is expected of 10,000 jobs, one
+in a pod that went after ten of them adds 1,000, as if a thousand failures had come at once. Fletcher's correction for
+such sparse cells (2012, Biometrika 99(1), equation 7) divides by 1 + the mean over the cells of V'(r) (y - r) / V(r),
+y being a cell's own rate, r the version's and V the variance; cells of one size leave it at 1. Below 1 it is where many
+cells had hardly a job and no failure: they know nothing, and are taken off the degrees of freedom. It is made for each
+version, so that what one of them does not know hides nothing of the other.
+
 From a few pods phi is known badly, and a canary that happened to get the worst of them would be rejected too often. So
 once failures are seen to cluster (chi-square above its 95 % quantile), the upper 99 % confidence limit of phi is used.
 The canary's own pods count as well: a run of failures may hit the canary before it ever hit the stable version.
@@ -28,6 +35,8 @@ class Spread(NamedTuple):
     failures: int = 0
     squares: float = 0.0
     """Of each cell its failures squared over its trials, summed."""
+    rates: float = 0.0
+    """Of each cell its failures over its trials, summed."""
 
     def plus(self, other: "Spread") -> "Spread":
         """The cells of both."""
@@ -36,6 +45,7 @@ class Spread(NamedTuple):
             self.trials + other.trials,
             self.failures + other.failures,
             self.squares + other.squares,
+            self.rates + other.rates,
         )
 
 
@@ -43,7 +53,8 @@ def cell(trials: float, failures: int) -> Spread:
     """One cell; none without a trial."""
     if trials <= 0:
         return Spread()
-    return Spread(cells=1, trials=trials, failures=failures, squares=failures * failures / trials)
+    rate = failures / trials
+    return Spread(cells=1, trials=trials, failures=failures, squares=failures * rate, rates=rate)
 
 
 def dispersion(versions: Iterable[Spread], *, counted: bool) -> float:
@@ -51,20 +62,22 @@ def dispersion(versions: Iterable[Spread], *, counted: bool) -> float:
 
     A version without a failure, or without a success, does not show how failures fall.
     """
-    chi_square, freedom = 0.0, 0
+    chi_square = freedom = 0.0
     for one in versions:
         rate = one.failures / one.trials if one.trials > 0 else 0.0
         variance = rate * (1 - rate) if counted else rate
         if one.cells > 1 and variance > 0:
-            chi_square += (one.squares - one.failures * rate) / variance
-            freedom += one.cells - 1
+            slope = 1 - 2 * rate if counted else 1.0
+            sparse = 1 + slope * (one.rates / one.cells - rate) / variance
+            chi_square += (one.squares - one.failures * rate) / variance / max(sparse, 1.0)
+            freedom += max((one.cells - 1) * min(sparse, 1.0), 1.0)
     if not freedom:
         return 1.0
     clustered = chi_square > _quantile(freedom, z=_CLUSTERED_Z)
     return max(1.0, chi_square / (_quantile(freedom, z=_LIMIT_Z) if clustered else freedom))
 
 
-def _quantile(freedom: int, *, z: float) -> float:
+def _quantile(freedom: float, *, z: float) -> float:
     """Of chi-square, by Wilson and Hilferty (1931): its cube root is nearly normal."""
     part = 2 / (9 * freedom)
     return max(freedom * (1 - part + z * sqrt(part)) ** 3, _SMALLEST_QUANTILE)
