@@ -19,7 +19,7 @@ import psutil
 
 from bench.interrupt import end_at_first_signal
 from bench.pools.stage import Load
-from bench.scale import beside, ours, report
+from bench.scale import beside, kept, ours, report
 from bench.scale.rows import Figures, rows
 from e2e.cluster.base import ClusterError
 from e2e.cluster.processes import DaemonDiedError
@@ -52,14 +52,20 @@ def main() -> int:
     arguments = _arguments()
     end_at_first_signal()
     _many_files()
-    measured: list[Figures] = []
+    measured = kept.load(arguments.keep) if arguments.keep else []
     failed = 0
     try:
         for pools in arguments.pools:
             load = Load(pools=pools, namespaces=max(1, pools // arguments.per_namespace))
             for name in arguments.systems:
+                if kept.has(measured, name, objects=load.pools, namespaces=load.namespaces):
+                    say(f"{name}: {pools:,} pools: measured before, by {arguments.keep}")
+                    continue
                 failed += not _measured(name, load, arguments, into=measured)
+                if arguments.keep:
+                    kept.dump(arguments.keep, measured)
                 _write(arguments.json, measured)
+        _write(arguments.json, measured)
     except KeyboardInterrupt:
         say("broken off: all that was started has ended")
         return 130
@@ -95,8 +101,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--window", type=float, default=120.0, help="seconds of each look at rest (default 120)")
     parser.add_argument("--longest", type=float, default=7200.0, help="seconds that a phase may take (default 7200)")
     parser.add_argument("--json", type=Path, help="write the rows to this file, after each measurement")
+    parser.add_argument("--keep", type=Path, help="keep all figures in this file, and measure what it has not")
     parser.add_argument("--report", action="store_true", help=f"write the tables into {report.PAGE.name}, at the end")
     arguments = parser.parse_args()
+    if arguments.keep and arguments.keep.exists():
+        try:
+            kept.load(arguments.keep)
+        except ValueError as error:
+            parser.error(f"--keep {arguments.keep}: these are not its figures: {error}")
     if min(arguments.pools) < 1 or arguments.per_namespace < 1 or arguments.window <= 0:
         parser.error("--pools and --per-namespace are from 1, --window is above 0")
     arguments.systems = [arguments.system] if arguments.system else list(SYSTEMS)

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scale import audit, growth, report
+from bench.scale import audit, growth, kept, report
 from bench.scale.exposition import Histogram, total
 from bench.scale.rows import KEDA, OPERATOR_ALONE, WITH_COLLECTORS, Collector, Cost, Figures, Lag, Rest, rows
 
@@ -159,3 +159,24 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
 def test_the_page_of_the_repository_has_the_marks() -> None:
     text = report.PAGE.read_text()
     assert (text.count(report.BEGIN), text.count(report.END)) == (1, 1)
+
+
+# What is kept
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    file, each = tmp_path / "kept.json", Collector(start_cpu_seconds=1, millicores=2, rss_mb=3, requests_per_second=4)
+    measured = [figures(100, 3.0, collector=each), figures(100, 4.0, system=KEDA)]
+    assert kept.load(file) == []
+    kept.dump(file, measured)
+    assert kept.load(file) == measured
+    assert kept.has(measured, KEDA, objects=100, namespaces=1)
+    assert not kept.has(measured, KEDA, objects=1000, namespaces=10)
+    assert not kept.has(measured, OPERATOR_ALONE, objects=100, namespaces=2)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '[{"system": "keda"}]'])
+def test_what_is_no_such_file_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kept.json").write_text(text)
+    with pytest.raises(ValueError, match="validation error"):
+        kept.load(tmp_path / "kept.json")

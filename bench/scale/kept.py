@@ -1,0 +1,34 @@
+"""What was measured, in a file: a run of hours that is broken off goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from bench.scale.rows import Figures
+
+_ALL: Final = TypeAdapter(list[Figures])
+
+
+def load(file: Path) -> list[Figures]:
+    """All that was kept there; nothing where there is no file yet.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    return _ALL.validate_json(file.read_bytes()) if file.exists() else []
+
+
+def dump(file: Path, measured: Sequence[Figures]) -> None:
+    """Keep them, as a whole: a run that ends in between leaves what was there before."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_bytes(_ALL.dump_json(list(measured), indent=2))
+    new.replace(file)
+
+
+def has(measured: Sequence[Figures], system: str, *, objects: int, namespaces: int) -> bool:
+    """Whether this system was measured at this size."""
+    return (system, objects, namespaces) in {(one.system, one.objects, one.namespaces) for one in measured}
