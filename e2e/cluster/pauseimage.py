@@ -7,6 +7,7 @@ import io
 import json
 import platform
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ def archive() -> Path:
     path = paths.cache_root() / "images" / f"pause-{identity()[:16]}.tar"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_bytes(pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=platform.machine()))
-        draft.replace(path)
+        # Nodes start together: each writes a file of its own, of the same content.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.stem}-", suffix=".tmp", delete=False) as draft:
+            draft.write(pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=platform.machine()))
+        Path(draft.name).replace(path)
     return path
 
 
