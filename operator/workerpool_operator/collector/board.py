@@ -339,7 +339,7 @@ class Board:
         samples = []
         for sample, at in known.samples.values():
             held = sample.held and ("samples", pool, sample.queue) not in self._late
-            samples.append(sample.model_copy(update={"age_seconds": sample.age_seconds + now - at, "held": held}))
+            samples.append(replace(sample, age_seconds=sample.age_seconds + now - at, held=held))
         return Samples(pool=pool, samples=tuple(samples))
 
     def workers_message(self, pool: str) -> Workers | None:

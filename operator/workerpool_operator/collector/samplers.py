@@ -9,6 +9,7 @@ the one before is sent on only every few seconds, to say that it still holds, an
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
@@ -190,8 +191,8 @@ class _Sampler:
                 self._polled(now - started, str(sample.error) if sample.error else "", self._lag)
                 watchable, still = self._is_watchable(now), self._delayed == 0
                 pace, tell = self._cadence.next(sample, now=now, watchable=watchable, woken=woken, still=still)
-                known = {"poll_seconds": self._cadence.confirm_seconds, "held": self._cadence.held}
-                self._heed(sample.model_copy(update=known), tell)
+                known = replace(sample, poll_seconds=self._cadence.confirm_seconds, held=self._cadence.held)
+                self._heed(known, tell)
                 self._stirrable = pace.sleep > BUSY_SECONDS and not pace.watch and sample.error is None
                 woken = await self._pause(pace)
         finally:

@@ -62,8 +62,8 @@ def describe(board: Board, *, operators: int, pool: str | None = None) -> dict[s
             continue
         samples, workers = board.samples_message(name), board.workers_message(name)
         pools[name] = {
-            "queues": [sample.model_dump(mode="json") for sample in samples.samples] if samples else [],
-            "workers": [worker.model_dump(mode="json") for worker in workers.workers] if workers else [],
+            "queues": samples.model_dump(mode="json")["samples"] if samples else [],
+            "workers": workers.model_dump(mode="json")["workers"] if workers else [],
             "fence": {"id": known.fence_id, "pods": sorted(known.fenced)},
             "workers_expected": board.expected_workers(name),
         }

@@ -1,6 +1,6 @@
 """What every message is built from."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,7 +10,11 @@ Name = Annotated[str, Field(max_length=253)]
 """A Kubernetes object's name."""
 
 
-class Message(BaseModel):
-    """Frozen; a field that this version does not know is ignored, and no number is infinite."""
+CONFIG: Final = ConfigDict(extra="ignore", allow_inf_nan=False)
+"""A field that this version does not know is ignored, and no number is infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+class Message(BaseModel):
+    """What is sent by itself. What is kept of it by the thousand is a dataclass, which takes a fifth of the memory."""
+
+    model_config = ConfigDict(frozen=True, **CONFIG)

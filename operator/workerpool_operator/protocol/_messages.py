@@ -4,10 +4,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from workerpool.protocol import Counters, Delivery, Share
 from workerpool_operator.protocol._arrivals import Arrivals, PastArrivals, Predictive
-from workerpool_operator.protocol._base import Message, Name, Short
+from workerpool_operator.protocol._base import CONFIG, Message, Name, Short
 
 PROTOCOL_VERSION: Final = 2
 """1: a collector repeats what has not changed. 2: an operator understands `Holds`."""
@@ -45,7 +46,8 @@ class SampleError(StrEnum):
     """The broker answered something that makes no sense as a depth."""
 
 
-class QueueSample(Message):
+@dataclass(frozen=True, slots=True, kw_only=True, config=CONFIG)
+class QueueSample:
     """One reading of one queue. Counts are jobs."""
 
     queue: Name
@@ -67,7 +69,8 @@ class QueueSample(Message):
     message: str = Field(default="", max_length=MESSAGE_MAX_LENGTH)
 
 
-class WorkerReport(Message):
+@dataclass(frozen=True, slots=True, kw_only=True, config=CONFIG)
+class WorkerReport:
     """One worker pod as its collector knows it."""
 
     pod: Name
@@ -87,7 +90,7 @@ class WorkerReport(Message):
     draining: bool = False
     paused: Name = Field(default="", description="Why it takes nothing, if it has a reason of its own.")
     troubles: dict[Name, Name] = Field(
-        default={}, max_length=64, description="By queue: why it can take nothing from that one."
+        default_factory=dict, max_length=64, description="By queue: why it can take nothing from that one."
     )
     remaining_seconds: float | None = 0.0
     boot_id: Short = ""

@@ -1,7 +1,7 @@
 """What collectors said of a pool, and which of two counts where they say different things."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from workerpool_operator.domain.scaling import Forecast
@@ -73,7 +73,7 @@ def freshest_samples(said: Iterable[Said], *, now: float) -> Iterator[QueueSampl
     best: dict[str, QueueSample] = {}
     for one in said:
         for queue, told in one.samples.items():
-            aged = told.what.model_copy(update={"age_seconds": now - told.moment})
+            aged = replace(told.what, age_seconds=now - told.moment)
             known = best.get(queue)
             if known is None or _worth(aged) < _worth(known):
                 best[queue] = aged
@@ -90,7 +90,7 @@ def best_reports(said: Iterable[Said], *, now: float) -> Iterator[WorkerReport]:
     best: dict[str, WorkerReport] = {}
     for one in said:
         for uid, told in one.workers.items():
-            aged = told.what.model_copy(update={"age_seconds": now - told.moment})
+            aged = replace(told.what, age_seconds=now - told.moment)
             known = best.get(uid)
             if known is None or _rank(aged) < _rank(known):
                 best[uid] = aged

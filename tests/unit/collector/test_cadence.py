@@ -1,5 +1,7 @@
 """How often a queue is read, and which readings are told."""
 
+from dataclasses import replace
+
 from workerpool_operator.collector.cadence import (
     BURST_SECONDS,
     BUSY_AFTER_SECONDS,
@@ -195,7 +197,7 @@ def test_queues_that_move_share_the_readings_of_their_collector() -> None:
 def test_queues_that_stand_share_them_too_and_those_at_rest_count_for_nobody() -> None:
     crowd, cadences = crowded(3, queues=1000)
     standing = QueueSample(queue="q", age_seconds=0, waiting=3, in_flight=0)
-    empty = standing.model_copy(update={"waiting": 0})
+    empty = replace(standing, waiting=0)
     assert cadences[0].next(standing, now=6.0, watchable=True, woken=False)[0] == Pace(watch=2.5)
     for cadence in cadences[1:]:
         cadence.next(empty, now=6.0, watchable=True, woken=False, still=True)

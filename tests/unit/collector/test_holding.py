@@ -160,7 +160,7 @@ def test_a_queue_that_is_read_to_be_the_same_is_no_news() -> None:
 def test_a_queue_that_moves_is_never_held() -> None:
     """It is told every second: older readings of it count for nothing."""
     room = Room(workers=0)
-    busy = EMPTY.model_copy(update={"held": False, "poll_seconds": 1.0})
+    busy = replace(EMPTY, held=False, poll_seconds=1.0)
     for _ in range(2):
         room.board.sampled("web", busy)
     assert room.told == [("samples/web", True)] * 2
@@ -174,7 +174,7 @@ def test_what_is_not_told_of_a_queue_yet_is_not_vouched_for() -> None:
     room = Room(workers=0)
     room.board.sampled("web", EMPTY)
     room.now += 4
-    room.board.sampled("web", EMPTY.model_copy(update={"arrivals_total": 1}), tell=False)
+    room.board.sampled("web", replace(EMPTY, arrivals_total=1), tell=False)
     assert room.board.hold() == 4.0
 
 

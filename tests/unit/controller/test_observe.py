@@ -1,5 +1,6 @@
 """What the collectors say of workers, as decisions are made of it."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -61,4 +62,4 @@ def test_what_a_worker_says_of_its_share_and_kubernetes_of_its_end_is_known() ->
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, share=ProtocolShare(id="3.1", per_second=2.5))
     report = _report(said, ending=True)
     assert (report.share, report.ending) == (Share("3.1", 2.5), True)
-    assert _report(said.model_copy(update={"share": None})).share is None
+    assert _report(replace(said, share=None)).share is None

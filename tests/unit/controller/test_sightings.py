@@ -9,7 +9,8 @@ from workerpool_operator.serve.state import PoolView
 
 
 def worker(**more: Any) -> WorkerReport:
-    return WorkerReport(**({"pod": "p", "uid": "u", "node": "n", "deployment": "web", "age_seconds": 1.0} | more))
+    known: dict[str, Any] = {"pod": "p", "uid": "u", "node": "n", "deployment": "web", "age_seconds": 1.0} | more
+    return WorkerReport(**known)
 
 
 def found(*workers: WorkerReport, pods: tuple[PodReport, ...] = ()) -> tuple[Sighting, ...]:

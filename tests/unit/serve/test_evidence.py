@@ -94,7 +94,7 @@ def test_any_job_that_is_taken_ends_the_idle_time_and_is_movement(stage: Stage, 
     """A malformed job is buried without being begun, and one whose lane is full goes back."""
     stage.worker()
     stage.now += 5
-    stage.worker(counters=Counters.model_validate({counted: 1}))
+    stage.worker(counters=Counters(**{counted: 1}))
     assert (stage.conduct.idle, stage.conduct.moved_at) == (0, stage.now)
 
 

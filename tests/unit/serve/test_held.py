@@ -1,5 +1,6 @@
 """What is said once and held: fresh as long as its collector vouches for it, and not a moment longer."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ class Stage:
 
     def queue(self, waiting: int | None = 0, *, by: Peer = A, held: bool = True, **more: Any) -> None:
         sample = QueueSample(queue="main", age_seconds=0.0, waiting=waiting, in_flight=0, held=held, **more)
-        self.state.receive(by, Samples(pool="web", samples=(sample.model_copy(update={"poll_seconds": 30.0}),)))
+        self.state.receive(by, Samples(pool="web", samples=(replace(sample, poll_seconds=30.0),)))
 
     def holds(self, *, by: Peer = A, age: float = 0.0) -> None:
         self.state.receive(by, Holds(clock=self.now - 700.0, age_seconds=age))

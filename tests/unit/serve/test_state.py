@@ -1,5 +1,6 @@
 """Readings are kept by freshness, orders by level."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -168,7 +169,7 @@ def test_a_worker_that_goes_by_another_share_is_news() -> None:
     streams, _, heard = state()
     [report] = workers(1).workers
     for share in (None, None, SHARE, SHARE):
-        streams.receive(A, Workers(pool="web", workers=(report.model_copy(update={"share": share}),)))
+        streams.receive(A, Workers(pool="web", workers=(replace(report, share=share),)))
     assert len(heard) == 2
 
 

@@ -1,6 +1,7 @@
 """The board of values: what is published, and for how long it may be believed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from workerpool_operator.protocol import QueueSample, SampleError, Samples
 from workerpool_operator.serve.state import Peer, StreamState
@@ -128,8 +129,8 @@ def test_every_usable_reading_that_arrives_is_told() -> None:
     values, clock = board()
     streams = StreamState(on_change=lambda namespace, pool: None, readings=values, clock=clock)
 
-    def receive(**reading: object) -> None:
-        sample = QueueSample.model_validate({"queue": "a", "age_seconds": 0.5, "poll_seconds": 1.0, **reading})
+    def receive(**reading: Any) -> None:
+        sample = QueueSample(queue="a", age_seconds=0.5, poll_seconds=1.0, **reading)
         streams.receive(A, Samples(pool="web", samples=(sample,)))
 
     receive(waiting=0, in_flight=0)
