@@ -25,6 +25,7 @@ from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 CALM_SECONDS = 1.0
 """Without a write for so long, a scenario is over: longer than any pause within one."""
 RESTART_SECONDS = 60.0
+_PATIENCE_SECONDS = 30.0
 
 KillPoint: TypeAlias = int | str
 """After the so-manieth write, or after the first of this kind (`kind_of`)."""
@@ -83,7 +84,8 @@ class Lane:
         """
         access = await ClusterAccess.find(plane.kubeconfig)
         upstream = await Upstream.from_kubeconfig(user or plane.kubeconfig)
-        async with Kube(access) as kube, FaultProxy(upstream) as proxy:
+        # The suite itself is patient: a slow answer on a busy machine is no finding.
+        async with Kube(access, timeout_seconds=_PATIENCE_SECONDS) as kube, FaultProxy(upstream) as proxy:
             with suppress(errors.AlreadyExists):
                 await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             operator = OperatorProcess.prepare(home, tls=tls, settings=settings)

@@ -27,6 +27,7 @@ from e2e.faults.matrix.ground import Ground
 from e2e.faults.scenarios import POOL, QUEUE, Stage, pool_body
 from e2e.faults.soak.trend import HOUR_SECONDS, Look, Report
 from e2e.support.wait import NotInTimeError
+from workerpool_operator.kube import errors
 
 _POOLS = 10
 _SAY_SECONDS = 60.0
@@ -70,8 +71,8 @@ class Soak:
             await lane.kube.create(pool_body(stage, POOL))
             try:
                 await self._churn(lane, stage)
-            except DaemonDiedError as error:
-                self._failures.append(str(error))
+            except (DaemonDiedError, errors.KubeError) as error:
+                self._failures.append(f"ended after {len(self._looks)} rounds: {error}")
 
     def report(self, *, warm_seconds: float) -> Report:
         """What it came to. Raises ValueError when it was too short to tell."""
