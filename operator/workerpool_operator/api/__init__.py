@@ -6,7 +6,7 @@ page from them. Fields come with the feature that acts on them: none is declared
 
 from workerpool_operator.api._base import Model, label_fault
 from workerpool_operator.api.affinity import LabelSelector
-from workerpool_operator.api.alerts import AlertsSpec
+from workerpool_operator.api.alerts import AlertsSpec, AlertThresholds
 from workerpool_operator.api.brokers import RedisStream
 from workerpool_operator.api.budget import (
     BUDGET_KIND,
@@ -95,6 +95,7 @@ __all__ = [
     "PLURAL",
     "TLS",
     "VERSION",
+    "AlertThresholds",
     "AlertsSpec",
     "Analysis",
     "BudgetPool",

@@ -1,10 +1,10 @@
 """`spec.alerts`: the alerts that every pool has."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from workerpool_operator.api._base import Model, Rule, rules
+from workerpool_operator.api._base import INT_OR_STRING, Model, Rule, rules
 
 _NAMES = Rule(
     cel="self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__'))",
@@ -15,6 +15,99 @@ _TAKEN = Rule(
     cel="self.all(key, !(key in ['alertname', 'namespace', 'pool', 'pod']))",
     message="alertname, namespace, pool and pod say what an alert is about: choose other keys",
 )
+
+_PART: Final = r"^(0([.][0-9]{1,4})?|1([.]0{1,4})?)$"
+Part = Annotated[
+    Annotated[int, Field(ge=0, le=1)] | Annotated[str, Field(pattern=_PART)],
+    WithJsonSchema(
+        INT_OR_STRING
+        | {"maxLength": 6}
+        | rules(
+            Rule(
+                cel=f"type(self) == int ? self >= 0 && self <= 1 : self.matches('{_PART}')",
+                message='write a share from 0 to 1; a fraction has up to 4 digits and needs quotes: "0.05"',
+            )
+        )
+    ),
+]
+"""A share of a whole, none and all of it included, such as `"0.05"`."""
+_SECONDS: Final = r"^([1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
+Seconds = Annotated[
+    Annotated[int, Field(ge=1, le=999)] | Annotated[str, Field(pattern=_SECONDS)],
+    WithJsonSchema(
+        INT_OR_STRING
+        | {"maxLength": 7}
+        | rules(
+            Rule(
+                cel=f"type(self) == int ? self >= 1 && self <= 999 : self.matches('{_SECONDS}')",
+                message='write seconds above 0, below 1000; a fraction has up to 3 digits and needs quotes: "0.25"',
+            )
+        )
+    ),
+]
+"""A time, such as `2` or `"0.25"`."""
+
+
+class AlertThresholds(Model):
+    """What alerts hold the pool to: each fires above its number. One that is unset goes by the default.
+
+    The operator exports what is set as `workerpool_threshold`, with the field's name as `kind`; the default stands in
+    the alert.
+    """
+
+    queue_depth: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        description="Jobs that may wait in all queues (alerts QueueDepthAboveTarget and HighQueueDepth). When unset, "
+        "what targets allow: scaling.targets.queueDepth, else queueDepthPerReplica times maxReplicas. What "
+        "slo.queueDepth promises goes by the targets in any case.",
+    )
+    job_wait_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=604_800,
+        description="Seconds that a job may wait (alerts OldestJobTooOld and JobWaitP99High). When unset "
+        "scaling.targets.jobLatencySeconds, else slo.jobLatencySeconds; without any of them these alerts are silent.",
+    )
+    job_failure_ratio: Part | None = Field(
+        default=None,
+        description='Share of the first attempts that may fail (alert JobFailureRatioHigh), such as "0.3". "0.1" when '
+        "unset; 1: it never fires.",
+    )
+    dead_letters: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        description="Jobs that may go to the dead letters within 15 minutes (alert DeadLettersGrowing). 0 when unset.",
+    )
+    redelivery_ratio: Part | None = Field(
+        default=None,
+        description="Share of the attempts that may be of jobs taken over from workers that no longer held them (alert "
+        'RedeliveriesHigh, which needs more than 5 in 15 minutes as well). "0.02" when unset.',
+    )
+    retry_ratio: Part | None = Field(
+        default=None,
+        description="Share of the attempts that may have to be repeated (alert RetryBurst, which needs more than 50 in "
+        '5 minutes as well). "0.5" when unset.',
+    )
+    slots_busy_ratio: Part | None = Field(
+        default=None,
+        description="Share of the workers' slots that may be in use while jobs wait and a limit keeps the pool from "
+        'growing (alert PoolSaturated). "0.75" when unset; 1: it never fires.',
+    )
+    loop_lag_seconds: Seconds | None = Field(
+        default=None,
+        description="Seconds that the event loop of a worker may be late on average of 5 minutes (alert "
+        'EventLoopBlocked), such as "0.25". "0.5" when unset.',
+    )
+    cpu_percent: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Percent of a core that a worker without a cpu lane may use on average of 10 minutes (alert "
+        "WorkerCpuSaturated). 90 when unset.",
+    )
 
 
 class AlertsSpec(Model):
@@ -35,9 +128,13 @@ class AlertsSpec(Model):
         default=2,
         ge=1,
         le=1000,
-        description="More jobs than so many times the average of the last hour, and more than the target, are too many "
-        "(alert HighQueueDepth). The target is scaling.targets.queueDepth, else queueDepthPerReplica times "
-        "maxReplicas.",
+        description="More jobs than so many times the average of the last hour, and more than thresholds.queueDepth, "
+        "are too many (alert HighQueueDepth). Unset, that is the target: scaling.targets.queueDepth, else "
+        "queueDepthPerReplica times maxReplicas.",
+    )
+    thresholds: AlertThresholds = Field(
+        default=AlertThresholds(),
+        description="What alerts hold the pool to, where it is not what the targets or the alerts themselves say.",
     )
     labels: dict[str, Annotated[str, Field(max_length=128)]] = Field(
         default={},

@@ -335,7 +335,9 @@ class WorkerPoolSpec(Model):
     disruption: DisruptionSpec = Field(
         default=DisruptionSpec(), description="What maintenance of nodes may do to the pool."
     )
-    alerts: AlertsSpec = Field(default=AlertsSpec(), description="The two alerts that every pool has.")
+    alerts: AlertsSpec = Field(
+        default=AlertsSpec(), description="When the pool's alerts fire, and what labels they have."
+    )
     slo: SloSpec = Field(
         default=SloSpec(),
         description="What the pool promises. Alerts tell when what may go wrong in 30 days is used up too fast: "

@@ -190,7 +190,8 @@ class PoolMetrics(Collector):
         )
         yield self._gauge(
             "workerpool_threshold",
-            "What the installation's alerts hold the pool to, by kind (queueDepth, jobWaitSeconds).",
+            "What the installation's alerts hold the pool to, by kind: queueDepth, jobWaitSeconds, and what else the "
+            "pool sets in spec.alerts.thresholds. sloQueueDepth: what spec.slo.queueDepth is judged by.",
             (((*key, kind), value) for key, pool in pools for kind, value in pool.series.thresholds.items()),
             "kind",
         )

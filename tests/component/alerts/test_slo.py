@@ -83,7 +83,7 @@ def late(share: float) -> tuple[Series, ...]:
 
 def waiting(jobs: float) -> tuple[Series, ...]:
     """More than 200 may wait for one minute in a hundred."""
-    return promise("queueDepth", 0.99), depth(jobs), *target("queueDepth", 200)
+    return promise("queueDepth", 0.99), depth(jobs), *target("sloQueueDepth", 200)
 
 
 def done(rate: float) -> tuple[Series, ...]:

@@ -117,6 +117,21 @@ ACCEPTED: dict[str, dict[str, Any]] = _ACCEPTED | {
     "a share of workers": {"disruption": {"maxUnavailable": "25%"}},
     "no disruption": {"disruption": {"maxUnavailable": 0}},
     "alerts": {"alerts": {"heartbeatMissingSeconds": 20, "labels": {"severity": "page", "_team": "{{ x }}"}}},
+    "thresholds of alerts": {
+        "alerts": {
+            "thresholds": {
+                "queueDepth": 0,
+                "jobWaitSeconds": 604_800,
+                "jobFailureRatio": 1,
+                "deadLetters": 0,
+                "redeliveryRatio": "0.005",
+                "retryRatio": 0,
+                "slotsBusyRatio": "1.0",
+                "loopLagSeconds": "0.25",
+                "cpuPercent": 380,
+            }
+        }
+    },
     "no alerts, whatever their limits": worker(heartbeatPeriodSeconds=20) | {"alerts": {"enabled": False}},
 }
 
@@ -164,6 +179,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = _REFUSED | {
         {"alerts": {"heartbeatMissingSeconds": 19}},
         "spec.alerts.heartbeatMissingSeconds",
         "alerts.heartbeatMissingSeconds must be at least 2 times worker.heartbeatPeriodSeconds",
+    ),
+    "a part above the whole": (
+        {"alerts": {"thresholds": {"jobFailureRatio": "1.1"}}},
+        "spec.alerts.thresholds.jobFailureRatio",
+        "write a share from 0 to 1",
+    ),
+    "a part below nothing": (
+        {"alerts": {"thresholds": {"retryRatio": -1}}},
+        "spec.alerts.thresholds.retryRatio",
+        "write a share from 0 to 1",
+    ),
+    "a part in percent": (
+        {"alerts": {"thresholds": {"slotsBusyRatio": "75%"}}},
+        "spec.alerts.thresholds.slotsBusyRatio",
+        "write a share from 0 to 1",
+    ),
+    "a loop that is never late": (
+        {"alerts": {"thresholds": {"loopLagSeconds": "0.0"}}},
+        "spec.alerts.thresholds.loopLagSeconds",
+        "write seconds above 0, below 1000",
+    ),
+    "fewer dead letters than none": (
+        {"alerts": {"thresholds": {"deadLetters": -1}}},
+        "spec.alerts.thresholds.deadLetters",
+        "greater than or equal to 0",
     ),
     "label of no alert": (
         {"alerts": {"labels": {"a-b": "c"}}},

@@ -105,7 +105,13 @@ def test_the_defaults_are_those_that_users_were_promised() -> None:
             "keepDrainedVersions": 2,
         },
         "disruption": {"maxUnavailable": 1, "protectBusyWorkers": True},
-        "alerts": {"enabled": True, "heartbeatMissingSeconds": 30, "queueDepthFactor": 2, "labels": {}},
+        "alerts": {
+            "enabled": True,
+            "heartbeatMissingSeconds": 30,
+            "queueDepthFactor": 2,
+            "thresholds": {},
+            "labels": {},
+        },
         "slo": {"jobLatencyQuantile": "0.95"},
         "suspend": False,
     }
@@ -132,6 +138,26 @@ def test_what_this_version_does_not_know_is_named_without_its_value() -> None:
     assert "spec.scaling.mode: Input should be 'auto', 'hpa', 'keda', 'direct' or 'manual'" in str(refused.value)
     assert "spec.queues.0.redisStream.url" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("queueDepth", -1),
+        ("jobWaitSeconds", 0),
+        ("jobFailureRatio", 2),
+        ("jobFailureRatio", "1.1"),
+        ("redeliveryRatio", "-0.1"),
+        ("retryRatio", "50%"),
+        ("slotsBusyRatio", "0.12345"),
+        ("loopLagSeconds", 0),
+        ("loopLagSeconds", "0.000"),
+        ("cpuPercent", 0),
+    ],
+)
+def test_a_threshold_that_means_nothing_is_refused(field: str, value: object) -> None:
+    with pytest.raises(InvalidPoolError, match=f"spec.alerts.thresholds.{field}"):
+        parse(pool_body(alerts={"thresholds": {field: value}}))
 
 
 @pytest.mark.parametrize("missing", ["worker", "queues"])

@@ -128,6 +128,22 @@ def test_the_target_is_what_may_wait_at_the_largest_size(scaling: dict[str, Any]
     assert rules(of)["HighQueueDepth"]["expr"].endswith(f"> {target}")
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "limit", "said"),
+    [
+        ({}, 100, "the target of 100."),
+        ({"queueDepth": 5000}, 5000, "5000 (spec.alerts.thresholds.queueDepth)."),
+        ({"queueDepth": 0}, 0, "0 (spec.alerts.thresholds.queueDepth)."),
+    ],
+)
+def test_a_depth_that_the_pool_allows_its_alerts_comes_before_its_target(
+    thresholds: dict[str, Any], limit: int, said: str
+) -> None:
+    alert = rules(pool(scaling={"targets": {"queueDepth": 100}}, alerts={"thresholds": thresholds}))["HighQueueDepth"]
+    assert alert["expr"].endswith(f"> {limit}")
+    assert alert["annotations"]["description"].endswith(f"and more than {said}")
+
+
 def test_every_series_is_asked_for_by_namespace_and_pool() -> None:
     for rule in rules().values():
         asked = rule["expr"].split('{namespace="media",pool="thumbs"}')

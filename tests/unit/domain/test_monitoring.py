@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.domain.builders import WALL, applied, child, deleted, pool, sample, settled, snapshot
-from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason, WorkerPool, find
+from workerpool_operator.api import AlertThresholds, Condition, ConditionStatus, ConditionType, Reason, WorkerPool, find
 from workerpool_operator.domain import desired, status
 from workerpool_operator.domain.conditions import judge_all
 from workerpool_operator.domain.judging import Case, Refusal
@@ -192,3 +192,45 @@ def test_a_pool_that_promises_a_latency_is_held_to_it_where_it_has_no_target_of_
     assert thresholds(pool(slo=slo))["jobWaitSeconds"] == 60
     assert thresholds(pool(slo=slo, scaling={"targets": {"jobLatencySeconds": 30}}))["jobWaitSeconds"] == 30
     assert "jobWaitSeconds" not in thresholds(pool(slo={"availability": "0.99"}))
+
+
+def test_a_pools_own_thresholds_come_before_what_follows_from_its_targets() -> None:
+    targets = {"queueDepth": 100, "jobLatencySeconds": 30}
+    own = {"queueDepth": 0, "jobWaitSeconds": 90, "jobFailureRatio": "0.25", "slotsBusyRatio": 1}
+    assert thresholds(
+        pool(scaling={"targets": targets}, slo={"jobLatencySeconds": 60}, alerts={"thresholds": own})
+    ) == {
+        "queueDepth": 0,
+        "jobWaitSeconds": 90,
+        "jobFailureRatio": 0.25,
+        "slotsBusyRatio": 1,
+    }
+
+
+def test_each_threshold_is_exported_by_the_name_that_it_has_in_the_pool() -> None:
+    own = {
+        "queueDepth": 1,
+        "jobWaitSeconds": 2,
+        "jobFailureRatio": "0.3",
+        "deadLetters": 4,
+        "redeliveryRatio": "0.05",
+        "retryRatio": "0.6",
+        "slotsBusyRatio": "0.7",
+        "loopLagSeconds": "0.8",
+        "cpuPercent": 9,
+    }
+    assert own.keys() == {field.alias for field in AlertThresholds.model_fields.values()}
+    assert thresholds(pool(alerts={"thresholds": own})) == {kind: float(value) for kind, value in own.items()}
+
+
+def test_what_a_pool_promises_of_its_depth_is_its_target_whatever_its_alerts_go_by() -> None:
+    of = pool(
+        scaling={"targets": {"queueDepth": 100}}, slo={"queueDepth": "0.99"}, alerts={"thresholds": {"queueDepth": 7}}
+    )
+    assert thresholds(of) == {"queueDepth": 7, "sloQueueDepth": 100}
+
+
+def test_a_pool_without_alerts_of_its_own_is_held_to_its_numbers_by_those_that_every_pool_has() -> None:
+    own = {"queueDepth": 7, "jobWaitSeconds": 9, "jobFailureRatio": "0.5", "deadLetters": 0}
+    off = pool(alerts={"enabled": False, "thresholds": own}, slo={"queueDepth": "0.99"})
+    assert thresholds(off) == {"jobFailureRatio": 0.5, "deadLetters": 0}

@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from scripts.alerts_page import ROOT, installation_rules, page, pool_rules
+from workerpool_operator.api import AlertThresholds
 
 ALERTS = [rule for rule in [*pool_rules(), *installation_rules()] if "alert" in rule]
 GUIDE = (ROOT / "docs" / "how-to" / "alerts.md").read_text()
@@ -32,6 +34,30 @@ def test_the_reference_has_each_alert_once_with_its_expression() -> None:
     assert all(rule["expr"].strip() in text for rule in ALERTS)
     recorded = {rule["record"] for rule in installation_rules() if "record" in rule}
     assert all(f"| `{series}` |" in text for series in recorded)
+
+
+DEFAULT = re.compile(r'"?([0-9.]+)"? when unset')
+BY_TARGETS = {"queueDepth", "jobWaitSeconds"}
+"""Thresholds without a number in their alerts."""
+
+
+@pytest.mark.parametrize("field", AlertThresholds.model_fields.values(), ids=lambda field: str(field.alias))
+def test_a_threshold_names_the_alerts_that_go_by_it_and_their_default(field: FieldInfo) -> None:
+    """And they name it."""
+    kind, described = str(field.alias), str(field.description)
+    alerts = {name(rule): rule for rule in installation_rules() if "alert" in rule}
+    reading = {alert for alert, rule in alerts.items() if f'kind="{kind}"' in rule["expr"]} - {"RulesNotLoaded"}
+    assert reading
+    assert all(alert in described for alert in reading)
+    for alert in (alerts[one] for one in reading):
+        assert f"spec.alerts.thresholds.{kind}" in alert["annotations"]["description"]
+        if kind not in BY_TARGETS:
+            (default,) = DEFAULT.findall(described)
+            assert re.search(
+                rf"> {re.escape(default)}\s+unless on \(namespace, pool\) \S+{{kind=\"{kind}\"}}", alert["expr"]
+            )
+            assert f"({default} unless it is set)" in alert["annotations"]["description"]
+        assert re.search(rf"^\| `{kind}` \| .*`{alert['alert']}`", GUIDE, flags=re.MULTILINE)
 
 
 def test_what_an_alert_says_of_itself_names_nobody_in_particular() -> None:

@@ -48,6 +48,17 @@ def test_a_version_and_a_limiter_that_went_leave_no_series() -> None:
     assert value(metrics, "workerpool_limited_by", limiter="maxReplicas") is None
 
 
+def test_a_threshold_that_the_pool_takes_back_leaves_no_series_while_the_pool_is_told_of() -> None:
+    """So the alerts know that it is taken back, and not that the operator is away."""
+    metrics = OperatorMetrics()
+    metrics.pools.show("media", "thumbs", series(thresholds={"queueDepth": 200, "jobFailureRatio": 0.3}))
+    assert value(metrics, "workerpool_threshold", kind="jobFailureRatio") == 0.3
+    metrics.pools.show("media", "thumbs", series(thresholds={"queueDepth": 200}))
+    assert value(metrics, "workerpool_threshold", kind="jobFailureRatio") is None
+    assert value(metrics, "workerpool_threshold", kind="queueDepth") == 200
+    assert value(metrics, "workerpool_info", mode="direct") == 1
+
+
 def test_a_size_that_is_only_held_is_not_exported() -> None:
     """Its readings are stale: whoever scales by the series must not take the last one for true."""
     metrics = OperatorMetrics()

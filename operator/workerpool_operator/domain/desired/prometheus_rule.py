@@ -108,17 +108,19 @@ def _recorded_depth(ours: str) -> dict[str, Any]:
 
 
 def _depth(pool: WorkerPool, *, ours: str, settings: RuleSettings) -> dict[str, Any]:
-    factor, target = pool.spec.alerts.queue_depth_factor, depth_target(pool)
+    factor, asked = pool.spec.alerts.queue_depth_factor, pool.spec.alerts.thresholds.queue_depth
+    limit = depth_target(pool) if asked is None else asked
+    source = f"the target of {limit}" if asked is None else f"{limit} (spec.alerts.thresholds.queueDepth)"
     depth = f"{DEPTH_RECORD}{ours}"
     return _alert(
         pool,
         DEPTH_ALERT,
-        expr=f"{depth} > {factor} * avg_over_time({depth}[1h] offset 5m)\nand\n{depth} > {target}",
+        expr=f"{depth} > {factor} * avg_over_time({depth}[1h] offset 5m)\nand\n{depth} > {limit}",
         hold="5m",
         severity="warning",
         summary="Pool {{ $labels.namespace }}/{{ $labels.pool }}: far more jobs wait than usual",
         description=f"{{{{ $value }}}} jobs wait: more than {factor} times the average of the last hour "
-        f"(spec.alerts.queueDepthFactor), and more than the target of {target}.",
+        f"(spec.alerts.queueDepthFactor), and more than {source}.",
         settings=settings,
     )
 
