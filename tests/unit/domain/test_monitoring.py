@@ -208,7 +208,7 @@ def test_a_pools_own_thresholds_come_before_what_follows_from_its_targets() -> N
 
 
 def test_each_threshold_is_exported_by_the_name_that_it_has_in_the_pool() -> None:
-    own = {
+    own: dict[str, int | str] = {
         "queueDepth": 1,
         "jobWaitSeconds": 2,
         "jobFailureRatio": "0.3",
