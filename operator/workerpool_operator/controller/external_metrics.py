@@ -160,8 +160,15 @@ class _Child:
             async with asyncio.timeout(END_SECONDS):
                 return await self.process.wait()
         except TimeoutError:
+            return await self._kill()
+        except asyncio.CancelledError:
+            await self._kill()  # the operator gives up meanwhile: nobody else would
+            raise
+
+    async def _kill(self) -> int:
+        with suppress(ProcessLookupError):
             self.process.kill()
-            return await self.process.wait()
+        return await self.process.wait()
 
     async def _listen(self, heard: Callable[[bytes], None]) -> None:
         while line := await self.reader.readline():

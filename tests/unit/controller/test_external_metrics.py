@@ -157,6 +157,15 @@ async def test_one_that_is_half_started_when_it_gives_up_is_ended(
     assert process.returncode is not None
 
 
+async def test_one_that_is_on_its_way_out_when_it_gives_up_is_ended(tmp_path: Path) -> None:
+    """It says that it goes, and does not: it is not left alone because nobody waits for it any more."""
+    bench = Bench(tmp_path, "operator.close()\ntime.sleep(600)", give_up_seconds=0.4)
+    with pytest.raises(RuntimeError, match="no process has served"):
+        await bench.api.run()
+    [pid] = bench.pids
+    assert not runs(pid)
+
+
 async def test_its_patience_is_for_the_time_without_one_that_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
