@@ -4,6 +4,7 @@ May be cut off after any write and run again. A failed write is gathered, not ra
 and the key comes back with backoff.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -134,18 +135,20 @@ class PoolReconciler:
         for failure in failures:
             log = _log.debug if failure.overtaken or failure.repeated else _log.warning
             log("write_refused", what=failure.what, error=str(failure.error))
+        again: float | None = None
         if tellable and not any(failure.blind for failure in failures):
             done = tuple(s for s in todo.scaled if f"Deployment {key.namespace}/{s.deployment}" not in refused_writes)
             kept = "" if f"Pod {key.namespace}/{todo.restarted or todo.drained}" in refused_writes else None
             told = todo if kept is None else replace(todo, restarted=kept, drained=kept)
             told = replace(told, scaled=done)
-            failures += await self._tell(key, snapshot, told, refused=refused)
+            refused_status, again = await self._tell(key, snapshot, told, refused=refused)
+            failures += refused_status
         pressing = [failure for failure in failures if failure.overtaken or not failure.optional]
         if pressing and all(failure.overtaken for failure in pressing):
             return Outcome(look_again=OVERTAKEN_SECONDS)
-        again = [OPTIONAL_RETRY_SECONDS] if failures else []
-        again += [todo.look_again] if todo.look_again is not None else []
-        return Outcome(look_again=min(again, default=None), failed=bool(pressing))
+        looks = [one for one in (again, todo.look_again) if one is not None]
+        looks += [OPTIONAL_RETRY_SECONDS] if failures else []
+        return Outcome(look_again=min(looks, default=None), failed=bool(pressing))
 
     async def _plan(self, key: PoolKey, pool: WorkerPool) -> tuple[Snapshot, Plan]:
         memory = self.memories.get(key) or self._fresh_memory()
@@ -237,27 +240,31 @@ class PoolReconciler:
 
     async def _tell(
         self, key: PoolKey, snapshot: Snapshot, todo: Plan, *, refused: tuple[Refusal, ...]
-    ) -> list[Failure]:
-        """The one status write, if it is worth one; then the events and the metrics of what changed."""
+    ) -> tuple[list[Failure], float | None]:
+        """The one status write, if it is worth one by now; then the events and the metrics of what changed.
+
+        Also in how many seconds it will be.
+        """
         before, pool = snapshot.pool.status, snapshot.pool
         after = status_of.build(snapshot, todo, refusals=refused)
         self._show(snapshot, after, todo)
-        urgent, moved = status_of.changed(before, after)
-        memory, now = self.memories[key], _now()
-        due = memory.status_written_at is None or now - memory.status_written_at >= status_of.QUIET_WRITE_SECONDS
-        failure = None
-        if urgent or (moved and due):
+        worth, memory, now = status_of.write_after(before, after), self.memories[key], _now()
+        since = math.inf if memory.status_written_at is None else now - memory.status_written_at
+        failure, again = None, None
+        if worth is not None and since >= worth:
             self.memories[key] = replace(memory, status_written_at=now)
             failure = await self.executor.write_status(pool, after)
             if failure is not None and type(failure.error) is errors.NotFound:
                 self.gone(key, pool.uid)
-                return []
+                return [], None
+        elif worth == status_of.COUNT_WRITE_SECONDS:
+            again = worth - since  # the counts may have come to rest by now, and nothing else would bring a look
         ref = ObjectRef(kinds.WORKER_POOL, key.namespace, key.name)
         for told in status_of.announcements(snapshot, todo, after):
             kind = EventType.WARNING if told.warning else EventType.NORMAL
             _log.info("event", reason=str(told.reason), message=told.message)
             self.events.emit(ref, uid=pool.uid, type=kind, reason=told.reason, message=told.message)
-        return [failure] if failure else []
+        return [failure] if failure else [], again
 
     def _show(self, snapshot: Snapshot, after: api.WorkerPoolStatus, todo: Plan) -> None:
         pool, scaling = snapshot.pool, after.scaling

@@ -31,8 +31,11 @@ from workerpool_operator.domain.scaling import Decision
 from workerpool_operator.domain.snapshot import REVISION_LABEL, Snapshot
 from workerpool_operator.domain.versions import Versions
 
+COUNT_WRITE_SECONDS: Final = 1.0
+"""How many workers there are is written at most this often: a version that replaces another one changes that five times
+for each worker. A decision or a condition that changes is written at once."""
 QUIET_WRITE_SECONDS: Final = 30.0
-"""Figures that only move are written at most this often; a decision or a condition that changes, at once."""
+"""Figures that only move are written at most this often."""
 
 MESSAGE_MAX_LENGTH: Final = 256
 """Of a term, as the resource has it."""
@@ -69,9 +72,13 @@ def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> Wor
     )
 
 
-def changed(before: WorkerPoolStatus, after: WorkerPoolStatus) -> tuple[bool, bool]:
-    """(whether anything that matters changed, whether any figure changed)."""
-    return _significant(before) != _significant(after), _figures(before) != _figures(after)
+def write_after(before: WorkerPoolStatus, after: WorkerPoolStatus) -> float | None:
+    """Seconds since the last write from which on the change is worth one; None: nothing changed."""
+    if _significant(before) != _significant(after):
+        return 0.0
+    if _counts(before) != _counts(after):
+        return COUNT_WRITE_SECONDS
+    return QUIET_WRITE_SECONDS if _figures(before) != _figures(after) else None
 
 
 def announcements(snapshot: Snapshot, plan: Plan, after: WorkerPoolStatus) -> tuple[Announcement, ...]:
@@ -246,23 +253,29 @@ def _version(snapshot: Snapshot, group: Group, *, role: str) -> VersionStatus:
 
 
 def _significant(status: WorkerPoolStatus) -> Any:
-    """The status without figures that move by themselves, and without wording."""
+    """The status without numbers that move by themselves, and without wording."""
     scaling = status.scaling
     return (
         status.observed_generation,
-        status.replicas,
-        status.ready_replicas,
         status.selector,
-        (scaling.desired, scaling.size, scaling.mode, scaling.spec_replicas, scaling.reason, scaling.limited_by)
-        if scaling
-        else None,
+        (scaling.desired, scaling.size, scaling.mode, scaling.spec_replicas, scaling.reason) if scaling else None,
         [(queue.name, queue.reachable) for queue in status.queues],
-        [(v.hash, v.revision, v.role, v.replicas, v.ready_replicas) for v in status.versions],
+        [(v.hash, v.revision, v.role) for v in status.versions],
         [(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions],
         (ro.stable, ro.canary, ro.step, ro.weight, ro.verdict, ro.cause, ro.wait, ro.rejected, ro.command_id)
         if (ro := status.rollout)
         else None,
         (status.placement.active, status.placement.lost) if status.placement else None,
+    )
+
+
+def _counts(status: WorkerPoolStatus) -> Any:
+    """How many workers there are, and what keeps them from being as many as asked for."""
+    return (
+        status.replicas,
+        status.ready_replicas,
+        status.scaling.limited_by if status.scaling else None,
+        [(v.replicas, v.ready_replicas) for v in status.versions],
     )
 
 

@@ -13,7 +13,7 @@ from workerpool_operator.domain import desired
 from workerpool_operator.domain.judging import Refusal
 from workerpool_operator.domain.scaling import Forecast, History, Pod, Traffic
 from workerpool_operator.domain.snapshot import PodList, Snapshot
-from workerpool_operator.domain.status import changed
+from workerpool_operator.domain.status import COUNT_WRITE_SECONDS, QUIET_WRITE_SECONDS, write_after
 
 EARLIER = datetime(2025, 12, 24, tzinfo=UTC)
 STREAM = {"url": "redis://redis:6379/0", "stream": "web", "group": "web"}
@@ -60,7 +60,7 @@ def test_no_forecast_is_shown_with_the_reason_and_moves_the_figures_only() -> No
         "errorPercent": 10_000,
         "message": "jobs are counted for 5 h",
     }
-    assert changed(before, after) == (False, True)
+    assert write_after(before, after) == QUIET_WRITE_SECONDS
     plain = status_of(settled(pool(), 0, samples=(sample(0),), forecast=Forecast(rate=1.0))).scaling
     assert plain is not None
     assert plain.predictive is None
@@ -164,9 +164,9 @@ def test_a_new_leader_leaves_what_was_said_of_queues_and_size_until_it_hears_of_
     young = replace(
         after(written, before), samples=(), memory=memory(history=History(since=NOW, active_at=NOW)), collectors=0
     )
-    assert changed(written, status_of(young)) == (False, False)
+    assert write_after(written, status_of(young)) is None
     late = replace(young, now=NOW + 45)
-    assert changed(written, status_of(late))[0]
+    assert write_after(written, status_of(late)) == 0.0
 
 
 def test_a_new_leader_says_at_once_which_queue_it_hears_that_cannot_be_read() -> None:
@@ -207,7 +207,7 @@ def test_the_same_situation_is_no_change_however_much_time_goes_by() -> None:
     later = replace(
         after(written, seen), samples=(replace(sample(60), oldest_age=9.0),), wall_time=WALL + timedelta(seconds=6)
     )
-    assert changed(written, status_of(later)) == (False, False)
+    assert write_after(written, status_of(later)) is None
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_the_same_situation_is_no_change_however_much_time_goes_by() -> None:
 def test_a_figure_that_moves_can_wait(other: dict[str, Any]) -> None:
     seen = settled(pool(), 3, samples=(sample(60),))
     written = status_of(seen)
-    assert changed(written, status_of(replace(after(written, seen), **other))) == (False, True)
+    assert write_after(written, status_of(replace(after(written, seen), **other))) == QUIET_WRITE_SECONDS
 
 
 def test_jobs_that_move_from_one_queue_to_another_can_wait() -> None:
@@ -232,14 +232,14 @@ def test_jobs_that_move_from_one_queue_to_another_can_wait() -> None:
     def reading(a: int, b: int) -> Snapshot:
         return settled(web, 3, samples=(replace(sample(a), queue="a"), replace(sample(b), queue="b")))
 
-    assert changed(status_of(reading(40, 20)), status_of(reading(20, 40))) == (False, True)
+    assert write_after(status_of(reading(40, 20)), status_of(reading(20, 40))) == QUIET_WRITE_SECONDS
 
 
 def test_other_words_for_the_same_reason_can_wait() -> None:
     seen = settled(pool(), 0, samples=(sample(0),))
     written = status_of(seen, refusals=(Refusal(reason=Reason.FORBIDDEN, message="no"),))
     reworded = status_of(after(written, seen), refusals=(Refusal(reason=Reason.FORBIDDEN, message="still no"),))
-    assert changed(written, reworded) == (False, True)
+    assert write_after(written, reworded) == QUIET_WRITE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -258,13 +258,28 @@ def test_other_words_for_the_same_reason_can_wait() -> None:
 def test_a_decision_or_a_condition_that_changes_is_written_at_once(other: dict[str, Any]) -> None:
     seen = settled(pool(), 3, samples=(sample(60),))
     written = status_of(seen)
-    assert changed(written, status_of(after(written, replace(seen, **other))))[0]
+    assert write_after(written, status_of(after(written, replace(seen, **other)))) == 0.0
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        {"deployments": deployment(OLD, 3, ready=2)},
+        {"deployments": deployment(OLD, 3, ready=2), "samples": (sample(59),)},
+    ],
+    ids=["ready", "ready-with-figures"],
+)
+def test_how_many_workers_there_are_can_wait_for_a_second(now: dict[str, Any]) -> None:
+    """While it is as it was said to be: workers start."""
+    seen = settled(pool(), 3, samples=(sample(60),), deployments=deployment(OLD, 3, ready=1))
+    written = status_of(seen)
+    assert write_after(written, status_of(after(written, replace(seen, **now)))) == COUNT_WRITE_SECONDS
 
 
 def test_the_first_status_is_written_at_once() -> None:
     seen = settled(pool(), 0, samples=(sample(0),))
-    assert changed(seen.pool.status, status_of(seen))[0]
+    assert write_after(seen.pool.status, status_of(seen)) == 0.0
 
 
 def test_two_statuses_without_a_size_are_the_same() -> None:
-    assert changed(WorkerPoolStatus(), WorkerPoolStatus()) == (False, False)
+    assert write_after(WorkerPoolStatus(), WorkerPoolStatus()) is None

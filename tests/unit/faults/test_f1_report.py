@@ -6,6 +6,7 @@ from typing import Any
 from e2e.faults.endstate import difference, is_settled
 from e2e.faults.inject import Write
 from e2e.faults.lane import Play, kind_of
+from e2e.faults.matrix.exhaustive import points
 from e2e.faults.suite import Result
 from e2e.faults.witness import Ledger
 
@@ -93,3 +94,11 @@ def test_a_ledger_keeps_the_most_workers_and_versions_of_any_moment() -> None:
     assert (ledger.peak, ledger.versions) == ({"main": 5}, {"main": 2})
     ledger.saw("main", [("a", 1), ("b", 1), ("c", 1)])
     assert (ledger.peak, ledger.versions) == ({"main": 5}, {"main": 3})
+
+
+def test_scenarios_that_only_set_the_stage_have_no_write_points() -> None:
+    """Nobody is to be killed in them: the row would miss what it never was to try."""
+    played = {name: Play(scenario=name, writes=[write("deployments/a")]) for name in ("create-placed", "scale-up")}
+    killed = Play(scenario="scale-up", killed_after=write("deployments/a"))
+    assert points(Result(clean=played, kills=[(1, killed)])) == (1, 1)
+    assert points(Result(clean=played)) == (2, 0)  # by its number, and by its kind
