@@ -96,7 +96,7 @@ def _unrenderable(case: Case) -> Verdict | None:
 def _complete(case: Case) -> Verdict | None:
     """As many ready workers as wanted, in the wanted version."""
     if case.ready_in_target >= case.wanted:
-        return Verdict(_TRUE, Reason.ALL_READY, f"{case.ready} of {case.wanted} workers are ready")
+        return Verdict(_TRUE, Reason.ALL_READY, f"{min(case.ready, case.wanted)} of {case.wanted} workers are ready")
     return None
 
 

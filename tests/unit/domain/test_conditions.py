@@ -110,6 +110,12 @@ def test_a_pool_with_all_its_workers_is_ready() -> None:
     assert condition.message == "3 of 3 workers are ready"
 
 
+def test_a_worker_that_is_about_to_go_is_not_one_of_those_that_are_wanted() -> None:
+    """While one version takes over from another, there are more."""
+    condition = judged(settled(pool(), 3, deployments=deployment(pool(), 4), samples=(sample(60),), **LISTED), READY)
+    assert condition.message == "3 of 3 workers are ready"
+
+
 def test_workers_of_the_old_version_do_not_make_a_pool_ready() -> None:
     assert verdict(takeover(), READY) == (FALSE, Reason.WORKERS_STARTING)
 
