@@ -52,7 +52,7 @@ def main() -> int:
     arguments = _arguments()
     end_at_first_signal()
     _many_files()
-    measured = kept.load(arguments.keep) if arguments.keep else []
+    measured: list[Figures] = arguments.measured
     failed = 0
     try:
         for pools in arguments.pools:
@@ -104,11 +104,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="keep all figures in this file, and measure what it has not")
     parser.add_argument("--report", action="store_true", help=f"write the tables into {report.PAGE.name}, at the end")
     arguments = parser.parse_args()
-    if arguments.keep and arguments.keep.exists():
-        try:
-            kept.load(arguments.keep)
-        except ValueError as error:
-            parser.error(f"--keep {arguments.keep}: these are not its figures: {error}")
+    try:
+        arguments.measured = kept.load(arguments.keep) if arguments.keep else []
+    except ValueError as error:
+        parser.error(f"--keep {arguments.keep}: these are not its figures: {error}")
     if min(arguments.pools) < 1 or arguments.per_namespace < 1 or arguments.window <= 0:
         parser.error("--pools and --per-namespace are from 1, --window is above 0")
     arguments.systems = [arguments.system] if arguments.system else list(SYSTEMS)

@@ -57,6 +57,11 @@ class Result:
         """How many write points the scenario has, as far as anyone has seen."""
         return len(self.covered(scenario)) + len(self.uncovered(scenario))
 
+    def points(self) -> tuple[int, int]:
+        """How many write points there are in the scenarios that are tried, and how many were."""
+        names = [name for name in FAULTY if name in self.clean]
+        return sum(map(self.total, names)), sum(len(self.covered(name)) for name in names)
+
     @property
     def broken(self) -> list[str]:
         """A text for each run in which something did not hold."""
@@ -68,9 +73,10 @@ class Result:
         """Give the figures."""
         known = [name for name in FAULTY if name in self.clean]
         times = sorted(play.seconds for _, play in self.kills if not play.broken) or [0.0]
+        total, covered = self.points()
         return {
-            "write_points_total": sum(self.total(name) for name in known),
-            "write_points_covered": sum(len(self.covered(name)) for name in known),
+            "write_points_total": total,
+            "write_points_covered": covered,
             "broken": len(self.broken),
             "converge_p50_seconds": round(statistics.median(times), 2),
             "converge_max_seconds": round(times[-1], 2),

@@ -13,7 +13,7 @@ from e2e.faults.matrix.ground import Ground
 from e2e.faults.matrix.rows import Trial
 from e2e.faults.places import PLACES
 from e2e.faults.scenarios import SCENARIOS, Scenario
-from e2e.faults.suite import CHAINS, FAULTY, Result
+from e2e.faults.suite import CHAINS, Result
 
 _LANES = ((SCENARIOS, 2), (PLACES, 1))
 """Each chain has its own, so many. That of places waits most of the time: it costs little beside the other one."""
@@ -42,7 +42,7 @@ class Exhaustive:
         results = await asyncio.gather(
             *(self._run(ground, number, chain, lanes) for number, (chain, lanes) in enumerate(_LANES))
         )
-        found = [points(result) for result in results]
+        found = [result.points() for result in results]
         self.points = total, covered = sum(one for one, _ in found), sum(one for _, one in found)
         for result in results:
             for play in result.failed:
@@ -67,9 +67,3 @@ class Exhaustive:
             needless_restarts=needless(play, scenario),
             api_calls=play.requests,
         )
-
-
-def points(result: Result) -> tuple[int, int]:
-    """How many write points there are in the scenarios that are tried, and how many were."""
-    names = [name for name in FAULTY if name in result.clean]
-    return sum(map(result.total, names)), sum(len(result.covered(name)) for name in names)

@@ -126,6 +126,14 @@ INT_OR_STRING: Final[dict[str, Any]] = {
     "x-kubernetes-int-or-string": True,
     "anyOf": [{"type": "integer"}, {"type": "string"}],
 }
+
+
+def number(pattern: str, *, least: int, most: int, length: int, message: str) -> WithJsonSchema:
+    """The schema of a number that is an int from `least` to `most`, or text of up to `length` that fits `pattern`."""
+    cel = f"type(self) == int ? self >= {least} && self <= {most} : self.matches('{pattern}')"
+    return WithJsonSchema(INT_OR_STRING | {"maxLength": length} | rules(Rule(cel=cel, message=message)))
+
+
 _QUANTITY_RULE: Final = Rule(
     cel="type(self) == int ? self >= 0 : self.matches('" + QUANTITY.replace("\\", "\\\\") + "')",
     message='write an amount such as 2, 500m, 1.5 or 1Gi; a fraction needs quotes: "0.5"',
@@ -133,13 +141,16 @@ _QUANTITY_RULE: Final = Rule(
 Quantity = Annotated[int | str, WithJsonSchema(INT_OR_STRING | {"maxLength": 32} | rules(_QUANTITY_RULE))]
 """An amount of a resource, such as `2`, `500m` or `1Gi`."""
 _RATE: Final = r"^([1-9][0-9]{0,5}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
-_RATE_RULE: Final = Rule(
-    cel=f"type(self) == int ? self >= 1 && self <= 1000000 : self.matches('{_RATE}')",
-    message='write a number per second above 0, at most 1000000; a fraction has up to 3 digits and needs quotes: "0.5"',
-)
 Rate = Annotated[
     Annotated[int, Field(ge=1, le=1_000_000)] | Annotated[str, Field(pattern=_RATE)],
-    WithJsonSchema(INT_OR_STRING | {"maxLength": 10} | rules(_RATE_RULE)),
+    number(
+        _RATE,
+        least=1,
+        most=1_000_000,
+        length=10,
+        message="write a number per second above 0, at most 1000000; a fraction has up to 3 digits and needs quotes: "
+        '"0.5"',
+    ),
 ]
 """A number per second, such as `100` or `"0.5"`."""
 _SHARE: Final = r"^(0[.](0[1-9]|[1-9])[0-9]{0,2}|1([.]0{1,3})?)$"

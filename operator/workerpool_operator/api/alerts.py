@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
-from workerpool_operator.api._base import INT_OR_STRING, Model, Rule, rules
+from workerpool_operator.api._base import Model, Rule, number, rules
 
 _NAMES = Rule(
     cel="self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__'))",
@@ -19,30 +19,24 @@ _TAKEN = Rule(
 _PART: Final = r"^(0([.][0-9]{1,4})?|1([.]0{1,4})?)$"
 Part = Annotated[
     Annotated[int, Field(ge=0, le=1)] | Annotated[str, Field(pattern=_PART)],
-    WithJsonSchema(
-        INT_OR_STRING
-        | {"maxLength": 6}
-        | rules(
-            Rule(
-                cel=f"type(self) == int ? self >= 0 && self <= 1 : self.matches('{_PART}')",
-                message='write a share from 0 to 1; a fraction has up to 4 digits and needs quotes: "0.05"',
-            )
-        )
+    number(
+        _PART,
+        least=0,
+        most=1,
+        length=6,
+        message='write a share from 0 to 1; a fraction has up to 4 digits and needs quotes: "0.05"',
     ),
 ]
 """A share of a whole, none and all of it included, such as `"0.05"`."""
 _SECONDS: Final = r"^([1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
 Seconds = Annotated[
     Annotated[int, Field(ge=1, le=999)] | Annotated[str, Field(pattern=_SECONDS)],
-    WithJsonSchema(
-        INT_OR_STRING
-        | {"maxLength": 7}
-        | rules(
-            Rule(
-                cel=f"type(self) == int ? self >= 1 && self <= 999 : self.matches('{_SECONDS}')",
-                message='write seconds above 0, below 1000; a fraction has up to 3 digits and needs quotes: "0.25"',
-            )
-        )
+    number(
+        _SECONDS,
+        least=1,
+        most=999,
+        length=7,
+        message='write seconds above 0, below 1000; a fraction has up to 3 digits and needs quotes: "0.25"',
     ),
 ]
 """A time, such as `2` or `"0.25"`."""

@@ -5,20 +5,17 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from workerpool_operator.api._base import ATOMIC, INT_OR_STRING, Model, Rule, Text, rules
+from workerpool_operator.api._base import ATOMIC, Model, Rule, Text, number, rules
 
 _RATIO: Final = r"^[1-9][0-9]{0,2}([.][0-9]{1,2})?$"
 Ratio = Annotated[
     Annotated[int, Field(ge=1, le=999)] | Annotated[str, Field(pattern=_RATIO)],
-    WithJsonSchema(
-        INT_OR_STRING
-        | {"maxLength": 6}
-        | rules(
-            Rule(
-                cel=f"type(self) == int ? self >= 1 && self <= 999 : self.matches('{_RATIO}')",
-                message='write a ratio from 1, below 1000; a fraction has up to 2 digits and needs quotes: "1.25"',
-            )
-        )
+    number(
+        _RATIO,
+        least=1,
+        most=999,
+        length=6,
+        message='write a ratio from 1, below 1000; a fraction has up to 2 digits and needs quotes: "1.25"',
     ),
 ]
 """One rate over another, such as `3` or `"1.25"`."""

@@ -6,7 +6,6 @@ from typing import Any
 from e2e.faults.endstate import difference, is_settled
 from e2e.faults.inject import Write
 from e2e.faults.lane import Play, kind_of
-from e2e.faults.matrix.exhaustive import points
 from e2e.faults.suite import Result
 from e2e.faults.witness import Ledger
 
@@ -100,5 +99,5 @@ def test_scenarios_that_only_set_the_stage_have_no_write_points() -> None:
     """Nobody is to be killed in them: the row would miss what it never was to try."""
     played = {name: Play(scenario=name, writes=[write("deployments/a")]) for name in ("create-placed", "scale-up")}
     killed = Play(scenario="scale-up", killed_after=write("deployments/a"))
-    assert points(Result(clean=played, kills=[(1, killed)])) == (1, 1)
-    assert points(Result(clean=played)) == (2, 0)  # by its number, and by its kind
+    assert Result(clean=played, kills=[(1, killed)]).points() == (1, 1)
+    assert Result(clean=played).points() == (2, 0)  # by its number, and by its kind

@@ -92,14 +92,10 @@ class Side:
 
     def spread(self, *, each: float) -> Spread:
         """How the failures of all are spread, when each worker has ended `each` jobs."""
-        cells, trials, failures, squares, rates = self.closed
+        spread = self.closed
         for one in self.warm:
-            if (done := each - one.since) > 0:
-                rate = one.failures / done
-                cells, trials, failures = cells + 1, trials + done, failures + one.failures
-                squares += one.failures * rate
-                rates += rate
-        return Spread(cells, trials, failures, squares, rates)
+            spread = spread.plus(cell(each - one.since, one.failures))
+        return spread
 
 
 @dataclass(slots=True, kw_only=True)
