@@ -8,6 +8,8 @@ from workerpool.errors import ConfigurationError
 
 BURST_SECONDS: Final = 0.25
 """What comes in this time can be drawn at once: so long may all who draw be late without the rate being lost."""
+CLOCKS_APART_SECONDS: Final = 1.0
+"""Where each who draws has a clock of its own, as on NATS, it is never so far from those of the others."""
 
 
 def burst(rate: float) -> float:
@@ -34,10 +36,16 @@ def filled(level: Level | None, *, now: float, rate: float, burst: float) -> flo
 
 
 def draw(level: Level | None, *, now: float, count: int, rate: float, burst: float) -> tuple[Level, Tokens]:
-    """The level afterwards, and what is given. A clock that was set back neither gives nor takes."""
+    """The level afterwards, and what is given. A clock that was set back neither gives nor takes.
+
+    Of clocks that are a little apart the one ahead counts: whoever wrote an earlier moment down than is there would
+    give the difference once more to the next who draws.
+    """
     check(rate=rate, burst=burst)
     there = filled(level, now=now, rate=rate, burst=burst)
     granted = min(count, math.floor(there))
     left, missing = min(burst, there - granted), count - granted
     wait = max(0.0, min(missing, burst) - left) / rate if missing else 0.0
-    return Level(left, now), Tokens(granted, wait)
+    behind = 0.0 if level is None else level.at - now
+    at = now + behind if 0 < behind <= CLOCKS_APART_SECONDS else now
+    return Level(left, at), Tokens(granted, wait)
