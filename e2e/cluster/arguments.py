@@ -33,6 +33,8 @@ class Extra:
     """Set on the API server and the controller manager."""
     audit: bool = False
     """Write an audit log of all requests (level Metadata; for WorkerPools and Leases with their bodies)."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the programs of a control plane, and of the KWOK beside it. Not on kind."""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Extra:
@@ -44,6 +46,7 @@ class Extra:
             scheduler_args=tuple(stored["scheduler_args"]),
             feature_gates=stored["feature_gates"],
             audit=stored["audit"],
+            environment=stored.get("environment", {}),
         )
 
 

@@ -238,7 +238,7 @@ class ControlPlane:
             "kube-scheduler": arguments.scheduler,
         }[name]
         argv = render(self._site(), program=toolchain.node_program(name))
-        return Daemon(name=name, argv=argv, home=self.home, join=self._join)
+        return Daemon(name=name, argv=argv, home=self.home, env=self.extra.environment, join=self._join)
 
 
 def end_orphans() -> None:

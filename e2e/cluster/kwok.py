@@ -27,16 +27,21 @@ LABEL = ("type", "kwok")
 _STAGES = paths.SOURCE / "kwok.yaml"
 
 
-def start(plane: ControlPlane, *, stages: Path = _STAGES, crew: str = CREW) -> None:
+LEASE_SECONDS = 40
+"""As kubelet's."""
+
+
+def start(plane: ControlPlane, *, stages: Path = _STAGES, crew: str = CREW, lease_seconds: int = LEASE_SECONDS) -> None:
     """Start KWOK beside a control plane; leaving that ends KWOK too.
 
     Args:
         plane: the control plane, which is up.
         stages: KWOK's configuration, where pods are to take their time or to fail.
         crew: whose nodes it plays.
+        lease_seconds: how long a node's lease lasts; each is renewed four times in it.
     """
     toolchain.ensure(toolchain.KWOK)
-    _daemon(plane, stages=stages, crew=crew).ensure()
+    _daemon(plane, stages=stages, crew=crew, lease_seconds=lease_seconds).ensure()
 
 
 def stop(plane: ControlPlane, *, crew: str = CREW) -> None:
@@ -71,12 +76,13 @@ def nodes(
     )
 
 
-def _daemon(plane: ControlPlane, *, stages: Path, crew: str) -> Daemon:
+def _daemon(plane: ControlPlane, *, stages: Path, crew: str, lease_seconds: int = LEASE_SECONDS) -> Daemon:
     argv = (
         str(toolchain.path(toolchain.KWOK)),
         f"--kubeconfig={plane.kubeconfig}",
         f"--config={stages}",
         f"--manage-nodes-with-annotation-selector={_ANNOTATION}={crew}",
-        "--node-lease-duration-seconds=40",
+        f"--node-lease-duration-seconds={lease_seconds}",
     )
-    return Daemon(name="kwok" if crew == CREW else f"kwok-{crew}", argv=argv, home=plane.home)
+    name = "kwok" if crew == CREW else f"kwok-{crew}"
+    return Daemon(name=name, argv=argv, home=plane.home, env=plane.extra.environment)

@@ -75,5 +75,11 @@ def test_audit_is_written_only_where_asked_for() -> None:
 
 
 def test_extra_survives_its_json_form() -> None:
-    extra = Extra(etcd_args=("--e",), apiserver_args=("--a", "--b"), feature_gates={"Gate": True}, audit=True)
+    extra = Extra(
+        etcd_args=("--e",),
+        apiserver_args=("--a", "--b"),
+        feature_gates={"Gate": True},
+        audit=True,
+        environment={"GOGC": "400"},
+    )
     assert Extra.of(json.loads(json.dumps(asdict(extra)))) == extra
