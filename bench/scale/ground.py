@@ -2,8 +2,8 @@
 
 The control plane's own controllers write 20 times a second at their defaults, with which 20,000 pods would take a
 quarter of an hour and more: they may write as fast as the machine lets them, the same for both systems. They collect
-garbage less often, renew fewer leases and do not check their caches, as they share their cores with the system. That one
-is a user of its own, whose requests the API server counts.
+garbage less often, renew fewer leases and do not check their caches, as they share their cores with the system. It is a
+user of its own, whose requests the API server counts.
 """
 
 from __future__ import annotations

@@ -153,6 +153,18 @@ Rate = Annotated[
     ),
 ]
 """A number per second, such as `100` or `"0.5"`."""
+_SECONDS: Final = r"^([1-9][0-9]{0,4}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
+Seconds = Annotated[
+    Annotated[int, Field(ge=1, le=99_999)] | Annotated[str, Field(pattern=_SECONDS)],
+    number(
+        _SECONDS,
+        least=1,
+        most=99_999,
+        length=9,
+        message='write seconds above 0, below 100000; a fraction has up to 3 digits and needs quotes: "0.25"',
+    ),
+]
+"""A time, such as `2` or `"0.25"`."""
 _SHARE: Final = r"^(0[.](0[1-9]|[1-9])[0-9]{0,2}|1([.]0{1,3})?)$"
 _SHARE_RULE: Final = Rule(
     cel=f"type(self) == int ? self == 1 : self.matches('{_SHARE}')",

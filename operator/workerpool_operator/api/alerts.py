@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from workerpool_operator.api._base import Model, Rule, number, rules
+from workerpool_operator.api._base import Model, Rule, Seconds, number, rules
 
 _NAMES = Rule(
     cel="self.all(key, key.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !key.startsWith('__'))",
@@ -28,18 +28,6 @@ Part = Annotated[
     ),
 ]
 """A share of a whole, none and all of it included, such as `"0.05"`."""
-_SECONDS: Final = r"^([1-9][0-9]{0,2}([.][0-9]{1,3})?|0[.]0{0,2}[1-9][0-9]{0,2})$"
-Seconds = Annotated[
-    Annotated[int, Field(ge=1, le=999)] | Annotated[str, Field(pattern=_SECONDS)],
-    number(
-        _SECONDS,
-        least=1,
-        most=999,
-        length=7,
-        message='write seconds above 0, below 1000; a fraction has up to 3 digits and needs quotes: "0.25"',
-    ),
-]
-"""A time, such as `2` or `"0.25"`."""
 
 
 class AlertThresholds(Model):

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from workerpool_operator.api._base import ATOMIC, Model, Rule, Text, number, rules
+from workerpool_operator.api._base import ATOMIC, Model, Rule, Seconds, Text, number, rules
 
 _RATIO: Final = r"^[1-9][0-9]{0,2}([.][0-9]{1,2})?$"
 Ratio = Annotated[
@@ -105,6 +105,12 @@ class Analysis(Model):
     acceptable_failure_rate: Chance = Field(
         default="0.01",
         description="The canary also passes when its failure rate is shown to be below this.",
+    )
+    slow_job_seconds: Seconds | None = Field(
+        default=None,
+        description="Seconds from which on a job is slow, where its handler does not say otherwise: the canary is "
+        "judged by how many are. Workers that run hear of it, and need the SDK. When unset SLOW_JOB_SECONDS of their "
+        "environment, else 2.",
     )
     failure_budget: int = Field(
         default=0,

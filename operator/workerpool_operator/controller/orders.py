@@ -8,11 +8,11 @@ from workerpool_operator.domain.scaling import Shares
 
 
 def delivery_of(pool: WorkerPoolSpec, *, rate: float | None, take_rates: Mapping[str, float]) -> Delivery:
-    """The settings of `spec.delivery`, and what `spec.slo` calls late, as the stream carries them.
+    """The settings of `spec.delivery`, and what the spec calls late and slow, as the stream carries them.
 
     `rate`: the limit in force, by `rules.rate_of`; `take_rates`: by version, what each of its workers may begin.
     """
-    spec = pool.delivery
+    spec, slow = pool.delivery, pool.rollout.analysis.slow_job_seconds
     return Delivery(
         max_attempts=spec.max_attempts,
         backoff_seconds=spec.backoff_seconds,
@@ -30,6 +30,7 @@ def delivery_of(pool: WorkerPoolSpec, *, rate: float | None, take_rates: Mapping
         take_rates=dict(take_rates),
         shed_after_seconds=spec.shed_after_seconds.to_json(),
         late_after_seconds=pool.slo.job_latency_seconds,
+        slow_after_seconds=slow and float(slow),
     )
 
 

@@ -52,6 +52,19 @@ def test_limits_outlast_the_settings_until_a_newer_word() -> None:
     assert live.policy == DEFAULTS
 
 
+def test_what_is_slow_is_the_environments_until_the_pool_says_so_and_outlasts_the_settings() -> None:
+    clock = Clock()
+    live = LiveSettings(DEFAULTS, slow_after=7.0, clock=clock)
+    live.apply(Orders(policy=SAID))
+    assert live.slow_after == 7.0
+    live.apply(Orders(policy=replace(SAID, slow_after=0.5), ttl_seconds=30))
+    assert live.slow_after == 0.5
+    clock.now += 31
+    assert live.slow_after == 0.5, "the operator is away: both versions go on as they were"
+    live.apply(Orders(policy=SAID))
+    assert live.slow_after == 7.0
+
+
 def test_a_share_outlasts_the_settings_and_ends_with_its_limit() -> None:
     clock = Clock()
     live = LiveSettings(DEFAULTS, clock=clock)

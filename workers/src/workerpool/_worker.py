@@ -170,7 +170,8 @@ class Worker:
             kind: Where it runs: `io`, in the event loop; `thread`, in a thread, for calls that block; `cpu`, in a
                 process, for what computes. Default: `io` for an `async def`, `thread` for a plain function.
             slow: Seconds from which on an attempt counts as slow: what canaries are judged by, and whose traces are
-                always kept. Default: `SLOW_JOB_SECONDS` of the environment, or 2.
+                always kept. Default: what the pool says (`spec.rollout.analysis.slowJobSeconds`), else
+                `SLOW_JOB_SECONDS` of the environment, or 2.
             breaker: Keeps jobs from being run while what they call is down; see `Breaker`.
             fallback: Runs them then, in the same lane. Without one they wait.
             batch: The handler takes a list of jobs, gathered like this. `timeout` and `slow` are then of a whole batch,

@@ -97,9 +97,9 @@ class Bridge:
         self.evidence = self._health.evidence
         self.metrics = Metrics(pool=contract.pool, version=contract.version, slots={lane: library.slots()})
         self._lane = self.metrics.lanes[lane]
-        self._ledger = Ledger(self.metrics, self._lane, slow_seconds=contract.slow_job_seconds)
+        self._live = LiveSettings(contract.policy, slow_after=contract.slow_job_seconds)
+        self._ledger = Ledger(self.metrics, self._lane, slow_after=lambda: self._live.slow_after)
         self._scraped = MetricsServer(metrics_port, self.metrics)
-        self._live = LiveSettings(contract.policy)
         self._fence = FenceKeeper(self._live, LibraryGate(library), changed=self._changed)
         self._link: CollectorLink | None = None
         self._loop = asyncio.new_event_loop()

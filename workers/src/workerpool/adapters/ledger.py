@@ -48,11 +48,16 @@ class Ledger:
     """
 
     def __init__(
-        self, metrics: Metrics, lane: LaneMetrics, *, slow_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        metrics: Metrics,
+        lane: LaneMetrics,
+        *,
+        slow_after: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._lane = lane
-        self._slow_seconds = slow_seconds
+        self._slow_after = slow_after
         self._clock = clock
         self.hurried = False
         self.interrupted = 0
@@ -89,7 +94,7 @@ class Ledger:
             if held.began_at is not None:
                 seconds = self._clock() - held.began_at
                 self._lane.processing.observe(seconds)
-                self._lane.first_slow += held.first and seconds >= self._slow_seconds
+                self._lane.first_slow += held.first and seconds >= self._slow_after()
             self._count(held, outcome, reason)
 
     def forget_unstarted(self) -> None:

@@ -132,6 +132,9 @@ class Delivery(_Message):
     late_after_seconds: float | None = Field(
         default=None, gt=0, description="A job that ends so long after it was due is late; None: nothing is promised."
     )
+    slow_after_seconds: float | None = Field(
+        default=None, gt=0, description="A job whose attempt takes so long is slow; None: as the worker knows it."
+    )
 
 
 class Settings(_Message):

@@ -208,6 +208,7 @@ class CollectorLink:
                 },
                 shed_after=said.shed_after_seconds,
                 late_after=said.late_after_seconds,
+                slow_after=said.slow_after_seconds,
                 take_rate=said.take_rates.get(self._identity.version),
             )
         share = None if settings.share is None else Share(settings.share.id, settings.share.per_second)

@@ -87,7 +87,7 @@ class Engine:
         self._metrics = metrics
         self._log = log
         self._boot_id = os.urandom(6).hex()
-        self._live = LiveSettings(contract.policy)
+        self._live = LiveSettings(contract.policy, slow_after=contract.slow_job_seconds)
         self._possible = Possible(contract.sources, log=log)
         self._applied = contract.policy
         self._gate = Gate()
@@ -111,10 +111,7 @@ class Engine:
                 self._stations.by_type,
                 policy=lambda: self._live.policy,
                 ran_by=RanBy(version=contract.version, worker=contract.pod),
-                slow={
-                    type_: contract.slow_job_seconds if handler.slow is None else handler.slow
-                    for type_, handler in handlers.items()
-                },
+                slow=lambda type_: self._live.slow_after if (own := handlers[type_].slow) is None else own,
                 firsts=metrics.first_attempts,
                 log=log,
             ),

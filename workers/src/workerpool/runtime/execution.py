@@ -45,11 +45,11 @@ class Execution:
         *,
         policy: Callable[[], Policy],
         ran_by: RanBy,
-        slow: Mapping[str, float],
+        slow: Callable[[str], float],
         firsts: Callable[[], int],
         log: Any,
     ) -> None:
-        """`slow`: seconds from which on an attempt is slow, by type of job."""
+        """`slow`: seconds from which on an attempt is slow, by its type of job."""
         self.handlers = handlers
         self._policy = policy
         self._ran_by = ran_by
@@ -131,7 +131,7 @@ class Execution:
     def count(self, running: Running, figures: LaneMetrics) -> None:
         """Its handler has ended."""
         figures.processing.observe(running.took)
-        if running.took >= self._slow[running.job.type]:
+        if running.took >= self._slow(running.job.type):
             figures.first_slow += running.job.attempt == 1
             if running.trace is not None:
                 running.trace.slow()

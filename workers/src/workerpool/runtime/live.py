@@ -32,6 +32,8 @@ class Policy:
     """Jobs that this worker begins per second at most; None: no limit of its own. Lapses with the settings."""
     late_after: float | None = None
     """Seconds after a job was due from which on it is late; None: none is. Lapses with the settings."""
+    slow_after: float | None = None
+    """Seconds from which on an attempt is slow; None: as SLOW_JOB_SECONDS says."""
 
 
 class Share(NamedTuple):
@@ -55,8 +57,11 @@ class Orders:
 class LiveSettings:
     """The settings in force: the collector's until they lapse, else the environment's, but for the limits."""
 
-    def __init__(self, defaults: Policy, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, defaults: Policy, *, slow_after: float = 2.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._defaults = defaults
+        self._slow_after = slow_after
         self._clock = clock
         self._orders: Orders | None = None
         self._until = 0.0
@@ -70,7 +75,8 @@ class LiveSettings:
         if orders.policy is not None:
             if orders.policy.rate_limit_per_second is None:
                 self.share = None  # of a limit that is no more
-            # Limits outlast the settings: what they protect needs them no less while the collector is away.
+            # Limits outlast the settings: what they protect needs them no less while the collector is away. And what is
+            # slow stays so: else a canary would be judged by the jobs of one version that went on as it was.
             said = orders.policy
             self._defaults = replace(
                 self._defaults,
@@ -78,6 +84,7 @@ class LiveSettings:
                 concurrency_per_worker=said.concurrency_per_worker,
                 tenant_limits=said.tenant_limits,
                 shed_after=said.shed_after,
+                slow_after=said.slow_after,
             )
         self._until = self._clock() + orders.ttl_seconds
 
@@ -97,6 +104,12 @@ class LiveSettings:
         """Retry policy and lease, and the latest limits that were heard of."""
         said = self._current.policy if self._current else None
         return said or self._defaults
+
+    @property
+    def slow_after(self) -> float:
+        """Seconds from which on an attempt is slow: as was heard last, else as the environment says."""
+        said = self.policy.slow_after
+        return self._slow_after if said is None else said
 
     @property
     def lapses_in(self) -> float | None:

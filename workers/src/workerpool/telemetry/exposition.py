@@ -55,7 +55,7 @@ def _jobs(lanes: _Lanes) -> Iterator[Metric]:
     yield counter("jobs_processed", "Jobs done and acknowledged.", lambda lane: lane.processed)
     yield counter("jobs_first_attempts", "Jobs begun for the first time, counted at start.", _first_attempts)
     yield counter("jobs_first_failures", "First attempts that failed.", lambda lane: lane.first_failures)
-    text = "First attempts that took as long as is slow: SLOW_JOB_SECONDS, or what their handler says."
+    text = "First attempts that took as long as is slow, as their handler, the pool or SLOW_JOB_SECONDS says."
     yield counter("jobs_first_slow", text, lambda lane: lane.first_slow)
     text = "First attempts that ended later than spec.slo.jobLatencySeconds, since their job was due."
     late = [(labels, float(lane.first_late)) for labels, lane in lanes if lane.first_late is not None]
