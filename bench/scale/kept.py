@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from bench.scale.rows import Figures
+from e2e.cluster.files import write_whole
 
 _ALL: Final = TypeAdapter(list[Figures])
 
@@ -24,9 +25,7 @@ def load(file: Path) -> list[Figures]:
 
 def dump(file: Path, measured: Sequence[Figures]) -> None:
     """Keep them, as a whole: a run that ends in between leaves what was there before."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_bytes(_ALL.dump_json(list(measured), indent=2))
-    new.replace(file)
+    write_whole(file, _ALL.dump_json(list(measured), indent=2))
 
 
 def has(measured: Sequence[Figures], system: str, *, objects: int, namespaces: int) -> bool:

@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from e2e.cluster.files import write_whole
+
 _JOIN = 'for f in $JOIN_CGROUPS; do echo $$ > "$f" || exit 71; done; unset JOIN_CGROUPS; exec "$@"'
 _DEAD = "ZX"
 _STATE_FIELD, _START_FIELD = 0, 19  # in /proc/PID/stat, counted after the command's closing bracket
@@ -90,9 +92,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Store the record in one step, so that no reader sees half of it."""
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(asdict(self)))
-        draft.replace(path)
+        write_whole(path, json.dumps(asdict(self)))
 
     @classmethod
     def of(cls, pid: int, *, argv: tuple[str, ...]) -> Record:

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2e.cluster.files import write_whole
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.matrix.catalogue import catalogue
@@ -86,9 +87,7 @@ class Rows:
     def _write(self) -> None:
         """As a whole: who reads it meanwhile finds no half of it."""
         if self._file is not None:
-            new = self._file.with_name(f"{self._file.name}.new")
-            new.write_text(json.dumps(self.dump(), indent=2) + "\n")
-            new.replace(self._file)
+            write_whole(self._file, json.dumps(self.dump(), indent=2) + "\n")
 
 
 def _one(fault: Fault, rows: Rows, *, depth: Depth) -> int:

@@ -37,6 +37,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from e2e.cluster.files import write_whole
 from e2e.cluster.processes import end_at_sigterm
 from e2e.cluster.progress import say
 from e2e.faults.storm.brokers import BROKERS
@@ -90,9 +91,7 @@ class _Rows:
     def _write(self) -> None:
         """As a whole: who reads it meanwhile, or after an end in the midst of this, finds no half of it."""
         if self._file is not None:
-            new = self._file.with_name(f"{self._file.name}.new")
-            new.write_text(json.dumps([asdict(row) for row in self.found], indent=2) + "\n")
-            new.replace(self._file)
+            write_whole(self._file, json.dumps([asdict(row) for row in self.found], indent=2) + "\n")
 
 
 def _one(name: str, plan: Plan, folder: Path, rows: _Rows) -> int:
