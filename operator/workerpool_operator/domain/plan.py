@@ -45,8 +45,8 @@ POD_LIST_INTERVAL_SECONDS: Final = 0.2
 TROUBLE_AFTER_SECONDS: Final = 5.0
 TROUBLE_INTERVAL_SECONDS: Final = 15.0
 TROUBLE_INTERVAL_MAX_SECONDS: Final = 300.0
-"""Workers that stay unready have their pods looked at for a reason: after 5 s, then ever less often, so that thousands
-of pools that wait for nodes do not each list their pods every few seconds."""
+"""Pods that stay unready are looked at for a reason: after 5 s, then ever less often, so that thousands of pools that
+wait for nodes do not each list their pods every few seconds. None that has not been made is looked for."""
 ACCOUNT_LOOK_SECONDS: Final = 15.0
 """A pool whose service account may not be used looks so often whether it has become another one."""
 LONGEST_POD_START_SECONDS: Final = 300.0
@@ -266,17 +266,23 @@ def _remember_readiness(snapshot: Snapshot, memory: Memory, *, holding: Sequence
     starting = any(group.ready < min(group.replicas, wanted) for group in asked)
     if not starting and sum(group.ready for group in there.values()) >= wanted:
         took = snapshot.now - memory.unready_since if memory.unready_since is not None else memory.pod_start_seconds
-        return replace(memory, unready_since=None, pod_start_seconds=min(took, LONGEST_POD_START_SECONDS))
-    return memory if memory.unready_since is not None else replace(memory, unready_since=snapshot.now)
+        took = min(took, LONGEST_POD_START_SECONDS)
+        return replace(memory, unready_since=None, starting_since=None, pod_start_seconds=took)
+    since = snapshot.now if memory.unready_since is None else memory.unready_since
+    some = any(child.existing > child.ready for child in snapshot.deployments.values())
+    begun = snapshot.now if memory.starting_since is None else memory.starting_since
+    return replace(memory, unready_since=since, starting_since=begun if some else None)
 
 
 def _wants_trouble(memory: Memory, *, now: float) -> tuple[bool, float | None]:
     """Whether the pods should be looked at for what keeps them from being ready; else when."""
     if memory.unready_since is None:
         return False, None
-    due = memory.unready_since + TROUBLE_AFTER_SECONDS
+    if memory.starting_since is None:
+        return False, TROUBLE_INTERVAL_MAX_SECONDS
+    due = memory.starting_since + TROUBLE_AFTER_SECONDS
     if memory.pods_listed_at is not None and memory.pods_listed_at >= due:
-        waited = memory.pods_listed_at - memory.unready_since
+        waited = memory.pods_listed_at - memory.starting_since
         due = memory.pods_listed_at + min(max(waited, TROUBLE_INTERVAL_SECONDS), TROUBLE_INTERVAL_MAX_SECONDS)
     return now >= due, max(due - now, TROUBLE_AFTER_SECONDS)
 

@@ -159,6 +159,8 @@ class Memory:
     scale_in: ScaleInMemory
     unready_since: float | None = None
     """Since when fewer workers are ready than wanted."""
+    starting_since: float | None = None
+    """Since when there are pods that are not ready, while this is so."""
     pods_listed_at: float | None = None
     status_written_at: float | None = None
     pod_start_seconds: float = 0.0

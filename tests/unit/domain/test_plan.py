@@ -13,6 +13,7 @@ from tests.unit.domain.builders import (
     deployment,
     memory,
     pool,
+    reporting,
     revision,
     sample,
     settled,
@@ -313,12 +314,23 @@ def test_pods_of_workers_that_stay_unready_are_looked_at_for_a_reason() -> None:
     assert not plan(again).wants_pods
 
 
+def test_pods_that_are_not_made_yet_are_not_listed() -> None:
+    """Thousands of pools wait for a control plane that is slow: to ask each for its pods makes it slower."""
+    made = deployment(web := pool(scaling={"minReplicas": 1}), 1, ready=0)
+    there = settled(web, 1, deployments=made, samples=(sample(0),))
+    waiting = replace(there, deployments=reporting(made, replicas=0))
+    later = plan(replace(waiting, memory=plan(waiting).memory, now=NOW + 60))
+    assert (later.wants_pods, later.memory.unready_since, later.look_again) == (False, NOW, 300.0)
+    begun = plan(replace(there, memory=later.memory, now=NOW + 61))
+    assert (begun.wants_pods, begun.look_again) == (False, 5.0)
+
+
 def test_a_new_version_that_does_not_start_is_looked_at_although_the_old_one_has_all_its_workers() -> None:
     old, new = pool(), pool(worker={"image": "web:nope"}, generation=2)
     both = deployment(old, 3) | deployment(new, 1, ready=0)
     seen = settled(new, 0, samples=(sample(60),), deployments=both, revisions=revision(old) | revision(new))
     assert plan(seen).memory.unready_since == NOW
-    assert plan(replace(seen, memory=memory(unready_since=NOW - 5))).wants_pods
+    assert plan(replace(seen, memory=memory(unready_since=NOW - 5, starting_since=NOW - 5))).wants_pods
 
 
 def test_old_workers_that_are_busy_for_long_are_no_missing_ones() -> None:
