@@ -143,6 +143,7 @@ class FaultProxy:
             finally:
                 asyncio.run_coroutine_threadsafe(self.__aexit__(None, None, None), loop).result()
         finally:
+            asyncio.run_coroutine_threadsafe(_end_the_others(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -243,6 +244,14 @@ class FaultProxy:
         else:
             async for chunk in answer.content.iter_any():
                 yield chunk
+
+
+async def _end_the_others() -> None:
+    """Whoever still answers a client that is gone: a loop that closes over it would complain of each."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _late(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterator[bytes]:

@@ -1,11 +1,13 @@
 """The fault-injecting proxy in front of a toy server."""
 
 import asyncio
+import gc
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import aiohttp
@@ -347,3 +349,30 @@ async def test_it_runs_in_a_thread_beside_code_that_blocks(toy: tuple[Toy, str])
             return int(answer.status)
 
     assert await asyncio.to_thread(block) == 200
+
+
+async def test_its_end_leaves_nobody_behind_who_still_answers(
+    toy: tuple[Toy, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A loop that closes over them complains of each: hundreds of lines after a long run."""
+
+    def block() -> None:
+        with FaultProxy(Upstream(toy[1])).in_thread() as proxy:
+            watch = urllib.request.urlopen(f"{proxy.url}/x?watch=true&forever=1", timeout=10)
+            watch.readline()
+            proxy.fault(Match(), Delay(60.0))
+            late = threading.Thread(target=_asks, args=(proxy.url,))
+            late.start()
+            while proxy.requests < 2:
+                time.sleep(0.01)
+        late.join()
+        watch.close()
+
+    await asyncio.to_thread(block)
+    gc.collect()
+    assert "was destroyed but it is pending" not in caplog.text
+
+
+def _asks(url: str) -> None:
+    with suppress(OSError):
+        urllib.request.urlopen(url, timeout=10)
