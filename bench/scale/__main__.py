@@ -9,7 +9,8 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -29,7 +30,7 @@ from e2e.faults.watching import WatchLostError
 from e2e.support.own_server import ServerDoesNotStart
 from workerpool_operator.kube import errors
 
-Measure = Callable[..., Awaitable[Figures]]
+Measure = Callable[..., AsyncGenerator[Figures]]
 
 SYSTEMS: Final[dict[str, Measure]] = {"workerpool": ours.measure, "keda": beside.measure}
 SIZES: Final = (1, 100, 1000, 5000)
@@ -62,9 +63,6 @@ def main() -> int:
                     say(f"{name}: {pools:,} pools: measured before, by {arguments.keep}")
                     continue
                 failed += not _measured(name, load, arguments, into=measured)
-                if arguments.keep:
-                    kept.dump(arguments.keep, measured)
-                _write(arguments.json, measured)
         _write(arguments.json, measured)
     except KeyboardInterrupt:
         say("broken off: all that was started has ended")
@@ -81,15 +79,22 @@ def _measured(name: str, load: Load, arguments: argparse.Namespace, *, into: lis
     try:
         with tempfile.TemporaryDirectory(prefix="wp-scale-") as home:
             measure = SYSTEMS[name](load, home=Path(home), window=arguments.window, longest=arguments.longest)
-            into.append(asyncio.run(_awaited(measure)))
+            asyncio.run(_take(measure, arguments, into=into))
     except _FAILURES as error:
         say(f"failed: {name} at {load.pools:,}: {type(error).__name__}: {error}")
         return False
     return True
 
 
-async def _awaited(measure: Awaitable[Figures]) -> Figures:
-    return await measure
+async def _take(measure: AsyncGenerator[Figures], arguments: argparse.Namespace, *, into: list[Figures]) -> None:
+    """Keep what is known after each phase in place of what was known before."""
+    known = len(into)
+    async with aclosing(measure):
+        async for figures in measure:
+            into[known:] = [figures]
+            if arguments.keep:
+                kept.dump(arguments.keep, into)
+            _write(arguments.json, into)
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,6 +7,7 @@ cost with four workers each is left out.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -101,8 +102,8 @@ class Run:
             self.watch.result()
 
 
-async def measure(load: Load, *, home: Path, window: float, longest: float) -> Figures:
-    """KEDA at one size. `longest`: seconds that a phase may take.
+async def measure(load: Load, *, home: Path, window: float, longest: float) -> AsyncGenerator[Figures]:
+    """KEDA at one size, once. `longest`: seconds that a phase may take.
 
     Raises:
         DaemonDiedError: one of the programs has ended; the message holds the end of its log.
@@ -118,7 +119,7 @@ async def measure(load: Load, *, home: Path, window: float, longest: float) -> F
         processes = Processes(keda=keda, metrics=Exposition(keda.metrics_url))
         try:
             run = Run(ground=made, processes=processes, hpas=hpas, watch=watch, longest=longest)
-            return await run.measure(window)
+            yield await run.measure(window)
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,17 +80,16 @@ class Run:
         """Where it plays."""
         return self.ground.stage
 
-    async def measure(self, window: float) -> Figures:
-        """All phases in order. `window`: seconds of each look at rest."""
+    async def measure(self, window: float) -> AsyncGenerator[Figures]:
+        """All phases in order: the figures without changes, and again with each. `window`: seconds of each look."""
         self.collectors.start()
         create = await self.meter.phase("create", self._create)
         await self._rested()
         rest = await self.meter.rest(window)
-        changes = await self._changes()
         start = await self.meter.phase("cold start", self._fail_over)
         await self._rested()
         after = await usage.over(SETTLE_SECONDS, self.operator.pids)
-        return Figures(
+        figures = Figures(
             system=OPERATOR_ALONE,
             objects=self.stage.load.pools,
             namespaces=self.stage.load.namespaces,
@@ -98,12 +97,14 @@ class Run:
             rest=rest,
             start=start,
             start_rss_mb=after.rss_mb,
-            changes=changes,
             collector=await self._collector(window),
         )
+        yield figures
+        async for changes in self._changes():
+            yield replace(figures, changes=changes)
 
-    async def _changes(self) -> dict[str, Cost]:
-        """New workers everywhere, one more everywhere, and one less."""
+    async def _changes(self) -> AsyncGenerator[dict[str, Cost]]:
+        """New workers everywhere, one more everywhere, and one less: what is known after each."""
         found = dict[str, Cost]()
         for name, goal, spec in CHANGES:
 
@@ -113,8 +114,8 @@ class Run:
                 await self._arrived()
 
             found[name] = await self.meter.phase(name, change)
+            yield dict(found)
             await self._settle()
-        return found
 
     async def _create(self) -> None:
         await self.stage.create(self._pool)
@@ -158,7 +159,7 @@ class Run:
         )
 
     async def _collector(self, window: float) -> Collector:
-        """The real one of the first namespace, in place of the played one."""
+        """The real one of the first namespace, in place of the played one for so long."""
         place = self.stage.load.place(0)
         user = collector_user(place)
         await self.collectors.stop(place)
@@ -168,6 +169,8 @@ class Run:
         requests = await self.ground.audit.requests(user)
         seen = await usage.over(window, lambda: [daemon.pid()])
         requests = await self.ground.audit.requests(user) - requests
+        await asyncio.to_thread(daemon.stop)
+        self.collectors.begin(place)
         say(f"  one collector: {seen.millicores:.2f} mCPU, {seen.rss_mb:.0f} MB, {started:.1f} s of CPU to start")
         return Collector(
             start_cpu_seconds=started,
@@ -199,8 +202,8 @@ class Run:
         }
 
 
-async def measure(load: Load, *, home: Path, window: float, longest: float) -> Figures:
-    """The operator at one size. `longest`: seconds that a phase may take.
+async def measure(load: Load, *, home: Path, window: float, longest: float) -> AsyncGenerator[Figures]:
+    """The operator at one size, as far as it is known: the last are all. `longest`: seconds that a phase may take.
 
     Raises:
         DaemonDiedError: one of the programs has ended; the message holds the end of its log.
@@ -208,7 +211,8 @@ async def measure(load: Load, *, home: Path, window: float, longest: float) -> F
     """
     pools = Pools(pool_of=pool_of, goal=Goal(image=FIRST, size=WORKERS))
     async with ground(load, home=home, sizes=pools) as made, _run(made, pools=pools, longest=longest) as run:
-        return await run.measure(window)
+        async for figures in run.measure(window):
+            yield figures
 
 
 @asynccontextmanager

@@ -83,11 +83,15 @@ class Collectors:
 
     def start(self) -> None:
         """Start all."""
-        for place, pools in self.names.items():
-            self._played[place] = one = self._make(place)
-            for pool in pools:
-                one.say(pool, Script(queue=QUEUE))
-            self._tasks[place] = asyncio.create_task(self._run(one), name=f"collector-{place}")
+        for place in self.names:
+            self.begin(place)
+
+    def begin(self, place: str) -> None:
+        """Start that of one namespace."""
+        self._played[place] = one = self._make(place)
+        for pool in self.names[place]:
+            one.say(pool, Script(queue=QUEUE))
+        self._tasks[place] = asyncio.create_task(self._run(one), name=f"collector-{place}")
 
     def changed(self, key: Key) -> None:
         """A pool has other pods now."""

@@ -248,16 +248,19 @@ class PoolReconciler:
         before, pool = snapshot.pool.status, snapshot.pool
         after = status_of.build(snapshot, todo, refusals=refused)
         self._show(snapshot, after, todo)
-        worth, memory, now = status_of.write_after(before, after), self.memories[key], _now()
+        memory, now = self.memories[key], _now()
+        worth = status_of.write_after(before, after, took=memory.status_took)
         since = math.inf if memory.status_written_at is None else now - memory.status_written_at
         failure, again = None, None
         if worth is not None and since >= worth:
             self.memories[key] = replace(memory, status_written_at=now)
             failure = await self.executor.write_status(pool, after)
+            if (kept := self.memories.get(key)) is not None:  # none: led anew meanwhile
+                self.memories[key] = replace(kept, status_took=_now() - now)
             if failure is not None and type(failure.error) is errors.NotFound:
                 self.gone(key, pool.uid)
                 return [], None
-        elif worth == status_of.COUNT_WRITE_SECONDS:
+        elif worth is not None and worth < status_of.QUIET_WRITE_SECONDS:
             again = worth - since  # the counts may have come to rest by now, and nothing else would bring a look
         ref = ObjectRef(kinds.WORKER_POOL, key.namespace, key.name)
         for told in status_of.announcements(snapshot, todo, after):

@@ -163,6 +163,8 @@ class Memory:
     """Since when there are pods that are not ready, while this is so."""
     pods_listed_at: float | None = None
     status_written_at: float | None = None
+    status_took: float = 0.0
+    """Seconds until the last write of the status was answered."""
     pod_start_seconds: float = 0.0
     """How long workers took to become ready the last time some had to."""
     hpa: HpaMemory | None = None

@@ -34,6 +34,8 @@ from workerpool_operator.domain.versions import Versions
 COUNT_WRITE_SECONDS: Final = 1.0
 """How many workers there are is written at most this often: a version that replaces another one changes that five times
 for each worker. A decision or a condition that changes is written at once."""
+COUNT_WRITE_SHARE: Final = 0.1
+"""And writing that takes at most this part of the time: what is slow to answer is not asked more often for it."""
 QUIET_WRITE_SECONDS: Final = 30.0
 """Figures that only move are written at most this often."""
 
@@ -72,12 +74,12 @@ def build(snapshot: Snapshot, plan: Plan, *, refusals: Sequence[Refusal]) -> Wor
     )
 
 
-def write_after(before: WorkerPoolStatus, after: WorkerPoolStatus) -> float | None:
-    """Seconds since the last write from which on the change is worth one; None: nothing changed."""
+def write_after(before: WorkerPoolStatus, after: WorkerPoolStatus, *, took: float = 0.0) -> float | None:
+    """Seconds since the last write, which `took` so many, from which on the change is worth one; None: no change."""
     if _significant(before) != _significant(after):
         return 0.0
     if _counts(before) != _counts(after):
-        return COUNT_WRITE_SECONDS
+        return min(max(COUNT_WRITE_SECONDS, took / COUNT_WRITE_SHARE), QUIET_WRITE_SECONDS)
     return QUIET_WRITE_SECONDS if _figures(before) != _figures(after) else None
 
 

@@ -23,6 +23,8 @@ class Stage(Server):
         super().__init__()
         self.now, self.store, self.ready = 1000.0, Store(), 0
         self.deployment: dict[str, Any] = {}
+        self.takes = 0.0
+        """Seconds, each write of the status."""
         self.told: list[int] = []
         """Ready workers, of each status that was written."""
         monkeypatch.setattr(reconcile, "_now", lambda: self.now)
@@ -39,6 +41,7 @@ class Stage(Server):
             self.told.append(body["status"]["readyReplicas"])
             body = {**self._pool, "status": body["status"]}
             self.version += 1
+            self.now += self.takes
             return {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
         answer = await super().apply(body, subresource=subresource)
         if body["kind"] == "Deployment":
@@ -102,3 +105,20 @@ async def test_that_all_are_ready_is_told_at_once(monkeypatch: pytest.MonkeyPatc
     stage.now += 0.1
     await stage.look(ready=3)
     assert stage.told[-1] == 3
+
+
+async def test_an_api_server_that_is_slow_is_told_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next write may come when the last one has taken a tenth of the time since it began."""
+    stage = Stage(monkeypatch)
+    await stage.reconcile()
+    stage.now += 10
+    await stage.look(ready=0)
+    stage.now, stage.takes = stage.now + 30, 0.4
+    await stage.look(ready=1)
+    assert stage.told[-1] == 1
+    stage.now, written = stage.now + 0.6, len(stage.told)
+    again = await stage.look(ready=2)
+    assert (len(stage.told), again) == (written, pytest.approx(3.0))
+    stage.now += again or 0.0
+    await stage.reconcile()
+    assert stage.told[written:] == [2]
