@@ -6,6 +6,7 @@ from typing import Any, Final
 from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.domain.desired import COMPONENT_LABEL, PLACE_LABEL, POOL_LABEL, WORKER, deployment_name
 from workerpool_operator.domain.scaling import Pod
+from workerpool_operator.domain.shields import ANNOTATIONS
 from workerpool_operator.domain.snapshot import (
     DELETION_COST_ANNOTATION,
     REVISION_LABEL,
@@ -56,8 +57,14 @@ def _pod(pool: str, body: Mapping[str, Any]) -> Pod:
         created=metadata.get("creationTimestamp", ""),
         cost=_cost(metadata.get("annotations", {}).get(DELETION_COST_ANNOTATION)),
         node=body.get("spec", {}).get("nodeName", ""),
+        shielded=_shielded(metadata.get("annotations", {})),
         running=any("running" in container.get("state", {}) for container in status.get("containerStatuses", ())),
     )
+
+
+def _shielded(annotations: Mapping[str, str]) -> bool | None:
+    there = {annotations.get(key) == value for key, value in ANNOTATIONS.items()}
+    return there.pop() if len(there) == 1 else None
 
 
 def _cost(annotation: str | None) -> int:

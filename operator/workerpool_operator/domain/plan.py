@@ -35,7 +35,7 @@ from workerpool_operator.domain.scaling.drains import LOOK_SECONDS as DRAIN_LOOK
 from workerpool_operator.domain.scaling.drains import leaver as next_leaver
 from workerpool_operator.domain.seating import claim_of, remembered, seat
 from workerpool_operator.domain.sharing import shares_of
-from workerpool_operator.domain.shields import ShieldOrder, shield
+from workerpool_operator.domain.shields import Shielding, ShieldOrder, shield
 from workerpool_operator.domain.size import size_of
 from workerpool_operator.domain.snapshot import Memory, Snapshot
 from workerpool_operator.domain.versions import LOOK_SECONDS, Versions
@@ -166,7 +166,8 @@ def plan(snapshot: Snapshot) -> Plan:
     list_wait = _list_wait(snapshot, hurry=bool(counts.remove or ebb.count or care.due), draining=bool(drains))
     troubled, trouble_at = _wants_trouble(memory, now=snapshot.now)
     seats_due = seating.list_in is not None and seating.list_in <= 0
-    if snapshot.pods is None and (troubled or seats_due or (taking_away and list_wait <= 0)):
+    shields = _shields(snapshot, memory)
+    if snapshot.pods is None and (troubled or seats_due or shields.wants_pods or (taking_away and list_wait <= 0)):
         return replace(draft, wants_pods=True)
     workers = _workers(snapshot)
     memory = choose_one(snapshot, memory, care, workers)
@@ -179,8 +180,6 @@ def plan(snapshot: Snapshot) -> Plan:
         memory = _remember_step(snapshot, memory, scale_in)
     if snapshot.pods is not None:
         memory = replace(memory, pods_listed_at=snapshot.now)
-    wanted = snapshot.pool.spec.disruption.protect_busy_workers
-    shields = shield(memory.shields, snapshot.reports, wanted=wanted, now=snapshot.now)
     memory = replace(memory, shields=shields.memory)
     sizes = _sizes(snapshot, counts=counts, scale_in=scale_in)
     answer = decision.desired if decision.outcome in {Outcome.ACTIVE, Outcome.PARTIAL} else None
@@ -220,6 +219,12 @@ def plan(snapshot: Snapshot) -> Plan:
         corrected=objects.corrected(snapshot, applies, sizes=sizes),
         started_versions=tuple(name for name in versions.holding if name not in groups(snapshot)),
     )
+
+
+def _shields(snapshot: Snapshot, memory: Memory) -> Shielding:
+    wanted = snapshot.pool.spec.disruption.protect_busy_workers
+    seen = None if snapshot.pods is None else {pod.uid: pod.shielded for pod in snapshot.pods.active}
+    return shield(memory.shields, snapshot.reports, wanted=wanted, now=snapshot.now, seen=seen)
 
 
 def _earliest(moments: Iterable[float | None]) -> float | None:

@@ -1,8 +1,9 @@
 """Busy workers ask those who empty nodes to leave them alone: annotations on pods, which autoscalers heed.
 
 A shield goes up when a worker is seen with a job, and down when it has been without one for a minute, so a pool of
-short jobs costs one write per worker and not one per job. Nothing here is read back: what a leader before put up is not
-known, so a new one says it once of every worker.
+short jobs costs one write per worker and not one per job. What a leader before put up is not known: before the first
+worker's goes down for that, the pool's pods are looked at, unless it is so few of many that to write costs less. Else
+each new leader would write once to each of 20,000 pods, and once to each new pod.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ IDLE_SECONDS: Final = 60.0
 MOST_AT_ONCE: Final = 20
 INTERVAL_SECONDS: Final = 1.0
 """Between two batches of writes of one pool."""
+PODS_FOR_A_WRITE: Final = 10
+"""To list so many costs as much as one write."""
 ANNOTATIONS: Final[Mapping[str, str]] = {
     "karpenter.sh/do-not-disrupt": "true",
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -58,13 +61,28 @@ class Shielding:
     orders: tuple[ShieldOrder, ...]
     memory: Shields
     look_again: float | None = None
+    wants_pods: bool = False
+    """The pods should be listed for what is not known; then ask again."""
 
 
-def shield(memory: Shields, reports: Mapping[str, Report], *, wanted: bool, now: float) -> Shielding:
-    """The shields for these workers. `wanted`: whether the pool has any; otherwise all go down."""
+def shield(
+    memory: Shields,
+    reports: Mapping[str, Report],
+    *,
+    wanted: bool,
+    now: float,
+    seen: Mapping[str, bool | None] | None = None,
+) -> Shielding:
+    """The shields for these workers.
+
+    `wanted`: whether the pool has any; otherwise all go down. `seen`: by uid whether a shield stands at the pod, None
+    where half of one does; None for the whole where they were not listed.
+    """
     of, due, left = {}, [], []
     for uid, report in reports.items():
         before = memory.of.get(uid, Shield())
+        if before.up is None and seen:
+            before = replace(before, up=seen.get(uid))
         if not (report.fresh and report.pod) or report.draining:
             of[uid] = before  # too little is known of it, or it goes anyway
             continue
@@ -74,6 +92,7 @@ def shield(memory: Shields, reports: Mapping[str, Report], *, wanted: bool, now:
             due.append(ShieldOrder(pod=report.pod, uid=uid, up=up))
         if seconds is not None:
             left.append(seconds)
+    unknown = sum(not order.up and of[order.uid].up is None for order in due)
     wait = 0.0 if memory.written_at is None else memory.written_at + INTERVAL_SECONDS - now
     # Those that protect first: a node may be emptied at any moment.
     orders = tuple(sorted(due, key=lambda order: (not order.up, order.uid))[:MOST_AT_ONCE]) if wait <= 0 else ()
@@ -84,6 +103,7 @@ def shield(memory: Shields, reports: Mapping[str, Report], *, wanted: bool, now:
         orders=orders,
         memory=Shields(of=of, written_at=now if orders else memory.written_at),
         look_again=min(left, default=None),
+        wants_pods=seen is None and unknown > 0 and len(reports) <= unknown * PODS_FOR_A_WRITE,
     )
 
 

@@ -32,6 +32,8 @@ class Pod:
     """Whether a container of it runs, as the kubelet last said."""
     node: str = ""
     """Name of its node; empty: it has none yet."""
+    shielded: bool | None = None
+    """Whether all annotations that keep a busy worker's node stand there; None: some do."""
 
     @property
     def marked(self) -> bool:
