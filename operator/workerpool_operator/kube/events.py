@@ -11,7 +11,6 @@ adding another. Per object a token bucket bounds how many are written at all.
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import structlog
 
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.kinds import EVENT, ObjectRef
+from workerpool_operator.kube.recent import Recent
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -31,6 +31,8 @@ REPORTING_CONTROLLER: Final = "workerpool.dev/operator"
 BURST: Final = 25
 REFILL_SECONDS: Final = 60.0
 _NOTE_LIMIT: Final = 1024
+REPEATED_SECONDS: Final = 360.0
+"""How long an event is remembered as written: as long as client-go takes the same one for one more of a series."""
 _REMEMBERED: Final = 4096
 _QUEUE_LIMIT: Final = 10_000
 _WRITERS: Final = 4
@@ -91,7 +93,7 @@ class EventRecorder:
         self._wall_clock = wall_clock
         self._queue: asyncio.Queue[_Emission] = asyncio.Queue(_QUEUE_LIMIT)
         self._budget = _Budgets(clock)
-        self._counts: OrderedDict[ObjectRef, int] = OrderedDict()
+        self._counts = Recent[ObjectRef, int](seconds=REPEATED_SECONDS, limit=_REMEMBERED, clock=clock)
 
     def emit(
         self,
@@ -137,14 +139,14 @@ class EventRecorder:
 
     async def _write(self, emission: _Emission) -> None:
         ref = emission.ref
-        if ref in self._counts:
+        if count := self._counts.get(ref):
             try:
-                return await self._repeat(ref, self._counts[ref])
+                return await self._repeat(ref, count)
             except errors.NotFound:
-                del self._counts[ref]  # expired (one hour by default): it starts anew
+                self._counts.forget(ref)  # expired (one hour by default): it starts anew
         try:
             await self._api.create(self._event(emission, ref))
-            self._remember(ref, 1)
+            self._counts.set(ref, 1)
         except errors.AlreadyExists:
             # From before a restart, or by another leader. Reading it would need one more right in RBAC; an
             # empty patch gives it back as well.
@@ -154,13 +156,7 @@ class EventRecorder:
     async def _repeat(self, ref: ObjectRef, count: int) -> None:
         series = {"count": count + 1, "lastObservedTime": self._now_text()}
         await self._api.merge_patch(ref, {"series": series})
-        self._remember(ref, count + 1)
-
-    def _remember(self, ref: ObjectRef, count: int) -> None:
-        self._counts[ref] = count
-        self._counts.move_to_end(ref)
-        if len(self._counts) > _REMEMBERED:
-            self._counts.popitem(last=False)
+        self._counts.set(ref, count + 1)
 
     def _event(self, emission: _Emission, ref: ObjectRef) -> Json:
         regarding = emission.regarding
@@ -193,16 +189,16 @@ class _Budgets:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        # One that has not been used for so long is full again, as is one that nobody knows.
+        refilled = BURST * REFILL_SECONDS
+        self._buckets = Recent[str, tuple[float, float]](seconds=refilled, limit=_REMEMBERED, clock=clock)
 
     def take(self, uid: str) -> bool:
         now = self._clock()
-        tokens, at = self._buckets.pop(uid, (float(BURST), now))
+        tokens, at = self._buckets.get(uid) or (float(BURST), now)
         tokens = min(float(BURST), tokens + (now - at) / REFILL_SECONDS)
         allowed = tokens >= 1
-        self._buckets[uid] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > _REMEMBERED:
-            self._buckets.popitem(last=False)  # the one unused for longest, which is full again soonest
+        self._buckets.set(uid, (tokens - 1 if allowed else tokens, now))
         return allowed
 
 

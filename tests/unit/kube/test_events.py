@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workerpool_operator.kube import errors, kinds
-from workerpool_operator.kube.events import BURST, REFILL_SECONDS, EventRecorder, EventType
+from workerpool_operator.kube.events import BURST, REFILL_SECONDS, REPEATED_SECONDS, EventRecorder, EventType
 from workerpool_operator.kube.kinds import ObjectRef
 
 POOL = ObjectRef(kinds.WORKER_POOL, "media", "thumbs")
@@ -98,6 +98,18 @@ async def test_a_new_process_goes_on_counting_what_is_there() -> None:
             one.emit()
             await one.recorder.flush()
     assert [event["series"]["count"] for event in store.events.values()] == [3]
+
+
+async def test_after_a_while_the_same_is_looked_for_anew_and_counted_on() -> None:
+    store = EventStore()
+    async with recording(store) as one:
+        one.emit()
+        await one.recorder.flush()
+        one.now = REPEATED_SECONDS
+        one.emit()
+        await one.recorder.flush()
+    assert [event["series"]["count"] for event in store.events.values()] == [2]
+    assert store.requests == 4  # made; not made again, looked at, raised
 
 
 async def test_what_differs_is_another_event() -> None:
