@@ -253,10 +253,10 @@ class PoolReconciler:
         since = math.inf if memory.status_written_at is None else now - memory.status_written_at
         failure, again = None, None
         if worth is not None and since >= worth:
-            self.memories[key] = replace(memory, status_written_at=now)
             failure = await self.executor.write_status(pool, after)
-            if (kept := self.memories.get(key)) is not None:  # none: led anew meanwhile
-                self.memories[key] = replace(kept, status_took=_now() - now)
+            # None: led anew meanwhile. What failed has told nothing, and is written again at the next look.
+            if failure is None and (kept := self.memories.get(key)) is not None:
+                self.memories[key] = replace(kept, status_written_at=now, status_took=_now() - now)
             if failure is not None and type(failure.error) is errors.NotFound:
                 self.gone(key, pool.uid)
                 return [], None

@@ -2,8 +2,9 @@
 
 A shield goes up when a worker is seen with a job, and down when it has been without one for a minute, so a pool of
 short jobs costs one write per worker and not one per job. What a leader before put up is not known: before the first
-worker's goes down for that, the pool's pods are looked at, unless it is so few of many that to write costs less. Else
-each new leader would write once to each of 20,000 pods, and once to each new pod.
+worker's is written for that, the pool's pods are looked at, unless it is so few of many that to write costs less. Else
+each new leader would write once to each of 20,000 pods. Who is seen busy for the first time after that look is written
+to without another.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Shields:
 
     of: Mapping[str, Shield] = field(default_factory=dict)
     written_at: float | None = None
+    looked: bool = False
+    """Whether the pods were listed since this leader began."""
 
     def without(self, uids: frozenset[str]) -> "Shields":
         """The writes for these were refused: what stands there is not known."""
@@ -92,7 +95,7 @@ def shield(
             due.append(ShieldOrder(pod=report.pod, uid=uid, up=up))
         if seconds is not None:
             left.append(seconds)
-    unknown = sum(not order.up and of[order.uid].up is None for order in due)
+    unknown = sum(of[order.uid].up is None and not (order.up and memory.looked) for order in due)
     wait = 0.0 if memory.written_at is None else memory.written_at + INTERVAL_SECONDS - now
     # Those that protect first: a node may be emptied at any moment.
     orders = tuple(sorted(due, key=lambda order: (not order.up, order.uid))[:MOST_AT_ONCE]) if wait <= 0 else ()
@@ -101,7 +104,7 @@ def shield(
         left.append(wait if wait > 0 else INTERVAL_SECONDS)
     return Shielding(
         orders=orders,
-        memory=Shields(of=of, written_at=now if orders else memory.written_at),
+        memory=Shields(of=of, written_at=now if orders else memory.written_at, looked=memory.looked or seen is not None),
         look_again=min(left, default=None),
         wants_pods=seen is None and unknown > 0 and len(reports) <= unknown * PODS_FOR_A_WRITE,
     )

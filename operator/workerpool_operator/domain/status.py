@@ -36,8 +36,10 @@ COUNT_WRITE_SECONDS: Final = 1.0
 for each worker. A decision or a condition that changes is written at once."""
 COUNT_WRITE_SHARE: Final = 0.1
 """And writing that takes at most this part of the time: what is slow to answer is not asked more often for it."""
+COUNT_WRITE_MAX_SECONDS: Final = 10.0
+"""But no count stays untold for longer, however slow the answers are."""
 QUIET_WRITE_SECONDS: Final = 30.0
-"""Figures that only move are written at most this often."""
+"""Figures that only move are written at most this often, and by the way: they bring no look of their own."""
 
 MESSAGE_MAX_LENGTH: Final = 256
 """Of a term, as the resource has it."""
@@ -79,7 +81,7 @@ def write_after(before: WorkerPoolStatus, after: WorkerPoolStatus, *, took: floa
     if _significant(before) != _significant(after):
         return 0.0
     if _counts(before) != _counts(after):
-        return min(max(COUNT_WRITE_SECONDS, took / COUNT_WRITE_SHARE), QUIET_WRITE_SECONDS)
+        return min(max(COUNT_WRITE_SECONDS, took / COUNT_WRITE_SHARE), COUNT_WRITE_MAX_SECONDS)
     return QUIET_WRITE_SECONDS if _figures(before) != _figures(after) else None
 
 

@@ -14,6 +14,7 @@ from workerpool_operator.controller.keys import PoolKey
 from workerpool_operator.controller.store import Store
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.scaling import History, ScaleInMemory
+from workerpool_operator.domain.shields import Shields
 from workerpool_operator.domain.snapshot import Memory
 from workerpool_operator.domain.stuck import Restarts
 from workerpool_operator.kube import errors, kinds
@@ -89,7 +90,8 @@ class Bench:
         self.reconciler = pool_reconciler(kube=self.server, store=store, streams=self.streams, events=self.events)
         store.put(kinds.WORKER_POOL, pool())
         past = History(since=0.0, active_at=0.0)
-        known = Memory(history=past, scale_in=ScaleInMemory(epoch=0), restarts=Restarts(settled=True))
+        term = ScaleInMemory(epoch=0)
+        known = Memory(history=past, scale_in=term, restarts=Restarts(settled=True), shields=Shields(looked=True))
         self.reconciler.memories[KEY] = known
 
     def report(self, *, fence: str = "") -> None:

@@ -25,6 +25,9 @@ class Server:
 
     refusal: errors.KubeError | None = None
     patched: list[tuple[str, str | None, dict[str, str | None]]] = field(default_factory=list)
+    stands: dict[str, str] = field(default_factory=dict)
+    """The annotations of the worker's pod."""
+    listed: int = 0
 
     async def apply(self, body: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
         return {**body, "metadata": {**body["metadata"], "uid": body["kind"], "resourceVersion": "5"}}
@@ -33,6 +36,14 @@ class Server:
         self.patched.append((str(ref), uid, patch["metadata"]["annotations"]))
         if self.refusal is not None:
             raise self.refusal
+
+
+    async def all(self) -> list[dict[str, Any]]:
+        return [{"metadata": {"name": "thumbs-a", "uid": "a", "annotations": self.stands}}]
+
+    def list(self, *_: Any, **__: Any) -> "Server":
+        self.listed += 1
+        return self
 
 
 class Bench:
@@ -61,6 +72,14 @@ async def test_exactly_that_pod_is_annotated_once(monkeypatch: pytest.MonkeyPatc
     await bench.look()
     await bench.look()
     assert bench.server.patched == [("Pod media/thumbs-a", "a", {KARPENTER: "true", AUTOSCALER: "false"})]
+
+
+async def test_a_new_leader_writes_nothing_that_stands_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.server.stands = dict(ANNOTATIONS)
+    await bench.look()
+    await bench.look()
+    assert (bench.server.patched, bench.server.listed) == ([], 1)
 
 
 async def test_a_key_that_the_pool_itself_sets_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from tests.support.reconciler import pool_reconciler
 from tests.unit.controller.test_review_reconcile import KEY, Server
 from workerpool_operator.controller import reconcile
 from workerpool_operator.controller.store import Store
-from workerpool_operator.domain.status import COUNT_WRITE_SECONDS
-from workerpool_operator.kube import kinds
+from workerpool_operator.domain.status import COUNT_WRITE_MAX_SECONDS, COUNT_WRITE_SECONDS
+from workerpool_operator.kube import errors, kinds
 from workerpool_operator.serve.state import StreamState
 
 
@@ -25,6 +25,7 @@ class Stage(Server):
         self.deployment: dict[str, Any] = {}
         self.takes = 0.0
         """Seconds, each write of the status."""
+        self.refusal: errors.KubeError | None = None
         self.told: list[int] = []
         """Ready workers, of each status that was written."""
         monkeypatch.setattr(reconcile, "_now", lambda: self.now)
@@ -38,10 +39,12 @@ class Stage(Server):
 
     async def apply(self, body: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
         if subresource == "status":
+            self.now += self.takes
+            if self.refusal is not None:
+                raise self.refusal
             self.told.append(body["status"]["readyReplicas"])
             body = {**self._pool, "status": body["status"]}
             self.version += 1
-            self.now += self.takes
             return {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
         answer = await super().apply(body, subresource=subresource)
         if body["kind"] == "Deployment":
@@ -73,7 +76,7 @@ class Stage(Server):
 
     async def reconcile(self) -> float | None:
         outcome = await self._reconciler.reconcile(KEY)
-        assert not outcome.failed
+        assert outcome.failed == (self.refusal is not None)
         return outcome.look_again
 
 
@@ -123,3 +126,33 @@ async def test_an_api_server_that_is_slow_is_told_less_often(monkeypatch: pytest
     stage.now += again or 0.0
     await stage.reconcile()
     assert stage.told[written:] == [2]
+
+
+async def test_however_slow_it_is_no_count_stays_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else brings a look: it was told of with the next change, minutes later or never."""
+    stage = Stage(monkeypatch)
+    await stage.reconcile()
+    stage.now += 10
+    await stage.look(ready=0)
+    stage.now, stage.takes = stage.now + 30, 3.5
+    await stage.look(ready=2)
+    written = len(stage.told)
+    again = await stage.look(ready=1)
+    assert again is not None
+    assert again <= COUNT_WRITE_MAX_SECONDS
+    stage.now += again
+    await stage.reconcile()
+    assert stage.told[written:] == [1]
+
+
+async def test_counts_whose_write_failed_are_written_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch)
+    await stage.reconcile()
+    stage.now += 10
+    await stage.look(ready=1)
+    stage.now += 30
+    stage.takes, stage.refusal = 4.0, errors.RequestTimeout("no answer within 4 s")
+    await stage.look(ready=2)
+    stage.takes, stage.refusal = 0.0, None
+    await stage.reconcile()
+    assert stage.told[-1] == 2

@@ -57,14 +57,24 @@ def test_up_with_the_first_job_and_down_a_minute_after_the_last() -> None:
 
 def test_a_new_leader_looks_at_what_the_one_before_has_left() -> None:
     """It wrote once of every worker before: 20,000 writes after each change of the leader, nearly all for nothing."""
-    workers = [worker("a", 1), *(worker(uid) for uid in "bcd")]
+    workers = [worker(uid) for uid in "abcd"]
     first = look(Shields(), *workers, now=0.5)
-    assert (said(first), first.look_again, first.wants_pods) == ([("a", True)], IDLE_SECONDS, False)
+    assert (said(first), first.look_again, first.wants_pods) == ([], IDLE_SECONDS, False)
     later = 0.5 + IDLE_SECONDS
     assert look(first.memory, *workers, now=later).wants_pods
     then = look(first.memory, *workers, now=later, seen={"a": True, "b": True, "c": False, "d": None})
-    assert (said(then), then.wants_pods) == ([("b", False), ("d", False)], False)
+    assert (said(then), then.wants_pods) == ([("a", False), ("b", False), ("d", False)], False)
     assert said(look(then.memory, *workers, now=later + INTERVAL_SECONDS)) == []
+
+
+def test_a_new_leader_looks_at_busy_workers_pods_at_once_and_once() -> None:
+    """It wrote to each that was busy, though the one before had; who comes later has nothing to look for."""
+    workers = [worker(uid, 1) for uid in "ab"]
+    assert look(Shields(), *workers, now=0.5).wants_pods
+    first = look(Shields(), *workers, now=0.5, seen={"a": True, "b": False})
+    assert (said(first), first.wants_pods) == ([("b", True)], False)
+    later = look(first.memory, *workers, worker("c", 1), now=9.0)
+    assert (said(later), later.wants_pods) == ([("c", True)], False)
 
 
 def test_what_stands_there_already_is_not_written_again() -> None:
@@ -107,7 +117,7 @@ def test_switched_off_all_go_down_at_once() -> None:
 
 
 def test_so_many_at_once_those_that_protect_first() -> None:
-    up = look(Shields(), worker("z"), now=0.1)
+    up = look(Shields(), worker("z"), now=0.1, seen={})
     crowd = [worker(f"w{number:02}", 1) for number in range(MOST_AT_ONCE + 5)]
     first = look(up.memory, worker("z"), *crowd, now=0.1 + IDLE_SECONDS)
     assert all(order.up for order in first.orders)
@@ -145,6 +155,8 @@ def test_a_plan_protects_its_busy_workers_unless_told_not_to() -> None:
     busy = {"a": worker("a", 1)}
     seen = settled(pool(), 1, samples=(sample(0, 1),), reports=busy)
     made = plan(seen)
+    assert (made.wants_pods, made.shields) == (True, ())
+    made = plan(replace(seen, pods=PodList(active=())))
     assert [order.pod for order in made.shields] == ["pod-a"]
     assert plan(replace(seen, memory=made.memory)).shields == ()
     off = replace(seen, pool=pool(disruption={"protectBusyWorkers": False}))
