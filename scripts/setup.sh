@@ -49,7 +49,7 @@ packages() {
 # two locks only.
 apt() {
     local said until=$((SECONDS + 300))
-    until said=$(DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@" 2>&1 </dev/null); do
+    until said=$(DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get --quiet=2 "$@" 2>&1 </dev/null); do
         [[ $said == *"Could not get lock"* ]] && ((SECONDS < until)) || fail "apt-get $1 failed:"$'\n'"$said"
         sleep 2
     done

@@ -7,11 +7,12 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +28,26 @@ from e2e.cluster.processes import DaemonDiedError
 from e2e.cluster.progress import say
 from e2e.cluster.toolchain import ToolchainError
 from e2e.faults.watching import WatchLostError
+from e2e.support.images import ROOT
 from e2e.support.own_server import ServerDoesNotStart
 from workerpool_operator.kube import errors
 
 Measure = Callable[..., AsyncGenerator[Figures]]
 
-SYSTEMS: Final[dict[str, Measure]] = {"workerpool": ours.measure, "keda": beside.measure}
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One that is measured."""
+
+    measure: Measure
+    changes: tuple[str, ...] = ()
+    """Its phases of mass changes."""
+
+
+SYSTEMS: Final = {
+    "workerpool": System(measure=ours.measure, changes=tuple(name for name, _, _ in ours.CHANGES)),
+    "keda": System(measure=beside.measure),
+}
 SIZES: Final = (1, 100, 1000, 5000)
 _FAILURES: Final = (
     ClusterError,
@@ -59,7 +74,8 @@ def main() -> int:
         for pools in arguments.pools:
             load = Load(pools=pools, namespaces=max(1, pools // arguments.per_namespace))
             for name in arguments.systems:
-                if kept.has(measured, name, objects=load.pools, namespaces=load.namespaces):
+                changes = SYSTEMS[name].changes if arguments.changes else ()
+                if kept.has(measured, name, objects=load.pools, namespaces=load.namespaces, changes=changes):
                     say(f"{name}: {pools:,} pools: measured before, by {arguments.keep}")
                     continue
                 failed += not _measured(name, load, arguments, into=measured)
@@ -78,7 +94,9 @@ def _measured(name: str, load: Load, arguments: argparse.Namespace, *, into: lis
     say(f"{name}: {load.pools:,} pools in {load.namespaces:,} namespaces (load {os.getloadavg()[0]:.1f})")
     try:
         with tempfile.TemporaryDirectory(prefix="wp-scale-") as home:
-            measure = SYSTEMS[name](load, home=Path(home), window=arguments.window, longest=arguments.longest)
+            system, bounds = SYSTEMS[name], {"window": arguments.window, "longest": arguments.longest}
+            more = {"changes": arguments.changes} if system.changes else {}
+            measure = system.measure(load, home=Path(home), **bounds, **more)
             asyncio.run(_take(measure, arguments, into=into))
     except _FAILURES as error:
         say(f"failed: {name} at {load.pools:,}: {type(error).__name__}: {error}")
@@ -87,11 +105,12 @@ def _measured(name: str, load: Load, arguments: argparse.Namespace, *, into: lis
 
 
 async def _take(measure: AsyncGenerator[Figures], arguments: argparse.Namespace, *, into: list[Figures]) -> None:
-    """Keep what is known after each phase in place of what was known before."""
-    known = len(into)
+    """Keep what is known after each phase in place of what was known before, in this run or an earlier one."""
+    commit = _commit()
     async with aclosing(measure):
         async for figures in measure:
-            into[known:] = [figures]
+            into[:] = [one for one in into if (one.system, one.objects) != (figures.system, figures.objects)]
+            into.append(replace(figures, commit=commit))
             if arguments.keep:
                 kept.dump(arguments.keep, into)
             _write(arguments.json, into)
@@ -105,6 +124,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--system", choices=sorted(SYSTEMS), help="only this one (default: both)")
     parser.add_argument("--window", type=float, default=120.0, help="seconds of each look at rest (default 120)")
     parser.add_argument("--longest", type=float, default=7200.0, help="seconds that a phase may take (default 7200)")
+    parser.add_argument(
+        "--without-changes",
+        action="store_false",
+        dest="changes",
+        help="leave out the mass changes of all pools at once, which take hours at 5,000",
+    )
     parser.add_argument("--json", type=Path, help="write the rows to this file, after each measurement")
     parser.add_argument("--keep", type=Path, help="keep all figures in this file, and measure what it has not")
     parser.add_argument("--report", action="store_true", help=f"write the tables into {report.PAGE.name}, at the end")
@@ -117,6 +142,13 @@ def _arguments() -> argparse.Namespace:
         parser.error("--pools and --per-namespace are from 1, --window is above 0")
     arguments.systems = [arguments.system] if arguments.system else list(SYSTEMS)
     return arguments
+
+
+def _commit() -> str:
+    """Which project is measured; nothing where that is no repository."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return told.stdout.strip()
 
 
 def _numbers(text: str) -> list[int]:

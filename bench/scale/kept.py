@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,9 @@ def dump(file: Path, measured: Sequence[Figures]) -> None:
     write_whole(file, _ALL.dump_json(list(measured), indent=2))
 
 
-def has(measured: Sequence[Figures], system: str, *, objects: int, namespaces: int) -> bool:
-    """Whether this system was measured at this size."""
-    return (system, objects, namespaces) in {(one.system, one.objects, one.namespaces) for one in measured}
+def has(
+    measured: Sequence[Figures], system: str, *, objects: int, namespaces: int, changes: Collection[str] = ()
+) -> bool:
+    """Whether this system was measured at this size, with all these mass changes."""
+    at = (system, objects, namespaces)
+    return any((one.system, one.objects, one.namespaces) == at and {*changes} <= {*one.changes} for one in measured)

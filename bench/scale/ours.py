@@ -1,4 +1,4 @@
-"""The operator, phase after phase, and one real collector at the end."""
+"""The operator, phase after phase, and one real collector before the mass changes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Run:
         """Where it plays."""
         return self.ground.stage
 
-    async def measure(self, window: float) -> AsyncGenerator[Figures]:
+    async def measure(self, window: float, *, changes: bool) -> AsyncGenerator[Figures]:
         """All phases in order: the figures without changes, and again with each. `window`: seconds of each look."""
         self.collectors.start()
         create = await self.meter.phase("create", self._create)
@@ -100,8 +100,10 @@ class Run:
             collector=await self._collector(window),
         )
         yield figures
-        async for changes in self._changes():
-            yield replace(figures, changes=changes)
+        if changes:
+            await self._rested()
+            async for known in self._changes():
+                yield replace(figures, changes=known)
 
     async def _changes(self) -> AsyncGenerator[dict[str, Cost]]:
         """New workers everywhere, one more everywhere, and one less: what is known after each."""
@@ -202,8 +204,12 @@ class Run:
         }
 
 
-async def measure(load: Load, *, home: Path, window: float, longest: float) -> AsyncGenerator[Figures]:
+async def measure(
+    load: Load, *, home: Path, window: float, longest: float, changes: bool = True
+) -> AsyncGenerator[Figures]:
     """The operator at one size, as far as it is known: the last are all. `longest`: seconds that a phase may take.
+
+    `changes`: with the mass changes, which take longer than all the rest.
 
     Raises:
         DaemonDiedError: one of the programs has ended; the message holds the end of its log.
@@ -211,7 +217,7 @@ async def measure(load: Load, *, home: Path, window: float, longest: float) -> A
     """
     pools = Pools(pool_of=pool_of, goal=Goal(image=FIRST, size=WORKERS))
     async with ground(load, home=home, sizes=pools) as made, _run(made, pools=pools, longest=longest) as run:
-        async for figures in run.measure(window):
+        async for figures in run.measure(window, changes=changes):
             yield figures
 
 

@@ -30,8 +30,8 @@ def write_into(page: Path, measured: Sequence[Figures]) -> None:
 
 
 def report(measured: Sequence[Figures]) -> str:
-    """The rows of the file, then what each phase took for each object, and how its CPU grows."""
-    tables = [_rows(rows(measured)), _phases(measured), _growth(measured)]
+    """The rows of the file, then what each phase took for each object, how its CPU grows, and of which commits."""
+    tables = [_rows(rows(measured)), _phases(measured), _growth(measured), _commits(measured)]
     return "\n".join(table for table in tables if table)
 
 
@@ -56,6 +56,12 @@ def _growth(measured: Sequence[Figures]) -> str:
         for phase, costs in cpu_by_phase(measured, system).items():
             lines.append([system, phase, _cell(growth.exponent(costs)), _cell(growth.steepest(costs))])
     return _table(("system", "CPU of", "exponent over all sizes", "steepest between two sizes"), lines)
+
+
+def _commits(measured: Sequence[Figures]) -> str:
+    """Figures that were kept may be of others than the last."""
+    told = (f"{one.system} at {one.objects:,} of {one.commit}" for one in measured if one.commit)
+    return f"Measured: {'; '.join(told)}.\n" if any(one.commit for one in measured) else ""
 
 
 def _cost(cost: Cost, objects: int) -> list[str]:

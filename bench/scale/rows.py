@@ -69,6 +69,8 @@ class Figures:
     changes: Mapping[str, Cost] = field(default_factory=dict)
     """Mass changes by name."""
     collector: Collector | None = None
+    commit: str = ""
+    """Of the project, as it was measured."""
 
     def costs(self) -> dict[str, Cost]:
         """All phases but the rest, by name."""

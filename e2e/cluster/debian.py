@@ -68,7 +68,7 @@ def _present(program: str) -> bool:
 
 def _apt(*arguments: str) -> None:
     """Wait for another's apt-get, such as that of a machine's first start: apt's own option knows one of two locks."""
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}  # in the words that are looked for
     until = time.monotonic() + _LOCKED_SECONDS
     while True:
         result = subprocess.run(["apt-get", *arguments], env=env, check=False, capture_output=True, text=True)

@@ -7,11 +7,11 @@ import io
 import json
 import platform
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from e2e.cluster import nodeconfig, paths, toolchain
+from e2e.cluster.files import write_whole
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -27,10 +27,7 @@ def archive() -> Path:
     path = paths.cache_root() / "images" / f"pause-{identity()[:16]}.tar"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Nodes start together: each writes a file of its own, of the same content.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.stem}-", suffix=".tmp", delete=False) as draft:
-            draft.write(pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=platform.machine()))
-        Path(draft.name).replace(path)
+        write_whole(path, pack(toolchain.path(toolchain.PAUSE).read_bytes(), machine=platform.machine()))
     return path
 
 

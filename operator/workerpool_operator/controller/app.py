@@ -117,6 +117,7 @@ class Operator:
             streams.set_role(leader=True, epoch=epoch)
             self._pools.begin_term(epoch)
             board.begin()
+            queue.begin()
             router.mark_everything()
 
         def ended() -> None:

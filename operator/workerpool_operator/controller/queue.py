@@ -90,6 +90,10 @@ class WorkQueue:
             self._metrics.queue_depth(len(self._due))
             self._wake.set()
 
+    def begin(self) -> None:
+        """This replica leads from now on: what was due until now did not wait for it."""
+        self._due = dict.fromkeys(self._due, self._now())
+
     def mark_after(self, key: Key, *, seconds: float) -> None:
         """This key needs a look in `seconds`, unless it gets one before. The nearest time counts."""
         at = self._now() + seconds

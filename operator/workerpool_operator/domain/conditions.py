@@ -110,8 +110,13 @@ def _not_created(case: Case) -> Verdict | None:
 
 
 def _pod_trouble(case: Case) -> Verdict | None:
-    """The pods are there and something is wrong with them; kept until they are listed again or the pool changes."""
+    """The pods are there and something is wrong with them; kept until they are listed again or the pool changes.
+
+    Not without a pod that is not ready: then nothing is wrong with one, and nothing would list them.
+    """
     if case.snapshot.pods is None:
+        if not any(child.existing > child.ready for child in case.snapshot.deployments.values()):
+            return None
         old = find(case.snapshot.pool.status.conditions, ConditionType.READY)
         same_request = old is not None and old.observed_generation == case.snapshot.pool.generation
         if old is not None and same_request and old.status == _FALSE and old.reason in _TROUBLES.values():

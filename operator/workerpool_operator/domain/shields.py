@@ -104,7 +104,9 @@ def shield(
         left.append(wait if wait > 0 else INTERVAL_SECONDS)
     return Shielding(
         orders=orders,
-        memory=Shields(of=of, written_at=now if orders else memory.written_at, looked=memory.looked or seen is not None),
+        memory=Shields(
+            of=of, written_at=now if orders else memory.written_at, looked=memory.looked or seen is not None
+        ),
         look_again=min(left, default=None),
         wants_pods=seen is None and unknown > 0 and len(reports) <= unknown * PODS_FOR_A_WRITE,
     )

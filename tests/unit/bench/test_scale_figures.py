@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,18 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert kept.has(measured, KEDA, objects=100, namespaces=1)
     assert not kept.has(measured, KEDA, objects=1000, namespaces=10)
     assert not kept.has(measured, OPERATOR_ALONE, objects=100, namespaces=2)
+
+
+def test_what_was_broken_off_is_measured_again_unless_what_is_missing_is_not_asked_for() -> None:
+    known = partial(kept.has, [figures(100, 3.0)], OPERATOR_ALONE, objects=100, namespaces=1)
+    assert known(changes=("update",))
+    assert not known(changes=("update", "grow"))
+    assert known()
+
+
+def test_the_page_says_of_which_commits_its_figures_are() -> None:
+    measured = [replace(figures(100, 3.0), commit="abc1"), replace(figures(1000, 4.0, system=KEDA), commit="abc2")]
+    assert "workerpool at 100 of abc1; keda at 1,000 of abc2" in report.report(measured)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '[{"system": "keda"}]'])

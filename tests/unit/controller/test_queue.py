@@ -203,6 +203,38 @@ async def test_nothing_starts_behind_a_closed_gate_and_all_is_there_when_it_open
     assert sorted(map(str, handled)) == [str(number) for number in range(10)]
 
 
+def test_what_was_due_before_this_replica_led_has_not_waited_for_it() -> None:
+    """An hour of standby is no wait."""
+    waited: list[float] = []
+
+    class Clock(Metrics):
+        def queue_waited(self, seconds: float) -> None:
+            waited.append(seconds)
+
+    async def scenario() -> None:
+        opened, done = asyncio.Event(), asyncio.Event()
+
+        async def handle(_: Key) -> Outcome:
+            done.set()
+            return Outcome()
+
+        async def gate() -> None:
+            await opened.wait()
+
+        queue = WorkQueue(handle, gate=gate, metrics=Clock())
+        task = asyncio.create_task(queue.run())
+        queue.mark("a")
+        await asyncio.sleep(3600)
+        queue.begin()
+        opened.set()
+        await done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    simulate(partial(in_played_time, scenario()))
+    assert waited == [pytest.approx(0, abs=0.1)]
+
+
 def test_news_of_a_key_that_keeps_failing_waits_for_the_pause_after_a_failure() -> None:
     attempts: list[float] = []
 

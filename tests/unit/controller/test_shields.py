@@ -37,7 +37,6 @@ class Server:
         if self.refusal is not None:
             raise self.refusal
 
-
     async def all(self) -> list[dict[str, Any]]:
         return [{"metadata": {"name": "thumbs-a", "uid": "a", "annotations": self.stands}}]
 

@@ -180,6 +180,17 @@ def test_a_known_trouble_is_kept_until_the_pods_are_listed_again() -> None:
     assert verdict(cured, READY) == (FALSE, Reason.NO_WORKERS)
 
 
+def test_a_known_trouble_goes_with_the_last_pod_that_was_not_ready() -> None:
+    """Nobody lists the pods then, until there are some again."""
+    broken = starting(of=pool(status=said(READY, FALSE, Reason.UNSCHEDULABLE, "pod web-1: Unschedulable: full")))
+    gone = {
+        name: replace(child, body={**child.body, "status": {"replicas": child.ready, "readyReplicas": child.ready}})
+        for name, child in broken.deployments.items()
+    }
+    assert verdict(broken, READY) == (FALSE, Reason.UNSCHEDULABLE)
+    assert verdict(replace(broken, deployments=gone), READY) == (FALSE, Reason.NO_WORKERS)
+
+
 def test_a_trouble_of_what_the_pool_was_before_it_was_changed_is_not_kept() -> None:
     mended = pool(status=said(READY, FALSE, Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no"), generation=2)
     assert verdict(starting(of=mended), READY) == (FALSE, Reason.NO_WORKERS)

@@ -70,7 +70,7 @@ def test_evidence_of_an_older_release_counts_what_it_did_not_store_from_0(name: 
     assert dump(found)[name] == 0.0
 
 
-@pytest.mark.parametrize("name", ["pending", "incidents", "canaryCells", "stableCells"])
+@pytest.mark.parametrize("name", ["pending", "incidents", "canaryCells", "stableCells", "canaryRates"])
 def test_a_signal_of_an_older_release_keeps_what_it_has_shown(name: str) -> None:
     older = dump(GATHERED)
     older["signals"]["failures"].pop(name)
@@ -85,10 +85,16 @@ def test_how_failures_are_spread_over_pods_of_one_size_is_known_from_an_older_re
     """It did not store the cells' rates, which are those of all where all have one size."""
     spread = cell(100, 9).plus(cell(100, 0)).plus(cell(100, 1))
     stored = dump(Evidence(nulls=NULLS, signals={Signal.FAILURES: SignalEvidence(stable_cells=spread)}))
-    stored["signals"]["failures"]["stableCells"].pop()
+    del stored["signals"]["failures"]["stableRates"]
     found = load(stored, nulls=NULLS).signals[Signal.FAILURES].stable_cells
     assert found == pytest.approx(spread)
     assert dispersion([found], counted=True) == pytest.approx(dispersion([spread], counted=True))
+
+
+def test_an_operator_that_is_rolled_back_understands_what_was_stored() -> None:
+    """It takes exactly four figures of cells, and throws all evidence away where there are more."""
+    stored = dump(GATHERED)["signals"]["failures"]
+    assert [len(stored[name]) for name in ("canaryCells", "stableCells")] == [4, 4]
 
 
 def test_evidence_of_a_newer_release_keeps_the_signals_that_are_known_here() -> None:

@@ -1,5 +1,6 @@
 """The token bucket: never more than its rate allows, and what is said about waiting is true."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,27 @@ def test_clocks_that_are_a_little_apart_give_no_more_than_one() -> None:
         level, tokens = draw(level, now=hundredth / 100 - late, count=5, rate=100.0, burst=5.0)
         given_out += tokens.granted
     assert 980 <= given_out <= 5 + 1000
+
+
+@pytest.mark.parametrize("apart", [0.02, 0.2])
+def test_one_whose_clock_is_ahead_takes_no_time_from_the_others(apart: float) -> None:
+    """It draws one token a second; the others, who want all, had to wait for its clock, and what came was lost."""
+    level, given_out = None, 0
+    for hundredth in range(1000):
+        now = hundredth / 100
+        if hundredth % 100 == 0:
+            level, tokens = draw(level, now=now + apart, count=1, rate=20.0, burst=6.0)
+            given_out += tokens.granted
+        level, tokens = draw(level, now=now, count=5, rate=20.0, burst=6.0)
+        given_out += tokens.granted
+    assert 0.95 * 200 <= given_out <= 6 + 20 * (10 + apart)
+
+
+def test_whose_clock_is_behind_waits_for_that_too() -> None:
+    level, first = draw(Level(0.0, 10.2), now=10.0, count=1, rate=10.0, burst=5.0)
+    assert first.granted == 0
+    assert first.retry_after == pytest.approx(0.3)
+    assert draw(level, now=10.0 + first.retry_after + 1e-9, count=1, rate=10.0, burst=5.0)[1].granted == 1
 
 
 def test_what_was_not_spent_is_taken_back_as_far_as_there_is_room() -> None:

@@ -116,8 +116,8 @@ def dump(evidence: Evidence) -> dict[str, Any]:
                 "total": list(one.total),
                 "pending": list(one.pending),
                 "incidents": one.incidents,
-                "canaryCells": list(one.canary_cells),
-                "stableCells": list(one.stable_cells),
+                **_dump_spread("canary", one.canary_cells),
+                **_dump_spread("stable", one.stable_cells),
             }
             for signal, one in evidence.signals.items()
         },
@@ -155,8 +155,8 @@ def _signal(stored: Mapping[str, Any]) -> SignalEvidence:
         total=_interval(stored["total"]),
         pending=_interval(stored.get("pending", _NOTHING)),
         incidents=int(stored.get("incidents", 0)),
-        canary_cells=_spread(stored.get("canaryCells", _NO_CELLS)),
-        stable_cells=_spread(stored.get("stableCells", _NO_CELLS)),
+        canary_cells=_spread(stored, "canary"),
+        stable_cells=_spread(stored, "stable"),
     )
 
 
@@ -169,9 +169,15 @@ def _interval(stored: Any) -> Interval:
     return Interval(float(canary), int(failed), float(stable), int(stable_failed))
 
 
-def _spread(stored: Any) -> Spread:
+def _dump_spread(side: str, spread: Spread) -> dict[str, Any]:
+    """The rates beside the others: an earlier release, which the operator may be rolled back to, reads those four."""
+    *figures, rates = spread
+    return {f"{side}Cells": figures, f"{side}Rates": rates}
+
+
+def _spread(stored: Mapping[str, Any], side: str) -> Spread:
     """Earlier releases stored no rates: then as if all cells had one size."""
-    cells, trials, failures, squares, *rates = stored
+    *known, _ = _NO_CELLS
+    cells, trials, failures, squares = stored.get(f"{side}Cells", known)
     even = cells * failures / trials if trials else 0.0
-    (rate,) = rates or (even,)
-    return Spread(int(cells), float(trials), int(failures), float(squares), float(rate))
+    return Spread(int(cells), float(trials), int(failures), float(squares), float(stored.get(f"{side}Rates", even)))

@@ -8,8 +8,9 @@ from workerpool.errors import ConfigurationError
 
 BURST_SECONDS: Final = 0.25
 """What comes in this time can be drawn at once: so long may all who draw be late without the rate being lost."""
-CLOCKS_APART_SECONDS: Final = 1.0
-"""Where each who draws has a clock of its own, as on NATS, it is never so far from those of the others."""
+CLOCKS_APART_SECONDS: Final = BURST_SECONDS
+"""Where each who draws has an idea of its own of the broker's time, as on NATS, these are milliseconds apart. Of clocks
+further apart than what the bucket holds the one ahead must not count: what comes while the others wait is lost."""
 
 
 def burst(rate: float) -> float:
@@ -45,7 +46,7 @@ def draw(level: Level | None, *, now: float, count: int, rate: float, burst: flo
     there = filled(level, now=now, rate=rate, burst=burst)
     granted = min(count, math.floor(there))
     left, missing = min(burst, there - granted), count - granted
-    wait = max(0.0, min(missing, burst) - left) / rate if missing else 0.0
     behind = 0.0 if level is None else level.at - now
-    at = now + behind if 0 < behind <= CLOCKS_APART_SECONDS else now
-    return Level(left, at), Tokens(granted, wait)
+    ahead = behind if 0 < behind <= CLOCKS_APART_SECONDS else 0.0
+    wait = ahead + max(0.0, min(missing, burst) - left) / rate if missing else 0.0
+    return Level(left, now + ahead), Tokens(granted, wait)

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from nats.errors import ConnectionClosedError, Error, MaxPayloadError
 from workerpool.broker._credentials import Credentials
 from workerpool.broker._nats.address import NatsAddress
 from workerpool.broker._nats.answers import ApiError, NoRespondersError
+from workerpool.broker._nats.clock import ServerClock
 from workerpool.broker._nats.dialling import Connection, Dialler
 from workerpool.errors import AuthenticationFailed, BadAnswer, BrokerError, BrokerUnavailable, PayloadInvalid
 
@@ -50,7 +50,7 @@ class NatsLink:
         self._waiting: dict[str, tuple[str, Callable[[Msg | BrokerError], None]]] = {}
         self._number = 0
         self._collecting = ""
-        self._clock_ahead: float | None = None
+        self._clock = ServerClock()
         self.generation = 0
         """Number of the latest connection: a change tells that one was lost in between."""
 
@@ -112,7 +112,7 @@ class NatsLink:
         if "error" in answer:
             raise ApiError.of(answer["error"])
         if isinstance(answer.get("ts"), str):
-            self._clock_ahead = datetime.fromisoformat(answer["ts"]).timestamp() - time.monotonic()
+            self._clock.hear(datetime.fromisoformat(answer["ts"]).timestamp())
         return answer
 
     async def collect(self, subject: str, payload: bytes, *, most: int, seconds: float) -> list[Msg]:
@@ -177,9 +177,7 @@ class NatsLink:
 
     def now(self) -> float:
         """Unix seconds by the server's clock."""
-        if self._clock_ahead is None:
-            return time.time()
-        return time.monotonic() + self._clock_ahead
+        return self._clock.now()
 
     async def close(self) -> None:
         """Close the connection. Never raises."""
