@@ -4,9 +4,9 @@ import gc
 from typing import Final
 
 THRESHOLDS: Final = (10_000, 10, 5)
-"""The last makes a full pass of every fifty young ones. Where much is stored Python makes fewer: not before a quarter of
-that has been added. Each pass keeps what is just under way, which becomes garbage in circles (kopf makes each event a
-body that knows itself), and a tenfold rarer full pass let megabytes of that stand before it came."""
+"""The last makes a full pass of every fifty young ones; where much is stored Python makes fewer, not before a quarter
+of it has been added. Each pass keeps what is just under way, which becomes garbage in circles (kopf makes each event a
+body that knows itself), and with a tenth of the full passes megabytes of that stood before one came."""
 
 
 def calm() -> None:

@@ -24,6 +24,6 @@ print(most)
 
 
 def test_of_events_that_are_over_little_stands_at_any_moment() -> None:
-    """Thirty are under way at a time, of some sixty objects each. The settings are the process', so it is one of its own."""
+    """Thirty are under way at a time, of some sixty objects each. The settings are of a whole process."""
     told = subprocess.run([sys.executable, "-c", EVENTS], capture_output=True, text=True, check=True, timeout=120)
     assert int(told.stdout) < 10 * 30 * 62
