@@ -1,8 +1,6 @@
 """Each judge has one situation in which it is the one that speaks."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,59 +11,38 @@ from tests.unit.domain.builders import (
     deployment,
     memory,
     pool,
-    reporting,
     revision,
     sample,
     settled,
     snapshot,
 )
-from workerpool_operator.api import Condition, ConditionStatus, ConditionType, Reason
+from tests.unit.domain.verdicts import (
+    EARLIER,
+    FALSE,
+    PROGRESSING,
+    QUEUE_REACHABLE,
+    READY,
+    SCALING_ACTIVE,
+    STALLED,
+    TRUE,
+    UNKNOWN,
+    judged,
+    said,
+    starting,
+    verdict,
+)
+from workerpool_operator.api import Reason
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.conditions import judge_all
 from workerpool_operator.domain.judging import Case, Refusal
 from workerpool_operator.domain.plan import plan
 from workerpool_operator.domain.scaling import History, Pod, Report
-from workerpool_operator.domain.snapshot import Child, PodList, PodTrouble, Snapshot
+from workerpool_operator.domain.snapshot import PodList, Snapshot
 
-TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
-READY, PROGRESSING = ConditionType.READY, ConditionType.PROGRESSING
-SCALING_ACTIVE, QUEUE_REACHABLE, STALLED = (
-    ConditionType.SCALING_ACTIVE,
-    ConditionType.QUEUE_REACHABLE,
-    ConditionType.STALLED,
-)
 LISTED: dict[str, Any] = {"memory": memory(pods_listed_at=NOW)}
 """The pods were listed a moment ago, so they are not asked for again."""
-EARLIER = datetime(2025, 12, 24, tzinfo=UTC)
 ROLLING = {"strategy": "Rolling"}
 OLD, NEW = pool(rollout=ROLLING), pool(rollout=ROLLING, worker={"image": "web:2"}, generation=2)
-
-
-def judged(seen: Snapshot, kind: ConditionType, *, refusals: Sequence[Refusal] = ()) -> Condition:
-    todo = plan(seen)
-    assert not todo.wants_pods, "such a plan is void: nothing is told of it"
-    case = Case(snapshot=seen, plan=todo, refusals=refusals)
-    found = judge_all(case, before=seen.pool.status.conditions, now=seen.wall_time)
-    assert [condition.type for condition in found] == list(ConditionType)
-    return next(condition for condition in found if condition.type == kind)
-
-
-def verdict(seen: Snapshot, kind: ConditionType, **more: Any) -> tuple[ConditionStatus, str]:
-    condition = judged(seen, kind, **more)
-    return condition.status, condition.reason
-
-
-def said(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str = "") -> dict[str, Any]:
-    """The status of a pool with this condition, written by somebody earlier."""
-    condition = {"type": kind, "status": status, "reason": reason, "message": message}
-    return {"conditions": [{**condition, "lastTransitionTime": EARLIER.isoformat(), "observedGeneration": 1}]}
-
-
-def starting(ready: int = 0, *, wanted: int = 3, **more: Any) -> Snapshot:
-    """A pool with `ready` of its workers."""
-    web = more.pop("of", pool())
-    children: Mapping[str, Child] = deployment(web, wanted, ready=ready)
-    return settled(web, wanted, **({"deployments": children, "samples": (sample(20 * wanted),)} | more))
 
 
 def takeover() -> Snapshot:
@@ -118,87 +95,6 @@ def test_a_worker_that_is_about_to_go_is_not_one_of_those_that_are_wanted() -> N
 
 def test_workers_of_the_old_version_do_not_make_a_pool_ready() -> None:
     assert verdict(takeover(), READY) == (FALSE, Reason.WORKERS_STARTING)
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ('pods "web-1" is forbidden: exceeded quota: few, requested: pods=1', Reason.QUOTA_EXCEEDED),
-        ('pods "web-1" is forbidden: violates PodSecurity "restricted"', Reason.APPLY_REFUSED),
-    ],
-)
-def test_pods_that_kubernetes_does_not_let_in_are_told_in_its_words(message: str, reason: Reason) -> None:
-    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
-    condition = judged(starting(deployments=reporting(deployment(OLD, 3, ready=0), conditions=[failure])), READY)
-    assert (condition.status, condition.reason, condition.message) == (FALSE, reason, message)
-
-
-def test_a_refusal_without_words_is_told_by_its_reason() -> None:
-    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
-    condition = judged(starting(deployments=reporting(deployment(OLD, 3, ready=0), conditions=[failure])), READY)
-    assert (condition.reason, condition.message) == (Reason.APPLY_REFUSED, "FailedCreate")
-
-
-def test_a_refusal_that_is_over_and_other_conditions_of_a_deployment_say_nothing() -> None:
-    over = [
-        {"type": "Available", "status": "True", "message": "Deployment has minimum availability"},
-        {"type": "ReplicaFailure", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"},
-    ]
-    seen = starting(deployments=reporting(deployment(OLD, 3, ready=0), conditions=over))
-    assert verdict(seen, READY) == (FALSE, Reason.NO_WORKERS)
-
-
-@pytest.mark.parametrize(
-    ("word", "reason"),
-    [
-        ("ErrImagePull", Reason.IMAGE_PULL_FAILED),
-        ("ImagePullBackOff", Reason.IMAGE_PULL_FAILED),
-        ("InvalidImageName", Reason.IMAGE_PULL_FAILED),
-        ("ErrImageNeverPull", Reason.IMAGE_PULL_FAILED),
-        ("CrashLoopBackOff", Reason.CRASH_LOOPING),
-        ("RunContainerError", Reason.CRASH_LOOPING),
-        ("CreateContainerConfigError", Reason.CONFIG_MISSING),
-        ("CreateContainerError", Reason.CONFIG_MISSING),
-        ("Unschedulable", Reason.UNSCHEDULABLE),
-    ],
-)
-def test_what_keeps_a_pod_from_being_ready_is_told_with_the_pods_name(word: str, reason: Reason) -> None:
-    harmless = PodTrouble(pod="web-0", reason="SomethingNew", message="who knows")
-    trouble = PodTrouble(pod="web-1", reason=word, message="no " * 1000)
-    condition = judged(starting(pods=PodList(active=(), troubles=(harmless, trouble))), READY)
-    assert (condition.status, condition.reason) == (FALSE, reason)
-    assert condition.message.startswith(f"pod web-1: {word}: no ")
-    assert len(condition.message) == 1024
-
-
-def test_a_known_trouble_is_kept_until_the_pods_are_listed_again() -> None:
-    broken = pool(status=said(READY, FALSE, Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no"))
-    unlisted = starting(of=broken)
-    condition = judged(unlisted, READY)
-    assert (condition.reason, condition.message) == (Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no")
-    cured = replace(unlisted, pods=PodList(active=()))
-    assert verdict(cured, READY) == (FALSE, Reason.NO_WORKERS)
-
-
-def test_a_known_trouble_goes_with_the_last_pod_that_was_not_ready() -> None:
-    """Nobody lists the pods then, until there are some again."""
-    broken = starting(of=pool(status=said(READY, FALSE, Reason.UNSCHEDULABLE, "pod web-1: Unschedulable: full")))
-    gone = {
-        name: replace(child, body={**child.body, "status": {"replicas": child.ready, "readyReplicas": child.ready}})
-        for name, child in broken.deployments.items()
-    }
-    assert verdict(broken, READY) == (FALSE, Reason.UNSCHEDULABLE)
-    assert verdict(replace(broken, deployments=gone), READY) == (FALSE, Reason.NO_WORKERS)
-
-
-def test_a_trouble_of_what_the_pool_was_before_it_was_changed_is_not_kept() -> None:
-    mended = pool(status=said(READY, FALSE, Reason.IMAGE_PULL_FAILED, "pod web-1: ErrImagePull: no"), generation=2)
-    assert verdict(starting(of=mended), READY) == (FALSE, Reason.NO_WORKERS)
-
-
-def test_what_was_no_trouble_is_not_kept() -> None:
-    before = pool(status=said(READY, FALSE, Reason.NO_WORKERS, "0 of 3 workers are ready"))
-    assert verdict(starting(1, of=before), READY) == (FALSE, Reason.WORKERS_STARTING)
 
 
 def test_a_pool_whose_first_workers_start_has_none() -> None:
