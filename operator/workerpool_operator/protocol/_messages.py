@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from workerpool.protocol import Counters, Delivery, Share
 from workerpool_operator.protocol._arrivals import Arrivals, PastArrivals, Predictive
-from workerpool_operator.protocol._base import CONFIG, Message, Name, Short
+from workerpool_operator.protocol._base import CONFIG, Message, Name, Shared, Short
 
 PROTOCOL_VERSION: Final = 2
 """1: a collector repeats what has not changed. 2: an operator understands `Holds`."""
@@ -75,9 +75,9 @@ class WorkerReport:
 
     pod: Name
     uid: Short
-    node: Name = ""
-    deployment: Name = Field(default="", description="That its pod is of; empty where the collector does not say.")
-    version: Short = ""
+    node: Shared = ""
+    deployment: Shared = Field(default="", description="That its pod is of; empty where the collector does not say.")
+    version: Annotated[Shared, Field(max_length=64)] = ""
     source: Literal["stream", "scrape"] = "stream"
     connected: bool = Field(default=True, description="Its stream is up, or its last scrape worked.")
     age_seconds: float = Field(ge=0, description="Since the worker was last heard.")
@@ -212,8 +212,8 @@ class PoolSettings(Message):
 Up = Samples | Workers | Arrivals | Holds | Unheld
 Down = Role | Config | ReadNow | Fence | PoolSettings | PastArrivals
 
-_UP: Final[TypeAdapter[Up]] = TypeAdapter(Annotated[Up, Field(discriminator="type")])
-_DOWN: Final[TypeAdapter[Down]] = TypeAdapter(Annotated[Down, Field(discriminator="type")])
+_UP: Final[TypeAdapter[Up]] = TypeAdapter(Annotated[Up, Field(discriminator="type")], config=CONFIG)
+_DOWN: Final[TypeAdapter[Down]] = TypeAdapter(Annotated[Down, Field(discriminator="type")], config=CONFIG)
 
 
 def decode_up(text: str | bytes) -> Up | None:
