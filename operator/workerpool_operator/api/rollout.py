@@ -109,9 +109,8 @@ class Analysis(Model):
     slow_job_seconds: Seconds | None = Field(
         default=None,
         description="Seconds from which on a job is slow, where its handler does not say otherwise: the canary is "
-        "judged by how many are. Workers that run hear of it, and need an SDK that knows it: the judge would compare "
-        "those with others that count by 2, so set it before or after the version that brings one. When unset "
-        "SLOW_JOB_SECONDS of their environment, else 2.",
+        "judged by how many are. Workers that run hear of it, and need an SDK that knows it: those that count by "
+        "something else are not judged by it. When unset SLOW_JOB_SECONDS of their environment, else 2.",
     )
     failure_budget: int = Field(
         default=0,

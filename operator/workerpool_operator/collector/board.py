@@ -116,6 +116,7 @@ class WorkerState:
             remaining_seconds=finite(said.remaining_seconds) if said else None,
             boot_id=short(self.boot_id),
             share=said.share if said else None,
+            slow_after_seconds=finite(said.slow_after_seconds) if said else None,
             counters=said.counters if said else Counters(),
         )
 

@@ -52,6 +52,7 @@ def observe(
     answers = _children(store.children(kinds.CONFIG_MAP, key.namespace, key.name), pool)
     evicted = {pod.uid for pod in view.pods if pod.evicted}
     ending = {pod.uid for pod in view.pods if pod.terminating}
+    slow = pool.spec.rollout.analysis.slow_job_seconds
     reports = {worker.uid: _report(worker, ending=worker.uid in ending) for worker in view.workers}
     return Snapshot(
         pool=pool,
@@ -74,7 +75,13 @@ def observe(
         },
         reports=reports,
         readings=tuple(
-            _reading(worker, view.conducts.get(worker.uid), evicted=worker.uid in evicted, now=now)
+            _reading(
+                worker,
+                view.conducts.get(worker.uid),
+                evicted=worker.uid in evicted,
+                slow_after=None if slow is None else float(slow),
+                now=now,
+            )
             for worker in view.workers
         ),
         pod_states=tuple(_pod_states(view)),
@@ -196,11 +203,15 @@ def _pod_state(pod: PodReport) -> PodState:
     )
 
 
-def _reading(worker: WorkerReport, conduct: Conduct | None, *, evicted: bool, now: float) -> Reading:
+def _reading(
+    worker: WorkerReport, conduct: Conduct | None, *, evicted: bool, slow_after: float | None, now: float
+) -> Reading:
     """Its counters. A process is as old as it has been heard of here, so after a restart all warm up again.
 
-    When one without a stream began is not known: none of what it does is left out.
+    When one without a stream began is not known: none of what it does is left out. `slow_after`: what the pool says is
+    slow; who goes by another measure, as with an SDK that does not know it, is not compared by that.
     """
+    measured = slow_after is None or worker.slow_after_seconds == slow_after
     counters, ages = worker.counters, worker.source == "stream"
     young = now - conduct.since if conduct else 0.0
     return Reading(
@@ -214,7 +225,7 @@ def _reading(worker: WorkerReport, conduct: Conduct | None, *, evicted: bool, no
         in_flight=worker.in_flight,
         first_attempts=counters.first_attempts,
         first_failures=counters.first_failures,
-        first_slow=counters.first_slow,
+        first_slow=counters.first_slow if measured else None,
         first_late=counters.first_late,
         evicted=evicted,
         paused=bool(worker.paused or worker.fence or worker.draining),

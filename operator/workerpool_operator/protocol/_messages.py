@@ -95,6 +95,9 @@ class WorkerReport:
     remaining_seconds: float | None = 0.0
     boot_id: Short = ""
     share: Share | None = Field(default=None, description="The newest that it says it was told.")
+    slow_after_seconds: float | None = Field(
+        default=None, description="It counts an attempt as slow that takes so long; None: it does not say."
+    )
     counters: Counters = Counters()
 
 

@@ -37,7 +37,7 @@ def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
         pod="p", uid="u", version="v2", boot_id="b", age_seconds=4.0, in_flight=2, counters=COUNTERS, draining=True
     )
     conduct = Conduct(since=70.0, heard_at=96.0, last=Word(boot_id="b", taken=9, full=False))
-    found = _reading(said, conduct, evicted=False, now=100.0)
+    found = _reading(said, conduct, evicted=False, slow_after=None, now=100.0)
     assert (found.uid, found.version, found.start, found.heard_at, found.age_seconds) == ("u", "v2", "b", 96.0, 30.0)
     assert (found.started, found.finished, found.in_flight) == (9, 7, 2)
     assert (found.first_attempts, found.first_failures, found.first_slow, found.paused) == (7, 2, 3, True)
@@ -47,7 +47,7 @@ def test_a_workers_counters_are_read_as_of_when_they_were_said() -> None:
 
 def test_a_drained_worker_has_said_its_last() -> None:
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, draining=True, counters=COUNTERS)
-    assert _reading(said, None, evicted=False, now=1.0).last_words
+    assert _reading(said, None, evicted=False, slow_after=None, now=1.0).last_words
 
 
 @pytest.mark.parametrize(("source", "age"), [("stream", 0.0), ("scrape", float("inf"))])
@@ -55,7 +55,7 @@ def test_a_worker_of_which_the_start_is_not_known_is_new_with_a_stream_and_warm_
     source: Literal["stream", "scrape"], age: float
 ) -> None:
     said = WorkerReport(pod="p", uid="u", age_seconds=0.0, source=source)
-    assert _reading(said, None, evicted=False, now=1.0).age_seconds == age
+    assert _reading(said, None, evicted=False, slow_after=None, now=1.0).age_seconds == age
 
 
 def test_what_a_worker_says_of_its_share_and_kubernetes_of_its_end_is_known() -> None:
@@ -63,3 +63,15 @@ def test_what_a_worker_says_of_its_share_and_kubernetes_of_its_end_is_known() ->
     report = _report(said, ending=True)
     assert (report.share, report.ending) == (Share("3.1", 2.5), True)
     assert _report(replace(said, share=None)).share is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says", "slow"), [(0.25, 0.25, 3), (0.25, 2.0, None), (0.25, None, None), (None, 2.0, 3)]
+)
+def test_who_counts_as_slow_something_else_than_the_pool_says_is_not_judged_by_it(
+    wanted: float | None, says: float | None, slow: int | None
+) -> None:
+    """As workers whose SDK does not know the setting: a canary that brings one would be slower by definition."""
+    said = WorkerReport(pod="p", uid="u", age_seconds=0.0, slow_after_seconds=says, counters=COUNTERS)
+    found = _reading(said, None, evicted=False, slow_after=wanted, now=1.0)
+    assert (found.first_slow, found.first_failures) == (slow, 2)

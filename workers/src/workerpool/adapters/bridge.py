@@ -326,6 +326,7 @@ class Bridge:
             troubles={},
             remaining_seconds=self._ledger.remaining_seconds(),
             totals=self.metrics.totals(),
+            slow_after=self._live.slow_after,
         )
 
     def _obey(self, orders: Orders) -> None:

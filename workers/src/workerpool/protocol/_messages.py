@@ -90,6 +90,9 @@ class Report(_Message):
         "in flight declares no timeout.",
     )
     share: Share | None = Field(default=None, description="The newest that it was told; None: none, or no limit.")
+    slow_after_seconds: float | None = Field(
+        default=None, gt=0, description="It counts an attempt as slow that takes so long, where no handler says so."
+    )
     counters: Counters = Counters()
 
 

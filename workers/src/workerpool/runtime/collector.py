@@ -246,6 +246,7 @@ def _report(state: State) -> Report:
         troubles=dict(state.troubles),
         remaining_seconds=state.remaining_seconds,
         share=None if state.share is None else protocol.Share(id=state.share.id, per_second=state.share.per_second),
+        slow_after_seconds=state.slow_after,
         counters=_counters(state.totals),
     )
 

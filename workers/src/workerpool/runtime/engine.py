@@ -311,6 +311,7 @@ class Engine:
             troubles=self._troubles(),
             remaining_seconds=self._jobs.in_flight.remaining_seconds(asyncio.get_running_loop().time()),
             totals=self._metrics.totals(),
+            slow_after=self._live.slow_after,
             share=self._live.share,
         )
 

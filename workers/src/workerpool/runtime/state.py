@@ -32,4 +32,6 @@ class State:
     troubles: Mapping[str, str]
     remaining_seconds: float | None
     totals: Totals
+    slow_after: float
+    """Seconds."""
     share: Share | None = None
