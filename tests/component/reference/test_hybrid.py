@@ -1,6 +1,7 @@
 """Two stages with a queue between them: what becomes of a picture when a stage dies, or the second queue is full."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -158,7 +159,8 @@ async def test_what_may_not_or_cannot_be_had_is_rejected(
         await queue.enqueue("download", {"url": url})
     await until(lambda: finished(queue), what="all rejected")
     errors = dead(redis_server, redis_stream)
-    assert [sum(text in error for error in errors) for text in ("robots.txt", "404", "must name")] == [1, 1, 1]
+    said = (r"robots\.txt", r"\b404\b", "must name")  # a port may have these digits, too
+    assert [sum(re.search(text, error) is not None for error in errors) for text in said] == [1, 1, 1]
     assert (await second.depth()).waiting == 0
 
 

@@ -47,6 +47,13 @@ class Server:
     async def merge_patch(self, *_: Any, **__: Any) -> None:
         """Annotations of pods."""
 
+    async def all(self) -> list[dict[str, Any]]:
+        """Pods: nothing stands at them."""
+        return []
+
+    def list(self, *_: Any, **__: Any) -> "Server":
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
