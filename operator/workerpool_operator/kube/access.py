@@ -14,7 +14,6 @@ give up: "Ran out of valid credentials".
 import contextlib
 import copy
 import os
-import socket
 import time
 import urllib.parse
 import urllib.request
@@ -24,10 +23,11 @@ from typing import Final, Self
 
 import aiohttp
 import structlog
-from kubernetes.aio.client import Configuration, rest
+from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
+from workerpool_operator.kube.connections import Connector, Rest
 from workerpool_operator.kube.kubeconfig import examine, plugin_answers
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -37,9 +37,6 @@ PROGRAM: Final = "workerpool-operator"
 IN_CLUSTER_REREAD_SECONDS: Final = 60.0
 KUBECONFIG_REREAD_SECONDS: Final = 300.0  # may run a credential plugin each time
 RETRY_SECONDS: Final = 5.0
-_KEEPALIVE: Final = {"TCP_KEEPIDLE": 20, "TCP_KEEPALIVE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""By the name of the option: after how many silent seconds the other side is asked whether it is there (macOS calls
-that TCP_KEEPALIVE), how often, and how many times in vain until the connection breaks."""
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 Loader = Callable[[Configuration], Awaitable[None]]
@@ -177,15 +174,12 @@ class ClusterAccess:
 
         `middlewares` see each answer before the caller does.
 
-        A connection whose other side has gone without a word, as with a network that was left, breaks within a minute:
-        on one that is only listened to nothing else would tell.
-
         The caller owns and closes it. kopf takes it as `kopf.AiohttpSession(server=access.server,
         aiohttp_session=access.watch_session(lists_anew))`.
         """
-        tls = rest.RESTClientObject(self.configuration).ssl_context
+        tls = Rest(self.configuration).ssl_context
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=_socket),
+            connector=Connector(limit=0, ssl=tls),
             middlewares=(*middlewares, self._authenticate),
             proxy=self.configuration.proxy,
             read_bufsize=2**21,  # a watch event is one line, and objects may be large
@@ -200,16 +194,6 @@ class ClusterAccess:
         if response.status == 401:  # noqa: PLR2004  an HTTP status
             self.refused()
         return response
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, *_ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE.items():
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
 
 
 def _namespace_of(path: str | Path, context: str | None) -> str:

@@ -27,9 +27,9 @@ import aiohttp
 from workerpool_operator import __version__
 from workerpool_operator.kube import answers, errors, kinds
 from workerpool_operator.kube.access import ClusterAccess
+from workerpool_operator.kube.connections import Rest
 from workerpool_operator.kube.kinds import ACCESS_REVIEW, SELF_ACCESS_REVIEW, TOKEN_REVIEW, Kind, ObjectRef, kind_of
 from workerpool_operator.kube.listing import Entry, Listing, Page, entries_of, objects_of
-from workerpool_operator.kube.rest import Rest
 from workerpool_operator.kube.review import Identity, identity_of, user_of
 
 Json = dict[str, Any]

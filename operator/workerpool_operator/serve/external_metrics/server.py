@@ -57,20 +57,24 @@ class MetricsServer:
         """Serve until cancelled. Raises when the certificate or the port cannot be used at the start."""
         proxy = self._keeper.current
         certificate, listener = await self._start(proxy)
+        serving = [listener]
         self._started()
         try:
             while True:
                 wanted = await self._changed(proxy, certificate)
                 try:
-                    certificate, started = await self._start(wanted)
+                    certificate, listener = await self._start(wanted)
                 except (OSError, ssl.SSLError) as error:  # a half-written pair: the next look finds it whole
                     _log.warning("not_served_anew", error=str(error))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                await listener.stop()
-                proxy, listener = wanted, started
+                proxy = wanted
+                serving.append(listener)
+                await serving[0].stop()
+                del serving[0]
         finally:
-            await listener.stop()
+            for each in serving:
+                await each.stop()
 
     async def _start(self, proxy: FrontProxy) -> tuple[ServerCertificate, Listener]:
         certificate = ServerCertificate(self._tls)
