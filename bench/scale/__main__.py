@@ -145,9 +145,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _commit() -> str:
-    """Which project is measured; nothing where that is no repository."""
+    """Which project is measured; nothing where that is no repository, or no git is there."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return told.stdout.strip()
 
 

@@ -60,8 +60,8 @@ def _growth(measured: Sequence[Figures]) -> str:
 
 def _commits(measured: Sequence[Figures]) -> str:
     """Figures that were kept may be of others than the last."""
-    told = (f"{one.system} at {one.objects:,} of {one.commit}" for one in measured if one.commit)
-    return f"Measured: {'; '.join(told)}.\n" if any(one.commit for one in measured) else ""
+    told = [f"{one.system} at {one.objects:,} of {one.commit}" for one in measured if one.commit]
+    return f"Measured: {'; '.join(told)}.\n" if told else ""
 
 
 def _cost(cost: Cost, objects: int) -> list[str]:

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.scale import __main__ as scale
 from bench.scale import audit, growth, kept, report
 from bench.scale.exposition import Histogram, total
 from bench.scale.rows import KEDA, OPERATOR_ALONE, WITH_COLLECTORS, Collector, Cost, Figures, Lag, Rest, rows
@@ -182,6 +183,11 @@ def test_what_was_broken_off_is_measured_again_unless_what_is_missing_is_not_ask
     assert known(changes=("update",))
     assert not known(changes=("update", "grow"))
     assert known()
+
+
+def test_where_no_git_is_there_figures_are_of_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert scale._commit() == ""
 
 
 def test_the_page_says_of_which_commits_its_figures_are() -> None:

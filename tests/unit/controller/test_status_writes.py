@@ -74,6 +74,12 @@ class Stage(Server):
         self.store.put(kinds.DEPLOYMENT, {**self.deployment, "metadata": metadata, "status": status})
         return await self.reconcile()
 
+    async def begin(self, *, ready: int) -> None:
+        """Its objects are made, and so many of its workers have become ready since."""
+        await self.reconcile()
+        self.now += 10
+        await self.look(ready=ready)
+
     async def reconcile(self) -> float | None:
         outcome = await self._reconciler.reconcile(KEY)
         assert outcome.failed == (self.refusal is not None)
@@ -84,9 +90,7 @@ async def test_workers_that_come_up_one_after_the_other_are_told_of_once_a_secon
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stage = Stage(monkeypatch)
-    await stage.reconcile()
-    stage.now += 10
-    await stage.look(ready=0)
+    await stage.begin(ready=0)
     stage.now += 10
     await stage.look(ready=1)
     assert stage.told[-1] == 1
@@ -102,9 +106,7 @@ async def test_workers_that_come_up_one_after_the_other_are_told_of_once_a_secon
 
 async def test_that_all_are_ready_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch)
-    await stage.reconcile()
-    stage.now += 10
-    await stage.look(ready=2)
+    await stage.begin(ready=2)
     stage.now += 0.1
     await stage.look(ready=3)
     assert stage.told[-1] == 3
@@ -113,9 +115,7 @@ async def test_that_all_are_ready_is_told_at_once(monkeypatch: pytest.MonkeyPatc
 async def test_an_api_server_that_is_slow_is_told_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next write may come when the last one has taken a tenth of the time since it began."""
     stage = Stage(monkeypatch)
-    await stage.reconcile()
-    stage.now += 10
-    await stage.look(ready=0)
+    await stage.begin(ready=0)
     stage.now, stage.takes = stage.now + 30, 0.4
     await stage.look(ready=1)
     assert stage.told[-1] == 1
@@ -131,9 +131,7 @@ async def test_an_api_server_that_is_slow_is_told_less_often(monkeypatch: pytest
 async def test_however_slow_it_is_no_count_stays_untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else brings a look: it was told of with the next change, minutes later or never."""
     stage = Stage(monkeypatch)
-    await stage.reconcile()
-    stage.now += 10
-    await stage.look(ready=0)
+    await stage.begin(ready=0)
     stage.now, stage.takes = stage.now + 30, 3.5
     await stage.look(ready=2)
     written = len(stage.told)
@@ -147,9 +145,7 @@ async def test_however_slow_it_is_no_count_stays_untold(monkeypatch: pytest.Monk
 
 async def test_counts_whose_write_failed_are_written_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch)
-    await stage.reconcile()
-    stage.now += 10
-    await stage.look(ready=1)
+    await stage.begin(ready=1)
     stage.now += 30
     stage.takes, stage.refusal = 4.0, errors.RequestTimeout("no answer within 4 s")
     await stage.look(ready=2)

@@ -9,6 +9,8 @@ from tests.unit.domain.verdicts import FALSE, READY, judged, said, starting, ver
 from workerpool_operator.api import Reason
 from workerpool_operator.domain.snapshot import PodList, PodTrouble
 
+UNREADY = deployment(pool(rollout={"strategy": "Rolling"}), 3, ready=0)
+
 
 @pytest.mark.parametrize(
     ("message", "reason"),
@@ -20,9 +22,7 @@ from workerpool_operator.domain.snapshot import PodList, PodTrouble
 def test_pods_that_kubernetes_does_not_let_in_are_told_in_its_words(message: str, reason: Reason) -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
     condition = judged(
-        starting(
-            deployments=reporting(deployment(pool(rollout={"strategy": "Rolling"}), 3, ready=0), conditions=[failure])
-        ),
+        starting(deployments=reporting(UNREADY, conditions=[failure])),
         READY,
     )
     assert (condition.status, condition.reason, condition.message) == (FALSE, reason, message)
@@ -31,9 +31,7 @@ def test_pods_that_kubernetes_does_not_let_in_are_told_in_its_words(message: str
 def test_a_refusal_without_words_is_told_by_its_reason() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
     condition = judged(
-        starting(
-            deployments=reporting(deployment(pool(rollout={"strategy": "Rolling"}), 3, ready=0), conditions=[failure])
-        ),
+        starting(deployments=reporting(UNREADY, conditions=[failure])),
         READY,
     )
     assert (condition.reason, condition.message) == (Reason.APPLY_REFUSED, "FailedCreate")
@@ -44,9 +42,7 @@ def test_a_refusal_that_is_over_and_other_conditions_of_a_deployment_say_nothing
         {"type": "Available", "status": "True", "message": "Deployment has minimum availability"},
         {"type": "ReplicaFailure", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"},
     ]
-    seen = starting(
-        deployments=reporting(deployment(pool(rollout={"strategy": "Rolling"}), 3, ready=0), conditions=over)
-    )
+    seen = starting(deployments=reporting(UNREADY, conditions=over))
     assert verdict(seen, READY) == (FALSE, Reason.NO_WORKERS)
 
 
