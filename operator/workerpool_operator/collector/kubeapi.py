@@ -1,7 +1,7 @@
 """The two things asked of the Kubernetes API: this namespace's worker pods, and the keys that sign tokens.
 
-Plain REST: a client library costs more memory than the whole collector. Token and CA are read again for each
-connection, because they are rotated.
+Plain REST: a client library costs more memory than the whole collector. The token is read again for each request, the
+CA for each session, because they are rotated.
 """
 
 import asyncio
@@ -24,7 +24,9 @@ POOL_LABEL: Final = "workerpool.dev/pool"
 VERSION_LABEL: Final = "workerpool.dev/version"
 REVISION_LABEL: Final = "workerpool.dev/revision"
 PLACE_LABEL: Final = "workerpool.dev/place"
-WATCH_SECONDS: Final = 240
+WATCH_SECONDS: Final = 1800
+"""At least, and up to a fifth more, so that those that began together do not go on to ask together. Each namespace has
+a collector: in sum they would ask for more than the operator does."""
 SILENCE_SECONDS: Final = 90.0
 """A watch sends bookmarks about once a minute; one that is silent for longer is dead."""
 RETRY_FIRST_SECONDS: Final = 0.2
@@ -47,23 +49,25 @@ class ApiClient:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """A session with the credentials of this moment. Relative URLs go to the API server."""
-        token = (self._directory / "token").read_text().strip()
+        """A session that trusts the authority of this moment. Relative URLs go to the API server."""
         context: ssl.SSLContext | bool = True
         if self._server.startswith("https"):
             context = ssl.create_default_context(cafile=str(self._directory / "ca.crt"))
         async with aiohttp.ClientSession(
             base_url=self._server,
-            headers={"Authorization": f"Bearer {token}"},
             connector=aiohttp.TCPConnector(ssl=context),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS),
             read_bufsize=2**21,
         ) as session:
             yield session
 
+    def who(self) -> dict[str, str]:
+        """The header that says, at this moment, who asks."""
+        return {"Authorization": f"Bearer {(self._directory / 'token').read_text().strip()}"}
+
     async def get_json(self, path: str) -> dict[str, Any]:
         """One JSON document. Raises aiohttp.ClientError, TimeoutError or ValueError."""
-        async with asyncio.timeout(10), self.session() as session, session.get(path) as answer:
+        async with asyncio.timeout(10), self.session() as session, session.get(path, headers=self.who()) as answer:
             answer.raise_for_status()
             document: dict[str, Any] = json.loads(await answer.read())
             return document
@@ -109,7 +113,8 @@ class PodWatch:
         token = version = ""
         while True:
             query = {"labelSelector": SELECTOR, "limit": str(CHUNK)} | ({"continue": token} if token else {})
-            async with asyncio.timeout(30), session.get(self._path, params=query) as answer:
+            get = session.get(self._path, params=query, headers=self._api.who())
+            async with asyncio.timeout(30), get as answer:
                 answer.raise_for_status()
                 page = json.loads(await answer.read())
             for pod in page.get("items") or []:
@@ -131,9 +136,9 @@ class PodWatch:
                 "watch": "1",
                 "allowWatchBookmarks": "true",
                 "resourceVersion": version,
-                "timeoutSeconds": str(WATCH_SECONDS),
+                "timeoutSeconds": str(int(WATCH_SECONDS * random.uniform(1, 1.2))),  # noqa: S311  spreads load
             }
-            async with session.get(self._path, params=query) as answer:
+            async with session.get(self._path, params=query, headers=self._api.who()) as answer:
                 if answer.status == 410:  # noqa: PLR2004  an HTTP status: Gone
                     return
                 answer.raise_for_status()

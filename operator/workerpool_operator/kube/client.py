@@ -126,9 +126,12 @@ class Kube:
         return self._listing(kind, namespace, query=query, decode=objects_of)
 
     def entries(
-        self, kind: Kind, *, namespace: str | None = None, label_selector: str = "", chunk: int = 500
+        self, kind: Kind, *, namespace: str | None = None, label_selector: str = "", chunk: int = 1_000
     ) -> Listing[Entry]:
-        """The same for who compares: of each object who it is and which version, and the rest where it is asked for."""
+        """The same for who compares: of each object who it is and which version, and the rest where it is asked for.
+
+        So they take less memory, and come in larger pages.
+        """
         query = {"labelSelector": label_selector, "limit": str(chunk)}
         return self._listing(kind, namespace, query=query, decode=entries_of)
 

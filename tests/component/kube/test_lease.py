@@ -16,7 +16,7 @@ from workerpool_operator.kube.kinds import ObjectRef
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
-TIMES = LeaseTimes(duration_seconds=3.0, deadline_seconds=2.0, retry_seconds=0.3)
+TIMES = LeaseTimes(duration_seconds=3.0, deadline_seconds=2.0, renew_seconds=0.3, retry_seconds=0.3, look_seconds=0.3)
 
 
 class Replica:
