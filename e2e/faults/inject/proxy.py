@@ -34,6 +34,7 @@ from e2e.faults.inject.faults import (
 from e2e.faults.inject.rules import Injection, Rules
 from e2e.faults.inject.upstream import Upstream
 from e2e.faults.inject.writes import Verdict, Write, WritePoints
+from workerpool_operator.kube import Connector
 
 _HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -323,7 +324,7 @@ def _without(headers: "CIMultiDict[str] | aiohttp.typedefs.LooseHeaders", names:
 
 def _session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context or True),
+        connector=Connector(limit=0, ssl=context or True),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
         auto_decompress=False,
         read_bufsize=_LINE_LIMIT,

@@ -7,6 +7,7 @@
 from workerpool_operator.kube import errors, kinds
 from workerpool_operator.kube.access import AccessError, ClusterAccess
 from workerpool_operator.kube.client import Kube, RequestObserver
+from workerpool_operator.kube.connections import Connector
 from workerpool_operator.kube.errors import KubeError
 from workerpool_operator.kube.events import EventRecorder, EventType
 from workerpool_operator.kube.kinds import Kind, ObjectRef, kind_of, ref_of
@@ -18,6 +19,7 @@ from workerpool_operator.kube.review import Identity
 __all__ = [
     "AccessError",
     "ClusterAccess",
+    "Connector",
     "EventRecorder",
     "EventType",
     "Identity",
