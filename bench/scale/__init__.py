@@ -29,5 +29,5 @@ KEDA (`beside`) has the phases create (until each ScaledObject has its HPA), res
 killed). Requests that the HPAs' controller makes are nobody's, which is to KEDA's favour.
 
 Lag is how long a pool, or a ScaledObject, was due before its turn came, from the histogram of each system's own queue:
-above the largest finite bound (ours: 30 s) it is told as that bound. The row's is that at rest.
+above the largest finite bound (ours: 600 s) it is told as that bound. The row's is that at rest.
 """
