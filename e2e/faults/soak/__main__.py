@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m e2e.faults.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hours", type=float, default=2.0, help="how long (2)")
-    parser.add_argument("--warm-up", type=float, default=0.25, help="hours at the beginning that do not count (0.25)")
+    parser.add_argument("--warm-up", type=float, default=0.5, help="hours at the beginning that do not count (0.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what it came to there")
     return parser
 
