@@ -7,21 +7,26 @@ nobody compares (managedFields, most of status): thousands of pools cost a few t
 
 import json
 import math
+import time
 import zlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.snapshot import Absence
 from workerpool_operator.kube.kinds import Kind
+from workerpool_operator.kube.recent import Recent
 
 Namespace: TypeAlias = str
 Name: TypeAlias = str
 
 _TOLD_BY_PEOPLE: Final = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 _GRAVES: Final = 10_000
-"""How many deleted objects are remembered; late answers come within seconds."""
+"""How many deleted objects are remembered at most."""
+_BURIED_SECONDS: Final = 600.0
+"""For how long. What shows a deleted object as it was may come late: the answer to a write by seconds, a page of a
+listing by the five minutes for which the API server knows the state that it began with."""
 _NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
 
 
@@ -45,9 +50,11 @@ class Stored:
 class Store:
     """Objects by kind, namespace and name. Older versions never replace newer ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing."""
         self._objects: dict[Kind, dict[Namespace, dict[Name, Stored]]] = {}
-        self._buried: dict[str, float] = {}
+        self._buried = Recent[str, float](seconds=_BURIED_SECONDS, limit=_GRAVES, clock=clock)
+        """By uid: the newest version that is not taken in."""
         self._children: dict[tuple[Kind, Namespace, Name], dict[Name, Stored]] = {}
         self._absent: dict[Kind, Absence] = {}
 
@@ -62,9 +69,10 @@ class Store:
         version = int(metadata["resourceVersion"])
         known = names.get(metadata["name"])
         uid = metadata["uid"]
-        if self._buried.get(uid, -1) >= version or (known is not None and known.version >= version):
+        until = self._buried.get(uid)
+        if (until is not None and until >= version) or (known is not None and known.version >= version):
             return False
-        self._buried.pop(uid, None)
+        self._buried.forget(uid)
         packed = zlib.compress(json.dumps(_trim(body), separators=(",", ":")).encode(), 1)
         pool = metadata.get("labels", {}).get(POOL_LABEL, "")
         stored = Stored(uid=uid, version=version, packed=packed, pool=pool)
@@ -80,7 +88,7 @@ class Store:
         known = names.get(name)
         if known is None or (uid is not None and known.uid != uid):
             return False
-        self._bury(known.uid, until=math.inf)
+        self._buried.set(known.uid, math.inf)
         self._remove(kind, namespace, name)
         return True
 
@@ -91,7 +99,7 @@ class Store:
         known = self.get(kind, namespace, name)
         if known is None or known.version >= version:
             return False
-        self._bury(known.uid, until=version)
+        self._buried.set(known.uid, version)
         self._remove(kind, namespace, name)
         return True
 
@@ -121,7 +129,7 @@ class Store:
             if within in (None, namespace) and (namespace, name) not in seen and stored.version <= listed_at
         ]
         for namespace, name, stored in gone:
-            self._bury(stored.uid, until=listed_at)
+            self._buried.set(stored.uid, listed_at)
             self._remove(kind, namespace, name)
         return gone
 
@@ -148,12 +156,6 @@ class Store:
         else:
             self._absent[kind] = absence
         return True
-
-    def _bury(self, uid: str, *, until: float) -> None:
-        """Take in no version of it up to this one."""
-        self._buried[uid] = until
-        while len(self._buried) > _GRAVES:
-            del self._buried[next(iter(self._buried))]
 
     def _remove(self, kind: Kind, namespace: str, name: str) -> None:
         known = self._objects.get(kind, {}).get(namespace, {}).pop(name, None)
