@@ -17,9 +17,9 @@ from e2e.cluster.progress import say
 
 CALM_SECONDS: Final = 10.0
 CALM_REQUESTS: Final = 25
-"""In `CALM_SECONDS`: hardly more than a lease takes."""
+"""In `CALM_SECONDS`: a Lease, and a look now and then at what is there."""
 LONGEST_UNREST_SECONDS: Final = 3600.0
-"""KEDA asks for 20 requests a second at most, and goes on for a quarter of an hour after 5,000 ScaledObjects."""
+"""KEDA asks for 20 requests a second at most: with 5,000 ScaledObjects it goes on for a quarter of an hour."""
 SAY_SECONDS: Final = 60.0
 
 

@@ -1,7 +1,7 @@
 """The two things asked of the Kubernetes API: this namespace's worker pods, and the keys that sign tokens.
 
-Plain REST: a client library costs more memory than the whole collector. The token is read again for each request, the
-CA for each session, because they are rotated.
+Plain REST: a client library costs more memory than the whole collector. Token and CA are read again for each session,
+and each watch has one of its own, because they are rotated.
 """
 
 import asyncio
@@ -49,25 +49,23 @@ class ApiClient:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """A session that trusts the authority of this moment. Relative URLs go to the API server."""
+        """A session with the credentials of this moment. Relative URLs go to the API server."""
+        token = (self._directory / "token").read_text().strip()
         context: ssl.SSLContext | bool = True
         if self._server.startswith("https"):
             context = ssl.create_default_context(cafile=str(self._directory / "ca.crt"))
         async with aiohttp.ClientSession(
             base_url=self._server,
+            headers={"Authorization": f"Bearer {token}"},
             connector=aiohttp.TCPConnector(ssl=context),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS),
             read_bufsize=2**21,
         ) as session:
             yield session
 
-    def who(self) -> dict[str, str]:
-        """The header that says, at this moment, who asks."""
-        return {"Authorization": f"Bearer {(self._directory / 'token').read_text().strip()}"}
-
     async def get_json(self, path: str) -> dict[str, Any]:
         """One JSON document. Raises aiohttp.ClientError, TimeoutError or ValueError."""
-        async with asyncio.timeout(10), self.session() as session, session.get(path, headers=self.who()) as answer:
+        async with asyncio.timeout(10), self.session() as session, session.get(path) as answer:
             answer.raise_for_status()
             document: dict[str, Any] = json.loads(await answer.read())
             return document
@@ -94,17 +92,19 @@ class PodWatch:
 
     async def run(self) -> None:
         """Follow the pods until cancelled, through outages of any length."""
-        delay = RETRY_FIRST_SECONDS
+        delay, version = RETRY_FIRST_SECONDS, ""
         while True:
             try:
                 async with self._api.session() as session:
-                    version = await self._list(session)
-                    self._synced()
-                    delay = RETRY_FIRST_SECONDS
-                    await self._watch(session, version)
+                    if not version:
+                        version = await self._list(session)
+                        self._synced()
+                        delay = RETRY_FIRST_SECONDS
+                    version = await self._watch(session, version)
                 await asyncio.sleep(RETRY_FIRST_SECONDS)  # a server that ends each watch at once is not pressed
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 _log.warning("pods_not_followed", error=str(error) or type(error).__name__)
+                version = ""
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
                 delay = min(2 * delay, RETRY_MAX_SECONDS)
 
@@ -113,8 +113,7 @@ class PodWatch:
         token = version = ""
         while True:
             query = {"labelSelector": SELECTOR, "limit": str(CHUNK)} | ({"continue": token} if token else {})
-            get = session.get(self._path, params=query, headers=self._api.who())
-            async with asyncio.timeout(30), get as answer:
+            async with asyncio.timeout(30), session.get(self._path, params=query) as answer:
                 answer.raise_for_status()
                 page = json.loads(await answer.read())
             for pod in page.get("items") or []:
@@ -128,26 +127,26 @@ class PodWatch:
             self._board.pod_gone(uid)
         return version
 
-    async def _watch(self, session: aiohttp.ClientSession, version: str) -> None:
-        """Returns when the server ends the watch or its version is too old: then everything is listed again."""
-        while True:
-            query = {
-                "labelSelector": SELECTOR,
-                "watch": "1",
-                "allowWatchBookmarks": "true",
-                "resourceVersion": version,
-                "timeoutSeconds": str(int(WATCH_SECONDS * random.uniform(1, 1.2))),  # noqa: S311  spreads load
-            }
-            async with session.get(self._path, params=query, headers=self._api.who()) as answer:
-                if answer.status == 410:  # noqa: PLR2004  an HTTP status: Gone
-                    return
-                answer.raise_for_status()
-                async for line in answer.content:
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        return
-                    version = event["object"]["metadata"]["resourceVersion"]
-                    self._event(event["type"], event["object"])
+    async def _watch(self, session: aiohttp.ClientSession, version: str) -> str:
+        """Follow what happens from `version` on, until the server ends it. The last one, or nothing: it is too old."""
+        query = {
+            "labelSelector": SELECTOR,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(int(WATCH_SECONDS * random.uniform(1, 1.2))),  # noqa: S311  spreads load
+        }
+        async with session.get(self._path, params=query) as answer:
+            if answer.status == 410:  # noqa: PLR2004  an HTTP status: Gone
+                return ""
+            answer.raise_for_status()
+            async for line in answer.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    return ""
+                version = event["object"]["metadata"]["resourceVersion"]
+                self._event(event["type"], event["object"])
+        return version
 
     def _event(self, kind: str, pod: Mapping[str, Any]) -> None:
         if kind == "DELETED":

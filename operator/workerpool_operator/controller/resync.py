@@ -42,6 +42,8 @@ LISTED: Final = (
 SOON_SECONDS: Final = 15.0
 """Of a kind that matters and may not be there to be watched, and of a namespace that is closed."""
 
+_TAKEN_AT_ONCE: Final = 100
+"""Objects of a page, until others have their turn: what is new is packed, and the first time all of it is."""
 AGAIN_SECONDS: Final = 1.0
 """An optional kind that was refused is asked for again so soon, then after twice as long, and so on up to the period:
 rights may have been away for a moment only, and pools say until then that they are."""
@@ -196,6 +198,8 @@ class Resync:
         seen: set[tuple[str, str]] = set()
         async for entry in listing:
             self._take(kind, entry, seen)
+            if not len(seen) % _TAKEN_AT_ONCE:
+                await asyncio.sleep(0)
         listed_at = int(listing.resource_version or 0)
         for where, name, stored in self._store.drop_unseen(kind, seen, listed_at=listed_at, within=namespace):
             self._changed(kind, where, name, stored.pool)

@@ -24,9 +24,9 @@ Name: TypeAlias = str
 _TOLD_BY_PEOPLE: Final = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 _GRAVES: Final = 10_000
 """How many deleted objects are remembered at most."""
-_BURIED_SECONDS: Final = 600.0
+_BURIED_SECONDS: Final = 900.0
 """For how long. What shows a deleted object as it was may come late: the answer to a write by seconds, a page of a
-listing by the five minutes for which the API server knows the state that it began with."""
+listing by the five to ten minutes for which the API server knows the state that it began with."""
 _NOISE: Final = frozenset({"managedFields", "selfLink", "generateName"})
 
 
@@ -69,8 +69,8 @@ class Store:
         version = int(metadata["resourceVersion"])
         known = names.get(metadata["name"])
         uid = metadata["uid"]
-        until = self._buried.get(uid)
-        if (until is not None and until >= version) or (known is not None and known.version >= version):
+        newest_dead = self._buried.get(uid)
+        if (newest_dead is not None and newest_dead >= version) or (known is not None and known.version >= version):
             return False
         self._buried.forget(uid)
         packed = zlib.compress(json.dumps(_trim(body), separators=(",", ":")).encode(), 1)

@@ -34,12 +34,14 @@ class Connector(aiohttp.TCPConnector):
         self._sockets: WeakSet[socket.socket] = WeakSet()
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        """Close every connection; returns when they are closed."""
-        await super().close(abort_ssl=abort_ssl)
-        left = [each for each in self._sockets if each.fileno() != _CLOSED]
-        for each in left:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # its transport reads the end and closes it
+        """Close every connection; returns when they are closed, and after a second whatever comes."""
+        try:
+            await super().close(abort_ssl=abort_ssl)
+        finally:
+            left = [each for each in self._sockets if each.fileno() != _CLOSED]
+            for each in left:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)  # its transport reads the end and closes it
         for _ in range(_TURNS):
             if all(each.fileno() == _CLOSED for each in left):
                 return

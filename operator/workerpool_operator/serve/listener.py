@@ -90,10 +90,11 @@ class Listener:
 
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                connection, at.host, at.port, reuse_port=at.shared or None, backlog=BACKLOG
+                connection, at.host, at.port, reuse_port=at.shared or None, backlog=BACKLOG, start_serving=False
             )
+            await self._server.start_serving()
         except BaseException:
-            await self._runner.cleanup()
+            await self.stop()
             raise
 
     async def stop(self) -> None:

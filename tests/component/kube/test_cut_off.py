@@ -33,6 +33,7 @@ async def _watches(access: ClusterAccess, seconds: float) -> None:
 
 async def _follow(session: aiohttp.ClientSession, access: ClusterAccess) -> None:
     async with session.get(f"{access.server}/api/v1/pods", params={"watch": "true"}) as answer:
+        answer.raise_for_status()
         await answer.read()
 
 
@@ -41,7 +42,8 @@ async def _cut_off(asking: Sequence[Coroutine[Any, Any, object]], seconds: float
     await asyncio.wait(tasks, timeout=seconds)
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert not [each for each in ended if isinstance(each, Exception)]
 
 
 @pytest.mark.parametrize("asking", [_requests, _watches])

@@ -40,7 +40,9 @@ class Link:
         await self._travel()
         if self.store.lease is None:
             raise errors.NotFound(str(ref))
-        return deepcopy(self.store.lease)
+        answer = deepcopy(self.store.lease)
+        await self._travel_back()
+        return answer
 
     async def create(self, obj: Json) -> Json:
         await self._travel()

@@ -73,8 +73,7 @@ class MetricsServer:
                 await serving[0].stop()
                 del serving[0]
         finally:
-            for each in serving:
-                await each.stop()
+            await asyncio.gather(*(each.stop() for each in serving))
 
     async def _start(self, proxy: FrontProxy) -> tuple[ServerCertificate, Listener]:
         certificate = ServerCertificate(self._tls)
