@@ -2,64 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 
 import pytest
 
+from tests.unit.kube.electing import DEADLINE, DURATION, LOOK, RENEW, elector, kill, now, running, until
 from tests.unit.kube.lease_store import LeaseStore, Link
 from workerpool_operator.kube import errors
 from workerpool_operator.kube.lease import LeaderElector, LeaseTimes
 
 pytestmark = pytest.mark.looptime
 
-DURATION, DEADLINE, RENEW, LOOK = 15.0, 10.0, 3.0, 2.0
-TODAY = datetime(2026, 3, 1, tzinfo=UTC)
 LONGEST_REQUEST = 4.0
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def elector(link: Link, identity: str, *, address: str = "", skew: float = 0.0, started: float = 0.0) -> LeaderElector:
-    """A replica whose wall clock is `skew` seconds wrong and whose monotonic clock started at `started`."""
-    return LeaderElector(
-        link,
-        namespace="workerpool-system",
-        name="workerpool-operator",
-        identity=identity,
-        address=address,
-        clock=lambda: now() + started,
-        wall_clock=lambda: TODAY + timedelta(seconds=now() + skew),
-    )
-
-
-@asynccontextmanager
-async def running(*electors: LeaderElector) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(one.run()) for one in electors]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 120.0) -> float:
-    """Wait for `condition`; gives back how long that took."""
-    started = now()
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  time is virtual
-            await asyncio.sleep(0.02)
-    return now() - started
-
-
-def kill(task: asyncio.Task[None], link: Link) -> None:
-    """End a replica as SIGKILL does: its release never leaves the machine."""
-    link.request_lost = True
-    task.cancel()
 
 
 async def test_the_first_replica_leads_at_once() -> None:
@@ -311,64 +265,6 @@ async def test_the_epoch_does_not_go_back_when_the_operator_is_installed_anew() 
     async with running(second):
         await second.wait_leading()
         assert first.epoch < second.epoch < 2**31
-
-
-async def test_a_held_lease_is_not_asked_for_more_often_than_needed() -> None:
-    store = LeaseStore()
-    link = Link(store)
-    one = elector(link, "one")
-    async with running(one):
-        await one.wait_leading()
-        before = link.requests
-        await asyncio.sleep(60)
-        assert 60 / (RENEW * 1.2) - 2 <= link.requests - before <= 60 / RENEW + 1
-
-
-async def test_a_renewal_that_failed_is_tried_again_in_time() -> None:
-    """One that got no answer for 4 s costs nothing."""
-    link = Link(LeaseStore())
-    one = elector(link, "one")
-    async with running(one):
-        await one.wait_leading()
-        for _ in range(10):
-            before = link.requests
-            link.request_lost = True
-            await until(lambda before=before: link.requests > before)  # type: ignore[misc]
-            await asyncio.sleep(4)
-            link.request_lost = False
-            for _ in range(60):
-                await asyncio.sleep(0.1)
-                assert one.leading
-
-
-async def test_a_slow_api_server_costs_no_leadership() -> None:
-    """Each answer takes 2.4 s: to take the lease two are needed, and the deadline counts from the first one's end."""
-    store = LeaseStore()
-    async with running(elector(Link(store), "before")) as (task,):
-        await asyncio.sleep(1)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    one, changes = elector(Link(store, delay=1.2), "one"), list[bool]()
-    one.on_change(changes.append)
-    async with running(one):
-        await asyncio.sleep(600)
-        assert changes == [True]
-
-
-async def test_a_lease_that_is_free_and_cannot_be_had_is_not_asked_for_all_the_time() -> None:
-    store = LeaseStore()
-    link, other = Link(store), Link(store)
-    one, two = elector(link, "one"), elector(other, "two")
-    async with running(one) as (task,):
-        await one.wait_leading()
-        async with running(two):
-            await asyncio.sleep(10)
-            kill(task, link)
-            other.request_lost = True
-            await asyncio.sleep(60)
-            before = other.requests
-            await asyncio.sleep(60)
-            assert 5 < other.requests - before <= 60 / (LOOK + 4) + 1
 
 
 @pytest.mark.parametrize("seed", range(4))
