@@ -39,7 +39,7 @@ async def test_a_renewal_that_failed_is_tried_again_in_time() -> None:
 
 
 async def test_a_slow_api_server_costs_no_leadership() -> None:
-    """Each answer takes 2.4 s: to take the lease two are needed, and the deadline counts from the first one's end."""
+    """Each answer takes 2.4 s: to take the lease two are needed, and the deadline counts from before the first."""
     store = LeaseStore()
     async with running(elector(Link(store), "before")) as (task,):
         await asyncio.sleep(1)
