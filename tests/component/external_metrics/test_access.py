@@ -56,8 +56,8 @@ async def replica(kube: Kube, namespace: str, tmp_path: Path) -> AsyncIterator[R
         yield replica
 
 
-def let_read(plane: ControlPlane, namespace: str) -> None:
-    """Let the namespace's collector account read the metric there."""
+async def let_read(plane: ControlPlane, kube: Kube, namespace: str) -> None:
+    """Let the namespace's collector account read the metric there; return when the API server has heard of it."""
     rule = {"apiGroups": ["external.metrics.k8s.io"], "resources": [METRIC], "verbs": ["list"]}
     group, name = "rbac.authorization.k8s.io", {"name": "metric", "namespace": namespace}
     account = {"kind": "ServiceAccount", "name": "workerpool-collector", "namespace": namespace}
@@ -66,6 +66,9 @@ def let_read(plane: ControlPlane, namespace: str) -> None:
     binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [account]}
     del binding["rules"]
     kubectl(plane, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [role, binding]}))
+    may = {"group": "external.metrics.k8s.io", "resource": METRIC, "verb": "list", "namespace": namespace}
+    user = f"system:serviceaccount:{namespace}:workerpool-collector"
+    await until(lambda: kube.allowed({"user": user, "resourceAttributes": may}), what="the right to read the metric")
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -158,7 +161,7 @@ class TestTokens:
         self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str
     ) -> None:
         token = await token_for(kube, namespace)
-        let_read(plane, namespace)
+        await let_read(plane, kube, namespace)
         answer = await Caller(replica, None, bearer(token)).value(namespace, "web")
         assert (answer.status, answer.values) == (200, {"web": "7"})
         assert (await Caller(replica, None, bearer(token)).value("default", "web")).status == 403
@@ -185,22 +188,27 @@ class TestTokens:
     ) -> None:
         """That of a collector for its stream, say."""
         token = await token_for(kube, namespace, "workerpool-operator")
-        let_read(plane, namespace)
+        await let_read(plane, kube, namespace)
         assert (await Caller(replica, None, bearer(token)).value(namespace, "web")).status == 401
 
     @attack("a forged token at the metrics API", stopped_by="the API server vouches for tokens (TokenReview)")
     async def test_a_forged_one(self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str) -> None:
         header, payload, _ = (await token_for(kube, namespace)).split(".")
-        let_read(plane, namespace)
+        await let_read(plane, kube, namespace)
         forged = bearer(f"{header}.{payload}.c2lnbmVkIGJ5IG1l")
         assert (await Caller(replica, None, forged).value(namespace, "web")).status == 401
 
     @attack("a token that has expired", stopped_by="the API server vouches for tokens (TokenReview)")
     async def test_one_that_is_over(self, replica: Replica, plane: ControlPlane, kube: Kube, namespace: str) -> None:
         token = await token_for(kube, namespace)
-        let_read(plane, namespace)
+        await let_read(plane, kube, namespace)
         await kube.delete(ObjectRef(kinds.SERVICE_ACCOUNT, namespace, "workerpool-collector"))
-        assert (await Caller(replica, None, bearer(token)).value(namespace, "web")).status == 401
+
+        async def is_refused() -> bool:
+            return (await Caller(replica, None, bearer(token)).value(namespace, "web")).status == 401
+
+        # The server hears of the deletion by its watch; it and the operator each remember a good token for ten seconds.
+        await until(is_refused, what="the end of the token")
 
 
 @pytest.mark.parametrize("path", ["subjectaccessreviews", "tokenreviews"])
@@ -210,7 +218,7 @@ async def test_an_api_server_that_does_not_answer_lets_nobody_in(
 ) -> None:
     """And what failed is not remembered."""
     token = await token_for(kube, namespace)
-    let_read(plane, namespace)
+    await let_read(plane, kube, namespace)
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(FaultProxy(await Upstream.from_kubeconfig(plane.kubeconfig)))
         broken = Kube(await ClusterAccess.find(proxy.write_kubeconfig(tmp_path / "kubeconfig")))
@@ -288,7 +296,7 @@ class TestStandby:
         """A replica that takes the other one for the leader, and may read the metric of the test's namespace."""
         made = Replica(replica.home, free_port(), leads=False, leader=replica.at)
         made.token = await token_for(kube, namespace)
-        let_read(plane, namespace)
+        await let_read(plane, kube, namespace)
         async with serving(made, kube, front_proxy=reader(kube)):
             yield made
 
