@@ -7,10 +7,9 @@ Its programs are built from Go modules once (8 minutes on two cores). A machine 
 programs skips these tests and says so; under CI that is a failure, because a skip there would go unseen.
 """
 
-import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -51,20 +50,3 @@ async def namespace(kube: Kube) -> str:
     name = f"test-{secrets.token_hex(4)}"
     await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = 60.0, what: str = "the condition"
-) -> None:
-    """Wait until `condition` holds; fail with `what` after `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                outcome = condition()
-                if isinstance(outcome, bool) and outcome:
-                    return
-                if not isinstance(outcome, bool) and await outcome:
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pytest.fail(f"{what} did not come within {seconds:g} s")

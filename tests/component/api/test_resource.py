@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.support.apiserver import eventually
 from tests.support.crds import KubectlError, kubectl
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.api import WorkerPoolStatus, parse
 from workerpool_operator.api.crd import root_schema
 from workerpool_operator.kube import Kube, kinds
@@ -67,7 +67,7 @@ async def test_explain_has_every_field(plane: ControlPlane) -> None:
             return False
         return "redisStream" in shown[-1]
 
-    await eventually(served, seconds=60, what="the documentation of the kind")
+    await until(served, seconds=60, what="the documentation of the kind")
     fields = {line.split()[0] for line in shown[-1].splitlines() if "<" in line}
     assert fields >= {path.rsplit(".", 1)[1] for path in paths(root_schema()["properties"]["spec"])}
 
@@ -92,7 +92,7 @@ async def test_explain_has_a_text_for_nested_fields(plane: ControlPlane, path: s
             return False
         return True
 
-    await eventually(served, seconds=60, what="the documentation of the kind")
+    await until(served, seconds=60, what="the documentation of the kind")
     below = {name: text for name, text in paths(root_schema()).items() if name.rpartition(".")[0] == f".{path}"}
     assert below
     for text in below.values():

@@ -16,8 +16,8 @@ from e2e.faults.collector import Script, ScriptedCollector, collector_token
 from e2e.faults.kubelet import FakeKubelet, is_ready
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
 from e2e.faults.watching import follow
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.api import API_VERSION, BUDGET_KIND
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
@@ -133,7 +133,7 @@ class BudgetStage:
         def reached() -> bool:
             return self.there() == dict.fromkeys(POOLS, 0) | counts
 
-        await eventually(reached, seconds=seconds, what=f"{counts}")
+        await until(reached, seconds=seconds, what=f"{counts}")
 
     async def ledger(self) -> Json:
         """The budget's status."""

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.budget.stage import POOLS, BudgetStage, budget_stage
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.kube import ObjectRef, kinds
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds"), pytest.mark.timeout(240)]
@@ -32,17 +32,17 @@ async def test_pools_that_contend_never_exceed_through_drains_restarts_and_the_l
     await stage.wait_for(first=6)
     stage.drains = False
     stage.jobs(first=10, second=10, third=1)
-    await eventually(lambda: stage.stopping() >= 3, seconds=60, what="the first pool gives up what is too much")
+    await until(lambda: stage.stopping() >= 3, seconds=60, what="the first pool gives up what is too much")
     for _ in range(3):
         await stage.restart()
-        await eventually(lambda: _leads(stage), seconds=30, what="the next operator")
+        await until(lambda: _leads(stage), seconds=30, what="the next operator")
     assert (stage.there()["second"], stage.there()["third"]) == (0, 0), "the seats are not free yet"
     await stage.finish()
     await stage.wait_for(first=3, second=2, third=1)
     stage.jobs(second=10, third=10)
     await stage.restart()
     await stage.wait_for(second=3, third=3)
-    await eventually(lambda: _settled(stage), what="a ledger that says so")
+    await until(lambda: _settled(stage), what="a ledger that says so")
     assert "budget" in (await stage.scaling("second"))["limitedBy"]
     await a_budget_that_is_deleted_in_use_holds_every_pool(stage)
     assert max(stage.history.totals()) == MOST
@@ -52,14 +52,14 @@ async def a_budget_that_is_deleted_in_use_holds_every_pool(stage: BudgetStage) -
     """And one that comes back lets them go on."""
     await stage.kube.delete(ObjectRef(kinds.WORKER_POOL_BUDGET, "", stage.budget))
     for pool in POOLS:
-        await eventually(functools.partial(_says, stage, pool, ("False", "BudgetNotFound")), what=f"{pool} says why")
+        await until(functools.partial(_says, stage, pool, ("False", "BudgetNotFound")), what=f"{pool} says why")
     stage.jobs(first=10, second=2, third=10)
     await stage.wait_for(second=2, third=3)
-    await eventually(lambda: _wants(stage, "first", 10), what="the first pool wants more")
+    await until(lambda: _wants(stage, "first", 10), what="the first pool wants more")
     assert stage.there() == {"first": 0, "second": 2, "third": 3}
     await stage.make_budget(MOST)
     await stage.wait_for(first=2, second=2, third=2)
-    await eventually(lambda: _says(stage, "first", ("True", "Active")), what="the first pool follows its queue again")
+    await until(lambda: _says(stage, "first", ("True", "Active")), what="the first pool follows its queue again")
 
 
 async def _leads(stage: BudgetStage) -> bool:

@@ -11,7 +11,7 @@ import yaml
 from cryptography import x509
 
 from tests.component.chart.conftest import CHART, NAMESPACE, OPERATOR, RELEASE, CommandError, listed
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from tests.unit.chart.test_rbac import GOLDEN, table
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -105,7 +105,7 @@ class TestRendered:
 class TestInstalled:
     async def test_pod_security_restricted_lets_the_operator_in(self, kubectl: Callable[..., str]) -> None:
         """Without nodes the pods stay Pending, but they are there: admission refused none."""
-        await eventually(lambda: len(listed(kubectl, "pods")) == 2, what="two pods of the operator")
+        await until(lambda: len(listed(kubectl, "pods")) == 2, what="two pods of the operator")
 
     def test_the_certificate_is_for_the_name_that_collectors_dial(self, kubectl: Callable[..., str]) -> None:
         leaf = certificate(kubectl, "tls.crt")

@@ -12,7 +12,7 @@ from e2e.cluster import crds
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, CommandError, listed, operator_process
 from tests.component.cli.running import wpool
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
@@ -145,14 +145,14 @@ class TestOperator:
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("two"))
         missing = "False PrometheusRuleKindMissing"
-        await eventually(lambda: told(kubectl) == missing, what="the condition", seconds=30)
+        await until(lambda: told(kubectl) == missing, what="the condition", seconds=30)
         assert told(kubectl, "Stalled") == "False NotStalled"
         assert len(listed(kubectl, "pdb,deployments", "-l", "workerpool.dev/pool=one", namespace=HOME)) == 2
 
     async def test_kinds_that_are_installed_later_are_found(self, kubectl: Callable[..., str]) -> None:
         install(kubectl)
-        await eventually(lambda: rules(kubectl) == ["one", "two"], what="a rule for each pool", seconds=60)
-        await eventually(lambda: told(kubectl) == "True PrometheusRuleApplied", what="the condition", seconds=30)
+        await until(lambda: rules(kubectl) == ["one", "two"], what="a rule for each pool", seconds=60)
+        await until(lambda: told(kubectl) == "True PrometheusRuleApplied", what="the condition", seconds=30)
 
     def test_the_rule_belongs_to_the_pool_and_can_be_selected(self, kubectl: Callable[..., str]) -> None:
         metadata = json.loads(kubectl(*RULE))["metadata"]
@@ -193,7 +193,7 @@ class TestOperator:
         """It was listed, and found to say what it should."""
         before = json.loads(kubectl(*RULE))["metadata"]["resourceVersion"]
         kubectl("-n", HOME, "delete", "prometheusrule", "two")
-        await eventually(lambda: rules(kubectl) == ["one", "two"], what="what was deleted", seconds=60)
+        await until(lambda: rules(kubectl) == ["one", "two"], what="what was deleted", seconds=60)
         assert json.loads(kubectl(*RULE))["metadata"]["resourceVersion"] == before
 
     async def test_what_somebody_changes_is_put_back(self, kubectl: Callable[..., str]) -> None:
@@ -206,25 +206,25 @@ class TestOperator:
             return rule
 
         assert expression() == "vector(1)"
-        await eventually(lambda: "worker_heartbeat_unixtime" in expression(), what="the expression", seconds=60)
+        await until(lambda: "worker_heartbeat_unixtime" in expression(), what="the expression", seconds=60)
 
     async def test_a_rule_that_lost_what_it_is_known_by_gets_it_back(self, kubectl: Callable[..., str]) -> None:
         uid = json.loads(kubectl(*RULE))["metadata"]["uid"]
         kubectl("-n", HOME, "label", "prometheusrule", "one", "app.kubernetes.io/managed-by-")
         known = '"app.kubernetes.io/managed-by": "workerpool-operator"'
-        await eventually(lambda: known in kubectl(*RULE), what="the label", seconds=60)
+        await until(lambda: known in kubectl(*RULE), what="the label", seconds=60)
         assert json.loads(kubectl(*RULE))["metadata"]["uid"] == uid
 
     async def test_a_change_of_the_pool_is_in_its_rule_at_once(self, kubectl: Callable[..., str]) -> None:
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool(labels={"team": "media"}))
-        await eventually(lambda: '"team": "media"' in kubectl(*RULE), what="the label", seconds=30)
+        await until(lambda: '"team": "media"' in kubectl(*RULE), what="the label", seconds=30)
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
-        await eventually(lambda: '"team": "media"' not in kubectl(*RULE), what="no label", seconds=30)
+        await until(lambda: '"team": "media"' not in kubectl(*RULE), what="no label", seconds=30)
 
     async def test_without_alerts_there_is_no_rule(self, kubectl: Callable[..., str]) -> None:
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool(enabled=False))
-        await eventually(lambda: rules(kubectl) == ["two"], what="no rule", seconds=30)
-        await eventually(lambda: told(kubectl) == "False AlertsDisabled", what="the condition", seconds=30)
+        await until(lambda: rules(kubectl) == ["two"], what="no rule", seconds=30)
+        await until(lambda: told(kubectl) == "False AlertsDisabled", what="the condition", seconds=30)
 
     async def test_a_rule_of_somebody_else_is_left_alone_and_named(self, kubectl: Callable[..., str]) -> None:
         """It has the pool's name. Once it is out of the way, the pool's own takes its place."""
@@ -232,7 +232,7 @@ class TestOperator:
         body = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "one"}}
         kubectl("-n", HOME, "apply", "-f", "-", stdin=json.dumps(body | {"spec": theirs}))
         kubectl("-n", HOME, "apply", "-f", "-", stdin=pool())
-        await eventually(lambda: told(kubectl) == "False ApplyRefused", what="the condition", seconds=30)
+        await until(lambda: told(kubectl) == "False ApplyRefused", what="the condition", seconds=30)
         assert json.loads(kubectl(*RULE))["spec"] == theirs
         assert "rename it, or set alerts.enabled to false" in kubectl("-n", HOME, "get", "wpool", "one", "-o", "json")
         assert told(kubectl, "Stalled") == "False NotStalled"
@@ -241,9 +241,7 @@ class TestOperator:
         for path in crds.monitoring():
             kubectl("delete", "-f", str(path), "--timeout=60s")
         missing = "False PrometheusRuleKindMissing"
-        await eventually(
-            lambda: told(kubectl) == told(kubectl, name="two") == missing, what="both conditions", seconds=60
-        )
+        await until(lambda: told(kubectl) == told(kubectl, name="two") == missing, what="both conditions", seconds=60)
         assert told(kubectl, "Stalled") == "False NotStalled"
 
     async def test_it_was_refused_nothing(self, plane: ControlPlane, kubectl: Callable[..., str]) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from e2e.cluster import toolchain
 from scripts import plain
 from tests.component.chart.conftest import NAMESPACE, listed
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.cli.main import app
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -63,7 +63,7 @@ class TestApplied:
         kubectl(*APPLY, "-f", str(plain.PLAIN))
         [home] = [one for one in listed(kubectl, "namespaces") if one["metadata"]["name"] == NAMESPACE]
         assert home["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-        await eventually(lambda: len(listed(kubectl, "pods")) == 2, what="two pods of the operator")
+        await until(lambda: len(listed(kubectl, "pods")) == 2, what="two pods of the operator")
         [deployment] = listed(kubectl, "deployments")
         [volume] = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "tls"]
         assert volume["secret"]["secretName"] in {one["metadata"]["name"] for one in listed(kubectl, "secrets")}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.component.chart.conftest import NAMESPACE, RELEASE, installed, listed
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
@@ -74,7 +74,7 @@ def with_page(helm: Callable[..., str], kubectl: Callable[..., str]) -> Iterator
 async def test_pod_security_restricted_lets_it_in_and_its_account_may_nothing(kubectl: Callable[..., str]) -> None:
     """Beyond what everybody may who is somebody: ask about themselves, and see what the API has."""
     selector = f"app.kubernetes.io/name={NAME}"
-    await eventually(lambda: len(listed(kubectl, "pods", "-l", selector)) == 1, what="its pod")
+    await until(lambda: len(listed(kubectl, "pods", "-l", selector)) == 1, what="its pod")
     [pod] = listed(kubectl, "pods", "-l", selector)
     mounts = {one["mountPath"] for one in pod["spec"]["containers"][0]["volumeMounts"]}
     assert mounts == {"/etc/workerpool/ca", "/tmp"}

@@ -9,7 +9,7 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.chart.conftest import OPERATOR, CommandError, installed, listed, operator_process
 from tests.component.chart.test_rights import pool
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
 
@@ -78,10 +78,10 @@ async def test_pools_of_its_namespaces_are_looked_after_and_others_are_not(
     for namespace in (FOREIGN, *WATCHED):
         kubectl("-n", namespace, "apply", "-f", "-", stdin=pool("one"))
     for namespace in WATCHED:
-        await eventually(lambda: sizes(kubectl, namespace) == [1], what=f"workers in {namespace}", seconds=60)  # noqa: B023
-        await eventually(lambda: bool(conditions(kubectl, namespace)), what="a status", seconds=60)  # noqa: B023
+        await until(lambda: sizes(kubectl, namespace) == [1], what=f"workers in {namespace}", seconds=60)  # noqa: B023
+        await until(lambda: bool(conditions(kubectl, namespace)), what="a status", seconds=60)  # noqa: B023
     kubectl("-n", "ours", "scale", "wpool", "one", "--replicas=2")
-    await eventually(lambda: sizes(kubectl, "ours") == [2], what="another size", seconds=60)
+    await until(lambda: sizes(kubectl, "ours") == [2], what="another size", seconds=60)
     assert sizes(kubectl, FOREIGN) == []
     assert conditions(kubectl, FOREIGN) == []
     assert refused(plane, since=began) == set()
@@ -102,9 +102,9 @@ async def test_a_namespace_that_may_not_be_read_holds_up_no_other_and_is_taken_u
     kubectl("-n", "lent", "delete", "rolebinding", ROLE)
     kubectl("-n", "lent", "scale", "wpool", "one", "--replicas=3")
     kubectl("-n", "ours", "scale", "wpool", "one", "--replicas=4")
-    await eventually(lambda: sizes(kubectl, "ours") == [4], what="the other namespace", seconds=60)
+    await until(lambda: sizes(kubectl, "ours") == [4], what="the other namespace", seconds=60)
     assert sizes(kubectl, "lent") == [1]
     for key in ("uid", "resourceVersion", "creationTimestamp"):
         del binding["metadata"][key]
     kubectl("create", "-f", "-", stdin=json.dumps(binding))
-    await eventually(lambda: sizes(kubectl, "lent") == [3], what="the namespace again", seconds=60)
+    await until(lambda: sizes(kubectl, "lent") == [3], what="the namespace again", seconds=60)

@@ -12,8 +12,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import of_nobody, started, wpool
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli.chaos.marks import ALLOWED, ALLOWED_LABEL, BROKEN_LABEL, UNDO_ANNOTATION
 from workerpool_operator.domain.desired import COMPONENT_LABEL, POOL_LABEL, WORKER
 from workerpool_operator.kube import Kube, ObjectRef, errors, kinds
@@ -144,7 +144,7 @@ async def test_it_is_broken_put_back_and_told(
     ref = ObjectRef(kinds.NETWORK_POLICY, namespace, "own")
     outcome = tmp_path / "chaos.json"
     running = asyncio.create_task(wpool(plane, *cut(namespace, "--for", "5", "--yes", "--json", str(outcome))))
-    await eventually(lambda: exists(kube, policy(namespace)))
+    await until(lambda: exists(kube, policy(namespace)))
     meanwhile = await kube.get(ref)
     assert (await kube.get(policy(namespace)))["metadata"]["labels"] == {BROKEN_LABEL: "thumbs"}
     assert meanwhile["spec"]["egress"] != spec["egress"]
@@ -183,7 +183,7 @@ async def test_a_signal_puts_back_what_was_broken(
     """As Ctrl-C does; a terminal that is closed is one too."""
     await kube.merge_patch(pool, ALLOW)
     running = await started(plane, *cut(namespace, "--for", "600", "--yes"))
-    await eventually(lambda: exists(kube, policy(namespace)))
+    await until(lambda: exists(kube, policy(namespace)))
     running.send_signal(number)
     said, complained = await running.communicate()
     assert running.returncode == 130, said + complained
@@ -197,7 +197,7 @@ async def test_what_a_killed_play_has_left_is_found_and_put_back(
     """Before that nothing more is broken there; after it there is nothing left to find."""
     await kube.merge_patch(pool, ALLOW)
     running = await started(plane, *cut(namespace, "--for", "600", "--yes"))
-    await eventually(lambda: exists(kube, policy(namespace)))
+    await until(lambda: exists(kube, policy(namespace)))
     running.kill()
     await running.communicate()
     again = await wpool(plane, *cut(namespace, "--yes"))
@@ -225,7 +225,7 @@ async def test_a_node_is_cordoned_emptied_of_the_pool_and_given_back(
     async def struck() -> bool:
         return not await exists(kube, here)
 
-    await eventually(struck)
+    await until(struck)
     assert (await kube.get(node))["spec"]["unschedulable"] is True
     running.kill()
     await running.communicate()

@@ -12,9 +12,9 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.dead_letters import collector, pool_of_dead
 from tests.component.cli.played_job import PlayedJobs, SlowJobs
 from tests.component.cli.running import Shown, deployed_operator, of_nobody, started, wpool
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from tests.support.redis import RedisServer
+from tests.support.waiting import until
 from workerpool_operator.cli import cluster
 from workerpool_operator.cli.dlq import command
 from workerpool_operator.kube import Kube, kinds
@@ -84,7 +84,7 @@ async def test_dead_letters_are_listed_shown_redriven_and_purged(
     assert [one["job_id"] for one in json.loads(rest.stdout)] == ["job-1"]
     none = await dlq(plane, namespace, "list", "thumbs", "--reason", "expired")
     assert (none.returncode, none.stderr.splitlines()[-1]) == (1, "no such dead letters")
-    await eventually(lambda: no_job_left(kube, namespace), what="the end of all Jobs")
+    await until(lambda: no_job_left(kube, namespace), what="the end of all Jobs")
     assert "secret" not in json.dumps([one["spec"] for one in pool.pods])
 
 
@@ -126,7 +126,7 @@ async def test_a_pod_that_does_not_start_is_told_and_its_job_deleted(
     shown = await dlq(plane, namespace, "list", "thumbs", "--timeout", "5")
     assert shown.returncode == 3
     assert "is Pending after 5 s" in shown.stderr
-    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
+    await until(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
@@ -163,7 +163,7 @@ async def test_a_move_that_is_given_up_says_how_much_was_done(
     assert "after 5 s" in said
     look = f"`wpool dlq list thumbs -n {namespace}` shows what is left"
     assert f"Until then 1500 of queue main {done}, as far as it has said: {look}" in said
-    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
+    await until(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 
 async def test_a_move_that_is_interrupted_says_how_much_was_done(
@@ -176,13 +176,13 @@ async def test_a_move_that_is_interrupted_says_how_much_was_done(
         pods = await kube.list(kinds.POD, namespace=namespace).all()
         return [pod["status"]["phase"] for pod in pods] == ["Running"]
 
-    await eventually(runs)
+    await until(runs)
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(60):
         _, said = await process.communicate()
     assert process.returncode == 130, said
     assert b"interrupted. The Job is deleted. Until then 1500 of queue main wait again" in b" ".join(said.split())
-    await eventually(lambda: no_job_left(kube, namespace), what="the end of the Job")
+    await until(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 
 async def test_an_older_image_that_does_not_know_an_option_is_told_as_such(

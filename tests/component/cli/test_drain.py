@@ -8,8 +8,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import TwoHoursLate, of_nobody, wpool
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli.drain import node as draining
 from workerpool_operator.cli.interrupts import EndedError
 from workerpool_operator.cli.writing import rewrite
@@ -71,7 +71,7 @@ class TestNode:
         async def ordered() -> bool:
             return bool(await annotation(kube, pool))
 
-        await eventually(ordered)
+        await until(ordered)
         (said,) = overrides({DRAIN: await annotation(kube, pool)}).drains
         created = [(await kube.get(pod))["metadata"]["creationTimestamp"] for pod in pods]
         assert (said.node, said.begun.strftime("%Y-%m-%dT%H:%M:%SZ")) == (ref.name, max(created))
@@ -101,7 +101,7 @@ class TestNode:
         async def ordered() -> bool:
             return ref.name in await annotation(kube, pool)
 
-        await eventually(ordered)
+        await until(ordered)
         (said,) = overrides({DRAIN: await annotation(kube, pool)}).drains
         assert timedelta(minutes=5) < said.until - datetime.now(UTC) <= timedelta(minutes=10)
         await kube.delete(pod)
@@ -212,7 +212,7 @@ class TestPool:
         async def suspended() -> bool:
             return bool((await kube.get(pool))["spec"].get("suspend"))
 
-        await eventually(suspended)
+        await until(suspended)
         generation = (await kube.get(pool))["metadata"]["generation"]
         done = {"observedGeneration": generation, "replicas": 0, "drainingReplicas": 0}
         await kube.merge_patch(pool, {"status": done}, subresource="status")

@@ -9,8 +9,8 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import started, wpool
 from tests.component.cli.test_drain import annotation, node, worker
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from tests.unit.cli.adopt.deployments import deployment
 from workerpool_operator.cli.adopt.queues import EXAMPLE
 from workerpool_operator.cli.rollout import ask
@@ -69,7 +69,7 @@ async def test_a_node_is_given_up_and_the_order_taken_back(
     async def ordered() -> bool:
         return bool(await annotation(kube, pool))
 
-    await eventually(ordered)
+    await until(ordered)
     code, said = await interrupted(running, number)
     assert code == 128 + number, said
     assert f"drain: interrupted. {ref.name} stays cordoned" in said

@@ -12,9 +12,9 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.played_loki import PlayedLoki, played_loki
 from tests.component.cli.running import of_nobody, started, wpool
-from tests.support.apiserver import eventually
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli.logs import command, kept, loki, pods
 from workerpool_operator.cli.logs.kept import Sought
 from workerpool_operator.cli.logs.lines import Choice
@@ -198,7 +198,7 @@ async def test_workers_that_come_and_go_are_followed(
             await kubelet.start_pod(namespace, "thumbs-c-3", version="cccccccc")
             assert b"born" in await process.stdout.readline()
             await kubelet.end_pod(namespace, "thumbs-a-1")
-            await eventually(lambda: "thumbs-a-1" not in kubelet.following)
+            await until(lambda: "thumbs-a-1" not in kubelet.following)
             await kubelet.write("thumbs-b-2", said("still there"))
             assert b"still there" in await process.stdout.readline()
     finally:
@@ -246,11 +246,11 @@ async def test_more_workers_than_can_be_followed_are_told(
     follower = pods.Follower(show=lambda _: None, trouble=troubles.append)
     following = asyncio.create_task(logs.follow(Sought(), follower, chosen=lambda _: True))
     try:
-        await eventually(lambda: len(kubelet.following) == 1 and bool(troubles))
+        await until(lambda: len(kubelet.following) == 1 and bool(troubles))
         assert troubles == ["1 more pods are not followed: choose by --version or --worker"]
         [one] = kubelet.following
         await kubelet.end_pod(namespace, one)
-        await eventually(lambda: kubelet.following == {"thumbs-a-1", "thumbs-b-2"} - {one})
+        await until(lambda: kubelet.following == {"thumbs-a-1", "thumbs-b-2"} - {one})
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -11,9 +11,9 @@ import pytest
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.played_loki import played_loki
 from tests.component.cli.running import started
-from tests.support.apiserver import eventually
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli.logs import pods
 from workerpool_operator.cli.logs.kept import Sought
 from workerpool_operator.cli.logs.lines import Line
@@ -78,21 +78,21 @@ async def test_a_short_loss_of_the_api_server_shows_no_line_twice(
 
     async def some_looks() -> None:
         before = looks
-        await eventually(lambda: looks > before + 3)
+        await until(lambda: looks > before + 3)
 
     monkeypatch.setattr(logs, "pods", looked)
     shown, troubles = list[Line](), list[str]()
     follower = pods.Follower(show=shown.append, trouble=troubles.append)
     following = asyncio.create_task(logs.follow(Sought(), follower, chosen=lambda _: True))
     try:
-        await eventually(lambda: kubelet.asked.count("thumbs-b-2") == 2 and "thumbs-a-1" in kubelet.following)
+        await until(lambda: kubelet.asked.count("thumbs-b-2") == 2 and "thumbs-a-1" in kubelet.following)
         await some_looks()
         away = True
         await some_looks()
         away = False
         await some_looks()
         await kubelet.write("thumbs-a-1", said("goes on", "thumbs-a-1"))
-        await eventually(lambda: len(shown) > 2)
+        await until(lambda: len(shown) > 2)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

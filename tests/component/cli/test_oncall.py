@@ -7,8 +7,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import TwoHoursLate, wpool
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli import oncall
 from workerpool_operator.cli.cluster import TroubleError
 from workerpool_operator.cli.oncall import annotate, slow_down
@@ -70,7 +70,7 @@ async def test_a_restart_has_begun_when_the_command_ends(
     async def written() -> bool:
         return RESTART_ANNOTATION in (await kube.get(ref))["metadata"].get("annotations", {})
 
-    await eventually(written)
+    await until(written)
     assert not running.done()
     await kube.merge_patch(ref, seen(wanted="0b", canary="0b"), subresource="status")
     shown = await running

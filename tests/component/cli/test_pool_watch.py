@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
 from tests.support.proxy import Proxy
+from tests.support.waiting import until
 from workerpool_operator.cli import mirror as mirror_module
 from workerpool_operator.cli.load.workers import MetricsError, Pods
 from workerpool_operator.cli.mirror import Mirror
@@ -57,7 +57,7 @@ async def test_sizes_are_seen_as_they_change(access: ClusterAccess, kube: Kube, 
         assert watch.history.desired.now == 0
         for desired in (3, 7, 0):
             await want(kube, namespace, desired)
-            await eventually(partial(wants, watch, desired), what=f"desired {desired}")
+            await until(partial(wants, watch, desired), what=f"desired {desired}")
         assert watch.history.desired.largest == 7
         assert watch.status["scaling"]["desired"] == 0
 
@@ -72,10 +72,10 @@ async def test_ready_pods_of_this_pool_are_counted(access: ClusterAccess, kube: 
         await kube.create(pod(namespace, "stranger", pool="other"))
         await make_ready(kube, namespace, "stranger")
         await make_ready(kube, namespace, "later")
-        await eventually(lambda: watch.history.ready.now == 2, what="two Ready pods")
+        await until(lambda: watch.history.ready.now == 2, what="two Ready pods")
         assert watch.history.nodes == {"node-1": 2}
         await kube.delete(ObjectRef(kinds.POD, namespace, "before"))
-        await eventually(lambda: sorted(watch.pods.objects) == ["later"], what="one pod left")
+        await until(lambda: sorted(watch.pods.objects) == ["later"], what="one pod left")
         assert watch.history.ready.now == 1
 
 
@@ -93,11 +93,11 @@ async def test_a_watch_that_the_server_ends_is_taken_up_again(
     changes: list[float] = []
     await kube.create(pod(namespace, "first"))
     async with Mirror(access, kube, kinds.POD, namespace=namespace, on_change=changes.append) as mirror:
-        await eventually(lambda: len(changes) >= 3, what="two more listings")  # nothing else changes here
+        await until(lambda: len(changes) >= 3, what="two more listings")  # nothing else changes here
         await kube.create(pod(namespace, "second"))
-        await eventually(lambda: sorted(mirror.objects) == ["first", "second"], what="the new pod")
+        await until(lambda: sorted(mirror.objects) == ["first", "second"], what="the new pod")
         await kube.delete(ObjectRef(kinds.POD, namespace, "first"))
-        await eventually(lambda: sorted(mirror.objects) == ["second"], what="the pod without its neighbour")
+        await until(lambda: sorted(mirror.objects) == ["second"], what="the pod without its neighbour")
         assert mirror.error == ""
 
 
@@ -113,7 +113,7 @@ async def test_a_watch_that_is_left_leaves_no_socket_behind(plane: ControlPlane,
             access.configuration.host = f"https://{address.hostname}:{proxy.port}"
             async with Kube(direct) as kube, Mirror(access, kube, kinds.POD, namespace=namespace) as mirror:
                 await kube.create(pod(namespace, "seen"))
-                await eventually(lambda: "seen" in mirror.objects, what="the pod")
+                await until(lambda: "seen" in mirror.objects, what="the pod")
                 proxy.freeze()
 
         with warnings.catch_warnings(record=True) as warned:

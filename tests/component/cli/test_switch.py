@@ -6,8 +6,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import wpool
-from tests.support.apiserver import eventually
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli import standing
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 
@@ -24,7 +24,7 @@ async def test_a_pool_is_stopped_and_started(plane: ControlPlane, kube: Kube, na
     async def suspended() -> bool:
         return bool((await kube.get(ref))["spec"]["suspend"])
 
-    await eventually(suspended)
+    await until(suspended)
     assert not waiting.done()
     generation = (await kube.get(ref))["metadata"]["generation"]
     done = {"observedGeneration": generation, "replicas": 0, "drainingReplicas": 0}
@@ -78,7 +78,7 @@ async def test_one_that_is_started_again_meanwhile_is_told(
     async def suspended() -> bool:
         return bool((await kube.get(ref))["spec"].get("suspend"))
 
-    await eventually(suspended)
+    await until(suspended)
     await kube.merge_patch(ref, {"spec": {"suspend": False}})
     shown = await waiting
     said = " ".join(shown.stderr.split())

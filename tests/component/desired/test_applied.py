@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.support.apiserver import eventually
 from tests.support.crds import KubectlError, kubectl
 from tests.support.pools import pool_body
 from tests.support.quantities import KEPT, SPELLINGS
 from tests.support.rich_pool import QUEUES, SIDECARS, WORKER
+from tests.support.waiting import until
 from workerpool_operator.api import WorkerPool, parse
 from workerpool_operator.domain import desired
 from workerpool_operator.domain.desired.quantity import canonical
@@ -63,7 +63,7 @@ async def restricted(kube: Kube) -> str:
             return False
         return True
 
-    await eventually(has_account, what="the default service account")
+    await until(has_account, what="the default service account")
     return name
 
 
@@ -173,7 +173,7 @@ async def test_the_longest_pool_name_makes_objects_and_pods(kube: Kube, restrict
         listed = await kube.list(kinds.POD, namespace=restricted, label_selector=desired.selector(pool)).all()
         return len(listed) == 1
 
-    await eventually(has_pod, what="a pod of the Deployment")
+    await until(has_pod, what="a pod of the Deployment")
 
 
 async def test_two_versions_live_beside_each_other_under_one_budget(kube: Kube, restricted: str) -> None:
@@ -186,7 +186,7 @@ async def test_two_versions_live_beside_each_other_under_one_budget(kube: Kube, 
     async def counts_all() -> bool:
         return bool((await kube.get(budget)).get("status", {}).get("expectedPods") == 3)
 
-    await eventually(counts_all, what="a budget over the pods of both versions")
+    await until(counts_all, what="a budget over the pods of both versions")
 
 
 async def test_with_the_pool_go_its_objects_and_with_the_last_pool_the_collector(kube: Kube, namespace: str) -> None:
@@ -205,11 +205,11 @@ async def test_with_the_pool_go_its_objects_and_with_the_last_pool_the_collector
         return True
 
     await kube.delete(ObjectRef(kinds.WORKER_POOL, namespace, "first"), propagation="Background")
-    await eventually(lambda: gone(own), seconds=40, what="the end of the first pool's objects")
+    await until(lambda: gone(own), seconds=40, what="the end of the first pool's objects")
     for ref in shared:
         await kube.get(ref)
     await kube.delete(ObjectRef(kinds.WORKER_POOL, namespace, "second"), propagation="Background")
-    await eventually(lambda: gone(shared), seconds=40, what="the end of the collector")
+    await until(lambda: gone(shared), seconds=40, what="the end of the collector")
 
 
 async def test_the_collector_follows_pools_that_come_and_go(kube: Kube, namespace: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.kube import Kube, errors, kinds, ref_of
 from workerpool_operator.kube.kinds import Kind, ObjectRef
 
@@ -159,7 +159,7 @@ async def test_deleting_in_the_background_takes_the_dependents_too(kube: Kube, n
         listing = kube.list(kinds.CONFIG_MAP, namespace=namespace, field_selector="metadata.name=child")
         return not await listing.all()
 
-    await eventually(gone, seconds=60, what="the dependent's end")
+    await until(gone, seconds=60, what="the dependent's end")
 
 
 async def test_not_found_and_a_kind_that_is_not_served(kube: Kube, namespace: str) -> None:
@@ -221,7 +221,7 @@ async def test_a_full_quota_has_an_error_of_its_own(kube: Kube, namespace: str) 
     async def counted() -> bool:
         return "hard" in (await kube.get(ObjectRef(RESOURCE_QUOTA, namespace, "few"))).get("status", {})
 
-    await eventually(counted, seconds=60, what="the quota's status")
+    await until(counted, seconds=60, what="the quota's status")
     with pytest.raises(errors.QuotaExceeded, match="few"):
         await kube.apply(deployment(namespace))
 

@@ -11,7 +11,7 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import Answer, CutStream, Delay, Drop, FaultProxy, LoseAnswer, Match, Upstream
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 from workerpool_operator.kube.kinds import ObjectRef
 from workerpool_operator.metrics import OperatorMetrics
@@ -171,7 +171,7 @@ async def test_the_gate_is_asked_after_the_wait_for_a_turn(proxy: FaultProxy, tm
     async with Kube(access, write_gate=gate, concurrency=1) as kube:
         held = proxy.fault(Match(methods={"GET"}), Delay(1))
         read = asyncio.create_task(kube.list(kinds.CONFIG_MAP, namespace=namespace).all())
-        await eventually(lambda: held.hits > 0, what="the read on its way")
+        await until(lambda: held.hits > 0, what="the read on its way")
         write = asyncio.create_task(kube.apply(config_map(namespace)))
         await asyncio.sleep(0)
         leading = False

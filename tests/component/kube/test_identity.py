@@ -8,8 +8,8 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import FaultProxy, Upstream
-from tests.support.apiserver import eventually
 from tests.support.attacks import attack
+from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 from workerpool_operator.kube.kinds import Kind, ObjectRef
 
@@ -72,7 +72,7 @@ async def test_a_token_dies_with_its_service_account(kube: Kube, namespace: str)
         return await kube.token_review(token, audience=AUDIENCE) is None
 
     # The server looks accounts up in what its own watch told it, and remembers a token that was good for ten seconds.
-    await eventually(is_nobodys, what="the end of the token")
+    await until(is_nobodys, what="the end of the token")
 
 
 async def test_a_client_with_a_token_has_the_rights_of_that_token(

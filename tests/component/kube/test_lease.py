@@ -10,7 +10,7 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import Answer, FaultProxy, Match, Upstream
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, LeaderElector, LeaseTimes, errors, kinds
 from workerpool_operator.kube.kinds import ObjectRef
 
@@ -58,7 +58,7 @@ async def test_one_of_two_leads_and_a_cut_off_leader_is_replaced(
     plane: ControlPlane, tmp_path: Path, namespace: str
 ) -> None:
     async with replicas(plane, tmp_path, namespace, "one", "two") as both:
-        await eventually(lambda: any(one.elector.leading for one in both), what="a leader")
+        await until(lambda: any(one.elector.leading for one in both), what="a leader")
         (leader,) = [one for one in both if one.elector.leading]
         (standby,) = [one for one in both if one is not leader]
         with pytest.raises(errors.NotLeader):
@@ -69,10 +69,10 @@ async def test_one_of_two_leads_and_a_cut_off_leader_is_replaced(
             assert not (leader.elector.leading and standby.elector.leading)
             return standby.elector.leading
 
-        await eventually(taken_over, what="the other to lead")
+        await until(taken_over, what="the other to lead")
         assert standby.elector.epoch == leader.elector.epoch + 1
         leader.heal()
-        await eventually(lambda: leader.elector.holder == standby.elector.holder, what="the old one to see the new")
+        await until(lambda: leader.elector.holder == standby.elector.holder, what="the old one to see the new")
         assert not leader.elector.leading
 
 
@@ -94,10 +94,10 @@ async def test_an_outage_beyond_the_deadline_ends_the_writing_and_not_the_proces
         await asyncio.wait_for(one.elector.wait_leading(), 10)
         epoch = one.elector.epoch
         one.cut()
-        await eventually(lambda: not one.elector.leading, seconds=TIMES.deadline_seconds + 1, what="the end")
+        await until(lambda: not one.elector.leading, seconds=TIMES.deadline_seconds + 1, what="the end")
         assert not one.task.done()
         one.heal()
-        await eventually(lambda: one.elector.leading, what="leadership again")
+        await until(lambda: one.elector.leading, what="leadership again")
         assert one.elector.epoch == epoch, "nobody led in between"
 
 
@@ -108,7 +108,7 @@ async def test_a_lease_that_somebody_deletes_is_made_again_by_its_holder(
         await asyncio.wait_for(one.elector.wait_leading(), 10)
         epoch = one.elector.epoch
         await kube.delete(ObjectRef(kinds.LEASE, namespace, "operator"))
-        await eventually(lambda: one.elector.epoch > epoch, what="a new lease")
+        await until(lambda: one.elector.epoch > epoch, what="a new lease")
         assert one.elector.leading
 
 

@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.support.apiserver import eventually
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from tests.support.page import Page
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube
 from workerpool_operator.ui.server import served
 
@@ -65,7 +65,7 @@ async def test_who_comes_later_is_followed_too_and_who_goes_is_let_go(
         await kubelet.write("thumbs-a", "second of thumbs-a")
         await comes("thumbs-a  second of thumbs-a")
         await kubelet.end_pod(namespace, "thumbs-b")
-        await eventually(lambda: kubelet.following == {"thumbs-a", "thumbs-c"}, what="nobody follows the one that went")
+        await until(lambda: kubelet.following == {"thumbs-a", "thumbs-c"}, what="nobody follows the one that went")
         await kubelet.write("thumbs-c", "second of thumbs-c")
         await comes("thumbs-c  second of thumbs-c")
     written = [line for line in page.log if "—" not in line]

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.support.apiserver import eventually
 from tests.support.attacks import attack
 from tests.support.authority import Authority
 from tests.support.crds import kubectl
@@ -19,6 +18,7 @@ from tests.support.page import Page
 from tests.support.pools import pool_body
 from tests.support.proxy import Proxy
 from tests.support.standing import answering
+from tests.support.waiting import until
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 from workerpool_operator.ui.server import served
@@ -352,7 +352,7 @@ async def test_an_api_server_that_is_away_for_a_while(plane: ControlPlane, kube:
                 async for _ in messages:
                     if "does not answer" not in page.shown["banner"]:
                         break
-            await eventually(lambda: "" in said)
+            await until(lambda: "" in said)
         assert "does not answer" in said[0]
 
 
@@ -365,7 +365,7 @@ async def test_an_api_server_with_another_certificate(access: ClusterAccess, tmp
         assert "certificate does not fit (unable to get local issuer certificate)" in banner
         assert "certificate-authority of your kubeconfig" in banner
         assert "does not answer" not in banner
-        await eventually(lambda: bool(said))
+        await until(lambda: bool(said))
         assert said[0].startswith("The API server's certificate does not fit")
 
 

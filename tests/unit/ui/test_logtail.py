@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.apiserver import eventually
+from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, podlog
 from workerpool_operator.ui import logtail
 from workerpool_operator.ui.logtail import MOST_PODS, LogTail, Wanted, everybody
@@ -91,7 +91,7 @@ async def test_why_there_is_nothing_is_said_once(status: int, words: str, monkey
         (line,) = await lines(found, 1)
         assert words in line
         if status in {204, 500}:
-            await eventually(lambda: asked >= 5, what="five tries")
+            await until(lambda: asked >= 5, what="five tries")
         assert found.take()[0] == []
         assert (asked == 1) == (status in {403, 404})
 
@@ -104,7 +104,7 @@ async def test_of_a_flood_the_newest_lines_are_shown(monkeypatch: pytest.MonkeyP
         return web.Response(body=written(*(b"%d" % number for number in range(100)), b"x" * 200_000))
 
     async with tail(answer, "a") as found:
-        await eventually(lambda: any("has stopped" in line for line in found._lines), what="the end")
+        await until(lambda: any("has stopped" in line for line in found._lines), what="the end")
         taken, _ = found.take()
     assert taken[0] == "… 92 lines left out: they come faster than they can be shown …"
     assert taken[1] == "92"
@@ -157,10 +157,10 @@ async def test_who_writes_takes_the_place_of_who_has_stopped() -> None:
     stopped = [f"s{number}" for number in range(MOST_PODS)]
     running = [f"r{number}" for number in range(MOST_PODS + 1)]
     async with tail(answer, *stopped) as found:
-        await eventually(lambda: followed == {*stopped}, what="all places taken")
+        await until(lambda: followed == {*stopped}, what="all places taken")
         found.look(Wanted(pods=running[:1], stopped=stopped))
-        await eventually(lambda: followed == {*stopped[1:], "r0"}, what="a place for who writes")
+        await until(lambda: followed == {*stopped[1:], "r0"}, what="a place for who writes")
         found.look(Wanted(pods=running, stopped=stopped))
-        await eventually(lambda: followed == {*running[:MOST_PODS]}, what="the others")
+        await until(lambda: followed == {*running[:MOST_PODS]}, what="the others")
         found.look(Wanted(pods=running))
         assert followed == {*running[:MOST_PODS]}
