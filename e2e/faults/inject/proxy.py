@@ -59,6 +59,7 @@ class FaultProxy:
         self._streams: dict[int, web.BaseRequest] = {}  # requests are not hashable
         self._listings: dict[str, CIMultiDict[str]] = {}
         """Target -> headers, of each listing's first page that the client has asked for."""
+        self._answering: set[asyncio.Task[object]] = set()
 
     @property
     def port(self) -> int:
@@ -128,6 +129,12 @@ class FaultProxy:
         for request in list(self._streams.values()):
             _abort(request)
         await self._runner.cleanup()
+        # The server has forgotten those whose client is gone. One that still reads an answer would do so for ever:
+        # aiohttp does not wake it when its session closes.
+        answering = list(self._answering)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
         await self._as_client.close()
         await self._as_owner.close()
 
@@ -144,12 +151,21 @@ class FaultProxy:
             finally:
                 asyncio.run_coroutine_threadsafe(self.__aexit__(None, None, None), loop).result()
         finally:
-            asyncio.run_coroutine_threadsafe(_end_the_others(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task, "aiohttp runs each request in a task"
+        self._answering.add(task)
+        try:
+            return await self._play(request)
+        finally:
+            self._answering.discard(task)
+
+    async def _play(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer, after a turn of what is in force."""
         self.requests += 1
         seen = _seen(request)
         write, verdict = self.writes.begin(seen.method, seen.target)
@@ -245,14 +261,6 @@ class FaultProxy:
         else:
             async for chunk in answer.content.iter_any():
                 yield chunk
-
-
-async def _end_the_others() -> None:
-    """Whoever still answers a client that is gone: a loop that closes over it would complain of each."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _late(answer: aiohttp.ClientResponse, seconds: float) -> AsyncIterator[bytes]:

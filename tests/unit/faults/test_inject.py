@@ -32,6 +32,7 @@ from e2e.faults.inject import (
     Upstream,
     Write,
 )
+from tests.support.waiting import until
 
 EVENTS = [{"type": kind, "object": {"metadata": {"name": kind.lower()}}} for kind in ("ADDED", "MODIFIED", "DELETED")]
 
@@ -376,3 +377,15 @@ async def test_its_end_leaves_nobody_behind_who_still_answers(
 def _asks(url: str) -> None:
     with suppress(OSError):
         urllib.request.urlopen(url, timeout=10)
+
+
+async def test_nobody_goes_on_answering_a_client_that_is_gone(toy: tuple[Toy, str]) -> None:
+    """The server forgets such a request with its connection, and a closing session does not wake its readers."""
+    async with FaultProxy(Upstream(toy[1])) as proxy:
+        async with aiohttp.ClientSession(proxy.url) as client, client.get("/x?watch=true&forever=1") as answer:
+            await answer.content.readline()
+            answer.close()
+        streams = proxy._streams
+        await until(lambda: all(not request.transport for request in streams.values()), what="the client's end")
+        answering = list(proxy._answering)
+    assert [task.done() for task in answering] == [True]
