@@ -50,6 +50,29 @@ async def in_played_time(scenario: Coroutine[None, None, None], simulation: Simu
     await task
 
 
+async def test_keys_whose_looks_wait_for_nothing_leave_others_their_turns() -> None:
+    """5,000 of a new leader kept the loop for longer than the Lease holds; renewed in between, it stays."""
+    handled: list[Key] = []
+    seen: list[int] = []
+
+    async def handle(key: Key) -> Outcome:
+        handled.append(key)
+        return Outcome()
+
+    async def renew() -> None:
+        while len(handled) < 100:
+            seen.append(len(handled))
+            await asyncio.sleep(0)
+
+    async def act(queue: WorkQueue) -> None:
+        for key in range(100):
+            queue.mark(key)
+        await renew()
+
+    await play(handle, act)
+    assert max(after - before for before, after in pairwise([*seen, 100])) <= 4, "each of 4 workers once"
+
+
 async def test_marking_a_due_key_again_changes_nothing() -> None:
     handled: Counter[Key] = Counter()
     done = asyncio.Event()
