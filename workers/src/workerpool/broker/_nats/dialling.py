@@ -101,7 +101,7 @@ class Dialler:
         self._credentials = credentials
         self._timeout = timeout
         self._lookup = Lookup(address.host)
-        self._others: list[tuple[str, int]] = []
+        self._last: Client | None = None
 
     @property
     def where(self) -> str:
@@ -134,13 +134,19 @@ class Dialler:
         raise BrokerUnavailable(f"{self.where}: no address")
 
     async def _targets(self) -> list[tuple[str, int]]:
+        others = self._others()
         try:
             named = [(found.host, self._address.port) for found in await self._lookup.addresses()]
         except OSError:
-            if not self._others:
+            if not others:
                 raise
             named = []
-        return [*named, *(other for other in self._others if other not in named)]
+        return [*named, *(other for other in others if other not in named)]
+
+    def _others(self) -> list[tuple[str, int]]:
+        """Those that the last one has told of: when it was dialled, or since, as others have joined its cluster."""
+        uris = self._last.discovered_servers if self._last else []
+        return [(uri.hostname, uri.port or 4222) for uri in uris if uri.hostname]
 
     def _login(self) -> Login:
         address, files = self._address, self._credentials
@@ -208,7 +214,7 @@ class Dialler:
             if reason is None:
                 raise
             raise self._explained(reason) from problem
-        self._others = [(uri.hostname, uri.port or 4222) for uri in client.discovered_servers if uri.hostname]
+        self._last = client
         return connection
 
     def _reason(self, problem: Exception, said: list[Exception], connection: Connection) -> Exception:
