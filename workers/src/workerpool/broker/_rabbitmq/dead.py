@@ -118,8 +118,9 @@ class _Look:
                     async with asyncio.timeout(_SILENCE_SECONDS):
                         await self._news.wait()
                 except TimeoutError:
-                    self._coming = 0
-                    return None
+                    if not self._came:  # a loop that stood still finds both in one turn
+                        self._coming = 0
+                        return None
         self._coming -= 1
         return self._came.popleft()
 
