@@ -14,8 +14,8 @@ from typing import Final
 _FIRST: Final = 10_000
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_RANGE: Final = "32768 60999"
-
-
+_WRITTEN: Final = range(18_000, 18_100)
+"""Those that commands in the docs name, which tests type as they stand."""
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -31,7 +31,11 @@ def free_ports(count: int, *addresses: str) -> list[int]:
     chosen: list[int] = []
     while len(chosen) < count:
         port = random.choice(candidates)  # noqa: S311  no secret
-        if port not in chosen and all(_is_free(address, port) for address in addresses or (LOOPBACK,)):
+        if (
+            port not in chosen
+            and port not in _WRITTEN
+            and all(_is_free(address, port) for address in addresses or (LOOPBACK,))
+        ):
             chosen.append(port)
     return chosen
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from e2e.cluster.pki import Authority
+from e2e.cluster.ports import LOOPBACK, free_ports
 from e2e.cluster.processes import Daemon
 from e2e.faults.collector import Endpoint
 from workerpool_operator.controller.config import EXTERNAL_METRICS_SERVICE, LEASE_NAME, STREAM_SERVICE
@@ -41,7 +41,7 @@ class OperatorProcess:
     def prepare(cls, home: Path, *, tls: Path, settings: Mapping[str, str] | None = None) -> OperatorProcess:
         """Choose its ports and make its certificate; nothing is started yet."""
         home.mkdir(parents=True, exist_ok=True)
-        stream_port, http_port = _free_ports(2)
+        stream_port, http_port = free_ports(2, LOOPBACK, _TWIN_ADDRESS)
         name, metrics = (f"{service}.{NAMESPACE}.svc" for service in (STREAM_SERVICE, EXTERNAL_METRICS_SERVICE))
         authority = Authority(home=tls, name="ca")
         authority.issue("tls", common_name=name, hosts=[name, metrics, "127.0.0.1"])
@@ -102,15 +102,3 @@ async def release_lease(kube: Kube) -> None:
         await kube.merge_patch(ref, {"spec": {"holderIdentity": ""}})
     except errors.NotFound:
         return  # it was killed before it ever led
-
-
-def _free_ports(count: int) -> list[int]:
-    """Let the kernel choose; all sockets are open at once, so that no port is given twice."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
