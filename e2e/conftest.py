@@ -15,7 +15,7 @@ from e2e.scene import Scene, new_scene
 from e2e.support import diagnose
 from e2e.support.stack import TEST_VALUES, Stack
 
-SECONDS = 300
+SECONDS = 600
 """For a test that says nothing else: e2e tests wait for pods to start and to drain."""
 
 

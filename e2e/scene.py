@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -13,17 +14,19 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from redis import Redis as RedisClient
+from redis import RedisError
 
 from e2e.support import pools
 from e2e.support import redis as redis_server
-from e2e.support.kubectl import Json, Kubectl
+from e2e.support.kubectl import Json, Kubectl, condition
 from e2e.support.redis import Redis
 from e2e.support.stack import Stack, create_namespace
 from e2e.support.wait import wait_for
 from workerpool_operator.cli.load import Load, Progress, Report, Schedule, Target, burst, run
 
-SOON = 60.0
-"""Seconds for what takes a few on a machine with nothing else to do."""
+SOON = 150.0
+"""Seconds for what takes a few on a machine with nothing else to do. On others a pod alone needs half a minute to be
+ready, a collector comes before the workers that it wakes, and an operator may have to wait for a Lease."""
 
 
 @dataclass(kw_only=True)
@@ -79,12 +82,12 @@ class Scene:
 
     def wait_condition(self, name: str, kind: str, *, status: str, reason: str, seconds: float = SOON) -> str:
         """Wait until a condition has this status and reason; give its message."""
-        wait_for(
-            lambda: self.condition(name, kind)[:2] == (status, reason),
-            seconds=seconds,
-            what=f"condition {kind} of pool {name} {status} because of {reason}",
-        )
-        return self.condition(name, kind)[2]
+
+        def seen() -> tuple[str, str, str] | None:
+            found = self.condition(name, kind)
+            return found if found[:2] == (status, reason) else None
+
+        return wait_for(seen, seconds=seconds, what=f"condition {kind} of pool {name} {status} because of {reason}")[2]
 
     def workers(self, name: str) -> dict[str, Json]:
         """The pool's ready workers: uid -> pod."""
@@ -93,18 +96,25 @@ class Scene:
     def wait_workers(self, name: str, count: int, *, seconds: float = SOON) -> dict[str, Json]:
         """Wait until exactly so many workers are ready, and no others are left that are not being stopped."""
 
-        def settled() -> bool:
+        def settled() -> list[dict[str, Json]]:
             found = [p for p in pools.pods(self.kubectl, self.namespace, name) if not is_stopping(p)]
-            return len(found) == count == len(self.workers(name))
+            ready = {pod["metadata"]["uid"]: pod for pod in found if condition(pod, "Ready") == "True"}
+            return [ready] if len(found) == count == len(ready) else []
 
-        wait_for(settled, seconds=seconds, what=f"exactly {count} ready workers in pool {name}")
-        return self.workers(name)
+        (workers,) = wait_for(settled, seconds=seconds, what=f"exactly {count} ready workers in pool {name}")
+        return workers
+
+    def told(self, name: str) -> Counter[str]:
+        """How often a pool's events have told each reason, repetitions of one event included."""
+        counts: Counter[str] = Counter()
+        for one in self.kubectl.list("events.events.k8s.io", namespace=self.namespace):
+            if one.get("regarding", {}).get("name") == name:
+                counts[one["reason"]] += (one.get("series") or {}).get("count", 1)
+        return counts
 
     def events(self, name: str, reason: str) -> int:
-        """How often a pool's events have told this reason, repetitions of one event included."""
-        found = self.kubectl.list("events.events.k8s.io", namespace=self.namespace)
-        told = [one for one in found if one.get("regarding", {}).get("name") == name and one["reason"] == reason]
-        return sum((one.get("series") or {}).get("count", 1) for one in told)
+        """How often a pool's events have told this reason."""
+        return self.told(name)[reason]
 
     @contextmanager
     def watching(self, name: str) -> Iterator[SizeWatch]:
@@ -112,7 +122,7 @@ class Scene:
         watch = SizeWatch()
         columns = "--output=custom-columns=NAME:.metadata.name,SIZE:.spec.replicas"
         with self._following("deployments", name, "--no-headers", columns, read=watch.read):
-            wait_for(lambda: watch.history, seconds=20, what="the first size in the watch")
+            wait_for(lambda: watch.history, seconds=SOON, what="the first size in the watch")
             yield watch
 
     @contextmanager
@@ -145,8 +155,8 @@ class Scene:
             yield
         finally:
             process.terminate()
-            process.wait(timeout=10)
-            reader.join(timeout=10)
+            process.wait(timeout=30)
+            reader.join(timeout=30)
 
     @contextmanager
     def broker(self) -> Iterator[RedisClient]:
@@ -156,6 +166,13 @@ class Scene:
             yield client
         finally:
             client.close()
+
+    def _answers(self) -> bool:
+        try:
+            with self.broker() as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
 
     def put(self, stream: str, kind: str, payload: Mapping[str, Any]) -> None:
         """Put one job, as a producer without the SDK does."""
@@ -174,6 +191,8 @@ class Scene:
     ) -> Iterator[Feeding]:
         """Feed the pool's stream with jobs that take `seconds` each, beside the test."""
         job = {"seconds": seconds, "record": True, **(payload or {})}
+        # Its node may just have come back: a load does not begin where nobody answers.
+        wait_for(self._answers, seconds=SOON, what=f"the Redis of {self.namespace}")
         feeding = Feeding(Load(target=Target(url=self.url, stream=name, payload=job), schedule=schedule))
         try:
             yield feeding

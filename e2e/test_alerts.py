@@ -11,7 +11,7 @@ from e2e.monitoring import stage
 from e2e.monitoring.prometheus import GROUP, Prometheus
 from e2e.monitoring.window import ACT, QUARTER, SIZES, STEP, Evidence, Window
 from e2e.processes import continue_worker, stop_worker
-from e2e.scene import Scene, all_at_once, assert_nothing_lost, new_scene
+from e2e.scene import SOON, Scene, all_at_once, assert_nothing_lost, new_scene
 from e2e.support import pools
 from e2e.support.kubectl import Kubectl
 from e2e.support.stack import NAMESPACE, RELEASE, Stack
@@ -40,14 +40,14 @@ def test_operator_collector_and_workers_are_scraped(prometheus: Prometheus, scen
     prometheus.sync()
     ours = {NAMESPACE: "http", scene.namespace: "metrics"}
     selected = "app.kubernetes.io/managed-by=workerpool-operator"
-    expected = names(scene.kubectl, scene.namespace, selected)
-    expected |= names(scene.kubectl, NAMESPACE, f"app.kubernetes.io/name={RELEASE}")
 
     def all_up() -> bool:
+        expected = names(scene.kubectl, scene.namespace, selected)
+        expected |= names(scene.kubectl, NAMESPACE, f"app.kubernetes.io/name={RELEASE}")
         found = [one for one in prometheus.targets() if ours.get(one.labels["namespace"]) == one.labels["endpoint"]]
         return {one.labels["pod"] for one in found if one.healthy} == expected and all(one.healthy for one in found)
 
-    wait_for(all_up, seconds=60, what=f"targets {expected} all up", pause=1)
+    wait_for(all_up, seconds=SOON, what="operator, collector and workers all up", pause=1)
     where = f'{{namespace="{scene.namespace}",pool="seen"}}'
     series = {
         f"count(worker_heartbeat_unixtime{where})": 2,
@@ -57,7 +57,7 @@ def test_operator_collector_and_workers_are_scraped(prometheus: Prometheus, scen
         "count({exported_namespace!=''}) or vector(0)": 0,
     }
     for expression, value in series.items():
-        wait_for(lambda: prometheus.value(expression) == value, seconds=40, what=f"{expression} = {value}", pause=1)  # noqa: B023
+        wait_for(lambda: prometheus.value(expression) == value, seconds=SOON, what=f"{expression} = {value}", pause=1)  # noqa: B023
 
 
 def test_cost_and_report_tell_what_a_pool_has_done(prometheus: Prometheus, scene: Scene) -> None:

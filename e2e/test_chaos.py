@@ -60,8 +60,9 @@ def test_wpool_kills_a_busy_worker_and_loses_no_job(scene: Scene, tmp_path: Path
     assert "as expected" in said
     (row,) = json.loads(outcome.read_text())
     assert (row["scenario"], row["jobs_lost"]) == ("worker-killed", 0)
-    assert restarts(scene.workers(POOL).values()) == restarts(workers.values()) + 1
-    killed = [pod for pod in scene.workers(POOL).values() if restarts([pod])]
+    after = scene.wait_workers(POOL, 2)
+    assert restarts(after.values()) == restarts(workers.values()) + 1
+    killed = [pod for pod in after.values() if restarts([pod])]
     last = killed[0]["status"]["containerStatuses"][0]["lastState"]["terminated"]
     assert last["exitCode"] == 137, "by SIGKILL"
 

@@ -21,7 +21,6 @@ PlaneFor = Callable[[PlaneScenario], ControlPlane]
 
 
 @pytest.mark.core
-@pytest.mark.timeout(420)
 def test_an_hpa_and_the_operator_share_the_way_from_zero_and_back(scene: Scene) -> None:
     """0 -> N -> M -> 0 with jobs, none of which is lost or interrupted."""
     _check(on_pods.play(ROUND_TRIP, scene))

@@ -59,8 +59,7 @@ def test_what_only_its_build_needs_is_not_in_it(named: tuple[str, Archive]) -> N
 def test_the_pods_that_run_them_can_write_nothing_but_what_they_are_given(scene: Scene) -> None:
     """Operator, collector and workers alike: root file system read-only, no root, no way to become it."""
     scene.apply("hardened", scaling={"minReplicas": 1, "maxReplicas": 1})
-    scene.wait_workers("hardened", 1)
-    worker, *_ = scene.workers("hardened").values()
+    (worker,) = scene.wait_workers("hardened", 1).values()
     operator = scene.kubectl.list("pods", namespace=NAMESPACE, selector="app.kubernetes.io/component=operator")
     collector = scene.kubectl.list("pods", namespace=scene.namespace, selector="app.kubernetes.io/component=collector")
     assert operator

@@ -16,7 +16,7 @@ def test_500_jobs_survive_scale_downs_in_their_midst(scene: Scene) -> None:
     with scene.feeding("shrinking", steady(rate=12, jobs=500), seconds=0.4) as feeding:
         for number, most in enumerate((6, 2, 5, 1, 4, 2)):
             scene.patch("shrinking", {"scaling": {"maxReplicas": most, "minReplicas": most}})
-            scene.wait_workers("shrinking", most, seconds=60)
+            scene.wait_workers("shrinking", most)
             feeding.wait_done(min(60 * (number + 1), 500), seconds=90)
         report = feeding.report(seconds=120)
     assert_nothing_lost(report, jobs=500)
@@ -28,11 +28,12 @@ def test_a_worker_killed_at_work_loses_nothing(scene: Scene) -> None:
     """kill -9 of a worker's process: its jobs come back within their lease, and each is done."""
     scene.apply("killed", scaling={"minReplicas": 2, "maxReplicas": 2})
     workers = scene.wait_workers("killed", 2)
-    with scene.feeding("killed", all_at_once(30), seconds=2.0) as feeding:
+    # Longer than a busy machine takes from the first look to the blow: else that may fall between two jobs.
+    with scene.feeding("killed", all_at_once(12), seconds=8.0) as feeding:
         feeding.wait_running(4)
         kill_worker(scene, next(iter(workers.values())))
         report = feeding.report(seconds=150)
-    assert (report.jobs_done, report.jobs_lost, report.jobs_dead) == (30, 0, 0), report.to_json()
+    assert (report.jobs_done, report.jobs_lost, report.jobs_dead) == (12, 0, 0), report.to_json()
     assert report.jobs_interrupted, "the worker was killed without a job: that proves nothing"
     wait_for(lambda: restarts(scene.workers("killed").values()) == 1, seconds=60, what="the worker's container anew")
 

@@ -19,7 +19,7 @@ def test_a_worker_at_work_tells_what_it_does(scene: Scene, tmp_path: Path) -> No
     scene.apply("looked-at", scaling={"minReplicas": 1, "maxReplicas": 1}, worker={"maxWorkers": 2})
     [worker] = scene.wait_workers("looked-at", 1).values()
     where = (worker["metadata"]["name"], "--namespace", scene.namespace)
-    with scene.feeding("looked-at", all_at_once(2), seconds=20) as feeding:
+    with scene.feeding("looked-at", all_at_once(2), seconds=60) as feeding:
         feeding.wait_running(2)
         told = wpool(scene, "dump", *where, "--json")
         assert told.returncode == 0, told.stderr
@@ -32,7 +32,7 @@ def test_a_worker_at_work_tells_what_it_does(scene: Scene, tmp_path: Path) -> No
         assert drawn.returncode == 0, drawn.stderr
         titles = [str(one.text) for one in ET.parse(picture).iter("{http://www.w3.org/2000/svg}title")]
         assert any(title.startswith("job sleep:") for title in titles), titles
-        report = feeding.report(seconds=60)
+        report = feeding.report(seconds=150)
     assert (report.jobs_done, report.jobs_interrupted) == (2, 0), report.to_json()
 
 

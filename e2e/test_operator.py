@@ -13,7 +13,7 @@ import pytest
 
 from e2e.cluster import ClusterError
 from e2e.processes import kill_operator
-from e2e.scene import Scene, all_at_once, assert_nothing_lost, restarts, templates
+from e2e.scene import SOON, Scene, all_at_once, assert_nothing_lost, restarts, templates
 from e2e.support import beside, images
 from e2e.support.images import ROOT
 from e2e.support.stack import NAMESPACE, RELEASE, TEST_VALUES, install, leader
@@ -29,21 +29,20 @@ def test_an_operator_that_is_killed_and_restarted_changes_no_pod(scene: Scene) -
     """kill -9 of the operator while jobs run; afterwards it goes on with what it finds."""
     scene.apply("steady", scaling={"minReplicas": 2, "maxReplicas": 2})
     before = scene.wait_workers("steady", 2)
-    with scene.feeding("steady", all_at_once(20), seconds=1.0) as feeding:
+    with scene.feeding("steady", all_at_once(60), seconds=1.0) as feeding:
         feeding.wait_running(4)
         operators = _operator_pods(scene)
         kill_operator(scene, leader(scene.kubectl))
-        wait_for(lambda: _operator_pods(scene) != operators, seconds=60, what="the operator's container anew")
-        assert_nothing_lost(feeding.report(seconds=120), jobs=20)
+        wait_for(lambda: _operator_pods(scene) != operators, seconds=SOON, what="the operator's container anew")
+        assert_nothing_lost(feeding.report(seconds=120), jobs=60)
     # It works again: it answers a wish that came after its death. That needs the dead one's Lease to run out.
     scene.patch("steady", {"scaling": {"minReplicas": 3, "maxReplicas": 3}})
-    after = scene.wait_workers("steady", 3, seconds=90)
+    after = scene.wait_workers("steady", 3)
     assert before.keys() <= after.keys()
     assert restarts(after.values()) == 0
 
 
 @pytest.mark.core
-@pytest.mark.timeout(420)
 def test_an_upgrade_of_the_operator_restarts_no_worker(scene: Scene, tmp_path: Path) -> None:
     """An operator that would render workers differently leaves those that run alone.
 
@@ -56,7 +55,7 @@ def test_an_upgrade_of_the_operator_restarts_no_worker(scene: Scene, tmp_path: P
     stored = templates(scene, "kept")
     with _upgraded(scene, tmp_path):
         scene.patch("kept", {"scaling": {"minReplicas": 3}})
-        after = scene.wait_workers("kept", 3, seconds=90)
+        after = scene.wait_workers("kept", 3)
         assert before.keys() <= after.keys()
         assert restarts(after.values()) == 0
         assert templates(scene, "kept") == stored
@@ -66,10 +65,9 @@ def test_an_upgrade_of_the_operator_restarts_no_worker(scene: Scene, tmp_path: P
         (kept,) = stored.values()
         grace = "terminationGracePeriodSeconds"
         assert rendered["spec"][grace] == kept["spec"][grace] + 1, "the new operator renders as the old one did"
-    assert before.keys() <= scene.workers("kept").keys()
+    assert before.keys() <= scene.wait_workers("kept", 3).keys()
 
 
-@pytest.mark.timeout(420)
 def test_an_outage_of_the_api_server_is_survived_and_caught_up_with(scene: Scene) -> None:
     """The operator waits without a restart, the workers work on, and 5 s after the outage a wish is heard."""
     scene.apply("outage", scaling={"minReplicas": 1, "maxReplicas": 1})

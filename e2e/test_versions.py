@@ -2,7 +2,8 @@
 
 import pytest
 
-from e2e.scene import Scene, all_at_once, assert_nothing_lost, templates
+from e2e.scene import SOON, Scene, all_at_once, assert_nothing_lost, templates
+from e2e.support.wait import wait_for
 
 pytestmark = pytest.mark.core
 
@@ -22,11 +23,17 @@ def test_a_new_version_takes_over_idle_workers_first_and_interrupts_no_job(scene
             rollout=rollout,
         )
         assert_nothing_lost(feeding.report(seconds=150), jobs=60)
-        scene.wait_condition("rolling", "Progressing", status="False", reason="Steady", seconds=90)
+        scene.wait_condition("rolling", "Progressing", status="False", reason="Steady", seconds=300)
     after = scene.wait_workers("rolling", 3)
     assert not before.keys() & after.keys()
+    # A Deployment that its controller has just written to is deleted at the next look.
+    wait_for(lambda: len(templates(scene, "rolling")) == 1, seconds=SOON, what="the old version gone")
     (new,) = templates(scene, "rolling")
     assert new != old
     assert watched.most_wanted <= 4, "more than one worker above the size"
-    assert [one["role"] for one in scene.status("rolling")["versions"]] == ["stable"]
+
+    def roles() -> list[str]:
+        return [one["role"] for one in scene.status("rolling")["versions"]]
+
+    wait_for(lambda: roles() == ["stable"], seconds=SOON, what="one version in the status")
     assert not scene.events("rolling", "VictimMismatch")

@@ -131,7 +131,7 @@ class Node:
             daemon.check()
             return self.store.answers()
 
-        wait_until(answers, seconds=30, what=f"containerd of {self.name}")
+        wait_until(answers, seconds=90, what=f"containerd of {self.name}")
 
     def _drop_volatile(self) -> None:
         for address in self.site.runtime.glob("io.containerd.runtime.v2.task/*/*/address"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,7 +13,7 @@ from e2e.cluster import crds
 from e2e.monitoring import prometheus
 from e2e.monitoring.prometheus import GROUP, KINDS, Prometheus
 from e2e.support import images
-from e2e.support.kubectl import Kubectl
+from e2e.support.kubectl import Kubectl, KubectlError
 from e2e.support.stack import TEST_VALUES, Stack, install
 from e2e.support.wait import wait_for
 
@@ -28,6 +29,7 @@ _WATCHED: Final = (
     ),
 )
 
+_SECONDS: Final = 180.0
 _RENEWED: Final = ("podAnnotations.release=next", "collector.pullPolicy=Never")
 
 
@@ -74,12 +76,27 @@ def define(kubectl: Kubectl) -> None:
     """Give the cluster the kinds of the prometheus-operator, and wait until it serves them."""
     for path in crds.monitoring():
         kubectl.apply(yaml.safe_load(path.read_text()), server_side=True)
-    wait_for(lambda: _served(kubectl), seconds=30, what="the kinds of the prometheus-operator")
+    wait_for(lambda: _served(kubectl), seconds=_SECONDS, what="the kinds of the prometheus-operator")
 
 
 def forget(kubectl: Kubectl) -> None:
-    """Take these kinds away, and with them every object of theirs."""
-    kubectl.delete("customresourcedefinition", *(f"{kind}.{GROUP}" for kind in KINDS))
+    """Take these kinds away, and with them every object of theirs.
+
+    Where the API server's finalizer of definitions could not do its work, it tries again ever later, and at once when a
+    definition changes.
+    """
+    names = [f"{kind}.{GROUP}" for kind in KINDS]
+    kubectl.delete("customresourcedefinition", *names, wait=False)
+
+    def are_gone() -> bool:
+        left = [name for name in names if kubectl.get("customresourcedefinition", name)]
+        for name in left:
+            with contextlib.suppress(KubectlError):  # gone since
+                change = f"workerpool.dev/nudge={secrets.token_hex(4)}"
+                kubectl.run("annotate", "--overwrite", "customresourcedefinition", name, change)
+        return not left
+
+    wait_for(are_gone, seconds=_SECONDS, what="no kinds of the prometheus-operator", pause=5)
 
 
 def _served(kubectl: Kubectl) -> bool:

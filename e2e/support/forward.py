@@ -16,7 +16,7 @@ from queue import Empty, Queue
 from e2e.support.kubectl import Kubectl, KubectlError
 from e2e.support.wait import wait_for
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 def speaks_http(port: int) -> bool:
@@ -69,8 +69,8 @@ class _Forward:
         """Open it, and wait until it answers."""
         self._open()
         what = f"port-forward to {self._target[0]}"
+        self._keeper.start()  # one that breaks at its first use is taken up again, too
         wait_for(lambda: answers(self.port), seconds=_SECONDS, what=what, pause=0.05)
-        self._keeper.start()
 
     def stop(self) -> None:
         """Close it."""

@@ -66,6 +66,12 @@ async def _may_not_write_deployments(lane: Lane, stage: Stage, tally: Tally) -> 
     ref = ObjectRef(_ROLE, "", _NAME)
     rules = (await lane.kube.get(ref))["rules"]
     await lane.kube.merge_patch(ref, {"rules": [_reading(rule) for rule in rules]})
+
+    async def is_known() -> bool:
+        write = {"verb": "patch", "group": "apps", "resource": "deployments", "namespace": stage.namespace}
+        return not await lane.kube.allowed({"user": OPERATOR, "resourceAttributes": write})
+
+    await until(is_known, seconds=30, what="the API server has heard that the operator may not write Deployments")
     tally.injected += 1
     try:
         yield
