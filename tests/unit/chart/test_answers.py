@@ -65,7 +65,7 @@ def leases(program: ModuleType, monkeypatch: pytest.MonkeyPatch, *specs: dict[st
 
 def test_a_lease_that_is_renewed_has_a_leader(program: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever time it says: clocks differ."""
-    leases(program, monkeypatch, {}, {"renewTime": "2026-01-01T00:00:02.000000Z"})
+    leases(program, monkeypatch, {"leaseDurationSeconds": 60}, {"renewTime": "2026-01-01T00:00:02.000000Z"})
     assert program.holds(program.leads, until=0.0)
 
 

@@ -131,7 +131,7 @@ class Sent:
 
     async def next(self) -> str:
         """The pool that goes up next."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.pools.get()
 
 

@@ -152,7 +152,7 @@ async def test_a_connection_that_died_without_a_word_is_left(monkeypatch: pytest
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(written("01.1 one"))
-        if len(asked) == 1:
+        if "sinceTime" not in request.query:  # it may be left before its line is read, and is asked again then
             await over.wait()
         await response.write(written("01.2 two"))
         return response
@@ -161,7 +161,7 @@ async def test_a_connection_that_died_without_a_word_is_left(monkeypatch: pytest
         texts, troubles = await followed(log, 2)
         over.set()
     assert (texts, troubles) == (["one", "two"], [])
-    assert asked[1]["sinceTime"] == "2026-01-02T12:00:01Z"
+    assert asked[-1]["sinceTime"] == "2026-01-02T12:00:01Z"
 
 
 async def test_lines_of_one_moment_are_all_shown() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from workerpool import Job, Worker
@@ -167,4 +168,5 @@ def test_cpu_is_of_the_time_since_the_heartbeat_before() -> None:
         pass
     metrics.heartbeat()
     assert 0 < metrics.cpu_percent < 1000
-    assert metrics.memory_bytes == process.resident_bytes() > 1_000_000
+    assert metrics.memory_bytes > 1_000_000
+    assert metrics.memory_bytes == pytest.approx(process.resident_bytes(), rel=0.5), "the kernel may take pages back"

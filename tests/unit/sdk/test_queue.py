@@ -64,6 +64,7 @@ async def test_a_full_queue_raises_at_once_when_told_so() -> None:
     assert caught.value.enqueued == 2
 
 
+@pytest.mark.looptime
 async def test_a_full_queue_raises_when_the_time_is_over() -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -23,16 +23,19 @@ block.close()
 
 def run_child(block: Shared, *, end: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CHILD, pickle.dumps(block).hex(), end]
-    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=30)
+    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)
 
 
 def memory_files() -> set[str]:
-    """Shared memory of this package that has a name, and what this process holds without one."""
+    """Shared memory of this package that has a name, and what this process holds without one.
+
+    Other runs of the tests keep their files there, too: see scripts/test.sh.
+    """
     return {
         str(path)
         for folder in ("/dev/shm", "/proc/self/fd")
         for path in Path(folder).iterdir()
-        if "workerpool" in str(path.resolve(strict=False)).rpartition("/")[2]
+        if "workerpool" in str(path.resolve(strict=False)).rpartition("/")[2].replace("workerpool-tests-", "")
     }
 
 

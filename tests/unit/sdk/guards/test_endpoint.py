@@ -95,7 +95,7 @@ def test_a_handler_that_fails_gives_its_turn_back() -> None:
 
 
 async def test_threads_and_the_event_loop_share_the_bound() -> None:
-    calls = Calls(endpoint(2))
+    calls = Calls(endpoint(2, timeout=60))
     threads = [threading.Thread(target=calls.call_in_thread, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()

