@@ -10,13 +10,19 @@ programs skips these tests and says so; under CI that is a failure, because a sk
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Final
 
 import pytest
 import pytest_asyncio
 
 from e2e.cluster import toolchain
 from e2e.cluster.controlplane import ControlPlane
-from workerpool_operator.kube import ClusterAccess, Kube
+from tests.support.waiting import until
+from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, errors, kinds
+
+PATIENCE_SECONDS: Final = 30.0
+"""For an answer of the API server, where a test is not about how long one takes: a busy machine may stand still."""
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +45,23 @@ async def access(plane: ControlPlane) -> ClusterAccess:
 
 @pytest_asyncio.fixture
 async def kube(access: ClusterAccess) -> AsyncIterator[Kube]:
-    """The operator's client, as administrator."""
-    async with Kube(access) as kube:
+    """The operator's client, as administrator, and more patient."""
+    async with Kube(access, timeout_seconds=PATIENCE_SECONDS) as kube:
         yield kube
 
 
 @pytest_asyncio.fixture
 async def namespace(kube: Kube) -> str:
-    """A new namespace; it goes with the control plane."""
+    """A new namespace that takes pods; it goes with the control plane."""
     name = f"test-{secrets.token_hex(4)}"
     await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    async def takes_pods() -> bool:
+        with suppress(errors.NotFound):
+            await kube.get(ObjectRef(kinds.SERVICE_ACCOUNT, name, "default"))
+            return True
+        return False
+
+    # Pods are refused, a second or two after they were asked for, where the controller manager has made no account yet.
+    await until(takes_pods, what="the namespace's service account")
     return name

@@ -13,6 +13,7 @@ import pytest
 
 from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
+from workerpool_operator.kube import kinds
 
 _TURNS, _TURN_SECONDS = 6, 20
 CRDS = Path(__file__).resolve().parents[2] / "crds"
@@ -26,27 +27,29 @@ class KubectlError(Exception):
 def crds(plane: ControlPlane) -> Iterator[None]:
     """The API server serves WorkerPools and WorkerPoolBudgets."""
     kubectl(plane, "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
-    wait_until(lambda: _established(plane), seconds=30, what="the resource definitions")
+    wait_until(lambda: _established(plane), seconds=60, what="the resource definitions")
+    wait_until(lambda: _served(plane), seconds=60, what="what they define")
     yield
-    _remove(plane)
+    remove(plane, CRDS)
 
 
-def _remove(plane: ControlPlane) -> None:
-    """Delete them, and wait until they are gone.
+def remove(plane: ControlPlane, *paths: Path) -> None:
+    """Delete the definitions in these files or folders, and wait until they are gone; none need be there.
 
     Where the API server's finalizer of definitions cannot do its work, it tries again ever later, which has taken more
     than a minute; and at once when a definition changes otherwise than by itself. An annotation is such a change.
     """
-    kubectl(plane, "delete", "--wait=false", "-f", str(CRDS))
+    files = [word for path in paths for word in ("-f", str(path))]
+    kubectl(plane, "delete", "--wait=false", "--ignore-not-found", *files)
     for turn in range(_TURNS):
         try:
-            kubectl(plane, "wait", "--for=delete", f"--timeout={_TURN_SECONDS}s", "-f", str(CRDS))
+            kubectl(plane, "wait", "--for=delete", f"--timeout={_TURN_SECONDS}s", *files)
         except KubectlError:
             with suppress(KubectlError):  # gone since
-                kubectl(plane, "annotate", "--overwrite", "-f", str(CRDS), f"workerpool.dev/nudge={turn}")
+                kubectl(plane, "annotate", "--overwrite", *files, f"workerpool.dev/nudge={turn}")
         else:
             return
-    raise KubectlError(kubectl(plane, "get", "-o", "yaml", "-f", str(CRDS)))
+    raise KubectlError(kubectl(plane, "get", "-o", "yaml", *files))
 
 
 def _established(plane: ControlPlane) -> bool:
@@ -56,6 +59,11 @@ def _established(plane: ControlPlane) -> bool:
         any(one["type"] == "Established" and one["status"] == "True" for one in crd["status"].get("conditions") or [])
         for crd in found
     )
+
+
+def _served(plane: ControlPlane) -> bool:
+    """What is stored says that they are established before the server has heard of that itself."""
+    return all(plane.api.get(kind.path()) is not None for kind in (kinds.WORKER_POOL, kinds.WORKER_POOL_BUDGET))
 
 
 def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:

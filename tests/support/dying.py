@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from tests.support.waiting import until
 from workerpool.broker import Broker, NewJob, Taken
@@ -44,7 +45,8 @@ class Cast:
         held: list[Taken] = []
 
         async def enough() -> bool:
-            held.extend(await self._consumer.take(limit=jobs - len(held), wait=0.2))
+            with suppress(BrokerError):  # servers that have just started may not have found each other yet
+                held.extend(await self._consumer.take(limit=jobs - len(held), wait=0.2))
             return len(held) == jobs
 
         await until(enough, what=f"{jobs} jobs")

@@ -17,5 +17,7 @@ __all__ = ["KafkaServer", "cluster_of", "kafka_server", "make_topic"]
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """The run's own Kafka; do not stop or configure it."""
-    with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
+    # Nobody is to take it for dead, and make no topic there, after it has stood still for seconds.
+    options = {"broker.session.timeout.ms": "9000"}
+    with KafkaServer(tmp_path_factory.mktemp("kafka"), options=options) as server:
         yield server

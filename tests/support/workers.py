@@ -48,11 +48,13 @@ class WorkerProcess:
 
     def wait_ready(self, *, seconds: float = 60.0) -> Self:
         deadline = time.monotonic() + seconds
-        while '"ready"' not in self.output:
-            if not self.alive or time.monotonic() > deadline:
+        while True:
+            alive = self.alive  # before the look: one that was ready may have died since, of its first job
+            if '"ready"' in self.output:
+                return self
+            if not alive or time.monotonic() > deadline:
                 pytest.fail(f"the worker does not come up:\n{self.output[-3000:]}")
             time.sleep(0.02)
-        return self
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

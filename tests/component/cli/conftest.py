@@ -1,11 +1,19 @@
-"""What commands that write for the operator look for: one that runs."""
+"""What all tests of commands share."""
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from tests.component.cli.running import deployed_operator
+from tests.support.patience import be_patient
 from workerpool_operator.kube import Kube
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that are run in this process wait for the API server."""
+    be_patient(monkeypatch)
 
 
 @pytest_asyncio.fixture

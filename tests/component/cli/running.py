@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Self
 import yaml
 from typer.testing import CliRunner
 
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
 from tests.support.crds import kubectl
 from workerpool_operator import __version__
@@ -23,6 +25,7 @@ from workerpool_operator.domain.watched import VARIABLE
 from workerpool_operator.kube import Kube, ObjectRef, kinds
 
 COMMAND = [sys.executable, "-m", "workerpool_operator.cli"]
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,40 @@ def of_nobody(plane: ControlPlane, namespace: str, folder: Path) -> Path:
 
 
 def of_somebody(plane: ControlPlane, namespace: str, folder: Path, *, verbs: str, resource: str) -> Path:
-    """A kubeconfig of someone who may do this in the namespace, and nothing else."""
+    """A kubeconfig of someone who may do this in the namespace, and nothing else. `resource`: pools, or these first."""
     where = ("--namespace", namespace)
     kubectl(plane, "create", "role", "somebody", f"--verb={verbs}", f"--resource={resource}", *where)
     account = f"--serviceaccount={namespace}:somebody"
     kubectl(plane, "create", "rolebinding", "somebody", "--role=somebody", account, *where)
+    first = {"verb": verbs.partition(",")[0], "resource": resource.partition(",")[0]}
+    first |= {"group": kinds.WORKER_POOL.group, "namespace": namespace}
+    until_allowed(plane, user_of(namespace, "somebody"), **first)
     return kubeconfig_of(plane, namespace, folder, "somebody")
+
+
+def user_of(namespace: str, account: str) -> str:
+    """What the API server calls a service account."""
+    return f"system:serviceaccount:{namespace}:{account}"
+
+
+def until_allowed(plane: ControlPlane, user: str, **attributes: str) -> None:
+    """Return when the API server has heard that the user may do this: it judges by what its own watches told it.
+
+    `attributes`: of the resource, as an access review has them. Of a role that is bound all is heard at once.
+    """
+    body = json.dumps(
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+    )
+
+    def allowed() -> bool:
+        said = json.loads(kubectl(plane, "create", "--raw", _REVIEWS, "-f", "-", stdin=body))
+        return said["status"]["allowed"] is True
+
+    wait_until(allowed, seconds=60, what=f"{user} allowed to {attributes}")
 
 
 def kubeconfig_of(plane: ControlPlane, namespace: str, folder: Path, account: str) -> Path:

@@ -115,7 +115,7 @@ async def test_a_pool_whose_workers_do_not_come_up_costs_no_pod(
 ) -> None:
     """A bad image, a full cluster: the Deployment stays, and run again once it is mended the handover goes on."""
     async with playing(kube, namespace, most_ready=2) as played:
-        late = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--yes", "--timeout", "3")
+        late = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--yes", "--timeout", "10")
         assert late.returncode == 4
         assert "of the Deployment nothing was taken away" in late.stderr
         assert (await kube.get(played.deployment))["spec"]["replicas"] == 3
@@ -238,7 +238,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_is_written(
     written = yaml.safe_load((await wpool(plane, *WORDS, "-n", namespace, "--leave-out")).stdout)
     del written["metadata"]["annotations"]
     await kube.create(written)
-    taken = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--leave-out", "--yes", "--timeout", "5")
+    taken = await wpool(plane, *WORDS, "-n", namespace, "--apply", "--leave-out", "--yes", "--timeout", "60")
     assert (taken.returncode, "there is a WorkerPool thumbs already" in taken.stderr) == (3, True)
     absent = await wpool(plane, "adopt", "deployment/none", *WORDS[2:], "-n", namespace)
     assert absent.returncode == 3

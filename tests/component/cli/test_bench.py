@@ -32,7 +32,7 @@ def test_the_sample_that_waits_is_io_bound_in_every_mode(tmp_path: Path) -> None
 
 
 def test_the_sample_that_computes_is_cpu_bound(tmp_path: Path) -> None:
-    ended = wpool("--sample", "compute", "--jobs", "2", "--reps", "2", "--json", "b.json", folder=tmp_path)
+    ended = wpool("--sample", "compute", "--jobs", "2", "--reps", "3", "--json", "b.json", folder=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert json.loads((tmp_path / "b.json").read_text())["verdict"] == "CPU-bound"
 

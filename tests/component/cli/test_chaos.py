@@ -143,7 +143,7 @@ async def test_it_is_broken_put_back_and_told(
     await kube.create({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **own})
     ref = ObjectRef(kinds.NETWORK_POLICY, namespace, "own")
     outcome = tmp_path / "chaos.json"
-    running = asyncio.create_task(wpool(plane, *cut(namespace, "--for", "5", "--yes", "--json", str(outcome))))
+    running = asyncio.create_task(wpool(plane, *cut(namespace, "--for", "15", "--yes", "--json", str(outcome))))
     await until(lambda: exists(kube, policy(namespace)))
     meanwhile = await kube.get(ref)
     assert (await kube.get(policy(namespace)))["metadata"]["labels"] == {BROKEN_LABEL: "thumbs"}

@@ -15,6 +15,7 @@ import typer
 
 from e2e.cluster.controlplane import ControlPlane
 from tests.component.cli.running import COMMAND, of_nobody
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.pools import pool_body
 from workerpool_operator.cli import pool_names
 from workerpool_operator.kube import Kube
@@ -88,7 +89,7 @@ async def test_a_process_that_starts_asks_for_a_second_at_most(
     """So it comes to its end by itself where only the cluster is away."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("KUBECONFIG", str(silent_cluster(tmp_path, silent.getsockname()[1])))
-        async with asyncio.timeout(3):  # below what a request is given
+        async with asyncio.timeout(PATIENCE_SECONDS / 2):  # below what a request is given
             await pool_names._print("media", None, everywhere=False, begins="", seconds=0.1)
     assert capsys.readouterr().out == ""
 

@@ -53,6 +53,7 @@ async def dlq(plane: ControlPlane, namespace: str, *words: str, **more: Any) -> 
     return await wpool(plane, "dlq", *words, "-n", namespace, **more)
 
 
+@pytest.mark.timeout(400)  # eight Jobs, of which each starts a process
 async def test_dead_letters_are_listed_shown_redriven_and_purged(
     plane: ControlPlane, kube: Kube, namespace: str, pool: PlayedJobs
 ) -> None:
@@ -123,9 +124,9 @@ async def test_a_pod_that_does_not_start_is_told_and_its_job_deleted(
     """Nobody plays its kubelet here."""
     await kube.create(pool_body(namespace=namespace))
     await kube.create(collector(namespace))
-    shown = await dlq(plane, namespace, "list", "thumbs", "--timeout", "5")
+    shown = await dlq(plane, namespace, "list", "thumbs", "--timeout", "15")
     assert shown.returncode == 3
-    assert "is Pending after 5 s" in shown.stderr
+    assert "is Pending after 15 s" in shown.stderr
     await until(lambda: no_job_left(kube, namespace), what="the end of the Job")
 
 
@@ -157,10 +158,10 @@ async def test_a_move_that_is_given_up_says_how_much_was_done(
     *, plane: ControlPlane, kube: Kube, namespace: str, slow_pool: PlayedJobs, verb: str, done: str
 ) -> None:
     """After `--timeout`: what was moved is moved."""
-    shown = await dlq(plane, namespace, verb, "thumbs", "--yes", "--timeout", "5")
+    shown = await dlq(plane, namespace, verb, "thumbs", "--yes", "--timeout", "15")
     said = " ".join(shown.stderr.split())
     assert shown.returncode == 3
-    assert "after 5 s" in said
+    assert "after 15 s" in said
     look = f"`wpool dlq list thumbs -n {namespace}` shows what is left"
     assert f"Until then 1500 of queue main {done}, as far as it has said: {look}" in said
     await until(lambda: no_job_left(kube, namespace), what="the end of the Job")

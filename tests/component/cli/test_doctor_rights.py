@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import kubeconfig_of, wpool
+from tests.component.cli.running import kubeconfig_of, until_allowed, user_of, wpool
 from tests.support.crds import kubectl
 from workerpool_operator.cli.doctor.operator_rights import AT_HOME, IN_CLUSTER, WITH_POOLS
 
@@ -33,6 +33,7 @@ def full(request: pytest.FixtureRequest, plane: ControlPlane, namespace: str) ->
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
     kubectl(plane, "create", "-f", "-", stdin=json.dumps(role | {"rules": request.param}))
     kubectl(plane, "create", "clusterrolebinding", name, f"--clusterrole={name}", subject)
+    until_allowed(plane, user_of(namespace, ACCOUNT), verb="list", resource="pods", namespace=namespace)
     yield
     kubectl(plane, "delete", "clusterrolebinding,clusterrole", name)
 
@@ -44,6 +45,7 @@ def looker(plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[tupl
     subject = f"--serviceaccount={namespace}:{name}"
     kubectl(plane, "create", "clusterrole", name, "--verb=list", "--resource=deployments.apps")
     kubectl(plane, "create", "clusterrolebinding", name, f"--clusterrole={name}", subject)
+    until_allowed(plane, user_of(namespace, name), verb="list", group="apps", resource="deployments")
     yield kubeconfig_of(plane, namespace, tmp_path, name), name
     kubectl(plane, "delete", "clusterrolebinding,clusterrole", "-l", f"of={name}")
     kubectl(plane, "delete", "clusterrolebinding,clusterrole", name)
@@ -85,4 +87,6 @@ async def test_who_may_read_roles_can_tell_too(plane: ControlPlane, namespace: s
     subject = f"--serviceaccount={namespace}:{name}"
     kubectl(plane, "create", "clusterrolebinding", more, f"--clusterrole={more}", subject)
     kubectl(plane, "label", "clusterrolebinding,clusterrole", more, f"of={name}")
+    group = "rbac.authorization.k8s.io"
+    until_allowed(plane, user_of(namespace, name), verb="list", group=group, resource="clusterrolebindings")
     assert (await told(plane, namespace, kubeconfig=own))["level"] == "good"

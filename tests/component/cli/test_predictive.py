@@ -4,7 +4,7 @@ import pytest
 
 from bench.predictive import LEAST_GAIN, MOST_COST, measure
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.timeout(400)]
 
 
 def test_jobs_of_a_working_day_wait_less_for_hardly_more_pods() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.cli.running import kubeconfig_of, wpool
+from tests.component.cli.running import kubeconfig_of, until_allowed, user_of, wpool
 from tests.support.crds import kubectl
 from tests.support.pools import pool_body
 from workerpool_operator.cli.doctor.rights import NEEDS, Right
@@ -52,6 +52,8 @@ def somebody_with(plane: ControlPlane, namespace: str, folder: Path, rights: tup
     kubectl(
         plane, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [role, binding]})
     )
+    first = next(one for one in rights if not one.cluster)
+    until_allowed(plane, user_of(namespace, "somebody"), **first.question(namespace))
     return kubeconfig_of(plane, namespace, folder, "somebody")
 
 

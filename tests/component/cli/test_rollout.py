@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.pools import pool_body
+from tests.support.waiting import until
 from workerpool_operator.cli.cluster import TroubleError, pool_of
 from workerpool_operator.cli.rollout import ask
 from workerpool_operator.cli.rollout.ask import NotInTimeError, RefusedError
@@ -75,8 +76,13 @@ async def test_the_end_of_a_rollout_is_waited_for(
     access: ClusterAccess, kube: Kube, namespace: str, generation: int
 ) -> None:
     await say(kube, namespace, generation, stable="0a", wanted="0b", canary="0b", step=1, verdict="Inconclusive")
-    with pytest.raises(NotInTimeError, match="step 1, Inconclusive"):
-        await ask.wait_for_end(access, namespace, "thumbs", seconds=0.5)
+
+    async def told_where_it_is() -> bool:
+        with pytest.raises(NotInTimeError) as late:
+            await ask.wait_for_end(access, namespace, "thumbs", seconds=0.5)
+        return "step 1, Inconclusive" in str(late.value)
+
+    await until(told_where_it_is, what="a look at the pool within half a second")
     waiting = asyncio.create_task(ask.wait_for_end(access, namespace, "thumbs", seconds=30))
     await say(kube, namespace, generation, stable="0b", wanted="0b", canary="")
     assert await waiting is End.PROMOTED

@@ -9,8 +9,15 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.component.cli.running import held_lease
+from tests.support.patience import be_patient
 from tests.support.standing import no_lease_is_left
 from workerpool_operator.kube import Kube
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that are served by this process wait for the API server."""
+    be_patient(monkeypatch)
 
 
 @pytest_asyncio.fixture

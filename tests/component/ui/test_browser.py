@@ -59,6 +59,12 @@ async def holds(page: Page, condition: str) -> None:
     await until(look, what=condition)
 
 
+async def at_pool(page: Page, namespace: str) -> None:
+    """To the page of the pool, from the table as soon as that has it: before, it is said not to be there."""
+    await page.wait_for_selector(f"[id='pool:{namespace}/thumbs']")
+    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+
+
 async def make(kube: Kube, namespace: str, name: str, **status: Any) -> ObjectRef:
     await kube.create(pool_body(name, namespace))
     ref = ObjectRef(kinds.WORKER_POOL, namespace, name)
@@ -119,6 +125,7 @@ async def test_axe_finds_nothing(browser: Browser, guard: Guard, kube: Kube, nam
     await rich(kube, namespace)
     page, wrong = await opened(browser, guard, color_scheme=scheme)
     root = page.url
+    await at_pool(page, namespace)
     found: dict[tuple[str, int, str], Any] = {}
     for width in (1440, 480):
         await page.set_viewport_size({"width": width, "height": 900})
@@ -139,7 +146,7 @@ async def test_axe_finds_nothing_where_something_is_open(
     page, wrong = await opened(browser, guard, color_scheme=scheme)
     await holds(page, "document.getElementById('banner').textContent.includes('no operator is installed')")
     found = {"banner": await violations(page)}
-    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    await at_pool(page, namespace)
     async with played_kubelet(plane, kube, name=f"node-{namespace}") as kubelet:
         await kubelet.start_pod(namespace, "thumbs-2")
         await kubelet.write("thumbs-2", "a line")
@@ -177,7 +184,7 @@ async def test_the_keyboard_is_enough(browser: Browser, guard: Guard, kube: Kube
     await tab_to(page, "#find")
     await page.keyboard.type("THUMBS")
     await holds(page, "document.querySelectorAll('#pools tr:not(.out)').length === 1")
-    assert await page.inner_text("#found") == "1 of 9"
+    await holds(page, "document.getElementById('found').textContent === '1 of 9'")
     await tab_to(page, "tbody a")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#button-restart")
@@ -232,7 +239,7 @@ async def test_what_changes_comes_by_itself_and_leaves_the_focus(
     """A field that somebody types into keeps its text while the page around it changes."""
     await rich(kube, namespace)
     page, wrong = await opened(browser, guard)
-    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    await at_pool(page, namespace)
     await page.focus("input[name=rate]")
     await page.keyboard.type("12")
     after = {"rollout": None, "scaling": {"depth": 77, "desired": 9}}
@@ -248,7 +255,7 @@ async def test_nothing_that_others_wrote_runs(browser: Browser, guard: Guard, ku
     """Not when it is rendered, not when it comes by the stream."""
     await make(kube, namespace, "thumbs", **status(1) | {"scaling": {"reason": HOSTILE, "limitedBy": ["<b>x"]}})
     page, wrong = await opened(browser, guard)
-    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    await at_pool(page, namespace)
     patch = {"status": {"versions": [{"hash": "<b>", "revision": "1", "image": HOSTILE, "role": "stable"}]}}
     await kube.merge_patch(ObjectRef(kinds.WORKER_POOL, namespace, "thumbs"), patch, subresource="status")
     await holds(page, "document.getElementById('versions').textContent.includes('onerror')")

@@ -7,7 +7,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.component.cli.test_drain import annotation, node, worker
-from tests.component.ui.test_browser import ROLLOUT, holds, make, opened, status
+from tests.component.ui.test_browser import ROLLOUT, at_pool, holds, make, opened, status
 from tests.support.waiting import until
 from workerpool_operator.domain.desired import POOL_LABEL
 from workerpool_operator.domain.rollout.commands import COMMAND_ANNOTATION
@@ -33,7 +33,7 @@ async def guard(access: ClusterAccess, namespace: str) -> AsyncIterator[Guard]:
 
 async def pool_page(browser: Browser, guard: Guard, namespace: str) -> Page:
     page, _ = await opened(browser, guard)
-    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    await at_pool(page, namespace)
     await holds(page, "document.getElementById('link').dataset.state === 'live'")
     return page
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.ui.test_browser import holds, make, opened
+from tests.component.ui.test_browser import at_pool, holds, make, opened
 from tests.support.kubelet import PlayedKubelet, played_kubelet
 from workerpool_operator.kube import ClusterAccess, Kube
 from workerpool_operator.ui.browse import written
@@ -61,7 +61,7 @@ async def test_the_log_of_all_workers_goes_on_with_new_ones_and_repeats_nothing(
 ) -> None:
     """Over a tab that nobody sees for a while; then one worker's alone, and what is looked for in it."""
     page, wrong = await opened(browser, guard)
-    await page.goto(f"{page.url}pool/{namespace}/thumbs")
+    await at_pool(page, namespace)
     await page.select_option("#log-of", "*")
     for pod in ("thumbs-a", "thumbs-b"):
         await comes(page, f"{pod}  first of {pod}")

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import until_allowed
 from tests.component.cli.test_drain import annotation, node, worker
 from tests.support.crds import kubectl
 from tests.support.page import Page
@@ -41,6 +42,7 @@ async def limited(plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncI
         {**pools, "verbs": ["patch"], "resourceNames": ["thumbs"]},
     ]
     allow(plane, namespace, rules)
+    until_allowed(plane, namespace, verb="list", resource="pods")
     plane.write_kubeconfig(tmp_path / "few", user=namespace)
     async with served(await ClusterAccess.find(tmp_path / "few")) as guard, Page(guard) as page:
         yield page
@@ -90,7 +92,7 @@ async def test_it_asks_what_the_command_asks_and_writes_an_order_with_an_end(
     created = (await kube.get(ObjectRef(kinds.POD, namespace, "b")))["metadata"]["creationTimestamp"]
     assert drain.begun > datetime.fromisoformat(created), "who comes before the scheduler knows is meant too"
     assert await annotation(kube, mail) == ""
-    assert f"Workers leave {there.name} until" in await page.until(live, text="Workers leave", within="head")
+    await page.until(live, text=f"Workers leave {there.name} until", within="head")
 
 
 @pytest.mark.usefixtures("operator")

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster.controlplane import ControlPlane
+from tests.component.cli.running import until_allowed, user_of
 from tests.support.attacks import attack
 from tests.support.authority import Authority
 from tests.support.crds import kubectl
@@ -77,6 +78,9 @@ def account(plane: ControlPlane, namespace: str, name: str, verbs: list[str], *f
         },
     ):
         kubectl(plane, "apply", "-f", "-", stdin=json.dumps(body))
+    if verbs:
+        right = {"verb": verbs[0], "group": "workerpool.dev", "resource": "workerpools", "namespace": namespace}
+        until_allowed(plane, user_of(namespace, name), **right)
     return kubectl(plane, "-n", namespace, "create", "token", name, *flags).strip()
 
 

@@ -55,6 +55,7 @@ async def test_what_is_failed_over_and_since_when(page: Page, kube: Kube, namesp
     shown = await page.until(live, text="made up for in the secondary place", within="placement")
     assert "2030-01-31 12:00:00 UTC" in shown
     assert "there is no room for them" in shown
+    await page.until(live, text=">0/2<", within="placement")  # before that the primary place has one as well
     assert ">0/2<" in await page.until(live, text=">0/1<", within="placement")
 
 

@@ -64,6 +64,7 @@ async def test_a_banner_says_so_on_each_page(page: Page, kube: Kube, pool: Objec
         shown = await page.until(live, text=WHY, within="banner")
         assert DO in shown
         assert "may be old" in shown
+    await page.until(f"live/pool/{pool.namespace}/thumbs", text="thumbs", within="head")
     for path in ("", f"pool/{pool.namespace}/thumbs", "budgets", "cost"):
         assert WHY in await page.get(path)
     async with deployed_operator(kube, pool.namespace, runs=False) as name:
@@ -186,6 +187,7 @@ async def test_a_page_that_is_opened_while_pools_cannot_be_read_goes_on_by_itsel
 
     monkeypatch.setattr(hub, "Mirror", Away)
     monkeypatch.setattr("workerpool_operator.ui.feed.AWAY_SECONDS", 0.1)
+    monkeypatch.setattr("workerpool_operator.ui.site._FIRST_SECONDS", 60)
     async with served(access) as guard, Page(guard) as page:
         live = f"live/pool/{namespace}/thumbs?coming"
         async with page.session.get(f"{page.root}pool/{namespace}/thumbs") as answer:
