@@ -16,6 +16,7 @@ from e2e.faults.collector import Script, ScriptedCollector, collector_token
 from e2e.faults.kubelet import FakeKubelet, is_ready
 from e2e.faults.process import NAMESPACE, OperatorProcess, release_lease
 from e2e.faults.watching import follow
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.pools import pool_body
 from tests.support.waiting import until
 from workerpool_operator.api import API_VERSION, BUDGET_KIND
@@ -159,7 +160,7 @@ async def budget_stage(plane: ControlPlane, *, home: Path, namespace: str) -> As
     operator = OperatorProcess.prepare(home, tls=home / "tls", settings={"RESYNC_SECONDS": "30"})
     plane.write_kubeconfig(operator.kubeconfig, user="operator", groups=["system:masters"])
     access = await ClusterAccess.find(plane.kubeconfig)
-    async with Kube(access) as kube, access.watch_session() as session:
+    async with Kube(access, timeout_seconds=PATIENCE_SECONDS) as kube, access.watch_session() as session:
         with suppress(errors.AlreadyExists):
             await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         stage = BudgetStage(

@@ -35,7 +35,7 @@ async def test_pools_that_contend_never_exceed_through_drains_restarts_and_the_l
     await until(lambda: stage.stopping() >= 3, seconds=60, what="the first pool gives up what is too much")
     for _ in range(3):
         await stage.restart()
-        await until(lambda: _leads(stage), seconds=30, what="the next operator")
+        await until(lambda: _leads(stage), what="the next operator")
     assert (stage.there()["second"], stage.there()["third"]) == (0, 0), "the seats are not free yet"
     await stage.finish()
     await stage.wait_for(first=3, second=2, third=1)
@@ -43,7 +43,7 @@ async def test_pools_that_contend_never_exceed_through_drains_restarts_and_the_l
     await stage.restart()
     await stage.wait_for(second=3, third=3)
     await until(lambda: _settled(stage), what="a ledger that says so")
-    assert "budget" in (await stage.scaling("second"))["limitedBy"]
+    await until(lambda: _limited(stage, "second"), what="a pool that says so")
     await a_budget_that_is_deleted_in_use_holds_every_pool(stage)
     assert max(stage.history.totals()) == MOST
 
@@ -76,6 +76,10 @@ async def _settled(stage: BudgetStage) -> bool:
 
 async def _says(stage: BudgetStage, pool: str, told: tuple[str, str]) -> bool:
     return await stage.condition(pool) == told
+
+
+async def _limited(stage: BudgetStage, pool: str) -> bool:
+    return "budget" in (await stage.scaling(pool)).get("limitedBy", ())
 
 
 async def _wants(stage: BudgetStage, pool: str, count: int) -> bool:

@@ -104,6 +104,34 @@ def account_of_collector(namespace: str) -> list[dict[str, Any]]:
     return [one | {"metadata": one["metadata"] | {"ownerReferences": []}} for one in made]
 
 
+def may(kubectl: Callable[..., str], user: str, *question: str) -> bool:
+    """Whether this user may do it, as far as the API server has heard: it hears of rights by a watch of its own."""
+    try:
+        kubectl("auth", "can-i", *question, f"--as={user}", "--quiet")
+    except CommandError:
+        return False
+    return True
+
+
+def wait_served(kubectl: Callable[..., str], *files: Path) -> None:
+    """Wait until the server serves what these files define, and says so to kubectl.
+
+    Not by `kubectl wait`, which fails on a definition whose conditions are still null.
+    """
+    words = [word for path in files for word in ("-f", str(path))]
+    found = json.loads(kubectl("get", *words, "-o", "json"))
+    names = ",".join(one["metadata"]["name"] for one in found.get("items", [found]))
+
+    def served() -> bool:
+        try:
+            kubectl("get", names, "--all-namespaces", "-o", "name")
+        except CommandError:
+            return False
+        return True
+
+    wait_until(served, seconds=60, what=f"{names} served")
+
+
 def _owners_known(kubectl: Callable[..., str], namespace: str) -> bool:
     """Whether the API server's check of owner references has heard of WorkerPools: it looks only now and then."""
     owner = {"apiVersion": "workerpool.dev/v1alpha1", "kind": "WorkerPool", "name": "x", "uid": "x"}
@@ -132,6 +160,8 @@ def operator_process(
     for key, value in secret["data"].items():
         (home / key).write_bytes(base64.b64decode(value))
     wait_until(lambda: _owners_known(kubectl, rights_in), seconds=60, what="the admission's knowledge of the new kind")
+    lease = ("create", "leases.coordination.k8s.io", "-n", NAMESPACE)
+    wait_until(lambda: may(kubectl, OPERATOR, *lease), seconds=60, what="the right to the Lease")
     settings = {
         "KUBECONFIG": str(home / "kubeconfig"),
         "POD_NAMESPACE": NAMESPACE,
@@ -149,5 +179,5 @@ def operator_process(
         yield
         ended = process.poll()
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     assert ended is None, (home / "log").read_text()[-4000:]

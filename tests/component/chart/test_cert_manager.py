@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from e2e.cluster import crds
-from tests.component.chart.conftest import CHART
+from tests.component.chart.conftest import CHART, wait_served
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
@@ -22,9 +22,10 @@ USERS = {"issuerRef": {"name": "corp", "kind": "ClusterIssuer"}, "duration": "24
 @pytest.fixture(scope="module")
 def known(kubectl: Callable[..., str]) -> Iterator[None]:
     """A cluster that knows cert-manager's kinds."""
-    files = [word for path in crds.cert_manager() for word in ("-f", str(path))]
+    paths = crds.cert_manager()
+    files = [word for path in paths for word in ("-f", str(path))]
     kubectl("apply", "--server-side", *files)
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    wait_served(kubectl, *paths)
     yield
     kubectl("delete", *files)
 

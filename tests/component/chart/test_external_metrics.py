@@ -11,13 +11,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
 from e2e.cluster.ports import free_port
-from tests.component.chart.conftest import NAMESPACE, RELEASE, operator_process
+from tests.component.chart.conftest import NAMESPACE, OPERATOR, RELEASE, may, operator_process
 from tests.support.waiting import until
 from workerpool_operator.protocol import STREAM_PATH, TOKEN_AUDIENCE, QueueSample, Samples
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("served")]
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.apiserver,
+    pytest.mark.usefixtures("served"),
+    pytest.mark.timeout(420),  # two operators start, and one stops
+]
 
 HOME = "served"
 VALUES = f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{HOME}/workerpool_desired_replicas"
@@ -37,6 +43,10 @@ POOL = {
 def served(helm: Callable[..., str], kubectl: Callable[..., str], release: None) -> None:
     """The release with the external metrics API, and a pool in a namespace."""
     helm("upgrade", *RELEASE, "--set", "externalMetrics.enabled=true")
+    config = ("get", "configmaps/extension-apiserver-authentication", "-n", "kube-system")
+    wait_until(lambda: may(kubectl, OPERATOR, *config), seconds=60, what="the right to the front proxy's authority")
+    review = ("create", "subjectaccessreviews.authorization.k8s.io")
+    wait_until(lambda: may(kubectl, OPERATOR, *review), seconds=60, what="the right to reviews")
     kubectl("create", "namespace", HOME)
     kubectl("-n", HOME, "create", "serviceaccount", "workerpool-collector")
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from tests.component.chart.conftest import CHART, NAMESPACE, OPERATOR, RELEASE, CommandError, listed
+from tests.component.chart.conftest import CHART, NAMESPACE, OPERATOR, RELEASE, CommandError, listed, may
 from tests.support.waiting import until
 from tests.unit.chart.test_rbac import GOLDEN, table
 
@@ -200,9 +200,10 @@ class TestInstalled:
         with pytest.raises(CommandError, match="attempting to grant RBAC permissions not currently held"):
             bind("view")
 
-    def test_who_may_edit_a_namespace_may_edit_its_pools(self, kubectl: Callable[..., str]) -> None:
+    async def test_who_may_edit_a_namespace_may_edit_its_pools(self, kubectl: Callable[..., str]) -> None:
         kubectl("create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor", "-n", "default")
-        assert kubectl("auth", "can-i", "create", "workerpools.workerpool.dev", "--as=editor").strip() == "yes"
+        question = ("create", "workerpools.workerpool.dev", "-n", "default")
+        await until(lambda: may(kubectl, "editor", *question), what="the right to make pools")
 
     @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
     def test_the_server_accepts_the_examples(self, kubectl: Callable[..., str], path: Path) -> None:

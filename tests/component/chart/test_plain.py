@@ -9,12 +9,14 @@ import yaml
 from typer.testing import CliRunner
 
 from e2e.cluster import toolchain
+from e2e.cluster.controlplane import ControlPlane
 from scripts import plain
 from tests.component.chart.conftest import NAMESPACE, listed
+from tests.support.crds import remove
 from tests.support.waiting import until
 from workerpool_operator.cli.main import app
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.timeout(300)]  # definitions go slowly
 
 ROOT = Path(__file__).parents[3]
 APPLY = ("apply", "--server-side", "--validate=strict")
@@ -25,16 +27,16 @@ EVERYTHING = (
 
 
 @pytest.fixture(scope="module")
-def prepared(kubectl: Callable[..., str]) -> Iterator[None]:
+def prepared(plane: ControlPlane, kubectl: Callable[..., str]) -> Iterator[None]:
     """What comes before the operator: definitions, namespace and certificate. Nothing of Helm's is left."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    kubectl("delete", "--ignore-not-found", "-f", str(ROOT / "crds"))
+    remove(plane, ROOT / "crds")
     kubectl(*APPLY, "-f", str(ROOT / "crds"))
     kubectl("create", "namespace", NAMESPACE)
     kubectl(*APPLY, "-f", "-", stdin=CliRunner().invoke(app, ["tls", "--namespace", NAMESPACE]).stdout)
     yield
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    kubectl("delete", "-f", str(ROOT / "crds"))
+    remove(plane, ROOT / "crds")
 
 
 @pytest.mark.usefixtures("helm")

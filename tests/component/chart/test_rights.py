@@ -10,7 +10,12 @@ from e2e.cluster.controlplane import ControlPlane
 from tests.component.chart.conftest import OPERATOR, listed, operator_process
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.apiserver,
+    pytest.mark.usefixtures("operator"),
+    pytest.mark.timeout(300),
+]
 
 HOME = "rights"
 ENVIRONMENT = {"RESYNC_SECONDS": "10", "COLLECTOR_IMAGE_PULL_SECRETS": "registry"}
@@ -54,7 +59,7 @@ async def test_it_makes_everything_that_a_pool_needs(kubectl: Callable[..., str]
     kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("one"))
     shared = {"Deployment", "Service", "ConfigMap", "ServiceAccount", "RoleBinding", "NetworkPolicy"}
     wanted = {f"{kind}/workerpool-collector" for kind in shared} | {"PodDisruptionBudget/one"}
-    await until(lambda: wanted <= owned(kubectl), what="collector and budget", seconds=30)
+    await until(lambda: wanted <= owned(kubectl), what="collector and budget")
     await until(lambda: any(name.startswith("Deployment/one-") for name in owned(kubectl)), what="Deployment")
     await until(lambda: len(status(kubectl, "one").get("conditions", [])) > 0, what="a status")
 
@@ -73,15 +78,13 @@ async def test_a_second_pool_becomes_an_owner_of_the_collector(kubectl: Callable
         mine = [one["metadata"] for one in found if one["metadata"]["name"] == "workerpool-collector"]
         return [{owner["name"] for owner in metadata["ownerReferences"]} for metadata in mine]
 
-    await until(lambda: owners() == [{"one", "two"}] * 5, what="both pools as owners", seconds=30)
+    await until(lambda: owners() == [{"one", "two"}] * 5, what="both pools as owners")
 
 
 async def test_it_replaces_a_version_and_removes_the_old_one(kubectl: Callable[..., str]) -> None:
     """At zero, as nothing runs here: a rollout waits for workers that are ready."""
     kubectl("-n", HOME, "scale", "wpool", "two", "--replicas=0")
-    await until(
-        lambda: all(one["spec"]["replicas"] == 0 for one in deployments(kubectl, "two")), what="zero", seconds=30
-    )
+    await until(lambda: all(one["spec"]["replicas"] == 0 for one in deployments(kubectl, "two")), what="zero")
     kubectl(
         "-n",
         HOME,
@@ -101,14 +104,14 @@ async def test_it_replaces_a_version_and_removes_the_old_one(kubectl: Callable[.
 
 async def test_it_writes_the_size_when_the_mode_changes(kubectl: Callable[..., str]) -> None:
     kubectl("-n", HOME, "apply", "-f", "-", stdin=pool("three", mode="direct", minReplicas=3))
-    await until(lambda: status(kubectl, "three").get("scaling", {}).get("desired") == 3, what="3 wanted", seconds=30)
+    await until(lambda: status(kubectl, "three").get("scaling", {}).get("desired") == 3, what="3 wanted")
     kubectl("-n", HOME, "patch", "wpool", "three", "--type=merge", "-p", '{"spec":{"scaling":{"mode":"manual"}}}')
 
     def size() -> int:
         replicas: int = json.loads(kubectl("-n", HOME, "get", "wpool", "three", "-o", "json"))["spec"]["replicas"]
         return replicas
 
-    await until(lambda: size() == 3, what="the size written into the pool", seconds=30)
+    await until(lambda: size() == 3, what="the size written into the pool")
 
 
 async def test_a_deployment_that_lost_its_pools_label_gets_it_back_at_once(kubectl: Callable[..., str]) -> None:
@@ -116,7 +119,7 @@ async def test_a_deployment_that_lost_its_pools_label_gets_it_back_at_once(kubec
     [before] = deployments(kubectl, "three")
     name = before["metadata"]["name"]
     kubectl("-n", HOME, "label", "deployment", name, "workerpool.dev/pool-")
-    await until(lambda: len(deployments(kubectl, "three")) == 1, what="the label", seconds=30)
+    await until(lambda: len(deployments(kubectl, "three")) == 1, what="the label")
     [after] = deployments(kubectl, "three")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["replicas"] == before["spec"]["replicas"] == 3
@@ -127,11 +130,9 @@ async def test_a_deployment_that_went_out_of_sight_is_taken_up_again(kubectl: Ca
     [before] = deployments(kubectl, "three")
     name = before["metadata"]["name"]
     kubectl("-n", HOME, "label", "deployment", name, "app.kubernetes.io/managed-by-")
-    await until(lambda: f"Deployment/{name}" in owned(kubectl), what="the label", seconds=30)
+    await until(lambda: f"Deployment/{name}" in owned(kubectl), what="the label")
     kubectl("-n", HOME, "scale", "wpool", "three", "--replicas=5")
-    await until(
-        lambda: [one["spec"]["replicas"] for one in deployments(kubectl, "three")] == [5], what="five", seconds=30
-    )
+    await until(lambda: [one["spec"]["replicas"] for one in deployments(kubectl, "three")] == [5], what="five")
 
 
 async def test_it_was_refused_nothing(plane: ControlPlane) -> None:

@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.chart.conftest import OPERATOR, CommandError, installed, listed, operator_process
+from tests.component.chart.conftest import OPERATOR, CommandError, installed, listed, may, operator_process
 from tests.component.chart.test_rights import pool
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("operator")]
+pytestmark = [
+    pytest.mark.component,
+    pytest.mark.apiserver,
+    pytest.mark.usefixtures("operator"),
+    pytest.mark.timeout(300),
+]
 
 Kubectl = Callable[..., str]
 WATCHED = ("ours", "lent")
@@ -100,6 +105,8 @@ async def test_a_namespace_that_may_not_be_read_holds_up_no_other_and_is_taken_u
     """Nothing is done in it meanwhile, and what was asked for then is done as soon as it may be read."""
     binding = json.loads(kubectl("-n", "lent", "get", "rolebinding", ROLE, "-o", "json"))
     kubectl("-n", "lent", "delete", "rolebinding", ROLE)
+    size = ("patch", "deployments.apps", "-n", "lent")
+    await until(lambda: not may(kubectl, OPERATOR, *size), what="that it has no more rights there")
     kubectl("-n", "lent", "scale", "wpool", "one", "--replicas=3")
     kubectl("-n", "ours", "scale", "wpool", "one", "--replicas=4")
     await until(lambda: sizes(kubectl, "ours") == [4], what="the other namespace", seconds=60)

@@ -11,13 +11,14 @@ from typing import Any, Final, TypeAlias
 import pytest
 import yaml
 
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
-from tests.component.chart.conftest import CommandError, account_of_collector, command, installed
+from tests.component.chart.conftest import CommandError, account_of_collector, command, installed, may
 from tests.component.chart.forbidden import BOTH, COLLECTOR, ELSEWHERE, FOREIGN, HOME, TENANT, Forbidden
 from tests.support.attacks import attack
 from tests.unit.chart.test_rbac import GOLDEN, NAMESPACES_GOLDEN
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.timeout(300)]
 
 Kubectl: TypeAlias = Callable[..., str]
 Grants: TypeAlias = frozenset[tuple[str, str]]
@@ -37,8 +38,20 @@ def release(request: pytest.FixtureRequest, helm: Callable[..., str], kubectl: K
         for made in account_of_collector(TENANT):
             kubectl("apply", "-f", "-", stdin=json.dumps(made))
         kubectl("-n", FOREIGN, "create", "serviceaccount", NOBODY)
+        for user in USERS.values():
+            wait_until(lambda: _has_its_rights(kubectl, user), seconds=60, what=f"the rights of {user}")  # noqa: B023
         yield request.param
     kubectl("delete", "namespace", TENANT, FOREIGN)
+
+
+def _has_its_rights(kubectl: Kubectl, user: str) -> bool:
+    """Those that it is given: one look at each kind of grant."""
+    asked: list[tuple[str, ...]] = [("list", "pods", "-n", TENANT)]
+    if user == USERS["operator"]:
+        asked += [("create", "leases.coordination.k8s.io", "-n", HOME)]
+        asked += [("get", "leases.coordination.k8s.io", "-n", "kube-node-lease")]
+        asked += [("create", "tokenreviews.authentication.k8s.io")]
+    return all(may(kubectl, user, *question) for question in asked)
 
 
 @pytest.fixture(scope="module")

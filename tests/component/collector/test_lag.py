@@ -35,7 +35,7 @@ async def test_the_lag_of_each_partition_is_told_at_zero_too_and_a_job_that_is_n
     """From when the queue is first read until it cannot be read."""
     topic = f"lag-{secrets.token_hex(4)}"
     await make_topic(kafka_server.url, topic, partitions=3)
-    producer = brokers.connect(kafka_server.url, stream=topic, group="g")
+    producer = brokers.connect(kafka_server.url, stream=topic, group="g", timeout=60.0)
     queue: dict[str, Any] = {"name": "main", "kafka": {"url": kafka_server.url, "topic": topic, "group": "g"}}
     pools = (PoolConfig(name="web", uid="1", queues=(queue,)),)
     board = Board(announce=lambda *_, **__: None)
@@ -47,9 +47,12 @@ async def test_the_lag_of_each_partition_is_told_at_zero_too_and_a_job_that_is_n
         await until(lambda: lag(metrics) == {"0": 0, "1": 0, "2": 0}, what="three partitions without a lag")
         await producer.put([NewJob(type="t", payload=b"1")] * 30)
         await until(lambda: sum(lag(metrics).values()) == 30, what="thirty jobs that nobody has done")
-        while jobs := await producer.take(limit=30, wait=1.0):
-            await producer.ack(jobs)
-        await until(lambda: lag(metrics) == {"0": 0, "1": 0, "2": 0}, what="a lag that is caught up with")
+
+        async def caught_up() -> bool:
+            await producer.ack(await producer.take(limit=30, wait=1.0))
+            return lag(metrics) == {"0": 0, "1": 0, "2": 0}
+
+        await until(caught_up, what="a lag that is caught up with")
     finally:
         await samplers.stop()
         await producer.close()

@@ -28,7 +28,7 @@ def reader(
     *keys: str,
     running: Sequence[str] = (),
     credentials: Credentials | None = None,
-    timeout: float = 3.0,
+    timeout: float = 30.0,
 ) -> RedisLists:
     return RedisLists(url, credentials or Credentials(), keys=keys, running=running, timeout=timeout)
 

@@ -28,10 +28,12 @@ from workerpool_operator.collector.questions.fetch import MOST_BYTES
 
 pytestmark = pytest.mark.component
 
+ENOUGH = 20.0
+"""Seconds for what is given up after less than one, on a busy machine. Without a limit it would be minutes."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def document(url: str, *, credentials: Credentials | None = None, timeout: float = 3.0) -> HttpQuestion:
+def document(url: str, *, credentials: Credentials | None = None, timeout: float = 30.0) -> HttpQuestion:
     """The number at `$.n`; this machine is allowed, since the tests' servers are on it."""
     return HttpQuestion(url, "$.n", credentials or Credentials(), timeout=timeout, forbidden=lambda _: False)
 
@@ -62,7 +64,7 @@ async def test_a_document_and_a_query_give_their_number() -> None:
         assert (depth.waiting, depth.in_flight, depth.oldest_age_seconds, depth.arrivals_total) == (3, 0, None, None)
         for base in ("", "/prefix/"):
             question = PrometheusQuestion(
-                str(server.make_url(base)), 'sum(jobs{q="a&b"})', Credentials(), timeout=3, forbidden=lambda _: False
+                str(server.make_url(base)), 'sum(jobs{q="a&b"})', Credentials(), timeout=30, forbidden=lambda _: False
             )
             assert (await question.depth()).waiting == 7
     assert asked == [
@@ -185,7 +187,7 @@ async def test_a_slow_answer_is_given_up_in_time() -> None:
             started = time.monotonic()
             with pytest.raises(BrokerUnavailable, match="no whole answer"):
                 await document(str(server.make_url(path)), timeout=0.3).depth()
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < ENOUGH
         gone.set()
 
 
@@ -215,7 +217,7 @@ async def test_a_connection_that_is_half_open_or_broken_off_is_unavailable() -> 
     with pytest.raises(BrokerUnavailable):
         await document("http://127.0.0.1:1/").depth()
     with pytest.raises(BrokerUnavailable):
-        await document("http://no-such-host.invalid/").depth()
+        await document("http://no-such-host.invalid/", timeout=3.0).depth()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]"])
@@ -228,7 +230,7 @@ async def test_no_pool_asks_the_collectors_own_machine_or_a_clouds_metadata(host
         raise AssertionError("it was asked")
 
     async with serving(handler) as server:
-        question = HttpQuestion(f"http://{host}:{server.port}/", "$.n", Credentials(), timeout=1)
+        question = HttpQuestion(f"http://{host}:{server.port}/", "$.n", Credentials(), timeout=30)
         with pytest.raises(AuthenticationFailed, match="no pool may ask"):
             await question.depth()
 

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 from workerpool import broker as brokers
 from workerpool.broker import Broker, NewJob
 from workerpool.protocol import Counters, Report
-from workerpool_operator.collector import cadence
+from workerpool_operator.collector import cadence, samplers, sources
 from workerpool_operator.collector.board import Board, PodInfo, WorkerState
 from workerpool_operator.collector.samplers import Samplers
 from workerpool_operator.collector.sources import connect_from
@@ -31,12 +31,16 @@ pytestmark = [pytest.mark.component, pytest.mark.timeout(180)]
 LONG = 600.0
 """Seconds until the next reading of a queue at rest: what is known before, something else has told."""
 KNOWN = 20.0
+PATIENCE = 60.0
+"""For an answer of a broker: on a machine that stands still for seconds, one that is late is no failure."""
 JOB = NewJob(type="t", payload=b"1")
 
 
 @pytest.fixture(autouse=True)
 def soon_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cadence, "BUSY_AFTER_SECONDS", 0.1)
+    for module in (samplers, sources):
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -112,8 +116,16 @@ async def told_of_bursts(running: Sampling, producer: Broker) -> None:
     await until(lambda: running.watches == 1, what="the watch")
     await producer.put([JOB] * 60)
     await running.knows(60)
-    while batch := await producer.take(limit=60, wait=1):
+    left = 60
+
+    async def all_done() -> bool:
+        nonlocal left
+        batch = await producer.take(limit=60, wait=1)
         assert await producer.ack(batch) == frozenset()
+        left -= len(batch)
+        return left == 0
+
+    await until(all_done, what="sixty jobs done")
     await running.knows(0)
     await until(lambda: running.watches >= 2, what="the next watch")
     polls = running.polls
@@ -126,7 +138,7 @@ async def told_of_bursts(running: Sampling, producer: Broker) -> None:
 @pytest.mark.nats
 @pytest.mark.usefixtures("long_rests")
 async def test_nats_tells_of_a_job_on_a_queue_at_rest(nats_server: NatsServer, nats_stream: str) -> None:
-    producer = brokers.connect(nats_server.url, stream=nats_stream, group="g")
+    producer = brokers.connect(nats_server.url, stream=nats_stream, group="g", timeout=PATIENCE)
     await producer.maintain()
     async with sampling("natsJetStream", url=nats_server.url, stream=nats_stream, consumer="g") as running:
         await told_of_bursts(running, producer)
@@ -137,7 +149,7 @@ async def test_nats_tells_of_a_job_on_a_queue_at_rest(nats_server: NatsServer, n
 async def test_kafka_tells_of_a_job_on_a_queue_at_rest(kafka_server: KafkaServer) -> None:
     topic = f"resting-{secrets.token_hex(4)}"
     await make_topic(kafka_server.url, topic, partitions=3)
-    producer = brokers.connect(kafka_server.url, stream=topic, group="g")
+    producer = brokers.connect(kafka_server.url, stream=topic, group="g", timeout=PATIENCE)
     await producer.maintain()
     async with sampling("kafka", url=kafka_server.url, topic=topic, group="g") as running:
         await told_of_bursts(running, producer)
@@ -150,11 +162,11 @@ async def test_rabbitmq_is_asked_every_five_seconds_and_a_job_that_waits_is_foun
     """As after a minute at rest: while nobody works for the queue, readings are all that can find a job."""
     monkeypatch.setattr(cadence, "REST_SHARE", 0.01)
     queue = f"resting-{secrets.token_hex(4)}"
-    producer = brokers.connect(rabbitmq_server.url, stream=queue)
+    producer = brokers.connect(rabbitmq_server.url, stream=queue, timeout=PATIENCE)
     async with sampling("rabbitmq", url=rabbitmq_server.url, queue=queue) as running:
         await running.knows(0)
-        await until(lambda: running.polls == 2, what="rest")
-        await until(lambda: running.polls == 4, what="two more readings", seconds=KNOWN)
+        await until(lambda: running.polls >= 2, what="rest")
+        await until(lambda: running.polls >= 4, what="two more readings")
         assert running.read_at[3] - running.read_at[1] > 9.5
         await producer.put([JOB] * 60)
         await running.knows(60)
@@ -167,7 +179,7 @@ async def test_rabbitmq_is_asked_every_five_seconds_and_a_job_that_waits_is_foun
 async def test_a_worker_that_begins_a_job_of_rabbitmq_has_the_queue_read(rabbitmq_server: RabbitServer) -> None:
     """The jobs that wait behind it are known long before the next reading is due."""
     queue = f"resting-{secrets.token_hex(4)}"
-    producer = brokers.connect(rabbitmq_server.url, stream=queue)
+    producer = brokers.connect(rabbitmq_server.url, stream=queue, timeout=PATIENCE)
     async with sampling("rabbitmq", url=rabbitmq_server.url, queue=queue) as running:
         await running.knows(0)
         await until(lambda: running.polls >= 2, what="rest")

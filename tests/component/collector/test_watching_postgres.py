@@ -91,7 +91,8 @@ async def test_a_burst_on_a_queue_at_rest_is_known_without_waiting_for_the_next_
         await sampling.knows(0)
         await producer.put([JOB])
         await sampling.knows(1)
-        assert server.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'collector'") == [(1,)]
+        count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'collector'"
+        await until(lambda: server.sql(count) == [(1,)], what="one connection")
         await producer.close()
 
 

@@ -189,8 +189,12 @@ async def test_two_versions_live_beside_each_other_under_one_budget(kube: Kube, 
     await until(counts_all, what="a budget over the pods of both versions")
 
 
+@pytest.mark.timeout(300)
 async def test_with_the_pool_go_its_objects_and_with_the_last_pool_the_collector(kube: Kube, namespace: str) -> None:
-    """Kubernetes does it, so it also happens while no operator runs."""
+    """Kubernetes does it, so it also happens while no operator runs.
+
+    Its garbage collector looks only every half a minute which kinds there are, and these are new.
+    """
     first, second = [await stored_pool(kube, namespace, name) for name in ("first", "second")]
     own = [ref_of(await kube.apply(body)) for body in objects_of(first)]
     shared = [ref_of(await kube.apply(body)) for body in collector_of(first, second)]
@@ -205,11 +209,11 @@ async def test_with_the_pool_go_its_objects_and_with_the_last_pool_the_collector
         return True
 
     await kube.delete(ObjectRef(kinds.WORKER_POOL, namespace, "first"), propagation="Background")
-    await until(lambda: gone(own), seconds=40, what="the end of the first pool's objects")
+    await until(lambda: gone(own), seconds=120, what="the end of the first pool's objects")
     for ref in shared:
         await kube.get(ref)
     await kube.delete(ObjectRef(kinds.WORKER_POOL, namespace, "second"), propagation="Background")
-    await until(lambda: gone(shared), seconds=40, what="the end of the collector")
+    await until(lambda: gone(shared), seconds=120, what="the end of the collector")
 
 
 async def test_the_collector_follows_pools_that_come_and_go(kube: Kube, namespace: str) -> None:

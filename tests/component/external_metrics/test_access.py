@@ -16,15 +16,19 @@ from e2e.faults import inject
 from e2e.faults.inject import FaultProxy, Match, Upstream
 from tests.component.external_metrics.serving import BASE, HPA, Answer, Caller, Replica, certify, serving
 from tests.component.kube.test_identity import token_for
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.attacks import attack
 from tests.support.crds import kubectl
 from tests.support.waiting import until
 from workerpool_operator.domain.metric import METRIC
 from workerpool_operator.kube import ClusterAccess, Kube, ObjectRef, kinds
 from workerpool_operator.metrics_api.process import FRONT_PROXY_CONFIG
+from workerpool_operator.serve.external_metrics import forward
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
 
+ENOUGH = 8.0
+"""Seconds, for what costs one on a machine that has nothing else to do, and would cost minutes without a limit."""
 REMOTE = {"X-Remote-User": HPA, "X-Remote-Group": "system:authenticated"}
 ADMIN = {"X-Remote-User": "admin", "X-Remote-Group": "system:masters"}
 
@@ -221,8 +225,8 @@ async def test_an_api_server_that_does_not_answer_lets_nobody_in(
     await let_read(plane, kube, namespace)
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(FaultProxy(await Upstream.from_kubeconfig(plane.kubeconfig)))
-        broken = Kube(await ClusterAccess.find(proxy.write_kubeconfig(tmp_path / "kubeconfig")))
-        await stack.enter_async_context(broken)
+        access = await ClusterAccess.find(proxy.write_kubeconfig(tmp_path / "kubeconfig"))
+        broken = await stack.enter_async_context(Kube(access, timeout_seconds=PATIENCE_SECONDS))
         certify(tmp_path)
         replica = Replica(tmp_path, free_port())
         await stack.enter_async_context(serving(replica, broken, front_proxy=reader(kube)))
@@ -290,10 +294,23 @@ async def test_a_rotated_authority_of_the_front_proxy_counts_and_the_old_one_doe
 
 class TestStandby:
     @pytest.fixture
+    def patience(self) -> float:
+        """Seconds for which the standby waits for the leader, where a test is not about them."""
+        return PATIENCE_SECONDS
+
+    @pytest.fixture
     async def standby(
-        self, kube: Kube, replica: Replica, namespace: str, plane: ControlPlane
+        self,
+        kube: Kube,
+        replica: Replica,
+        namespace: str,
+        plane: ControlPlane,
+        patience: float,
+        *,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> AsyncIterator[Replica]:
         """A replica that takes the other one for the leader, and may read the metric of the test's namespace."""
+        monkeypatch.setattr(forward, "TIMEOUT_SECONDS", patience)
         made = Replica(replica.home, free_port(), leads=False, leader=replica.at)
         made.token = await token_for(kube, namespace)
         await let_read(plane, kube, namespace)
@@ -319,6 +336,7 @@ class TestStandby:
         standby.leader, replica.leads = replica.at, False
         assert (await self.ask(standby, aggregator, namespace)).status == 503
 
+    @pytest.mark.parametrize("patience", [forward.TIMEOUT_SECONDS])
     async def test_a_leader_that_cannot_be_reached_costs_a_second(
         self, standby: Replica, aggregator: Pair, namespace: str
     ) -> None:
@@ -327,7 +345,7 @@ class TestStandby:
             standby.leader = nowhere
             started = time.monotonic()
             assert (await self.ask(standby, aggregator, namespace)).status == 503
-            assert time.monotonic() - started < 2.0
+            assert time.monotonic() - started < ENOUGH
 
     async def test_a_refusal_of_the_leader_is_not_the_callers(
         self, standby: Replica, aggregator: Pair, namespace: str

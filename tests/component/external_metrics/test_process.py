@@ -116,7 +116,7 @@ def operator(plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 async def test_values_are_answered_as_they_change_and_counted(operator: Operator) -> None:
     async with served(operator):
-        assert await operator.answer() == 503
+        await until(lambda: operator.answers(503), what="that there is no value yet")
         operator.want(7)
         await until(lambda: operator.answers(7), what="the value")
         operator.want(8)
@@ -133,16 +133,24 @@ async def test_values_are_answered_as_they_change_and_counted(operator: Operator
 
 async def test_a_value_goes_stale_by_its_own_time_while_the_operator_says_nothing(operator: Operator) -> None:
     async with served(operator):
-        operator.want(7, seconds=3.0)
-        await until(lambda: operator.answers(7), what="the value")
+
+        async def told() -> bool:
+            operator.want(7, seconds=3.0)  # again and again, so that it is seen on a machine that stands still for them
+            return await operator.answers(7)
+
+        await until(told, what="the value")
         await until(lambda: operator.answers(503), what="that it is stale")
 
 
 async def test_a_lead_runs_out_by_itself(operator: Operator) -> None:
     async with served(operator):
-        operator.want(7)
-        operator.lead.leads_until = asyncio.get_running_loop().time() + 3.0
-        await until(lambda: operator.answers(7), what="the value")
+
+        async def told() -> bool:
+            operator.want(7)
+            operator.lead.leads_until = asyncio.get_running_loop().time() + 3.0
+            return await operator.answers(7)
+
+        await until(told, what="the value")
         await until(lambda: operator.answers(503), what="that nobody leads")
 
 

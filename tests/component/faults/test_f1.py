@@ -18,7 +18,7 @@ SHORT = [scenario for scenario in SCENARIOS if scenario.name != "canary-replaced
 """Without one that is much like its neighbours."""
 
 
-@pytest.mark.timeout(540)
+@pytest.mark.timeout(1200)
 async def test_an_operator_killed_after_a_write_comes_to_the_same_end(
     plane: ControlPlane, crds: None, tmp_path: Path
 ) -> None:
@@ -29,7 +29,7 @@ async def test_an_operator_killed_after_a_write_comes_to_the_same_end(
         assert result.covered(scenario.name) or not scenario.faults, f"never killed in {scenario.name}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_an_operator_killed_while_it_moves_workers_between_places_comes_to_the_same_end(
     plane: ControlPlane, crds: None, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ def ground(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Gro
     return ground
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("number", ["F2", "F3", "F6", "F8", "F9"])
 async def test_a_fault_is_survived(number: str, ground: Ground, crds: None) -> None:
     """Missed events, an API server in trouble, two leaders, drift, lost rights: all is as it would have been."""

@@ -18,7 +18,8 @@ from e2e.support.redis_server import RedisServer
 
 pytestmark = [pytest.mark.component, pytest.mark.redis]
 
-PLAN = Plan(jobs=300, kills=10, workers=4, job_seconds=(0.02, 0.1))
+PLAN = Plan(jobs=300, kills=10, workers=4, job_seconds=(0.2, 0.8))
+"""There is work for some seconds yet when the last kill is due: who kills may stand still for a while."""
 
 
 async def blow(name: str, broker: Broker, plan: Plan, folder: Path) -> Row:
@@ -59,7 +60,8 @@ class Forgetful:
 
 
 async def test_jobs_that_a_broker_forgets_are_counted_as_lost(tmp_path: Path) -> None:
-    plan = Plan(jobs=100, kills=0, workers=2, job_seconds=(0.02, 0.1))
+    # At half time there is work for six seconds yet, so that there is something to forget.
+    plan = Plan(jobs=100, kills=0, workers=2, job_seconds=(0.5, 1.5))
     with RedisServer(tmp_path / "redis", options={"appendonly": "no"}) as server:
         row = await blow("redis", Forgetful(server), plan, tmp_path)
     assert row.broker_restarts == 1
@@ -87,7 +89,7 @@ def test_the_row_of_a_broker_is_in_the_file_before_the_next_has_its_turn(tmp_pat
         assert next(line for line in process.stderr if "redis: broker 2 of 2" in line)
         [row] = json.loads(found.read_text())
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=60) == 130
     assert (row["broker"], row["done"], row["lost"]) == ("sqlite", 100, 0)
     assert json.loads(found.read_text())[0] == row
 
@@ -98,7 +100,7 @@ def test_an_interrupted_storm_keeps_what_it_found(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert next(line for line in process.stderr if re.search(r": [1-9]\d* of \d+ jobs done", line))
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=60) == 130
     [row] = json.loads(found.read_text())
     assert (row["broker"], row["lost"], row["effects_wrong"]) == ("redis", 0, 0)
     assert row["enqueued"] >= row["done"] > 0

@@ -99,11 +99,14 @@ def discovered(pod: str, address: str) -> dict[str, Any]:
 
 
 def scraping(address: str) -> dict[str, Any]:
-    """What the monitors come to, with these pods in the place of Kubernetes', and sooner."""
+    """What the monitors come to, with these pods in the place of Kubernetes', and sooner.
+
+    They answer from this process, which may stand still for seconds: a scrape that fails would end all series.
+    """
     main = configuration(monitors(), selected_by={}, folder="/nowhere").main
     for one in main["scrape_configs"]:
         del one["kubernetes_sd_configs"], one["metrics_path"]
-        one |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        one |= {"scrape_interval": "10s", "scrape_timeout": "10s"}
         one["static_configs"] = [discovered(pod, address) for pod in SAYS]
     return main
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.component.chart.conftest import NAMESPACE, OPERATOR, CommandError
+from e2e.cluster.api import wait_until
+from tests.component.chart.conftest import NAMESPACE, OPERATOR, CommandError, may
 from tests.component.hostile.conftest import AUTHOR, POOLS_ONLY, TENANT
 from tests.support.attacks import attack
 from tests.support.pools import merged, pool_body
@@ -128,6 +129,9 @@ def deployer(kubectl: Kubectl) -> Iterator[None]:
     resources = "--resource=workerpools.workerpool.dev,deployments.apps"
     kubectl("-n", TENANT, "create", "role", DEPLOYER, "--verb=get,create,update,patch", resources)
     kubectl("-n", TENANT, "create", "rolebinding", DEPLOYER, f"--role={DEPLOYER}", f"--user={DEPLOYER}")
+    for what in ("workerpools.workerpool.dev", "deployments.apps"):
+        question = ("patch", what, "-n", TENANT)
+        wait_until(lambda: may(kubectl, DEPLOYER, *question), seconds=60, what=f"the right to {what}")  # noqa: B023
     yield
     kubectl("-n", TENANT, "delete", "role,rolebinding", DEPLOYER)
 

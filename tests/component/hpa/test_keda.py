@@ -16,9 +16,9 @@ from tests.support.waiting import until
 from workerpool_operator.kube import ObjectRef, errors, kinds
 from workerpool_operator.kube.kinds import Kind
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds"), pytest.mark.timeout(420)]
 
-ENOUGH = 20.0
+ENOUGH = 60.0
 ANSWER = f"{POOL}-size"
 
 
@@ -92,6 +92,7 @@ async def test_keda_is_told_what_is_wanted_and_what_is_not_known(stage: HpaStage
     stage.jobs(6)
     await told(stage, "6")
     await stage.wait_size(6, seconds=ENOUGH)
+    await until(lambda: found(stage, kinds.SCALED_OBJECT, POOL), what="the ScaledObject", seconds=ENOUGH)
     before = await found(stage, kinds.SCALED_OBJECT, POOL)
     (owner,) = before["metadata"]["ownerReferences"]
     assert owner["uid"] == (await stage.pool())["metadata"]["uid"]

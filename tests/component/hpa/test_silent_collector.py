@@ -16,9 +16,9 @@ from e2e.hpa.plane import POOL, HpaStage, hpa_stage
 from tests.component.hpa.test_keda import install
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.component, pytest.mark.apiserver, pytest.mark.usefixtures("crds"), pytest.mark.timeout(420)]
 
-ENOUGH = 30.0
+ENOUGH = 60.0
 WORKERS = 6
 
 

@@ -222,6 +222,16 @@ async def test_a_full_quota_has_an_error_of_its_own(kube: Kube, namespace: str) 
         return "hard" in (await kube.get(ObjectRef(RESOURCE_QUOTA, namespace, "few"))).get("status", {})
 
     await until(counted, seconds=60, what="the quota's status")
+
+    async def refused() -> bool:
+        try:
+            await kube.create(deployment(namespace), dry_run=True)
+        except errors.QuotaExceeded:
+            return True
+        return False
+
+    # Admission hears of quotas by a watch of its own, and remembers for half a minute that there were none.
+    await until(refused, what="a quota that counts")
     with pytest.raises(errors.QuotaExceeded, match="few"):
         await kube.apply(deployment(namespace))
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import Answer, CutStream, Delay, Drop, FaultProxy, LoseAnswer, Match, Upstream
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
 from workerpool_operator.kube.kinds import ObjectRef
@@ -30,11 +32,25 @@ def metrics() -> OperatorMetrics:
     return OperatorMetrics()
 
 
+@asynccontextmanager
+async def behind(proxy: FaultProxy, folder: Path, metrics: OperatorMetrics, *, seconds: float) -> AsyncIterator[Kube]:
+    """A client behind the proxy that waits so long for an answer."""
+    access = await ClusterAccess.find(proxy.write_kubeconfig(folder / "kubeconfig"))
+    async with Kube(access, observer=metrics, timeout_seconds=seconds) as kube:
+        yield kube
+
+
 @pytest.fixture
 async def through(proxy: FaultProxy, tmp_path: Path, metrics: OperatorMetrics) -> AsyncIterator[Kube]:
-    """The client behind the proxy, with a short patience."""
-    access = await ClusterAccess.find(proxy.write_kubeconfig(tmp_path / "kubeconfig"))
-    async with Kube(access, observer=metrics, timeout_seconds=1.0) as kube:
+    """The client behind the proxy; what it does not wait for is a fault, and not a busy machine."""
+    async with behind(proxy, tmp_path, metrics, seconds=PATIENCE_SECONDS) as kube:
+        yield kube
+
+
+@pytest.fixture
+async def impatient(proxy: FaultProxy, tmp_path: Path, metrics: OperatorMetrics) -> AsyncIterator[Kube]:
+    """The same, with a short patience."""
+    async with behind(proxy, tmp_path, metrics, seconds=1.0) as kube:
         yield kube
 
 
@@ -52,16 +68,17 @@ def config_map(namespace: str, name: str = "settings") -> dict[str, Any]:
         (Answer(503), errors.Unavailable),
         (Answer(504), errors.RequestTimeout),
         (Drop(), errors.Unavailable),
-        (Delay(30), errors.RequestTimeout),
+        (Delay(60), errors.RequestTimeout),
         (LoseAnswer(), errors.Unavailable),
         (CutStream(after_bytes=5), errors.Unavailable),
     ],
 )
 async def test_a_fault_becomes_its_error_and_is_over_afterwards(
-    proxy: FaultProxy, through: Kube, namespace: str, fault: Any, wanted: type[errors.KubeError]
+    proxy: FaultProxy, through: Kube, impatient: Kube, namespace: str, *, fault: Any, wanted: type[errors.KubeError]
 ) -> None:
+    client = impatient if isinstance(fault, Delay) else through
     with proxy.fault(Match(methods={"PATCH"}), fault), pytest.raises(errors.KubeError) as caught:
-        await through.apply(config_map(namespace))
+        await client.apply(config_map(namespace))
     assert type(caught.value) is wanted
     assert "apply ConfigMap" in str(caught.value)
     await through.apply(config_map(namespace))
@@ -127,11 +144,11 @@ async def test_a_listing_asks_again_for_a_page_that_is_throttled(
 
 
 async def test_requests_are_counted_by_what_came_of_them(
-    proxy: FaultProxy, through: Kube, namespace: str, metrics: OperatorMetrics
+    proxy: FaultProxy, through: Kube, impatient: Kube, namespace: str, metrics: OperatorMetrics
 ) -> None:
     await through.apply(config_map(namespace))
-    with proxy.fault(Match(methods={"PATCH"}), Delay(30)), pytest.raises(errors.RequestTimeout):
-        await through.apply(config_map(namespace))
+    with proxy.fault(Match(methods={"PATCH"}), Delay(60)), pytest.raises(errors.RequestTimeout):
+        await impatient.apply(config_map(namespace))
     for code in ("201", "RequestTimeout"):
         labels = {"verb": "apply", "kind": "ConfigMap", "code": code}
         assert metrics.registry.get_sample_value("workerpool_operator_api_requests_total", labels) == 1
@@ -145,7 +162,7 @@ async def test_a_closed_gate_lets_nothing_out_but_reads_and_reviews(
 
     access = await ClusterAccess.find(proxy.write_kubeconfig(tmp_path / "kubeconfig"))
     ref = ObjectRef(kinds.CONFIG_MAP, namespace, "kube-root-ca.crt")
-    async with Kube(access, write_gate=closed) as kube:
+    async with Kube(access, write_gate=closed, timeout_seconds=PATIENCE_SECONDS) as kube:
         for write in (
             kube.apply(config_map(namespace)),
             kube.create(config_map(namespace)),

@@ -8,6 +8,7 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import FaultProxy, Upstream
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.attacks import attack
 from tests.support.waiting import until
 from workerpool_operator.kube import ClusterAccess, Kube, errors, kinds
@@ -80,7 +81,7 @@ async def test_a_client_with_a_token_has_the_rights_of_that_token(
 ) -> None:
     async with FaultProxy(await Upstream.from_kubeconfig(plane.kubeconfig)) as proxy:
         path = proxy.write_kubeconfig(tmp_path / "kubeconfig", token=await token_for(kube, namespace))
-        async with Kube(await ClusterAccess.find(path)) as limited:
+        async with Kube(await ClusterAccess.find(path), timeout_seconds=PATIENCE_SECONDS) as limited:
             with pytest.raises(errors.Forbidden, match="workerpool-collector"):
                 await limited.get(ObjectRef(kinds.CONFIG_MAP, namespace, "kube-root-ca.crt"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 
 from e2e.cluster.controlplane import ControlPlane
 from e2e.faults.inject import Answer, FaultProxy, Match, Upstream
+from tests.support.apiserver import PATIENCE_SECONDS
 from tests.support.waiting import until
-from workerpool_operator.kube import ClusterAccess, Kube, LeaderElector, LeaseTimes, errors, kinds
+from workerpool_operator.kube import ClusterAccess, Kube, LeaderElector, LeaseTimes, errors, kinds, lease
 from workerpool_operator.kube.kinds import ObjectRef
 
 pytestmark = [pytest.mark.component, pytest.mark.apiserver]
@@ -37,6 +39,9 @@ class Replica:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
+    async def leads(self) -> None:
+        await asyncio.wait_for(self.elector.wait_leading(), 60)
+
 
 @asynccontextmanager
 async def replicas(plane: ControlPlane, folder: Path, namespace: str, *names: str) -> AsyncIterator[list[Replica]]:
@@ -46,7 +51,7 @@ async def replicas(plane: ControlPlane, folder: Path, namespace: str, *names: st
         for name in names:
             proxy = await stack.enter_async_context(FaultProxy(upstream))
             access = await ClusterAccess.find(proxy.write_kubeconfig(folder / name))
-            kube = await stack.enter_async_context(Kube(access))
+            kube = await stack.enter_async_context(Kube(access, timeout_seconds=PATIENCE_SECONDS))
             elector = LeaderElector(kube, namespace=namespace, name="operator", identity=name, times=TIMES)
             replica = Replica(elector, proxy)
             stack.push_async_callback(replica.stop)
@@ -77,10 +82,11 @@ async def test_one_of_two_leads_and_a_cut_off_leader_is_replaced(
 
 
 async def test_a_stopped_leader_leaves_the_lease_free(
-    plane: ControlPlane, kube: Kube, tmp_path: Path, namespace: str
+    plane: ControlPlane, kube: Kube, tmp_path: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lease, "_RELEASE_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     async with replicas(plane, tmp_path, namespace, "one") as (one,):
-        await asyncio.wait_for(one.elector.wait_leading(), 10)
+        await one.leads()
         await one.stop()
         spec = (await kube.get(ObjectRef(kinds.LEASE, namespace, "operator")))["spec"]
         assert "holderIdentity" not in spec
@@ -91,10 +97,12 @@ async def test_an_outage_beyond_the_deadline_ends_the_writing_and_not_the_proces
     plane: ControlPlane, tmp_path: Path, namespace: str
 ) -> None:
     async with replicas(plane, tmp_path, namespace, "one") as (one,):
-        await asyncio.wait_for(one.elector.wait_leading(), 10)
+        await one.leads()
         epoch = one.elector.epoch
         one.cut()
-        await until(lambda: not one.elector.leading, seconds=TIMES.deadline_seconds + 1, what="the end")
+        cut_at = time.monotonic()
+        await until(lambda: not one.elector.leading, what="the end")
+        assert one.elector.leads_until <= cut_at + TIMES.deadline_seconds
         assert not one.task.done()
         one.heal()
         await until(lambda: one.elector.leading, what="leadership again")
@@ -105,16 +113,15 @@ async def test_a_lease_that_somebody_deletes_is_made_again_by_its_holder(
     plane: ControlPlane, kube: Kube, tmp_path: Path, namespace: str
 ) -> None:
     async with replicas(plane, tmp_path, namespace, "one") as (one,):
-        await asyncio.wait_for(one.elector.wait_leading(), 10)
+        await one.leads()
         epoch = one.elector.epoch
         await kube.delete(ObjectRef(kinds.LEASE, namespace, "operator"))
-        await until(lambda: one.elector.epoch > epoch, what="a new lease")
-        assert one.elector.leading
+        await until(lambda: one.elector.epoch > epoch and one.elector.leading, what="a new lease")
 
 
 async def test_kubectl_shows_who_leads(plane: ControlPlane, tmp_path: Path, namespace: str) -> None:
     async with replicas(plane, tmp_path, namespace, "one") as (one,):
-        await asyncio.wait_for(one.elector.wait_leading(), 10)
+        await one.leads()
         command = [str(plane.kubectl), f"--kubeconfig={plane.kubeconfig}", "-n", namespace, "get", "lease", "operator"]
         shown = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
         assert shown.stdout.splitlines()[1].split()[:2] == ["operator", "one"]

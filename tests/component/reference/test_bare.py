@@ -58,10 +58,10 @@ async def test_told_to_stop_while_it_loads_it_ends_at_once(tmp_path: Path) -> No
 
 
 async def test_it_does_jobs_tells_its_figures_and_drains(start: Start, queue: Queue, ports: tuple[int, int]) -> None:
-    worker = start(LEASE_SECONDS="30")
+    worker = start(LEASE_SECONDS="30", DRAIN_TIMEOUT="30")
     await queue.enqueue_many([JobSpec("sleep", {"seconds": 0.01})] * 30)
     await until(lambda: settled(queue), what="30 jobs done")
-    await queue.enqueue("sleep", {"seconds": 3.0})
+    await queue.enqueue("sleep", {"seconds": 9.0})
     await until(lambda: in_flight(queue, 1), what="a job running")
     assert await asyncio.to_thread(get, ports[0], "/healthz") == (200, "")
     assert (await asyncio.to_thread(get, ports[0], "/ready"))[0] == 200
@@ -81,7 +81,7 @@ async def test_it_does_jobs_tells_its_figures_and_drains(start: Start, queue: Qu
 async def test_its_jobs_come_back_to_workers_with_the_sdk(
     start: Start, queue: Queue, redis_server: RedisServer, redis_stream: str
 ) -> None:
-    bare, done = start(), []
+    bare, done = start(LEASE_SECONDS="7"), []  # not over when the bare worker stands still
     await queue.enqueue_many([JobSpec("sleep", {"seconds": 60}, job_id=f"j-{n}") for n in range(5)])
     await until(lambda: in_flight(queue, 5), what="the jobs running")
     worker = make_worker(environment(redis_server, redis_stream, LEASE_SECONDS="0.5", WORKERPOOL_POD="sdk"))
@@ -91,7 +91,7 @@ async def test_its_jobs_come_back_to_workers_with_the_sdk(
         done.append((job.id, job.attempt))
 
     async with serving(worker):
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(9)
         assert done == [], "the bare worker's leases were not kept, or not respected"
         bare.kill()
         await until(lambda: len(done) == 5, what="the jobs done by the other worker")

@@ -93,7 +93,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_key(
     queue: Queue, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By which the receiver knows that it has acted: whether it has, the caller cannot know."""
-    monkeypatch.setattr(delivering, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(delivering, "READ_SECONDS", 3.0)
     await queue.enqueue("deliver", {"url": f"{receiver.url}/hangs", "body": None}, job_id="d")
     await until(lambda: finished(queue), what="delivered in the end")
     assert receiver.calls == {"d": 2}

@@ -13,6 +13,13 @@ from workerpool.broker import Broker, NewJob, Taken
 from workerpool.broker._memory_store import MemoryStore
 
 LEASE = 0.4
+"""Of tests that wait for its end."""
+PATIENT = 6.0
+"""A lease that goes on while this machine stands still."""
+_LEASES = {"nats": PATIENT, "rabbitmq": 60.0, "kafka": 60.0}
+"""JetStream's begins when a job is sent, and who reads that late gets it as another attempt; RabbitMQ and Kafka take
+for dead who is silent for so long. With the others it runs out for nobody but another consumer that takes.
+"""
 Open = Callable[..., Broker]
 
 
@@ -27,7 +34,9 @@ Open = Callable[..., Broker]
         pytest.param("kafka", marks=pytest.mark.kafka),
     ]
 )
-async def another(request: pytest.FixtureRequest, tmp_path: Path, redis_stream: str) -> AsyncIterator[Open]:
+async def another(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_stream: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Open]:
     """Opens one more view of the same queue: another consumer, producer or observer.
 
     Of a broker that can do what the test needs (`@needs`); the others are skipped.
@@ -39,9 +48,13 @@ async def another(request: pytest.FixtureRequest, tmp_path: Path, redis_stream: 
     url = urls.get(kind) or request.getfixturevalue(f"{kind}_server").url
     if kind == "kafka":
         await make_topic(url, redis_stream)
+    if kind == "rabbitmq":  # else it takes for all dead letters those that came before this machine stood still
+        monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
 
-    def open_one(*, lease: float = LEASE) -> Broker:
-        one = brokers.connect(url, stream=redis_stream, group="g", lease_seconds=lease, store=store, timeout=5)
+    usual = _LEASES.get(kind, LEASE)
+
+    def open_one(*, lease: float = usual) -> Broker:
+        one = brokers.connect(url, stream=redis_stream, group="g", lease_seconds=lease, store=store, timeout=30)
         opened.append(one)
         return one
 
@@ -63,7 +76,7 @@ def jobs(count: int) -> list[NewJob]:
     return [NewJob(type="t", payload=str(number).encode()) for number in range(count)]
 
 
-async def take(broker: Broker, limit: int, *, seconds: float = 30.0) -> list[Taken]:
+async def take(broker: Broker, limit: int, *, seconds: float = 60.0) -> list[Taken]:
     """Exactly `limit` jobs."""
     found: list[Taken] = []
 

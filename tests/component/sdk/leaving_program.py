@@ -13,7 +13,9 @@ from workerpool.runtime import leaving
 WHAT = os.environ["LEAVES"]
 FOR_LONG = 600
 pool = ThreadPoolExecutor(1)
-setattr(leaving, "LEAVE_SECONDS", 0.5)  # noqa: B010  a constant
+# Who leaves nothing behind is not to be taken for one who does because this machine stands still.
+LEAVE = 6.0 if WHAT == "nothing" else 0.5
+setattr(leaving, "LEAVE_SECONDS", LEAVE)  # noqa: B010  a constant
 
 
 def say(text: str) -> None:
@@ -51,5 +53,5 @@ async def work(job: Job) -> None:
 
 worker.run()
 if WHAT == "nothing":
-    time.sleep(1.5)
+    time.sleep(LEAVE + 1)
     say("goes on")

@@ -8,7 +8,7 @@ from pathlib import Path
 from workerpool import Job, Worker
 
 worker = Worker(os.environ["QUEUE"], health_port=0, metrics_port=0)
-crm = worker.endpoint("crm", at_most=1)
+crm = worker.endpoint("crm", at_most=1, timeout=60)
 lock = asyncio.Lock()
 END = Path(os.environ["END"])
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from tests.component.sdk.conformance import (
-    LEASE,
+    PATIENT,
     Open,
     another,
     assert_arrived,
@@ -19,7 +19,7 @@ from tests.component.sdk.conformance import (
     told,
 )
 from tests.support.waiting import until
-from workerpool.broker import Broker, DeadLetter, DeathReason, NewJob, Retry
+from workerpool.broker import Broker, DeadLetter, DeathReason, NewJob, Retry, Taken
 
 pytestmark = pytest.mark.component
 needs = pytest.mark.needs
@@ -69,24 +69,36 @@ async def test_jobs_come_in_order_with_what_was_put(broker: Broker) -> None:
 
 
 async def test_take_gives_no_more_than_the_limit_and_waits_no_longer_than_told(broker: Broker) -> None:
-    await broker.put(jobs(5))
-    assert len(await broker.take(limit=3, wait=0.05)) == 3
-    assert len(await broker.take(limit=9, wait=0.05)) == 2
-    assert await asyncio.wait_for(broker.take(limit=9, wait=0.05), 5) == []
-    assert await asyncio.wait_for(broker.take(limit=9, wait=0.0), 5) == []
+    left = 0
+
+    async def as_many() -> bool:
+        """One that is held up may give fewer: RabbitMQ's queue seems empty then, Kafka has fetched a part."""
+        nonlocal left
+        left += await broker.put(jobs(5))
+        found = len(await broker.take(limit=3, wait=30))
+        assert found <= 3
+        left -= found
+        return found == 3
+
+    await until(as_many, what="as many as the limit")
+    await take(broker, left)
+    assert await asyncio.wait_for(broker.take(limit=9, wait=0.05), 30) == []
+    assert await asyncio.wait_for(broker.take(limit=9, wait=0.0), 30) == []
 
 
-async def test_a_waiting_take_is_woken_by_a_put(broker: Broker, another: Open) -> None:
-    producer = another()
-    consumer = another(lease=60)
-    waiting = asyncio.create_task(consumer.take(limit=1, wait=30))
+async def test_a_waiting_take_is_woken_by_a_put(another: Open) -> None:
+    """One that has ended before, as a broker's may, is begun anew."""
+    producer, consumer = another(), another(lease=60)
+
+    async def one() -> list[Taken]:
+        while not (found := await consumer.take(limit=1, wait=100)):
+            pass
+        return found
+
+    waiting = asyncio.create_task(one())
     await consumer.depth()
-    put = 0
-    while not waiting.done():
-        put = put or await producer.put(jobs(1))
-        if waiting.done() and not waiting.result():
-            waiting = asyncio.create_task(consumer.take(limit=1, wait=30))
-        await asyncio.sleep(0.01)
+    await producer.put(jobs(1))
+    await until(waiting.done, what="the job, long before the wait is over")
     assert len(waiting.result()) == 1
 
 
@@ -104,7 +116,7 @@ async def test_interrupt_ends_a_take_at_once(another: Open) -> None:
 async def test_interrupt_without_a_take_does_nothing(broker: Broker) -> None:
     await broker.interrupt()
     await broker.put(jobs(1))
-    assert len(await broker.take(limit=1, wait=1)) == 1
+    assert len(await broker.take(limit=1, wait=30)) == 1
 
 
 @needs("extend")
@@ -135,15 +147,15 @@ async def test_only_the_owner_of_a_job_can_move_it(broker: Broker, another: Open
 
 
 @needs("extend")
-async def test_extending_keeps_a_job_beyond_its_lease(broker: Broker, another: Open) -> None:
+async def test_extending_keeps_a_job_beyond_its_lease(another: Open) -> None:
+    broker, thief = another(lease=PATIENT), another()
     await broker.put(jobs(3))
     mine = await take(broker, 3)
-    thief = another()
     loop = asyncio.get_running_loop()
-    end = loop.time() + 3 * LEASE
+    end = loop.time() + 1.5 * PATIENT
     while loop.time() < end:
         assert await broker.extend(mine) == frozenset()
-        assert await thief.take(limit=3, wait=0.05) == []
+        assert await thief.take(limit=3, wait=0.3) == []
     assert await broker.ack(mine) == frozenset()
 
 
@@ -160,27 +172,30 @@ async def test_a_short_lease_does_not_rob_a_long_one(another: Open) -> None:
 
 
 @needs("extend")
-async def test_a_changed_lease_is_in_force_from_the_next_extend(broker: Broker, another: Open) -> None:
+async def test_a_changed_lease_is_in_force_from_the_next_extend(another: Open) -> None:
+    broker, thief = another(lease=PATIENT), another()
     await broker.put(jobs(1))
     mine = await take(broker, 1)
     broker.set_lease(60.0)
     assert broker.lease_seconds == 60.0
     assert await broker.extend(mine) == frozenset()
-    thief = another()
-    for _ in range(8):
-        assert await thief.take(limit=1, wait=0.1) == []
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 1.2 * PATIENT
+    while loop.time() < end:
+        assert await thief.take(limit=1, wait=0.3) == []
 
 
 async def test_a_retried_job_comes_back_later_with_the_next_attempt(broker: Broker) -> None:
-    await broker.put([NewJob(type="t", payload=b"1", job_id="r-1")])
-    [first] = await take(broker, 1)
-    assert await broker.retry_later([Retry(first, 0.3)]) == frozenset()
-    assert await counts(broker) == told(broker, 0, 0, 1)
+    await broker.put([NewJob(type="t", payload=b"1", job_id=name) for name in ("r-1", "much later")])
+    first, other = await take(broker, 2)
+    assert await broker.retry_later([Retry(other, 600.0)]) == frozenset()
+    assert await counts(broker) == told(broker, 0, 1, 1)
     assert await broker.take(limit=1, wait=0) == []
+    assert await broker.retry_later([Retry(first, 0.3)]) == frozenset()
     [second] = await take(broker, 1)
     assert (second.job_id, second.attempt, second.redelivered) == ("r-1", 2, False)
-    assert second.waited < 5
-    await assert_arrived(broker, 1)
+    assert second.waited < 30
+    await assert_arrived(broker, 2)
 
 
 async def test_a_job_keeps_its_id_over_retries(broker: Broker) -> None:
@@ -235,15 +250,16 @@ async def test_a_dead_letter_is_counted_and_gone(broker: Broker) -> None:
 
 @needs("delay")
 async def test_a_delayed_job_counts_as_waiting_once_it_is_due(broker: Broker) -> None:
-    await broker.put([NewJob(type="t", payload=b"1", delay=0.3)])
+    await broker.put([NewJob(type="t", payload=b"much later", delay=600.0)])
     assert await counts(broker) == told(broker, 0, 0, 1)
     await assert_arrived(broker, 0)
+    await broker.put([NewJob(type="t", payload=b"1", delay=0.3)])
     # Without anyone's maintain: the depth must show the work that waits while no worker runs.
-    await until(lambda: shows(broker, (1, 0, 0)), what="the delayed job among the waiting")
+    await until(lambda: shows(broker, (1, 0, 1)), what="the delayed job among the waiting")
     [job] = await take(broker, 1)
-    assert job.waited < 5
+    assert (job.payload, job.waited < 30) == (b"1", True)
     await broker.ack([job])
-    assert await counts(broker) == told(broker, 0, 0, 0)
+    assert await counts(broker) == told(broker, 0, 0, 1)
     await assert_arrived(broker, 1)
 
 
@@ -288,7 +304,7 @@ async def test_wait_is_measured_from_when_the_job_became_due(broker: Broker) -> 
     await broker.put(jobs(1))
     await asyncio.sleep(0.2)
     [job] = await take(broker, 1)
-    assert 0.1 <= job.waited < 5
+    assert 0.1 <= job.waited < 30
 
 
 async def test_large_batches_go_through_whole(another: Open) -> None:
@@ -337,7 +353,7 @@ async def test_a_wait_for_an_arrival_ends_with_it_or_with_its_time(broker: Broke
     producer = another()
     await producer.put(jobs(1))
     await broker.depth()
-    assert not await asyncio.wait_for(broker.wait_for_arrival(0.05), 5)
+    assert not await asyncio.wait_for(broker.wait_for_arrival(0.05), 30)
     if not broker.capabilities.notifies:
         return
     waiting = asyncio.create_task(broker.wait_for_arrival(60.0))

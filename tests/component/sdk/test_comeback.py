@@ -71,15 +71,47 @@ async def connect_times(server: RedisServer, *, count: int) -> list[float]:
     return sorted(seen.values())
 
 
-@pytest.mark.parametrize("outage", [0.0, 2.0])
-async def test_after_a_restart_workers_come_back_over_five_seconds(tmp_path: Path, outage: float) -> None:
-    with RedisServer(tmp_path) as server:
+@asynccontextmanager
+async def watched() -> AsyncIterator[list[float]]:
+    """For how long this machine stood still meanwhile, seconds, each time: the workers, which run here, did as well."""
+    found: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.05)
+            found.append(time.monotonic() - began)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield found
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def comeback(folder: Path, outage: float) -> tuple[list[float], float]:
+    """When all were back after a restart; and the longest time for which this machine stood still meanwhile."""
+    with RedisServer(folder) as server:
         async with fleet(server, workers=WORKERS):
             await until(lambda: len(connected(server)) == CONNECTIONS, what="all workers connected")
-            server.kill()
-            await asyncio.sleep(outage)  # what is tested: how long it is away
-            await asyncio.to_thread(server.start)
-            times = await connect_times(server, count=CONNECTIONS)
+            async with watched() as stood_still:
+                server.kill()
+                await asyncio.sleep(outage)  # what is tested: how long it is away
+                await asyncio.to_thread(server.start)
+                times = await connect_times(server, count=CONNECTIONS)
+                await asyncio.sleep(0.1)  # the last look's, too
+    return times, max(stood_still)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("outage", [0.0, 2.0])
+async def test_after_a_restart_workers_come_back_over_five_seconds(tmp_path: Path, outage: float) -> None:
+    """Those whose moments came while this machine stood still come together then, but not every time."""
+    for number in range(5):
+        times, stood_still = await comeback(tmp_path / f"{number}", outage)
+        if stood_still < 1:
+            break
     spread = times[-1] - times[0]
     assert spread >= 5
     seconds = Counter(int(at - times[0]) for at in times)
@@ -93,9 +125,12 @@ async def test_a_worker_that_lost_one_connection_is_back_at_once(tmp_path: Path)
             await until(lambda: len(connected(server)) == 2, what="the worker connected")
             first = connected(server)
             for lost in first:
-                with server.client() as client:
-                    client.client_kill_filter(_id=lost)
-                began = time.monotonic()
-                await until(partial(is_back, server, lost), what="another one in its place")
+                async with watched() as stood_still:
+                    with server.client() as client:
+                        client.client_kill_filter(_id=lost)
+                    began = time.monotonic()
+                    await until(partial(is_back, server, lost), what="another one in its place")
+                    took = time.monotonic() - began
+                    await asyncio.sleep(0.1)  # what was left of the last one
                 # The one for commands is needed once a second; both far sooner than after a restart.
-                assert time.monotonic() - began < 3
+                assert took - sum(seconds for seconds in stood_still if seconds > 0.5) < 3

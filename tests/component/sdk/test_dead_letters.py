@@ -74,7 +74,7 @@ async def test_redriven_jobs_wait_again_in_their_order_as_if_never_tried(broker:
         (payload, 1, False) for payload in (b"tried", b"0", b"1", b"2")
     ]
     assert [job.job_id for job in again] == ["tried", "job-0", "job-1", "job-2"]
-    assert all(job.waited < 5 for job in again)
+    assert all(job.waited < 30 for job in again)
 
 
 @pytest.mark.parametrize("verb", ["redrive", "purge"])
@@ -153,7 +153,7 @@ async def test_a_redrive_ends_although_the_jobs_die_again_at_once(another: Open)
     over = asyncio.Event()
     killing = asyncio.create_task(kill())
     try:
-        assert await asyncio.wait_for(broker.redrive(ALL), 30) == 1_500
+        assert await asyncio.wait_for(broker.redrive(ALL), 90) == 1_500
     finally:
         over.set()
         await killing

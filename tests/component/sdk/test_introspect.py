@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,12 @@ async def test_a_profile_of_the_time_that_passes_finds_what_jobs_wait_for(url: s
     await put(url, "locks", "locks")
     await until(lambda: any(len(one["jobs"]) == 2 for one in look("dump")), what="two jobs at work")
     [profile] = look("profile", "--seconds", "0.5", "--mode", "wall")
-    stacks = [stack.split(";") for stack in profile["stacks"]]
-    assert {stack[-1].partition(" ")[0] for stack in stacks if stack[0] == "job locks"} == {"Lock.acquire", "sleep"}
+    weights: Counter[str] = Counter()
+    for stack, weight in profile["stacks"].items():
+        if stack.startswith("job locks;"):
+            weights[stack.rpartition(";")[2].partition(" ")[0]] += weight
+    # The one that has the lock looks now and then whether it is over: a sample may find it at that.
+    assert {function for function, _ in weights.most_common(2)} == {"Lock.acquire", "sleep"}
 
 
 def test_who_has_other_process_ids_or_is_another_user_learns_nothing() -> None:

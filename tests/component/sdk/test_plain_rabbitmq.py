@@ -36,7 +36,9 @@ def queue() -> str:
 
 
 @pytest_asyncio.fixture
-async def sdk(rabbitmq_server: RabbitServer, queue: str) -> AsyncIterator[Broker]:
+async def sdk(rabbitmq_server: RabbitServer, queue: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
+    # Else it takes for all dead letters those that came before this machine stood still.
+    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
     broker = brokers.connect(rabbitmq_server.url, stream=queue)
     yield broker
     await broker.close()

@@ -45,7 +45,7 @@ class TestWhoAsks:
         async with server:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(BadAnswer):
-                await open_broker(url=f"amqp://127.0.0.1:{port}", timeout=1).depth()
+                await open_broker(url=f"amqp://127.0.0.1:{port}").depth()
 
     @pytest.mark.parametrize("given", [("guest", "wrong"), ("nobody", "guest")])
     async def test_wrong_credentials(self, open_broker: Open, tmp_path: Path, given: tuple[str, str]) -> None:

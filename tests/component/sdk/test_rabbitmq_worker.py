@@ -14,7 +14,11 @@ from workerpool import Job, JobSpec, Queue, RejectJob, Worker
 pytestmark = [pytest.mark.component, pytest.mark.rabbitmq]
 
 
-async def test_jobs_are_done_tried_again_buried_and_handed_back(rabbitmq_server: RabbitServer) -> None:
+async def test_jobs_are_done_tried_again_buried_and_handed_back(
+    rabbitmq_server: RabbitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else it takes for all dead letters those that came before this machine stood still.
+    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
     name = f"jobs-{secrets.token_hex(4)}"
     env = {
         "WORKERPOOL_NAME": "pool",

@@ -97,7 +97,7 @@ async def test_what_a_dead_worker_left_comes_back_after_a_lease(
 async def test_set_back_it_keeps_no_tenant_waiting(open_broker: OpenBroker, redis: Played) -> None:
     """When there would be room for it, it stands in the future now."""
     broker = open_broker(url=redis.server.url)
-    broker.limit_tenants({"a": TenantLimit(rate_per_second=1.0)})
+    broker.limit_tenants({"a": TenantLimit(rate_per_second=0.15)})
     await broker.put([NewJob("t", str(number).encode(), tenant="a") for number in range(3)])
     await broker.ack(await taken(broker, limit=3))
     assert await broker.take(limit=3, wait=0.01) == [], "the tenant is at its limit"

@@ -166,7 +166,7 @@ async def test_depth_is_exact_through_a_random_life(
 ) -> None:
     """Waiting and in flight equal a model's, after every step of a few thousand random ones, trimming included."""
     chance = random.Random(7)
-    one, two = open_broker(), open_broker()
+    one, two = open_broker(lease=600), open_broker(lease=600)
     client = redis_server.client()
     waiting, arrived, dead = 0, 0, 0
     held: list[tuple[RedisBroker, Taken]] = []

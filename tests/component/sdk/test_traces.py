@@ -41,6 +41,7 @@ class Stage:
             "INSTRUMENT": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_BSP_SCHEDULE_DELAY": "50",
+            "FLUSH_SECONDS": "60",
         }
         self.workers: list[WorkerProcess] = []
 
@@ -175,8 +176,8 @@ async def test_of_jobs_that_are_not_sampled_those_that_failed_are_sent_whole(sta
 
 @pytest.mark.parametrize("trouble", ["away", "silent", "refuses"])
 async def test_an_endpoint_in_trouble_costs_no_job_and_little_time(stage: Stage, trouble: str) -> None:
-    """It would take 10 s and more to wait for an answer."""
-    env = {}
+    """It would take a minute to wait for an answer."""
+    env = {"FLUSH_SECONDS": "", "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
     if trouble == "away":
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
@@ -191,7 +192,7 @@ async def test_an_endpoint_in_trouble_costs_no_job_and_little_time(stage: Stage,
     plain = time.monotonic() - began
     began = time.monotonic()
     stage.put(*[{"type": "io", "payload": {}, "job_id": str(number)} for number in range(300)], **env)
-    assert time.monotonic() - began < 2 * plain + 6, "the producer leaves, too"
+    assert time.monotonic() - began < 2 * plain + 20, "the producer leaves, too"
     worker = stage.start(**env)
     await until(stage.finished, what="all jobs done")
     if trouble != "away":
@@ -199,7 +200,7 @@ async def test_an_endpoint_in_trouble_costs_no_job_and_little_time(stage: Stage,
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait) == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     assert '"interrupted": 0' in worker.output
 
 
@@ -207,7 +208,7 @@ async def test_a_worker_without_opentelemetry_says_once_what_to_install_and_work
     missing = tmp_path / "missing" / "opentelemetry"
     missing.mkdir(parents=True)
     (missing / "__init__.py").write_text("raise ModuleNotFoundError('No module', name='opentelemetry')")
-    env = {"PYTHONPATH": str(missing.parent), "INSTRUMENT": ""}
+    env = {"PYTHONPATH": str(missing.parent), "INSTRUMENT": "", "FLUSH_SECONDS": ""}
     stage.put({"type": "cpu", "payload": {}}, {"type": "relay", "payload": {}}, **env)
     worker = stage.start(**env)
     await until(stage.finished, what="all jobs done")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 import signal
-import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -129,20 +128,15 @@ async def test_a_job_that_is_taken_over_is_counted(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("lane", ["thread", "cpu"])
-async def test_threads_and_processes_are_told_by_what_they_do(queue: Queue, lane: str) -> None:
-    worker = make(queue)
-    go = threading.Event()
-
-    def wait(job: Job) -> None:
-        go.wait(60)
-
-    worker.job("job", kind=lane)(wait if lane == "thread" else _sleep)
+async def test_threads_and_processes_are_told_by_what_they_do(queue: Queue, lane: str, tmp_path: Path) -> None:
+    worker, go = make(queue), tmp_path / "go"
+    worker.job("job", kind=lane)(_wait)
     async with working(worker):
         assert await asyncio.to_thread(figure, worker, "worker_pool_threads", lane=lane) == 0
-        await queue.enqueue("job", 0.5)
+        await queue.enqueue("job", str(go))
         await sees(worker, "worker_pool_threads", lambda count: count == 1, lane=lane, state="busy")
         await sees(worker, "worker_jobs_in_progress", lambda count: count == 1, lane=lane)
-        go.set()
+        go.touch()
         await sees(worker, "worker_pool_threads", lambda count: count == 1, lane=lane, state="idle")
         await sees(worker, "worker_jobs_in_progress", lambda count: count == 0, lane=lane)
         assert await asyncio.to_thread(figure, worker, "worker_pool_threads", state="busy") == 0
@@ -163,21 +157,24 @@ async def test_the_worker_tells_that_it_lives_and_when_it_last_finished_a_job(qu
 
 
 async def test_what_it_uses_is_told(queue: Queue) -> None:
-    worker = make(queue)
+    worker, seen = make(queue), asyncio.Event()
 
     @worker.job("burn")
     async def burn(job: Job) -> None:
-        until_ = time.thread_time() + 0.3
-        while time.thread_time() < until_:
-            pass
+        while not seen.is_set():
+            until_ = time.thread_time() + 0.05
+            while time.thread_time() < until_:
+                pass
+            await asyncio.sleep(0)
 
     async with working(worker):
         await sees(worker, "worker_memory_bytes", lambda value: value > 10_000_000)
         await sees(worker, "worker_context_switches_total", lambda value: value > 0)
         switches = await asyncio.to_thread(figure, worker, "worker_context_switches_total")
         await sees(worker, "worker_context_switches_total", lambda value: value > switches)
-        await queue.enqueue_many([JobSpec("burn")] * 3)
+        await queue.enqueue("burn")
         await sees(worker, "worker_cpu_percent", lambda value: value > 30)
+        seen.set()
         await sees(worker, "worker_loop_lag_seconds", lambda value: value < 0.1)
 
 
@@ -211,7 +208,7 @@ worker.run()
     worker = WorkerProcess(program, env, log=tmp_path / "log").wait_ready()
     try:
         async with Queue.connect(redis_server.url, stream=redis_stream) as queue:
-            await queue.enqueue_many([JobSpec("t", 0.0), JobSpec("t", 0.0), JobSpec("t", 0.6)])
+            await queue.enqueue_many([JobSpec("t", 0.0), JobSpec("t", 0.0), JobSpec("t", 6.0)])
 
             async def under_way() -> bool:
                 return "jobs_processed_total" in (text := worker.get("metrics", "/metrics")[1]) and any(
@@ -236,5 +233,8 @@ async def _nothing(job: Job) -> None:
     pass
 
 
-def _sleep(job: Job) -> None:
-    time.sleep(job.payload)
+def _wait(job: Job) -> None:
+    """Until this file is there."""
+    end = time.monotonic() + 60
+    while not Path(job.payload).exists() and time.monotonic() < end:
+        time.sleep(0.01)

@@ -15,6 +15,12 @@ if os.environ.get("INSTRUMENT"):
 
     HTTPXClientInstrumentor().instrument()
 
+if seconds := os.environ.get("FLUSH_SECONDS"):
+    from workerpool.telemetry.tracing import setup
+
+    # Else what a busy machine has not sent 2 s after the end is lost.
+    vars(setup)["FLUSH_SECONDS"] = float(seconds)
+
 worker = Worker(health_port=0, metrics_port=0)
 logger = logging.getLogger("program")
 

@@ -173,7 +173,7 @@ class FakeWorker:
 
     async def settings(self, wanted: Callable[[Settings], bool]) -> Settings:
         """The next settings that are as wanted."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 settings = decode_down(await self.stream.receive_str())
                 if settings is not None and wanted(settings):

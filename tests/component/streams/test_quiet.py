@@ -11,7 +11,7 @@ import pytest
 from tests.component.streams.ends import NAMESPACE, Ends, FakeWorker, both_ends
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
-from workerpool_operator.collector import board, cadence, holding
+from workerpool_operator.collector import board, cadence, holding, workers
 from workerpool_operator.protocol import (
     HOLDS_PROTOCOL,
     Holds,
@@ -36,6 +36,7 @@ BEAT: Final = 0.1
 async def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ends]:
     """Ten times as quick as real ones."""
     monkeypatch.setattr(holding, "LATE_SECONDS", LATE)
+    monkeypatch.setattr(workers, "PING_SECONDS", 600.0)  # to which workers that are played here say nothing
     monkeypatch.setattr("workerpool_operator.collector.uplink.BEAT_SECONDS", BEAT)
     monkeypatch.setattr(cadence, "BUSY_AFTER_SECONDS", 0.1)
     monkeypatch.setattr(cadence, "LONGEST_WATCH_SECONDS", 0.5)
@@ -180,16 +181,24 @@ async def test_a_worker_that_is_heard_again_is_fresh_again(
 ) -> None:
     """By its first word, though it says nothing new."""
     ends.api.add_pod("p1")
-    state = await listen(ends, pool(redis_server, redis_stream))
+    state, loop, spoke = await listen(ends, pool(redis_server, redis_stream)), asyncio.get_running_loop(), 0.0
     async with ends.worker("p1", ends.api.token("p1")) as worker:
+
+        async def speak() -> None:
+            nonlocal spoke
+            await worker.report(0)
+            spoke = loop.time()
+
+        async def is_fresh() -> bool:
+            if loop.time() - spoke > LATE:  # late once more: this machine has stood still
+                await speak()
+            return (one := report(state, "p1")) is not None and one.held and one.age_seconds < LATE
+
         await worker.hello()
-        await worker.report(0)
+        await speak()
         await until(lambda: (one := report(state, "p1")) is not None and not one.held, what="that it is late")
-        await worker.report(0)
-        await until(
-            lambda: (one := report(state, "p1")) is not None and one.held and one.age_seconds < LATE,
-            what="that it is heard",
-        )
+        await speak()
+        await until(is_fresh, what="that it is heard")
 
 
 async def test_a_collector_that_is_cut_off_makes_all_of_it_old_and_tells_it_anew(
@@ -248,8 +257,9 @@ async def test_a_pool_that_is_gone_is_not_vouched_for(ends: Ends, redis_server: 
     state = await listen(ends, pool(redis_server, redis_stream), pool(redis_server, redis_stream, name="other"))
     async with speaking(ends, "p1"):
         await until(lambda: at_rest(state), what="a queue at rest")
+        before = state.count(Unheld)
         ends.lead(pool(redis_server, redis_stream, name="other"))
-        await until(lambda: state.count(Unheld) == 1, what="that it is held no more")
+        await until(lambda: state.count(Unheld) > before, what="that it is held no more")
         await until(lambda: (one := sample(state)) is not None and one.age_seconds > 2.0, what="its age")
 
 

@@ -98,6 +98,7 @@ async def test_a_crowd_takes_the_room_of_no_collector(
 ) -> None:
     """Whose connection is the oldest, and has the crowd's address."""
     monkeypatch.setattr(listener, "HEAD_SECONDS", 600.0)
+    monkeypatch.setattr(stream, "PING_SECONDS", 600.0)  # to which the collector played here says nothing
     await until(strangers.dial, what="the port")
     url, headers = f"https://localhost:{port}{STREAM_PATH}", {"Authorization": "Bearer collector-1"}
     async with (

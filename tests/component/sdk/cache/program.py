@@ -1,7 +1,7 @@
 """A process that gets one value many times at once: what it got, and how, as a JSON line.
 
-argv: url, stream, calls, value, seconds that the origin takes. It says `ready`, goes on at a line from stdin,
-and says `asked` when it asks the origin.
+argv: url, stream, calls, value, seconds that the origin takes, and those after which a lock is gone. It says `ready`,
+goes on at a line from stdin, and says `asked` when it asks the origin.
 """
 
 # ruff: noqa: T201  what it says is what the test reads
@@ -15,14 +15,14 @@ from workerpool.cache import Cache
 from workerpool.redis import Redis
 
 
-async def main(url: str, stream: str, calls: int, value: str, seconds: str) -> None:
+async def main(url: str, stream: str, calls: int, value: str, *, seconds: float, lock: float) -> None:
     async with Redis(Queue.connect(url, stream=stream)) as redis:
-        cache = Cache(redis, lock_seconds=1.0)
+        cache = Cache(redis, lock_seconds=lock)
 
         async def origin() -> str:
             await redis.call("INCR", f"{stream}:asked")
             print("asked", flush=True)
-            await asyncio.sleep(float(seconds))
+            await asyncio.sleep(seconds)
             return value
 
         await redis.call("PING")
@@ -32,5 +32,5 @@ async def main(url: str, stream: str, calls: int, value: str, seconds: str) -> N
         print(json.dumps(got), flush=True)
 
 
-url, stream, calls, value, seconds = sys.argv[1:]
-asyncio.run(main(url, stream, int(calls), value, seconds))
+url, stream, calls, value, seconds, lock = sys.argv[1:]
+asyncio.run(main(url, stream, int(calls), value, seconds=float(seconds), lock=float(lock)))

@@ -41,8 +41,14 @@ def figure(worker: WorkerProcess, name: str, **labels: str) -> float:
 
 
 def logged(worker: WorkerProcess) -> list[dict[str, Any]]:
-    """The lines that a worker and its processes logged."""
-    return [json.loads(line) for line in worker.output.splitlines() if line.startswith("{")]
+    """The lines that a worker and its processes logged, but for one that is being written."""
+    lines = worker.output.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+
+def let_go(lanes: Lanes) -> None:
+    """Jobs that wait for this may end."""
+    lanes.server.client().set(f"{lanes.stream}:go", 1)
 
 
 @pytest_asyncio.fixture

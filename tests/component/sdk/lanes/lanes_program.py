@@ -20,6 +20,8 @@ from typing import Any
 import redis
 
 from workerpool import Job, RejectJob, Worker
+from workerpool.runtime import drain
+from workerpool.runtime.lanes import process, thread
 from workerpool.shared import Shared
 
 KEY = os.environ["RECORD_KEY"]
@@ -28,6 +30,9 @@ leaked: list[bytearray] = []
 held: list[Any] = []
 if "OPEN_FILES" in os.environ:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(os.environ["OPEN_FILES"]), int(os.environ["OPEN_FILES"])))
+if "HEED_SECONDS" in os.environ:  # more than this machine may stand still
+    for module, constant in ((process, "HEED_SECONDS"), (thread, "HEED_SECONDS"), (drain, "CANCEL_SECONDS")):
+        setattr(module, constant, float(os.environ["HEED_SECONDS"]))
 
 
 def numbers(prefix: str) -> dict[str, Any]:
@@ -120,6 +125,7 @@ def share(job: Job, seconds: float) -> None:
 
 def clean(job: Job, seconds: float) -> None:
     try:
+        record.hset(f"{KEY}:cleans", job.id, 1)
         time.sleep(seconds)
     finally:
         record.hincrby(f"{KEY}:cleaned", job.id, 1)
@@ -227,6 +233,11 @@ def in_cpu(job: Job) -> None:
 
 @worker.job("cpu-brief", kind="cpu", timeout=0.5)
 def in_cpu_brief(job: Job) -> None:
+    act(job)
+
+
+@worker.job("cpu-patient", kind="cpu", timeout=6)
+def in_cpu_patient(job: Job) -> None:
     act(job)
 
 

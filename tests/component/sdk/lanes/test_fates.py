@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.component, pytest.mark.redis]
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "fates.md"
 LEASE = {"LEASE_SECONDS": "0.5"}
 """For jobs that kill their worker: they come back soon."""
-SHORT_LEASE = {"LEASE_SECONDS": "2"}
-"""For what waits for the end of one."""
+SHORT_LEASE = {"LEASE_SECONDS": "8"}
+"""For what waits for the end of one; longer than this machine stands still."""
 
 
 class Fate(NamedTuple):
@@ -83,7 +83,7 @@ INPUTS = {
     "a handler that leaks open files, lane cpu": Input("cpu", "open_files", 450, {"OPEN_FILES": "500"}, jobs=3),
     "a handler that uses up all open files, lane cpu": Input("cpu", "use_up_files", env={"OPEN_FILES": "500"}, jobs=3),
     "a handler that leaks open files, lane thread": Input("thread", "open_files", 430, {"OPEN_FILES": "500"}),
-    "a handler that blocks the event loop": Input("io", "hold", 0.5, {"HEARTBEAT_INTERVAL": "3"}),
+    "a handler that blocks the event loop": Input("io", "hold", 0.5, {"HEARTBEAT_INTERVAL": "8"}),
     "a handler that writes to a full disk": Input("thread", "fill_disk", "/dev/full"),
     "the worker's clock jumps a day ahead": Input("io", "jump", 86_400, LEASE),
     "the worker's clock jumps a day back": Input("io", "jump", -86_400, LEASE),
@@ -145,7 +145,7 @@ async def failed_over(scene: Scene) -> AsyncIterator[None]:
 
 async def hand_over(primary: RedisServer, replica: RedisServer) -> None:
     """As FAILOVER does: nothing is written while the replica reads the rest."""
-    primary.client().execute_command("CLIENT", "PAUSE", 5000, "WRITE")
+    primary.client().execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     written = primary.client().info("replication")["master_repl_offset"]
     await until(lambda: replica.client().info("replication")["slave_repl_offset"] >= written, what="all of it read")
     replica.client().replicaof("NO", "ONE")
@@ -190,7 +190,8 @@ async def clock_ahead(scene: Scene) -> AsyncIterator[None]:
 async def clock_back(scene: Scene) -> AsyncIterator[None]:
     """After a peer died with jobs in hand."""
     stream = scene.lanes.stream
-    assert scene.server.client().xreadgroup(stream, "dead", {stream: ">"}, count=3)
+    while not scene.server.client().xreadgroup(stream, "dead", {stream: ">"}, count=3):
+        await scene.lanes.enqueue("io-unrecorded", "sleep", 1, count=20)  # the worker has taken all others
     scene.set_clock(-86_400)
     yield
 

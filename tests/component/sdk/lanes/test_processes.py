@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.sdk.lanes.conftest import Lanes, figure, logged
+from tests.component.sdk.lanes.conftest import Lanes, figure, let_go, logged
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess
 
@@ -57,11 +57,6 @@ async def busy_and_other(lanes: Lanes) -> tuple[WorkerProcess, int]:
     return worker, lanes.recorded("pid")["other"]
 
 
-def let_go(lanes: Lanes) -> None:
-    """The other job may end."""
-    lanes.server.client().set(f"{lanes.stream}:go", 1)
-
-
 @pytest.mark.parametrize(
     ("action", "argument", "said"),
     [
@@ -90,7 +85,7 @@ async def test_a_process_that_dies_fails_its_own_job_and_no_other(
 
 async def test_a_job_past_its_timeout_loses_its_process_and_all_it_started(lanes: Lanes) -> None:
     worker, other = await busy_and_other(lanes)
-    await lanes.enqueue("cpu-brief", "spawn", 3600, job_id="slow")
+    await lanes.enqueue("cpu-patient", "spawn", 3600, job_id="slow")  # it has time to start one
     await until(lambda: "slow-child" in lanes.recorded("pid"), what="its own child running")
     pids = lanes.recorded("pid")
     await until(lanes.dead, what="a dead letter")
@@ -103,8 +98,8 @@ async def test_a_job_past_its_timeout_loses_its_process_and_all_it_started(lanes
 
 
 async def test_a_cancelled_handler_may_clean_up_before_its_process_is_killed(lanes: Lanes) -> None:
-    lanes.start(MAX_ATTEMPTS="1")
-    await lanes.enqueue("cpu-brief", "clean", 3600, job_id="c")
+    lanes.start(MAX_ATTEMPTS="1", HEED_SECONDS="30")
+    await lanes.enqueue("cpu-patient", "clean", 3600, job_id="c")
     await until(lanes.dead, what="a dead letter")
     assert lanes.recorded("cleaned") == {"c": 1}
 
@@ -136,10 +131,11 @@ async def test_memory_that_a_job_shares_is_gone_with_whoever_is_killed(lanes: La
 
 @pytest.mark.parametrize("signals", [1, 2])
 async def test_a_drain_hands_back_what_cannot_end_and_leaves_no_process(lanes: Lanes, signals: int) -> None:
-    worker = lanes.start(SLOTS_CPU="2", DRAIN_TIMEOUT="0.5" if signals == 1 else "20", MAX_ATTEMPTS="1")
+    patience = {"DRAIN_TIMEOUT": "0.5" if signals == 1 else "20", "HEED_SECONDS": "30"}
+    worker = lanes.start(SLOTS_CPU="2", MAX_ATTEMPTS="1", **patience)
     await lanes.enqueue("cpu", "clean", 3600, job_id="a")
     await lanes.enqueue("cpu", "spin", 3600, job_id="b")
-    await until(lambda: len(lanes.recorded("pid")) == 2, what="both jobs running")
+    await until(lambda: len(lanes.recorded("pid")) == 2 and lanes.recorded("cleans"), what="both jobs running")
     pids = lanes.recorded("pid")
     worker.signal(signal.SIGTERM)
     if signals == 2:
