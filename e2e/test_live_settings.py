@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
@@ -17,8 +16,6 @@ from e2e.support.wait import wait_for
 from workerpool import JobSpec, Queue
 
 PROMISED_SECONDS: Final = 5.0
-PATIENCE_SECONDS: Final = 60.0
-"""For a machine that stands still for a while: most of the settings have to act as promised nevertheless."""
 NAME: Final = "live"
 SLOTS: Final = 4
 OPEN: Final[dict[str, Any]] = {
@@ -42,8 +39,6 @@ class _Pool:
 
     scene: Scene
     client: RedisClient
-    took: list[float] = field(default_factory=list)
-    """Seconds from each change to its effect."""
 
     def put_work(self, *, jobs: int) -> None:
         """Of 0.2 s each, of one tenant: the slots are at work for as long as the test goes on."""
@@ -59,11 +54,9 @@ class _Pool:
         self.scene.patch(NAME, {"delivery": dict(settings)})
 
     def acts(self, settings: Mapping[str, Any], begins: Callable[[], bool]) -> None:
-        """Change these, and see the effect begin."""
+        """Change these, and see the effect begin in time."""
         self.change(settings)
-        began = time.monotonic()
-        wait_for(begins, seconds=PATIENCE_SECONDS, what=f"{settings} in the running worker", pause=0.05)
-        self.took.append(time.monotonic() - began)
+        wait_for(begins, seconds=PROMISED_SECONDS, what=f"{settings} in the running worker", pause=0.05)
 
     def running(self) -> int:
         """Jobs that the worker holds."""
@@ -119,7 +112,7 @@ class _Pool:
 
 @pytest.mark.core
 def test_each_setting_acts_in_running_workers_in_time(scene: Scene) -> None:
-    """Within 5 s of the change of the pool, without a new pod. One or the other may be held up by the machine."""
+    """Within 5 s of the change of the pool, without a new pod."""
     delivery = {key: value for key, value in OPEN.items() if value is not None}
     scene.apply(NAME, scaling={"minReplicas": 1, "maxReplicas": 1}, worker={"maxWorkers": SLOTS}, delivery=delivery)
     before = scene.wait_workers(NAME, 1)
@@ -143,6 +136,5 @@ def test_each_setting_acts_in_running_workers_in_time(scene: Scene) -> None:
         pool.acts({"backoffSeconds": 3600, "backoffMaxSeconds": 86_400}, lambda: pool.delayed() == 1)
         pool.change({"backoffSeconds": 0, "backoffMaxSeconds": 0})
         pool.acts({"maxAttempts": 1}, pool.gives_up)
-    assert median(pool.took) <= PROMISED_SECONDS, pool.took
     assert scene.wait_workers(NAME, 1).keys() == before.keys()
     assert templates(scene, NAME) == revisions
