@@ -6,12 +6,15 @@ and use queues of their own. A test that stops, restarts or configures its serve
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from e2e.support.rabbitmq_server import RabbitServer, cluster_of
 
-__all__ = ["RabbitServer", "cluster_of", "rabbitmq_server"]
+__all__ = ["RabbitServer", "cluster_of", "rabbitmq_server", "wait_for_dead_letters"]
+
+_SILENCE_SECONDS: Final = 6.0
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,8 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
     server.allow("weak", "pw", only="^other-jobs$")
     with server:
         yield server
+
+
+def wait_for_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the test's end, who looks at dead letters takes those that came before a machine stood still for no end."""
+    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", _SILENCE_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.kafka import make_topic
+from tests.support.rabbitmq import wait_for_dead_letters
 from tests.support.waiting import until
 from workerpool import broker as brokers
 from workerpool.broker import Broker, NewJob, Taken
@@ -48,8 +49,8 @@ async def another(
     url = urls.get(kind) or request.getfixturevalue(f"{kind}_server").url
     if kind == "kafka":
         await make_topic(url, redis_stream)
-    if kind == "rabbitmq":  # else it takes for all dead letters those that came before this machine stood still
-        monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    if kind == "rabbitmq":
+        wait_for_dead_letters(monkeypatch)
 
     usual = _LEASES.get(kind, LEASE)
 

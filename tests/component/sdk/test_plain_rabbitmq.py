@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.plain_amqp import PlainAmqp
-from tests.support.rabbitmq import RabbitServer
+from tests.support.rabbitmq import RabbitServer, wait_for_dead_letters
 from workerpool import broker as brokers
 from workerpool.broker import Broker, DeadJobs, DeadLetter, DeathReason, NewJob, Retry, Taken, TraceContext
 
@@ -37,8 +37,7 @@ def queue() -> str:
 
 @pytest_asyncio.fixture
 async def sdk(rabbitmq_server: RabbitServer, queue: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broker]:
-    # Else it takes for all dead letters those that came before this machine stood still.
-    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    wait_for_dead_letters(monkeypatch)
     broker = brokers.connect(rabbitmq_server.url, stream=queue)
     yield broker
     await broker.close()

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.kafka import make_topic
+from tests.support.rabbitmq import wait_for_dead_letters
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
 from tests.support.workers import WorkerProcess, Workers
@@ -47,8 +48,7 @@ async def pool(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Pool]:
-    # Else RabbitMQ's takes for all dead letters those that came before this machine stood still.
-    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    wait_for_dead_letters(monkeypatch)
     kind: str = request.param
     url: str = request.getfixturevalue(f"{kind}_server").url
     if kind == "kafka":

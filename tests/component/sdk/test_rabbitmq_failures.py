@@ -13,7 +13,7 @@ import pytest_asyncio
 from pamqp import commands
 
 from tests.support.proxy import Proxy
-from tests.support.rabbitmq import RabbitServer
+from tests.support.rabbitmq import RabbitServer, wait_for_dead_letters
 from tests.support.waiting import until
 from workerpool import broker as brokers
 from workerpool.broker import Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Priority, Retry, Taken
@@ -31,7 +31,7 @@ Open = Callable[..., RabbitBroker]
 @pytest_asyncio.fixture
 async def open_broker(rabbitmq_server: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
     """Opens one more view of the test's queue, or of another one. A machine that stands still hides no dead letter."""
-    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    wait_for_dead_letters(monkeypatch)
     opened: list[RabbitBroker] = []
     queue = f"jobs-{secrets.token_hex(4)}"
 

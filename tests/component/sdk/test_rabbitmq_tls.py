@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.authority import Authority
-from tests.support.rabbitmq import RabbitServer
+from tests.support.rabbitmq import RabbitServer, wait_for_dead_letters
 from workerpool import broker as brokers
 from workerpool.broker import Broker, BrokerError, Credentials, DeadJobs, DeadLetter, DeathReason, NewJob, Retry
 from workerpool.errors import BadAnswer, BrokerUnavailable, CredentialsMissing, TLSFailed
@@ -64,8 +64,7 @@ async def told(server: RabbitServer, credentials: Credentials, *, url: str = "")
 async def test_the_documented_rights_are_enough(
     tls_server: RabbitServer, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Else it takes for all dead letters those that came before this machine stood still.
-    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    wait_for_dead_letters(monkeypatch)
     (tmp_path / "username").write_text("worker")
     (tmp_path / "password").write_text("pw")
     files = ours(authority, username_file=tmp_path / "username", password_file=tmp_path / "password")

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.component.sdk.running import serving
-from tests.support.rabbitmq import RabbitServer
+from tests.support.rabbitmq import RabbitServer, wait_for_dead_letters
 from tests.support.waiting import until
 from workerpool import Job, JobSpec, Queue, RejectJob, Worker
 
@@ -17,8 +17,7 @@ pytestmark = [pytest.mark.component, pytest.mark.rabbitmq]
 async def test_jobs_are_done_tried_again_buried_and_handed_back(
     rabbitmq_server: RabbitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Else it takes for all dead letters those that came before this machine stood still.
-    monkeypatch.setattr("workerpool.broker._rabbitmq.dead._SILENCE_SECONDS", 6.0)
+    wait_for_dead_letters(monkeypatch)
     name = f"jobs-{secrets.token_hex(4)}"
     env = {
         "WORKERPOOL_NAME": "pool",
