@@ -6,12 +6,14 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from e2e.support.redis_server import RedisServer
+from tests.support.waiting import until
 
-__all__ = ["RedisServer", "redis_server", "redis_stream"]
+__all__ = ["RedisServer", "delete_stream", "redis_server", "redis_stream"]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,15 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def redis_stream() -> str:
     """The name of a stream that no other test uses."""
     return f"jobs-{secrets.token_hex(4)}"
+
+
+async def delete_stream(client: Any, stream: str) -> None:
+    """Not in the millisecond of its last entry: a stream made anew within it would give that entry's id once more."""
+    last = int(client.xinfo_stream(stream)["last-generated-id"].partition(b"-")[0])
+
+    def later() -> bool:
+        seconds, microseconds = client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000 > last
+
+    await until(later, what="the next millisecond of Redis")
+    client.delete(stream)

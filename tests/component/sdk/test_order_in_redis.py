@@ -8,7 +8,7 @@ import pytest
 
 from tests.component.sdk.conformance import Open, another, counts, take
 from tests.component.sdk.test_order import LOW, NORMAL, new, nothing, one, put_in_order
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisServer, delete_stream
 from workerpool.broker import DeadLetter, DeathReason, Priority, Retry, Taken
 from workerpool.broker._fair import FairQueue
 from workerpool.broker._memory_store import Entry
@@ -116,7 +116,7 @@ async def test_a_key_whose_job_a_stranger_deleted_is_let_go(
     await redis_broker.put([new(n, key="k") for n in range(2)])
     await take(redis_broker, 1)
     client = redis_server.client()
-    client.delete(redis_stream)
+    await delete_stream(client, redis_stream)
     client.hdel(f"{{{redis_stream}}}:stats", "kept")
     assert await one(redis_broker) == "1"
 

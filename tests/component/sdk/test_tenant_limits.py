@@ -11,7 +11,7 @@ import pytest
 
 from tests.component.sdk.conformance import LEASE, Open, another, broker, take
 from tests.component.sdk.test_order import new, nothing, one
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisServer, delete_stream
 from tests.support.waiting import until
 from workerpool.broker import Broker, DeadLetter, DeathReason, Priority, Retry, Taken, TenantLimit
 from workerpool.broker._bucket import burst
@@ -294,7 +294,7 @@ class TestRedis:
         client.hdel(f"{{{redis_stream}}}:stats", "kept")
         [job] = await take(broker, 1)
         assert job.payload == b"1"
-        client.delete(redis_stream)
+        await delete_stream(client, redis_stream)
         client.hdel(f"{{{redis_stream}}}:stats", "kept")
         assert await one(broker) == "2"
 
