@@ -116,6 +116,7 @@ def test_a_full_quota_is_told_by_the_pool(own_scene: Scene) -> None:
     scene = own_scene
     scene.apply("crowded", scaling={"minReplicas": 1})
     scene.wait_workers("crowded", 1)
+    scene.wait_condition("crowded", "QueueReachable", status="True", reason="SamplesFresh")  # all pods are there
     pods = len(scene.kubectl.list("pods", namespace=scene.namespace))
     _fill(scene, pods)
     scene.kubectl.apply(_quota(scene, pods + 1))

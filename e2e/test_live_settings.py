@@ -131,9 +131,10 @@ def test_each_setting_acts_in_running_workers_in_time(scene: Scene) -> None:
         pool.acts({"shedAfterSeconds": {"normal": 1}}, lambda: pool.dead("shed"))
         wait_for(lambda: not pool.waiting(), seconds=SOON, what="the rest of the work shed")
         pool.change(OPEN)
-        scene.put(NAME, "sleep", FAILING)
+        for _ in range(3):  # a random wait may be too short to count, and too long to be drawn again in time
+            scene.put(NAME, "sleep", FAILING)
         pool.acts({"leaseSeconds": 30}, lambda: "30000" in pool.leases())
-        pool.acts({"backoffSeconds": 3600, "backoffMaxSeconds": 86_400}, lambda: pool.delayed() == 1)
+        pool.acts({"backoffSeconds": 3600, "backoffMaxSeconds": 86_400}, lambda: pool.delayed() >= 1)
         pool.change({"backoffSeconds": 0, "backoffMaxSeconds": 0})
         pool.acts({"maxAttempts": 1}, pool.gives_up)
     assert scene.wait_workers(NAME, 1).keys() == before.keys()

@@ -18,6 +18,9 @@ _WRITTEN: Final = range(18_000, 18_100)
 """Those that commands in the docs name, which tests type as they stand."""
 LOOPBACK: Final = "127.0.0.1"
 
+_given: Final[set[int]] = set()
+"""Those that this process was given: not yet bound, perhaps, when the next ones are asked for."""
+
 
 def free_port(address: str = LOOPBACK) -> int:
     """Give one port of this address."""
@@ -25,18 +28,19 @@ def free_port(address: str = LOOPBACK) -> int:
 
 
 def free_ports(count: int, *addresses: str) -> list[int]:
-    """Give ports that are free on all of these addresses (none: loopback), no two the same."""
+    """Give ports that are free on all of these addresses (none: loopback). None is given twice."""
     outgoing = _RANGE.read_text() if _RANGE.exists() else _USUAL_RANGE
     candidates = range(_FIRST, max(int(outgoing.split()[0]), _FIRST + 10 * count))
     chosen: list[int] = []
     while len(chosen) < count:
         port = random.choice(candidates)  # noqa: S311  no secret
         if (
-            port not in chosen
+            port not in _given
             and port not in _WRITTEN
             and all(_is_free(address, port) for address in addresses or (LOOPBACK,))
         ):
             chosen.append(port)
+            _given.add(port)
     return chosen
 
 

@@ -56,7 +56,7 @@ class TrustedAuthority:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "ca.crt"
         self._context: ssl.SSLContext | None = None
-        self._loaded: tuple[int, ...] | None = None
+        self._loaded: tuple[tuple[int, ...], ...] | None = None
 
     def context(self) -> ssl.SSLContext:
         """The context for the next connection. Raises OSError or ssl.SSLError while there is no authority."""
@@ -66,8 +66,10 @@ class TrustedAuthority:
         return self._context
 
 
-def _stamp(*files: Path) -> tuple[int, ...] | None:
+def _stamp(*files: Path) -> tuple[tuple[int, ...], ...] | None:
     try:
-        return tuple(file.stat().st_mtime_ns for file in files)
+        found = [file.stat() for file in files]
     except OSError:
         return None
+    # Not the time alone: one that was made with the other in one tick of the clock may take its place.
+    return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cluster.ports import free_port
+from e2e.cluster.ports import free_ports
 from tests.component.sdk.running import environment, make_worker, serving
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -26,7 +26,8 @@ Start = Callable[..., WorkerProcess]
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    return free_port(), free_port()
+    health, metrics = free_ports(2)
+    return health, metrics
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ async def test_a_first_attempt_is_late_by_its_wait_and_its_work_together(
             await queue.enqueue("work")
             report = await collector.report_where(lambda report: report.counters.processed == 4)
             assert report.counters.first_late == 0
-            await collector.send(Settings(delivery=policy.model_copy(update={"late_after_seconds": 1e-6})))
+            await collector.send(Settings(delivery=policy.model_copy(update={"late_after_seconds": 1e-9})))
             await queue.enqueue("work")
             report = await collector.report_where(lambda report: report.counters.processed == 5)
             assert report.counters.first_late == 1
@@ -58,7 +58,7 @@ async def test_a_job_is_slow_by_what_the_pool_says_unless_its_handler_says_so(
         async with serving(worker):
             report = await collector.report_where(lambda report: report.counters.processed == 2)
             assert (report.counters.first_slow, report.slow_after_seconds) == (0, 60)
-            await collector.send(Settings(delivery=policy.model_copy(update={"slow_after_seconds": 1e-6})))
+            await collector.send(Settings(delivery=policy.model_copy(update={"slow_after_seconds": 1e-9})))
             await queue.enqueue_many([JobSpec("work"), JobSpec("may")])
             report = await collector.report_where(lambda report: report.counters.processed == 4)
             assert report.counters.first_slow == 1

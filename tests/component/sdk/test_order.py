@@ -188,6 +188,13 @@ async def test_a_delayed_job_takes_its_place_when_it_is_due(broker: Broker) -> N
     assert (await broker.depth()).arrivals_total == 2
 
 
+async def test_jobs_of_one_key_that_are_due_at_once_run_in_the_order_in_which_they_were_put(broker: Broker) -> None:
+    order = ["c", "a", "b", *"zyx", *range(20, 0, -1)]
+    await broker.put([new(name, key="k", delay=1.0) for name in order])
+    await until(lambda: _is(broker, (len(order), 0, 0)), what="all of them due")
+    assert [await one(broker) for _ in order] == [str(name) for name in order]
+
+
 async def test_redriven_jobs_keep_their_order(broker: Broker) -> None:
     await broker.put([new(n, key="k", tenant="a") for n in range(5)])
     for _ in range(5):

@@ -115,6 +115,7 @@ async def test_what_any_client_publishes_is_a_job(plain: Plain, sdk: Broker) -> 
 async def test_what_any_client_delays_comes_when_it_is_due(plain: Plain, sdk: Broker, nats_stream: str) -> None:
     await plain.make()
     at = datetime.now(UTC) + timedelta(seconds=5)
+    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     when = f"@at {at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
     target = f"{nats_stream}.jobs"
     headers = {"type": "resize", "Nats-Schedule": when, "Nats-Schedule-Target": target}

@@ -342,7 +342,7 @@ async def test_the_documented_rights_are_enough_for_a_worker(open_broker: OpenBr
         assert (await broker.depth()).waiting == 0
         broker.limit_tenants({"*": TenantLimit(rate_per_second=1e6, max_in_flight=1)})
         broker.shed_after({"low": 0.0})
-        late = [NewJob(type="t", payload=b"1", tenant=tenant, expires_in=0.001) for tenant in ("", "a")]
+        late = [NewJob(type="t", payload=b"1", tenant=tenant, expires_in=0.0) for tenant in ("", "a")]
         await broker.put([*ordered, *late])
         for _ in range(20):
             await broker.ack(await broker.take(limit=1, wait=0.01))

@@ -141,10 +141,14 @@ async def test_the_figures_tell_what_happened(env: Env, queue: Queue) -> None:
 
     async with serving(worker):
         await queue.enqueue_many([*[JobSpec("good")] * 5, *[JobSpec("once")] * 3, *[JobSpec("bad")] * 2])
+        labels, figures = '{lane="io",pool="pool",version="v1"}', dict[str, float]()
+
+        async def all_told() -> bool:  # the worker counts what it is answered, after the queue has changed
+            figures.update(await asyncio.to_thread(_metrics, worker))
+            return {name: figures.get(f"{name}{labels}") for name in EXPECTED} == EXPECTED
+
         await until(lambda: _settled(queue, dead=2), what="all settled")
-        figures = await asyncio.to_thread(_metrics, worker)
-    labels = '{lane="io",pool="pool",version="v1"}'
-    assert {name: figures[f"{name}{labels}"] for name in EXPECTED} == EXPECTED
+        await until(all_told, what=f"{EXPECTED}")
     assert figures['job_wait_seconds_count{lane="io",pool="pool",priority="normal",version="v1"}'] == 15
     assert figures['worker_start_seconds{pool="pool",version="v1"}'] > 0
 

@@ -36,11 +36,15 @@ class PlayedServer:
     def __init__(self, *says: Any) -> None:
         self.items: list[Any] = [POD]
         self.watches = self.listings = 0
+        self.lists_again = asyncio.Event()
+        self.lists_again.set()
         self._says = says
 
     async def pods(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             self.listings += 1
+            if self.listings > 1:
+                await self.lists_again.wait()
             return web.json_response({"kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": self.items})
         said = self._says[min(self.watches, len(self._says) - 1)]
         self.watches += 1
@@ -82,13 +86,15 @@ async def test_nonsense_in_a_watch_is_told_and_looked_at_again(
     nonsense: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what comes after it counts."""
-    monkeypatch.setattr(mirror_module, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(mirror_module, "RETRY_SECONDS", 0.0)
     later = {"type": "ADDED", "object": {"metadata": {"name": "thumbs-2", "namespace": "media"}}}
     played = PlayedServer(nonsense, later)
+    played.lists_again.clear()
 
     async def look(mirror: Mirror) -> None:
         await until(lambda: "what comes" in mirror.error)
         assert set(mirror.objects) == {"thumbs-1"}
+        played.lists_again.set()
         await until(lambda: set(mirror.objects) == {"thumbs-1", "thumbs-2"})
         assert mirror.error == ""
 

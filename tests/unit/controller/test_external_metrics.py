@@ -108,7 +108,7 @@ async def test_one_that_is_stuck_is_replaced(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(external_metrics, "END_SECONDS", 0.05)
     bench = Bench(tmp_path, "serve()\ntime.sleep(600)")
     running = asyncio.create_task(bench.api.run())
-    await until(lambda: len(bench.pids) == 2, what="another process")
+    await until(lambda: len(bench.pids) >= 2, what="another process")
     assert not runs(bench.pids[0])
     await cancelled(running)
     assert not any(map(runs, bench.pids))

@@ -1,9 +1,12 @@
 """A drained worker stays for the scrape that reads its last figures."""
 
+import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import pytest
 
@@ -41,6 +44,37 @@ def test_it_leaves_as_soon_as_they_were_read(server: MetricsServer) -> None:
     while not left.wait(0.01):
         scrape(server)
     waiting.join()
+
+
+def test_a_page_of_before_counts_for_nothing_however_late_it_reaches_who_asked(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although one with the last figures is under way meanwhile, to somebody who has not read it."""
+    made = threading.Semaphore(0)
+
+    def render(_metrics: Metrics) -> bytes:
+        made.release()
+        return bytes(32 * 1024 * 1024)  # more than waits on a connection unread
+
+    monkeypatch.setattr(exposition, "render", render)
+    with ask(server) as before:
+        assert made.acquire(timeout=60)
+        server.wait_scraped(0)
+        with ask(server) as after:
+            assert made.acquire(timeout=60)
+            before.read()
+            assert server.wait_scraped(0.1) is False
+            after.read()
+            assert server.wait_scraped(60)
+
+
+@contextmanager
+def ask(server: MetricsServer) -> Iterator[BinaryIO]:
+    """A scrape whose answer is not read yet."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            yield answer
 
 
 def test_a_scrape_that_fails_says_so_to_who_asks_and_in_the_log_and_was_none(

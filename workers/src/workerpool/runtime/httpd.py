@@ -46,11 +46,11 @@ class HttpThread:
         *,
         name: str,
         listener: _socket.socket | None = None,
-        answered: Callable[[str], None] = lambda _path: None,
+        answered: Callable[[Page], None] = lambda _page: None,
     ) -> None:
         """Listen at once, unless `listener` does so already: it is taken over.
 
-        `answered` is told each path whose page is on its way to the client, whole.
+        `answered` is told each page that is on its way to the client, whole.
 
         Raises:
             ConfigurationError: the port is taken.
@@ -84,7 +84,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(
-        self, listener: _socket.socket, pages: Mapping[str, Callable[[], Page]], answered: Callable[[str], None]
+        self, listener: _socket.socket, pages: Mapping[str, Callable[[], Page]], answered: Callable[[Page], None]
     ) -> None:
         self.pages = pages
         self.answered = answered
@@ -104,11 +104,9 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Read, answer."""
-        path = ""
         match self._read():
             case [b"GET", target]:
-                path = target.partition(b"?")[0].decode("latin-1")
-                answer = self._page(path)
+                answer = self._page(target.partition(b"?")[0].decode("latin-1"))
             case [_, _]:
                 answer = Page(405, b"only GET\n")
             case _:
@@ -118,7 +116,7 @@ class _Handler(socketserver.StreamRequestHandler):
             f"Content-Type: {answer.content_type}\r\nContent-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
         )
         self.wfile.write(head.encode("latin-1") + answer.body)
-        self.server.answered(path)
+        self.server.answered(answer)
 
     def _page(self, path: str) -> Page:
         page = self.server.pages.get(path)

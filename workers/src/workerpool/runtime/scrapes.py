@@ -6,25 +6,27 @@ from workerpool.runtime.httpd import HttpThread, Page
 from workerpool.telemetry.metrics import Metrics
 
 
+class _LastFigures(Page):
+    """A page that was begun when the last figures were there."""
+
+
 class MetricsServer:
     """`/metrics`, and how often it was asked: a drained worker stays until its last figures were read."""
 
     def __init__(self, port: int, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._waiting = self._fresh = False
+        self._waiting = False
         self._scraped = threading.Event()
         self._http = HttpThread(port, {"/metrics": self._page}, name="metrics", answered=self._answered)
 
     def _page(self) -> Page:
         from workerpool.telemetry import exposition  # noqa: PLC0415  see there: not before somebody asks
 
-        fresh = self._waiting
-        page = Page(200, exposition.render(self._metrics), exposition.CONTENT_TYPE)
-        self._fresh = fresh
-        return page
+        kind = _LastFigures if self._waiting else Page
+        return kind(200, exposition.render(self._metrics), exposition.CONTENT_TYPE)
 
-    def _answered(self, path: str) -> None:
-        if path == "/metrics" and self._fresh:  # not a page that was made before the last figures were there
+    def _answered(self, page: Page) -> None:
+        if isinstance(page, _LastFigures):
             self._scraped.set()
 
     @property

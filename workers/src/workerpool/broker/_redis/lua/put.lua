@@ -27,7 +27,7 @@ local function put_one(id, delay, type, payload, extras)
   end
   job.serial = next_serial(stats)
   job.id = id ~= '' and id or whole(now) .. '-s' .. job.serial
-  if delay > 0 then return redis.call('ZADD', delayed, whole(now + delay), cjson.encode(job)) end
+  if delay > 0 then return redis.call('ZADD', delayed, whole(now + delay), delayed_member(job)) end
   job.due, order = whole(now), true
   let_wait(q, job, true)
 end

@@ -13,7 +13,7 @@ for i = 3, #ARGV, 3 do
     job.serial = job.serial or next_serial(stats) -- by which it holds its key
     if job.key then redis.call('HDEL', q.base .. 'key_of', id) end
     if job.tenant then off_stream(q, id) end
-    redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), cjson.encode(job))
+    redis.call('ZADD', delayed, whole(now + tonumber(ARGV[i + 1])), delayed_member(job))
     redis.call('XACK', stream, ARGV[1], id)
     redis.call('HDEL', KEYS[4], id)
   else
