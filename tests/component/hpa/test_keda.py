@@ -1,6 +1,7 @@
 """Mode keda on a real API server with KEDA's real definitions; KEDA itself is played, by hands on spec.replicas."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from e2e.cluster import crds as definitions
+from e2e.cluster.api import wait_until
 from e2e.cluster.controlplane import ControlPlane
 from e2e.hpa.plane import POOL, HpaStage, hpa_stage
-from tests.support.crds import kubectl
+from tests.support.crds import KubectlError, kubectl
 from tests.support.waiting import until
 from workerpool_operator.kube import ObjectRef, errors, kinds
 from workerpool_operator.kube.kinds import Kind
@@ -37,8 +39,20 @@ def keda_kinds(plane: ControlPlane) -> None:
 
 
 def install(plane: ControlPlane) -> None:
-    for path in definitions.keda():
-        kubectl(plane, "apply", "--server-side", "-f", str(path))
+    applied = [
+        json.loads(kubectl(plane, "apply", "--server-side", "-o", "json", "-f", str(path)))
+        for path in definitions.keda()
+    ]
+    names = ",".join(one["metadata"]["name"] for one in applied)
+
+    def served() -> bool:
+        try:
+            kubectl(plane, "get", names, "--all-namespaces")
+        except KubectlError:
+            return False
+        return True
+
+    wait_until(served, seconds=60, what="KEDA's kinds served")
 
 
 def uninstall(plane: ControlPlane) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import pytest_asyncio
 
@@ -316,3 +318,39 @@ async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_p
     finally:
         for server in servers:
             server.kill()
+
+
+@pytest.mark.parametrize("by", ["us", "another"])
+async def test_jobs_of_a_deleted_stream_do_not_end_those_that_have_their_numbers_in_the_new_one(
+    another: Open, nats_server: NatsServer, nats_stream: str, by: str
+) -> None:
+    broker, other = another(lease=60), another(lease=60)
+    await broker.put([NewJob(type="t", payload=b"old")] * 6)
+    old = await take(broker, 6)
+    client = await nats.connect(nats_server.url)
+    try:
+        await client.jetstream().delete_stream(nats_stream)
+    finally:
+        await client.close()
+    await (broker if by == "us" else other).put([NewJob(type="t", payload=b"new")] * 6)
+    new: list[Taken] = []
+
+    async def all_new() -> bool:
+        with suppress(BrokerUnavailable):  # while its consumers are not there yet
+            new.extend(await broker.take(limit=6 - len(new), wait=0.1))
+        return len(new) == 6
+
+    await until(all_new, what="the new jobs")
+    assert {job.payload for job in new} == {b"new"}
+    gone = [job.token for job in old]
+    assert await broker.extend(old) == {*gone}
+    assert not await broker.checkpoint(old[0], b"state")
+    assert await broker.ack(old[:2]) == {*gone[:2]}
+    assert await broker.retry_later([Retry(job, 0.0) for job in old[2:4]]) == {*gone[2:4]}
+    assert await broker.hand_back(old[4:5]) == {gone[4]}
+    assert await broker.dead_letter([DeadLetter(old[5], DeathReason.REJECTED)]) == {gone[5]}
+    depth = await other.depth()
+    assert (depth.waiting, depth.in_flight, depth.dead_letters) == (0, 6, 0)
+    assert not await broker.retry_later([Retry(new[0], 0.0)])
+    assert not await broker.ack(new[1:])
+    assert await unfinished(other) == 1

@@ -64,8 +64,8 @@ async def test_a_job_put_into_the_queue_is_known_to_the_operator_within_a_second
     ends.lead(pool(redis_server.url, redis_stream))
     await until(waiting(ends, 0), what="an empty queue")
     queue = Queue.connect(redis_server.url, stream=redis_stream, group=redis_stream)
-    await queue.enqueue("any", {})
     before = len(ends.changes)
+    await queue.enqueue("any", {})
     await until(waiting(ends, 1), what="one job")
     assert len(ends.changes) > before
     await queue.close()

@@ -79,7 +79,7 @@ async def test_the_log_of_all_workers_goes_on_with_new_ones_and_repeats_nothing(
     assert len({*lines}) == 5
     assert await page.locator("#log img").count() == 0
     await page.select_option("#log-of", "thumbs-b")
-    await comes(page, "first of thumbs-b")
+    await comes(page, "unseen 2")
     assert await shown(page) == ["first of thumbs-b", "unseen 1", "unseen 2"]
     await page.fill("#log-find", "UNSEEN")
     await holds(page, "document.querySelectorAll('#log div:not(.out)').length === 2")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -56,7 +57,7 @@ async def test_a_worker_that_begins_a_job_changes_nothing_for_who_is_told_or_fai
             await asyncio.sleep(30.1)
             source.read_at.clear()
             if source.trouble:  # asked again after a while of random length: the next time is not now
-                await until(lambda source=source: source.read_at)
+                await until(partial(bool, source.read_at))
                 source.read_at.clear()
             told.samplers.stir("web")
             told.samplers.stir("other")

@@ -23,6 +23,7 @@ from workerpool.broker._nats.names import Names
 from workerpool.broker._nats.settling import Settling
 from workerpool.broker._nats.taking import Taking
 from workerpool.broker._nats.topology import Topology
+from workerpool.broker._nats.wire import Delivery
 from workerpool.broker._shed import TEXTS, spoiled
 from workerpool.broker._types import (
     Capabilities,
@@ -41,6 +42,8 @@ from workerpool.errors import BrokerError, BrokerUnavailable
 
 _IN_PROGRESS: Final = b"+WPI"
 _MAINTAIN_SECONDS: Final = 30.0
+_SAME_SECONDS: Final = 0.001
+"""Two messages of one number are further apart: the stream was deleted and made anew in between."""
 _DRAWS: Final = 20
 """Attempts to draw from a bucket that others draw from at the same time."""
 
@@ -166,10 +169,10 @@ class NatsBroker:
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Say that they are in progress. Of those that are late it is looked up whether they are somebody else's."""
         await self._leases.announce(self._lease)
-        sent = time.monotonic()
-        await self._link.tell([job.token for job in jobs], _IN_PROGRESS)
-        lost: set[str] = set()
-        for job in jobs:
+        gone, sent, lost = self._held.gone(jobs), time.monotonic(), set[str]()
+        ours = [job for job in jobs if job.token not in gone]
+        await self._link.tell([job.token for job in ours], _IN_PROGRESS)
+        for job in ours:
             holding = self._held.of(job)
             if is_late(holding, margin=self._settling.margin):
                 holding.doubtful = True
@@ -178,7 +181,7 @@ class NatsBroker:
                     continue
             holding.deadline = sent + self._lease
         self._held.forget(job for job in jobs if job.token in lost)
-        return frozenset(lost)
+        return gone | lost
 
     def let_go(self, jobs: Sequence[Taken]) -> None:
         """Take them for new ones when they come back."""
@@ -187,6 +190,8 @@ class NatsBroker:
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Beside the stream, under the number of the job's first message."""
         holding = self._held.of(job)
+        if self._held.gone([job]):
+            return False
         if is_late(holding, margin=self._settling.margin) and not await self._is_there(holding):
             return False
         await self._bucket.put(f"checkpoint.{holding.origin}", state)
@@ -258,6 +263,11 @@ class NatsBroker:
         if not self._link.connected:
             self._topology.doubt()
         await self._topology.ensure(self._lease)
+        if self._topology.made_anew:
+            for holding in self._held.all():
+                if not await self._is_there(holding):
+                    self._held.leave_behind(holding)
+            self._topology.made_anew = False
 
     async def _identify(self) -> None:
         candidate = self._identity or os.urandom(16).hex()
@@ -267,8 +277,10 @@ class NatsBroker:
         self._identified_for = self._link.generation
 
     async def _is_there(self, holding: Holding) -> bool:
-        """Whoever takes a job over puts it anew."""
-        return await stored.get(self._link, self._names.stream, seq=holding.sequence) is not None
+        """Whoever takes a job over puts it anew; and a stream that was made anew has others under these numbers."""
+        found = await stored.get(self._link, self._names.stream, seq=holding.sequence)
+        stored_at = Delivery.of(holding.job.token).stored_at
+        return found is not None and abs(found.stored_at - stored_at) < _SAME_SECONDS
 
     async def _weed(self, found: list[Taken]) -> list[Taken]:
         """Without those that are not to be run: they go to the dead letters, without this attempt."""

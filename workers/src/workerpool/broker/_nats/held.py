@@ -1,4 +1,8 @@
-"""The jobs that this process works on: what JetStream gives out again of these is no new delivery."""
+"""The jobs that this process works on: what JetStream gives out again of these is no new delivery.
+
+A message is known by its number: whoever acknowledges 7 ends the message that is 7 now. So the jobs of a stream that was
+deleted and made anew, with numbers from 1 on again, are left behind: JetStream is told nothing of those any more.
+"""
 
 import time
 from collections.abc import Iterable
@@ -31,10 +35,28 @@ class Held:
 
     def __init__(self) -> None:
         self._holdings: dict[int, Holding] = {}
+        self._left_behind: set[str] = set()
 
-    def find(self, sequence: int) -> Holding | None:
+    def find(self, delivery: Delivery) -> Holding | None:
         """What we hold of this message."""
-        return self._holdings.get(sequence)
+        found = self._holdings.get(delivery.sequence)
+        if found is not None and Delivery.of(found.job.token).stored_at != delivery.stored_at:
+            self.leave_behind(found)
+            return None
+        return found
+
+    def all(self) -> list[Holding]:
+        """In no order."""
+        return list(self._holdings.values())
+
+    def leave_behind(self, holding: Holding) -> None:
+        """Its stream is gone."""
+        self._left_behind.add(holding.job.token)
+        self._holdings.pop(holding.sequence, None)
+
+    def gone(self, jobs: Iterable[Taken]) -> frozenset[str]:
+        """The tokens of those that were left behind."""
+        return frozenset(job.token for job in jobs if job.token in self._left_behind)
 
     def of(self, job: Taken) -> Holding:
         """Also for a job that was let go, or lost: then it is late."""
@@ -57,6 +79,7 @@ class Held:
     def forget(self, jobs: Iterable[Taken]) -> None:
         """They are settled, or somebody else's, or nobody works on them any more."""
         for job in jobs:
+            self._left_behind.discard(job.token)
             sequence = Delivery.of(job.token).sequence
             found = self._holdings.get(sequence)
             if found is not None and found.job.token == job.token:

@@ -61,17 +61,19 @@ class Settling:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Acknowledge those that are still ours."""
-        holdings = [self._held.of(job) for job in jobs]
+        gone = self._held.gone(jobs)
+        holdings = [self._held.of(job) for job in jobs if job.token not in gone]
         late = [holding for holding in holdings if is_late(holding, margin=self.margin)]
         marks = [self._move(holding, self._names.settled, {"Nats-TTL": _KEPT_SECONDS}, payload=b"") for holding in late]
         lost, made = await self._succeed(marks)
         late_tokens = {holding.job.token for holding in late}
-        await self._link.tell([job.token for job in jobs if job.token not in late_tokens], _DONE)
+        tokens = [holding.job.token for holding in holdings]
+        await self._link.tell([token for token in tokens if token not in late_tokens], _DONE)
         for sequence in made:
             await stored.delete(self._link, self._names.stream, sequence)
         await self._clean_up([holding for holding in holdings if holding.job.token not in lost])
         self._held.forget(jobs)
-        return lost
+        return lost | gone
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """A message that the server holds back until it is due, with the attempts made so far."""
@@ -146,10 +148,11 @@ class Settling:
         return Move(job.token, holding.sequence, subject, kept | headers, body)
 
     async def _settle(self, jobs: Sequence[Taken], moves: Sequence[Move], *, forget: bool = True) -> frozenset[str]:
-        lost, _ = await self._succeed(moves)
+        gone = self._held.gone(jobs)
+        lost, _ = await self._succeed([move for move in moves if move.token not in gone])
         if forget:
             self._held.forget(jobs)
-        return lost
+        return lost | gone
 
     async def _succeed(self, moves: Sequence[Move], *, finish_others: bool = False) -> tuple[frozenset[str], list[int]]:
         """Put successors and acknowledge what they succeed. Returns the tokens that were lost, and the successors.

@@ -80,7 +80,7 @@ class Taking:
         try:
             for message in messages:
                 delivery = Delivery.of(message.reply)
-                holding = self._held.find(delivery.sequence)
+                holding = self._held.find(delivery)
                 if holding is not None:  # we were late to extend it, and went on
                     holding.deadline = deadline
                 elif time.monotonic() > deadline:

@@ -34,6 +34,9 @@ class Topology:
         self._link = link
         self._names = names
         self._made_for = -1
+        self._created = ""
+        self.made_anew = False
+        """The stream is not the one that was there when we last looked. For who heeds it to set back."""
 
     def doubt(self) -> None:
         """Something of it may be gone."""
@@ -50,7 +53,7 @@ class Topology:
             return
         names = self._names
         subjects = [names.jobs, names.again, f"{names.later}*", names.dead, names.settled]
-        await self._stream(
+        created = await self._stream(
             names.stream,
             {
                 "subjects": subjects,
@@ -61,6 +64,8 @@ class Topology:
                 "allow_msg_ttl": True,
             },
         )
+        self.made_anew = self.made_anew or self._created not in {"", created}
+        self._created = created
         await self._stream(
             names.bucket_stream,
             {
@@ -90,14 +95,16 @@ class Topology:
         found: Mapping[str, Any] = answer.get("config", {})
         return found
 
-    async def _stream(self, name: str, wanted: Mapping[str, Any]) -> None:
+    async def _stream(self, name: str, wanted: Mapping[str, Any]) -> str:
+        """When it was made, as the server says it."""
         try:
-            there = (await self._link.api(f"STREAM.INFO.{name}")).get("config", {})
+            there: Mapping[str, Any] = await self._link.api(f"STREAM.INFO.{name}")
         except ApiError as error:
             if error.code != STREAM_NOT_FOUND:
                 raise
             there = await self._make_stream({"name": name, "storage": "file", **wanted})
-        _check(name, there, wanted)
+        _check(name, there.get("config", {}), wanted)
+        return str(there.get("created", ""))
 
     async def _make_stream(self, configuration: dict[str, Any]) -> Mapping[str, Any]:
         name = configuration["name"]
@@ -111,8 +118,7 @@ class Topology:
                     made = await self._link.api(f"STREAM.INFO.{name}")
                 else:
                     raise QueueNotFound(f"stream {name} is not there and cannot be made: {error}") from error
-            found: Mapping[str, Any] = made.get("config", {})
-            return found
+            return made
         raise QueueNotFound(f"stream {name} is not there and cannot be made")
 
     async def _consumer(self, subject: str, consumer: str, lease: float) -> None:
