@@ -1,6 +1,6 @@
 """The jobs that this process works on: what JetStream gives out again of these is no new delivery.
 
-A message is known by its number: whoever acknowledges 7 ends the message that is 7 now. So the jobs of a stream that was
+A message is known by its number: whoever acknowledges 7 ends the message that is 7 now. So jobs of a stream that was
 deleted and made anew, with numbers from 1 on again, are left behind: JetStream is told nothing of those any more.
 """
 
