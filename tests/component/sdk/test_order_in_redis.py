@@ -1,6 +1,7 @@
 """The order in Redis: its scripts make the decisions of the pure model, and leave nothing behind."""
 
 import asyncio
+import json
 import random
 from collections import deque
 
@@ -108,6 +109,15 @@ async def test_nothing_is_left_behind(redis_broker: RedisBroker, redis_server: R
         await one(redis_broker)
     names = {key.decode().partition("}:")[2] for key in redis_server.client().keys(f"{{{redis_stream}}}:*")}
     assert names == {"stats", "leases:g"}
+
+
+async def test_a_delayed_job_of_a_stranger_may_have_any_serial(
+    redis_broker: RedisBroker, redis_server: RedisServer, redis_stream: str
+) -> None:
+    await redis_broker.put([new("first", tenant="a")])
+    member = json.dumps({"type": "t", "payload": "second", "serial": 5})
+    redis_server.client().zadd(f"{{{redis_stream}}}:delayed", {member: 1})
+    assert {await one(redis_broker), await one(redis_broker)} == {"first", "second"}
 
 
 async def test_a_key_whose_job_a_stranger_deleted_is_let_go(

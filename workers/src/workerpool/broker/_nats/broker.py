@@ -11,19 +11,18 @@ from typing import Final
 
 from workerpool.broker._bucket import Level, check, draw
 from workerpool.broker._credentials import Credentials
-from workerpool.broker._nats import dead, putting, reading, stored
+from workerpool.broker._nats import dead, putting, reading
 from workerpool.broker._nats.address import NatsAddress
 from workerpool.broker._nats.answers import NoRespondersError
 from workerpool.broker._nats.bucket import Bucket
 from workerpool.broker._nats.capabilities import CAPABILITIES
-from workerpool.broker._nats.held import Held, Holding, is_late
+from workerpool.broker._nats.held import Held, is_late
 from workerpool.broker._nats.leases import Leases
 from workerpool.broker._nats.link import NatsLink
 from workerpool.broker._nats.names import Names
 from workerpool.broker._nats.settling import Settling
 from workerpool.broker._nats.taking import Taking
 from workerpool.broker._nats.topology import Topology
-from workerpool.broker._nats.wire import Delivery
 from workerpool.broker._shed import TEXTS, spoiled
 from workerpool.broker._types import (
     Capabilities,
@@ -42,8 +41,6 @@ from workerpool.errors import BrokerError, BrokerUnavailable
 
 _IN_PROGRESS: Final = b"+WPI"
 _MAINTAIN_SECONDS: Final = 30.0
-_SAME_SECONDS: Final = 0.001
-"""Two messages of one number are further apart: the stream was deleted and made anew in between."""
 _DRAWS: Final = 20
 """Attempts to draw from a bucket that others draw from at the same time."""
 
@@ -164,10 +161,12 @@ class NatsBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Acknowledge those that are still ours."""
+        await self._prepare()
         return await self._settling.ack(jobs)
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Say that they are in progress. Of those that are late it is looked up whether they are somebody else's."""
+        await self._prepare()
         await self._leases.announce(self._lease)
         gone, sent, lost = self._held.gone(jobs), time.monotonic(), set[str]()
         ours = [job for job in jobs if job.token not in gone]
@@ -176,11 +175,12 @@ class NatsBroker:
             holding = self._held.of(job)
             if is_late(holding, margin=self._settling.margin):
                 holding.doubtful = True
-                if not await self._is_there(holding):
+                if not await self._settling.is_there(holding):
                     lost.add(job.token)
                     continue
             holding.deadline = sent + self._lease
-        self._held.forget(job for job in jobs if job.token in lost)
+        gone |= self._held.gone(jobs)  # by what was waited for since
+        self._held.forget(job for job in jobs if job.token in lost - gone)
         return gone | lost
 
     def let_go(self, jobs: Sequence[Taken]) -> None:
@@ -189,10 +189,11 @@ class NatsBroker:
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Beside the stream, under the number of the job's first message."""
+        await self._prepare()
         holding = self._held.of(job)
         if self._held.gone([job]):
             return False
-        if is_late(holding, margin=self._settling.margin) and not await self._is_there(holding):
+        if is_late(holding, margin=self._settling.margin) and not await self._settling.is_there(holding):
             return False
         await self._bucket.put(f"checkpoint.{holding.origin}", state)
         holding.checkpointed = True
@@ -200,14 +201,17 @@ class NatsBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """A new message that the server holds back."""
+        await self._prepare()
         return await self._settling.retry_later(retries)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """A new message behind all others."""
+        await self._prepare()
         return await self._settling.hand_back(jobs)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """A new message under the subject of the dead letters."""
+        await self._prepare()
         return await self._settling.dead_letter(letters)
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
@@ -240,7 +244,11 @@ class NatsBroker:
         return Tokens(0, 1.0 / rate)
 
     async def maintain(self) -> float:
-        """Let a lease lapse that nobody goes by any more. Delayed jobs need no help: the server has them."""
+        """Let a lease lapse that nobody goes by any more, and see whether the stream is still the one that it was.
+
+        Delayed jobs need no help: the server has them.
+        """
+        await self._topology.look_again()
         await self._prepare()
         await self._leases.announce(self._lease)
         await self._leases.relax()
@@ -264,9 +272,11 @@ class NatsBroker:
             self._topology.doubt()
         await self._topology.ensure(self._lease)
         if self._topology.made_anew:
-            for holding in self._held.all():
-                if not await self._is_there(holding):
-                    self._held.leave_behind(holding)
+            try:
+                await self._settling.look_at_all()
+            except BrokerError:
+                self._topology.doubt()
+                raise
             self._topology.made_anew = False
 
     async def _identify(self) -> None:
@@ -275,12 +285,6 @@ class NatsBroker:
         entry = await self._bucket.get("identity")
         self._identity = entry.value.decode() if entry is not None else candidate
         self._identified_for = self._link.generation
-
-    async def _is_there(self, holding: Holding) -> bool:
-        """Whoever takes a job over puts it anew; and a stream that was made anew has others under these numbers."""
-        found = await stored.get(self._link, self._names.stream, seq=holding.sequence)
-        stored_at = Delivery.of(holding.job.token).stored_at
-        return found is not None and abs(found.stored_at - stored_at) < _SAME_SECONDS
 
     async def _weed(self, found: list[Taken]) -> list[Taken]:
         """Without those that are not to be run: they go to the dead letters, without this attempt."""

@@ -37,13 +37,9 @@ class Held:
         self._holdings: dict[int, Holding] = {}
         self._left_behind: set[str] = set()
 
-    def find(self, delivery: Delivery) -> Holding | None:
-        """What we hold of this message."""
-        found = self._holdings.get(delivery.sequence)
-        if found is not None and Delivery.of(found.job.token).stored_at != delivery.stored_at:
-            self.leave_behind(found)
-            return None
-        return found
+    def find(self, sequence: int) -> Holding | None:
+        """What we hold under this number."""
+        return self._holdings.get(sequence)
 
     def all(self) -> list[Holding]:
         """In no order."""
@@ -52,7 +48,8 @@ class Held:
     def leave_behind(self, holding: Holding) -> None:
         """Its stream is gone."""
         self._left_behind.add(holding.job.token)
-        self._holdings.pop(holding.sequence, None)
+        if self._holdings.get(holding.sequence) is holding:
+            del self._holdings[holding.sequence]
 
     def gone(self, jobs: Iterable[Taken]) -> frozenset[str]:
         """The tokens of those that were left behind."""

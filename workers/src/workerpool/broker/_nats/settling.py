@@ -25,13 +25,15 @@ from workerpool.broker._nats.bucket import Bucket
 from workerpool.broker._nats.held import Held, Holding, is_late
 from workerpool.broker._nats.link import NatsLink, Request
 from workerpool.broker._nats.names import Names
-from workerpool.broker._nats.wire import MESSAGE_ID, Headers, death, scheduled, word
+from workerpool.broker._nats.wire import MESSAGE_ID, Delivery, Headers, death, scheduled, word
 from workerpool.broker._types import DeadLetter, Retry, Taken
 from workerpool.errors import BrokerError
 
 CHUNK: Final = 500
 """Messages that are sent before the answers are waited for."""
 _DONE: Final = b"+ACK"
+_SAME_SECONDS: Final = 0.001
+"""Two messages of one number are further apart: the stream was deleted and made anew in between."""
 _KEPT_SECONDS: Final = "600s"
 """Of a mark whose maker died before it removed it."""
 
@@ -67,8 +69,9 @@ class Settling:
         marks = [self._move(holding, self._names.settled, {"Nats-TTL": _KEPT_SECONDS}, payload=b"") for holding in late]
         lost, made = await self._succeed(marks)
         late_tokens = {holding.job.token for holding in late}
-        tokens = [holding.job.token for holding in holdings]
-        await self._link.tell([token for token in tokens if token not in late_tokens], _DONE)
+        gone |= self._held.gone(jobs)  # by what was waited for since
+        others = [holding.job.token for holding in holdings if holding.job.token not in late_tokens | gone]
+        await self._link.tell(others, _DONE)
         for sequence in made:
             await stored.delete(self._link, self._names.stream, sequence)
         await self._clean_up([holding for holding in holdings if holding.job.token not in lost])
@@ -128,6 +131,22 @@ class Settling:
                 more["checkpointed"] = "1"
             moves.append(Move(message.reply, sequence, self._names.again, headers | more, message.data))
         await self._succeed(moves, finish_others=True)
+
+    async def is_there(self, holding: Holding) -> bool:
+        """Whoever takes a job over puts it anew; and a stream that was made anew has others under these numbers."""
+        found = await stored.get(self._link, self._names.stream, seq=holding.sequence)
+        if found is None:
+            return False
+        if abs(found.stored_at - Delivery.of(holding.job.token).stored_at) < _SAME_SECONDS:
+            return True
+        self._held.leave_behind(holding)
+        return False
+
+    async def look_at_all(self) -> None:
+        """Leave behind what is not there: for when the stream is not the one that it was."""
+        for holding in self._held.all():
+            if not await self.is_there(holding) and self._held.find(holding.sequence) is holding:
+                self._held.leave_behind(holding)
 
     def _origin(self, holding: Holding) -> Headers:
         return {"origin": holding.origin} | ({"checkpointed": "1"} if holding.checkpointed else {})

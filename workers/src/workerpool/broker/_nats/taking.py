@@ -80,7 +80,11 @@ class Taking:
         try:
             for message in messages:
                 delivery = Delivery.of(message.reply)
-                holding = self._held.find(delivery)
+                holding = self._held.find(delivery.sequence)
+                if holding is not None and Delivery.of(holding.job.token).stored_at != delivery.stored_at:
+                    self._held.leave_behind(holding)
+                    holding = None
+                    await self._settling.look_at_all()  # the stream was made anew: so are the others
                 if holding is not None:  # we were late to extend it, and went on
                     holding.deadline = deadline
                 elif time.monotonic() > deadline:

@@ -8,6 +8,7 @@ may go. It is made with three replicas where there is a cluster; who wants other
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from workerpool.broker._nats import stored
 from workerpool.broker._nats.answers import (
     CONSUMER_EXISTS,
     CONSUMER_NOT_FOUND,
@@ -53,7 +54,7 @@ class Topology:
             return
         names = self._names
         subjects = [names.jobs, names.again, f"{names.later}*", names.dead, names.settled]
-        created = await self._stream(
+        stream = await self._stream(
             names.stream,
             {
                 "subjects": subjects,
@@ -64,8 +65,7 @@ class Topology:
                 "allow_msg_ttl": True,
             },
         )
-        self.made_anew = self.made_anew or self._created not in {"", created}
-        self._created = created
+        self._heard(stream)
         await self._stream(
             names.bucket_stream,
             {
@@ -76,9 +76,25 @@ class Topology:
                 "deny_delete": True,
             },
         )
+        if stream.get("did_create"):  # checkpoints of a former one are of jobs that had the numbers of its jobs
+            await stored.purge(self._link, names.bucket_stream, f"{names.key_prefix}checkpoint.>")
         for subject, consumer in names.consumers.items():
             await self._consumer(subject, consumer, lease)
         self._made_for = self._link.generation
+
+    async def look_again(self) -> None:
+        """Somebody else may have made the stream anew, and nothing tells those who only work on what they have."""
+        try:
+            self._heard(await self._link.api(f"STREAM.INFO.{self._names.stream}"))
+        except ApiError as error:
+            if error.code != STREAM_NOT_FOUND:
+                raise
+            self.doubt()
+
+    def _heard(self, stream: Mapping[str, Any]) -> None:
+        created = str(stream.get("created", ""))
+        self.made_anew = self.made_anew or self._created not in {"", created}
+        self._created = created
 
     async def put_in_force(self, lease: float, *, instead_of: Callable[[float], bool]) -> None:
         """Make this the lease of each consumer that has another one of these, for jobs in flight too, in seconds.
@@ -95,8 +111,8 @@ class Topology:
         found: Mapping[str, Any] = answer.get("config", {})
         return found
 
-    async def _stream(self, name: str, wanted: Mapping[str, Any]) -> str:
-        """When it was made, as the server says it."""
+    async def _stream(self, name: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the server says of it."""
         try:
             there: Mapping[str, Any] = await self._link.api(f"STREAM.INFO.{name}")
         except ApiError as error:
@@ -104,7 +120,7 @@ class Topology:
                 raise
             there = await self._make_stream({"name": name, "storage": "file", **wanted})
         _check(name, there.get("config", {}), wanted)
-        return str(there.get("created", ""))
+        return there
 
     async def _make_stream(self, configuration: dict[str, Any]) -> Mapping[str, Any]:
         name = configuration["name"]

@@ -69,7 +69,7 @@ end
 
 -- Into the backlog. A fresh job is an arrival; one that holds its key keeps it. `place`: how it finds its place there.
 local function admit(q, job, fresh, place)
-  if not (job.serial and string.match(job.serial, '^%d+$') and #job.serial == 16) then
+  if not (job.serial and string.match(job.serial, '^%d+$') and #tostring(job.serial) == 16) then
     job.serial = next_serial(q.stats)
   end
   if fresh then redis.call('HINCRBY', q.stats, 'admitted', 1) end
