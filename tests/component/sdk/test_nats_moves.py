@@ -3,11 +3,9 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 import pytest_asyncio
 
@@ -318,70 +316,3 @@ async def test_a_server_of_a_cluster_that_dies_costs_no_job(another: Open, tmp_p
     finally:
         for server in servers:
             server.kill()
-
-
-@pytest.mark.parametrize("knows_by", ["making it", "what it takes", "looking"])
-async def test_jobs_of_a_deleted_stream_do_not_end_those_that_have_their_numbers_in_the_new_one(
-    another: Open, nats_server: NatsServer, nats_stream: str, knows_by: str
-) -> None:
-    broker, other = another(lease=60), another(lease=60)
-    await broker.put([NewJob(type="t", payload=b"old")] * 6)
-    old = await take(broker, 6)
-    assert await broker.checkpoint(old[0], b"state")
-    client = await nats.connect(nats_server.url)
-    try:
-        await client.jetstream().delete_stream(nats_stream)
-    finally:
-        await client.close()
-    await (broker if knows_by == "making it" else other).put([NewJob(type="t", payload=b"new")] * 6)
-    new = await _take_although(broker, 1) if knows_by == "what it takes" else []
-    new += await _take_although(other, 6 - len(new))
-    if knows_by == "looking":
-        await broker.maintain()
-    assert {(job.payload, job.checkpoint) for job in new} == {(b"new", b"")}
-    gone = [job.token for job in old]
-    assert await broker.extend(old) == {*gone}
-    assert not await broker.checkpoint(old[0], b"state")
-    assert await broker.ack(old[:2]) == {*gone[:2]}
-    assert await broker.retry_later([Retry(job, 0.0) for job in old[2:4]]) == {*gone[2:4]}
-    assert await broker.hand_back(old[4:5]) == {gone[4]}
-    assert await broker.dead_letter([DeadLetter(old[5], DeathReason.REJECTED)]) == {gone[5]}
-    depth = await other.depth()
-    assert (depth.waiting, depth.in_flight, depth.dead_letters) == (0, 6, 0)
-    assert not await other.retry_later([Retry(new[-1], 0.0)])
-    assert await unfinished(other) == 6
-    again = await take(other)
-    assert (again[0].payload, again[0].attempt, again[0].checkpoint) == (b"new", 2, b"")
-
-
-async def _take_although(broker: Broker, limit: int) -> list[Taken]:
-    """What it reads by may be gone for a moment."""
-    found: list[Taken] = []
-
-    async def enough() -> bool:
-        with suppress(BrokerUnavailable):
-            found.extend(await broker.take(limit=limit - len(found), wait=0.1))
-        return len(found) == limit
-
-    await until(enough, what=f"{limit} jobs")
-    return found
-
-
-async def test_a_checkpoint_of_a_deleted_stream_is_of_no_job_of_the_new_one(
-    another: Open, nats_server: NatsServer, nats_stream: str
-) -> None:
-    broker, dies = another(lease=60), another(lease=60)
-    await broker.put([NewJob(type="t", payload=b"old")])
-    [old] = await take(broker)
-    assert await broker.checkpoint(old, b"state")
-    client = await nats.connect(nats_server.url)
-    try:
-        await client.jetstream().delete_stream(nats_stream)
-        await broker.put([NewJob(type="t", payload=b"new")])
-        [new] = await _take_although(dies, 1)
-        # As the server does with one whose lease is over.
-        await client.publish(new.token, b"-NAK")
-        [again] = await _take_although(broker, 1)
-    finally:
-        await client.close()
-    assert (again.payload, again.attempt, again.checkpoint) == (b"new", 2, b"")

@@ -161,12 +161,12 @@ class NatsBroker:
 
     async def ack(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Acknowledge those that are still ours."""
-        await self._prepare()
+        await self._heed()
         return await self._settling.ack(jobs)
 
     async def extend(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """Say that they are in progress. Of those that are late it is looked up whether they are somebody else's."""
-        await self._prepare()
+        await self._heed()
         await self._leases.announce(self._lease)
         gone, sent, lost = self._held.gone(jobs), time.monotonic(), set[str]()
         ours = [job for job in jobs if job.token not in gone]
@@ -189,7 +189,7 @@ class NatsBroker:
 
     async def checkpoint(self, job: Taken, state: bytes) -> bool:
         """Beside the stream, under the number of the job's first message."""
-        await self._prepare()
+        await self._heed()
         holding = self._held.of(job)
         if self._held.gone([job]):
             return False
@@ -201,17 +201,17 @@ class NatsBroker:
 
     async def retry_later(self, retries: Sequence[Retry]) -> frozenset[str]:
         """A new message that the server holds back."""
-        await self._prepare()
+        await self._heed()
         return await self._settling.retry_later(retries)
 
     async def hand_back(self, jobs: Sequence[Taken]) -> frozenset[str]:
         """A new message behind all others."""
-        await self._prepare()
+        await self._heed()
         return await self._settling.hand_back(jobs)
 
     async def dead_letter(self, letters: Sequence[DeadLetter]) -> frozenset[str]:
         """A new message under the subject of the dead letters."""
-        await self._prepare()
+        await self._heed()
         return await self._settling.dead_letter(letters)
 
     async def dead_letters(self, *, limit: int, after: str = "") -> list[DeadJob]:
@@ -271,6 +271,15 @@ class NatsBroker:
         if not self._link.connected:
             self._topology.doubt()
         await self._topology.ensure(self._lease)
+        await self._leave_behind()
+
+    async def _heed(self) -> None:
+        """Before JetStream is told of jobs: less than to prepare, for a job that is done can be told with less."""
+        if not self._topology.is_heard:
+            await self._topology.look_again()
+        await self._leave_behind()
+
+    async def _leave_behind(self) -> None:
         if self._topology.made_anew:
             try:
                 await self._settling.look_at_all()

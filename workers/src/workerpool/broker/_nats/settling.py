@@ -74,7 +74,7 @@ class Settling:
         await self._link.tell(others, _DONE)
         for sequence in made:
             await stored.delete(self._link, self._names.stream, sequence)
-        await self._clean_up([holding for holding in holdings if holding.job.token not in lost])
+        await self._clean_up([holding for holding in holdings if holding.job.token not in lost | gone])
         self._held.forget(jobs)
         return lost | gone
 

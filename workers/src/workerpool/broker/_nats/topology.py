@@ -35,7 +35,10 @@ class Topology:
         self._link = link
         self._names = names
         self._made_for = -1
+        self._heard_for = -1
         self._created = ""
+        self._void = 0
+        """Up to here, what the bucket has is of a stream that is gone."""
         self.made_anew = False
         """The stream is not the one that was there when we last looked. For who heeds it to set back."""
 
@@ -76,8 +79,10 @@ class Topology:
                 "deny_delete": True,
             },
         )
-        if stream.get("did_create"):  # checkpoints of a former one are of jobs that had the numbers of its jobs
-            await stored.purge(self._link, names.bucket_stream, f"{names.key_prefix}checkpoint.>")
+        if self._void:  # checkpoints of jobs that had the numbers of the new one's
+            subject = f"{names.key_prefix}checkpoint.>"
+            await stored.purge(self._link, names.bucket_stream, subject, below=self._void + 1)
+            self._void = 0
         for subject, consumer in names.consumers.items():
             await self._consumer(subject, consumer, lease)
         self._made_for = self._link.generation
@@ -91,7 +96,13 @@ class Topology:
                 raise
             self.doubt()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether we know, on this connection, which stream it is."""
+        return self._link.connected and self._heard_for == self._link.generation
+
     def _heard(self, stream: Mapping[str, Any]) -> None:
+        self._heard_for = self._link.generation
         created = str(stream.get("created", ""))
         self.made_anew = self.made_anew or self._created not in {"", created}
         self._created = created
@@ -118,9 +129,21 @@ class Topology:
         except ApiError as error:
             if error.code != STREAM_NOT_FOUND:
                 raise
+            before = await self._last_in_bucket() if name == self._names.stream else 0
             there = await self._make_stream({"name": name, "storage": "file", **wanted})
+            if before and not there.get("state", {}).get("last_seq"):  # nobody has used the new one
+                self._void = before
         _check(name, there.get("config", {}), wanted)
         return there
+
+    async def _last_in_bucket(self) -> int:
+        try:
+            there = await self._link.api(f"STREAM.INFO.{self._names.bucket_stream}")
+        except ApiError as error:
+            if error.code != STREAM_NOT_FOUND:
+                raise
+            return 0
+        return int(there.get("state", {}).get("last_seq", 0))
 
     async def _make_stream(self, configuration: dict[str, Any]) -> Mapping[str, Any]:
         name = configuration["name"]
